@@ -1,0 +1,157 @@
+//! Traits between what replays a recording and what debugs it.
+//!
+//! [`Execution`] is one recording with a moment in it: it can be asked for the state at that moment
+//! (tasks, registers, memory, mappings), moved to another [`Position`], and run forwards or backwards
+//! to a [`Site`]. The replayer implements it over real processes; a fake stands in for tests.
+//!
+//! This crate holds no logic. An implementation never changes a recording, and reports a replay that
+//! differs from it as [`ErrorKind::Divergence`] rather than going on.
+
+mod error;
+mod site;
+mod stop;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use retake_model::{
+    Addr, CheckpointIndex, EventIndex, FileId, Mapping, Position, Registers, SpaceId, SyscallNo,
+    TaskId, Tid,
+};
+
+pub use error::{Divergence, ErrorKind, ExecutionError};
+pub use site::{Hit, Site, SiteId, SiteTarget};
+pub use stop::{Stop, StopReason};
+
+/// The bytes of a mapped file, shared between whoever reads them.
+pub type FileBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// Which way to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Towards the end of the recording.
+    Forward,
+    /// Towards its start.
+    Backward,
+}
+
+/// A task as it is at the current position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskInfo {
+    /// Which one.
+    pub task: TaskId,
+    /// Its number in the program's eyes.
+    pub tid: Tid,
+    /// Its process (thread group) in the program's eyes.
+    pub pid: Tid,
+    /// Its address space.
+    pub space: SpaceId,
+    /// Its name (`comm`), for people.
+    pub name: String,
+    /// The system call it is waiting in, if any.
+    pub in_syscall: Option<SyscallNo>,
+}
+
+/// A file that was mapped at some time of the recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileInfo {
+    /// Which one.
+    pub file: FileId,
+    /// Its path when it was recorded, for people.
+    pub path: String,
+}
+
+/// A checkpoint of the recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckpointInfo {
+    /// Which one.
+    pub index: CheckpointIndex,
+    /// How many events had taken effect.
+    pub event: EventIndex,
+    /// Run time of the program up to there, in nanoseconds.
+    pub run_time_ns: u64,
+}
+
+/// One recording, and a moment in it.
+pub trait Execution {
+    /// How many events the recording holds.
+    fn event_count(&self) -> EventIndex;
+
+    /// All checkpoints, in ascending order.
+    fn checkpoints(&self) -> Vec<CheckpointInfo>;
+
+    /// Every file that was mapped at any time.
+    fn files(&self) -> Vec<FileInfo>;
+
+    /// The bytes that `file` had when it was recorded.
+    ///
+    /// # Errors
+    /// When the recording does not hold them (damaged).
+    fn file_bytes(&self, file: FileId) -> Result<FileBytes, ExecutionError>;
+
+    /// One line that says what event `event` is.
+    ///
+    /// # Errors
+    /// When there is no such event.
+    fn describe_event(&self, event: EventIndex) -> Result<String, ExecutionError>;
+
+    /// The current moment.
+    fn position(&self) -> Position;
+
+    /// The task that runs at this moment.
+    fn current_task(&self) -> TaskId;
+
+    /// Every living task, in ascending order.
+    fn tasks(&self) -> Vec<TaskInfo>;
+
+    /// General registers of a task.
+    ///
+    /// # Errors
+    /// When the task does not exist at this moment.
+    fn registers(&self, task: TaskId) -> Result<Registers, ExecutionError>;
+
+    /// Fills `out` from the memory of `task`, without any trace of installed sites.
+    ///
+    /// # Errors
+    /// When the task does not exist or part of the range is not mapped.
+    fn read_memory(&self, task: TaskId, addr: Addr, out: &mut [u8]) -> Result<(), ExecutionError>;
+
+    /// The mappings of `task`'s address space, in ascending order.
+    ///
+    /// # Errors
+    /// When the task does not exist at this moment.
+    fn mappings(&self, task: TaskId) -> Result<Vec<Mapping>, ExecutionError>;
+
+    /// Makes `sites` the places where [`Self::run`] stops, instead of those before. A site in a file
+    /// is in force wherever that file is mapped executable, now or later, in every process.
+    fn set_sites(&mut self, sites: &[Site]);
+
+    /// Goes to `to`.
+    ///
+    /// # Errors
+    /// When there is no such moment, or the replay diverges.
+    fn seek(&mut self, to: Position) -> Result<Stop, ExecutionError>;
+
+    /// Runs to the next or the previous hit of a site, or to the end or start of the recording. A
+    /// hit at the current position does not count.
+    ///
+    /// # Errors
+    /// When the replay diverges or is interrupted.
+    fn run(&mut self, direction: Direction) -> Result<Stop, ExecutionError>;
+
+    /// Gives every hit of `sites` over the whole recording, in order, to `sink` until that breaks
+    /// off. The current position and the installed sites stay what they are.
+    ///
+    /// # Errors
+    /// When the replay diverges or is interrupted.
+    fn hits(
+        &mut self,
+        sites: &[Site],
+        sink: &mut dyn FnMut(&Hit, &dyn Execution) -> ControlFlow<()>,
+    ) -> Result<(), ExecutionError>;
+
+    /// Setting this ends a running [`Self::seek`], [`Self::run`] or [`Self::hits`] with
+    /// [`ErrorKind::Interrupted`]; the position stays what it was before.
+    fn interrupter(&self) -> Arc<AtomicBool>;
+}

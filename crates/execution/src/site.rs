@@ -1,0 +1,57 @@
+//! Sites: places in code where an execution stops.
+
+use retake_model::{Addr, FileId, FileOffset, Position, SpaceId, TaskId};
+
+/// The caller's number for a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SiteId(u32);
+
+impl SiteId {
+    /// Wraps the caller's number.
+    pub const fn new(raw: u32) -> Self {
+        Self(raw)
+    }
+
+    /// The caller's number.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+/// Where a site is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SiteTarget {
+    /// At a byte of a file, wherever that byte is mapped executable.
+    Code {
+        /// The file.
+        file: FileId,
+        /// The byte.
+        offset: FileOffset,
+    },
+    /// At an address, in every address space that has executable memory there.
+    Absolute(Addr),
+}
+
+/// A place in code, with the caller's number for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// The caller's number.
+    pub id: SiteId,
+    /// Where it is.
+    pub target: SiteTarget,
+}
+
+/// One occurrence of a site over time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hit {
+    /// Which site. (Where several share a place, the first in the caller's order.)
+    pub site: SiteId,
+    /// When.
+    pub position: Position,
+    /// Who arrived there.
+    pub task: TaskId,
+    /// In which address space.
+    pub space: SpaceId,
+    /// At which address.
+    pub pc: Addr,
+}

@@ -1,0 +1,31 @@
+//! Ends of a run.
+
+use retake_model::{Position, Signal, TaskId};
+
+use crate::SiteId;
+
+/// Where a run ended, and why. Several reasons can hold at once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stop {
+    /// The moment.
+    pub position: Position,
+    /// The task that runs there.
+    pub task: TaskId,
+    /// Why.
+    pub reasons: Vec<StopReason>,
+}
+
+/// One reason for the end of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// The asked-for position was reached.
+    Reached,
+    /// A site was hit.
+    Site(SiteId),
+    /// The start of the recording.
+    Start,
+    /// The end of the recording.
+    End,
+    /// A signal ends the process next.
+    Fatal(Signal),
+}

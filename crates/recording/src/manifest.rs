@@ -1,0 +1,60 @@
+//! The manifest: what was recorded, where, by which version, and how it ended.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::ExitStatus;
+
+/// `recording.json` (finished) or `recording.partial` (being written, or its recorder was killed).
+///
+/// Byte strings (arguments, environment, paths) are kept as bytes: they need not be UTF-8.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Format version that wrote it.
+    pub format: String,
+    /// retake version that wrote it.
+    pub tool: String,
+    /// Unique name of this recording.
+    pub id: String,
+    /// Unix time of the start, in nanoseconds.
+    pub started_ns: u64,
+    /// Program and arguments.
+    pub command: Vec<Vec<u8>>,
+    /// Path of the executed file.
+    pub program: Vec<u8>,
+    /// Environment, `NAME=VALUE`.
+    pub env: Vec<Vec<u8>>,
+    /// Working folder.
+    pub cwd: Vec<u8>,
+    /// The machine.
+    pub machine: Machine,
+    /// What could not be neutralised or tracked here, a sentence each.
+    pub warnings: Vec<String>,
+    /// How it ended; absent while recording or when the recorder was killed.
+    pub end: Option<End>,
+}
+
+/// The machine a recording was made on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// `uname -r`.
+    pub kernel: String,
+    /// cpuid leaves that were read: leaf, subleaf, eax, ebx, ecx, edx.
+    pub cpuid: Vec<[u32; 6]>,
+    /// Size of the XSAVE area in bytes.
+    pub xsave_size: u32,
+    /// Whether cpuid was trapped and its answers are events.
+    pub cpuid_trapped: bool,
+}
+
+/// How a recording ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// How the recorded program (its first process) ended.
+    pub status: ExitStatus,
+    /// Events.
+    pub events: u64,
+    /// Checkpoints.
+    pub checkpoints: u32,
+    /// Wall-clock time of the recording, in nanoseconds.
+    pub wall_ns: u64,
+}
