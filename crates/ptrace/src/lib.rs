@@ -1,1 +1,35 @@
-//! placeholder
+//! Typed kernel boundary: ptrace(2), wait(2), seccomp(2), process memory, page maps.
+//!
+//! Principal types: [`Stopped`], a task in a ptrace-stop, which is consumed by resuming it into a
+//! [`Running`]; [`PtraceStop`], what a task stopped for; [`ProcessMemory`]; [`PageMap`].
+//!
+//! The caller supplies policy: which task to resume, what a stop means. This crate holds all of the
+//! workspace's `unsafe` for the kernel, and refuses to interpret: it knows no system call table, keeps
+//! no list of tasks and never resumes a task by itself. A task that dies in the middle of an
+//! operation is the ordinary error [`PtraceError::is_gone`].
+
+mod cpu;
+mod error;
+mod fds;
+mod memory;
+mod pagemap;
+mod seccomp;
+mod spawn;
+mod stop;
+mod sys;
+mod task;
+mod uffd;
+
+pub use cpu::{
+    cpuid, current_cpu, pin_current_thread, read_tsc, unpin_from, xgetbv_xcr0, CpuidAnswer,
+};
+pub use error::PtraceError;
+pub use fds::{copy_fd, create_memfd, same_open_file, send_fd};
+pub use memory::{ProcessMemory, read_words};
+pub use pagemap::{PageMap, PageRun, PageScan};
+pub use seccomp::{Filter, REPLAY_CALLS};
+pub use spawn::{SpawnError, Stub, spawn_program, spawn_stub};
+pub use stop::{PtraceStop, StopEvent, WaitFlags, wait, wait_any};
+pub use sys::yield_cpu;
+pub use task::{Resume, Running, Stopped, kill_process, kill_task};
+pub use uffd::WriteTracker;

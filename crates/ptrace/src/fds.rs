@@ -1,0 +1,72 @@
+//! File descriptors across processes.
+#![expect(unsafe_code, reason = "pidfd_getfd, memfd_create, kcmp")]
+
+use std::fs::File;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use nix::libc;
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use retake_model::Tid;
+
+use crate::PtraceError;
+
+fn owned(call: &'static str, tid: Tid, fd: i64) -> Result<OwnedFd, PtraceError> {
+    let fd = i32::try_from(fd).unwrap_or(-1);
+    if fd < 0 {
+        return Err(PtraceError::last(call, tid));
+    }
+    // SAFETY: the kernel just gave this descriptor to us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// A copy of descriptor `fd` of process `pid` (`pidfd_getfd`, kernel 5.6).
+///
+/// # Errors
+/// When there is no such process or descriptor.
+pub fn copy_fd(pid: Tid, fd: i32) -> Result<OwnedFd, PtraceError> {
+    // SAFETY: two integers.
+    let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.get(), 0) };
+    let pidfd = owned("pidfd_open", pid, pidfd)?;
+    // SAFETY: three integers.
+    let copy = unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), fd, 0) };
+    owned("pidfd_getfd", pid, copy)
+}
+
+/// A new unnamed memory file.
+///
+/// # Errors
+/// When the system has no room for it.
+pub fn create_memfd() -> Result<File, PtraceError> {
+    // SAFETY: the name is a valid C string; flags are an integer.
+    let fd = unsafe { libc::memfd_create(c"retake-shared".as_ptr(), libc::MFD_CLOEXEC) };
+    owned("memfd_create", Tid::new(0), i64::from(fd)).map(File::from)
+}
+
+/// Sends a copy of `file` over `socket`.
+///
+/// # Errors
+/// When the other side is gone.
+pub fn send_fd(socket: &UnixStream, file: &File) -> std::io::Result<()> {
+    let fds = [file.as_raw_fd()];
+    let iov = [std::io::IoSlice::new(b"f")];
+    sendmsg::<()>(
+        socket.as_raw_fd(),
+        &iov,
+        &[ControlMessage::ScmRights(&fds)],
+        MsgFlags::empty(),
+        None,
+    )
+    .map(drop)
+    .map_err(std::io::Error::from)
+}
+
+/// Whether two descriptors of two processes are one open file description (`kcmp`); `None` where the
+/// kernel has no `kcmp` or one of them does not exist.
+pub fn same_open_file(a: (Tid, i32), b: (Tid, i32)) -> Option<bool> {
+    const KCMP_FILE: i32 = 0;
+    // SAFETY: five integers.
+    let result =
+        unsafe { libc::syscall(libc::SYS_kcmp, a.0.get(), b.0.get(), KCMP_FILE, a.1, b.1) };
+    (result >= 0).then_some(result == 0)
+}

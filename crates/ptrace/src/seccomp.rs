@@ -1,0 +1,89 @@
+//! Seccomp filters of recorded and of replaying processes.
+
+use nix::libc;
+
+/// `AUDIT_ARCH_X86_64`
+const ARCH_X86_64: u32 = 0xc000_003e;
+/// Offsets in `struct seccomp_data` (linux/seccomp.h).
+const DATA_NR: u32 = 0;
+const DATA_ARCH: u32 = 4;
+const DATA_IP: u32 = 8;
+
+/// Calls that a replaying process may really make: those that shape its memory, make tasks, and end
+/// it; `recvmsg` and `close` fetch the recorded files from the replayer.
+pub const REPLAY_CALLS: [i64; 15] = [
+    libc::SYS_mmap,
+    libc::SYS_munmap,
+    libc::SYS_mprotect,
+    libc::SYS_mremap,
+    libc::SYS_madvise,
+    libc::SYS_clone,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    libc::SYS_recvmsg,
+    libc::SYS_close,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_sigaltstack,
+    libc::SYS_prctl,
+    libc::SYS_rseq,
+    libc::SYS_rt_sigaction,
+];
+
+/// A classic BPF program for seccomp(2).
+#[derive(Clone, Debug)]
+pub struct Filter {
+    pub(crate) code: Vec<libc::sock_filter>,
+}
+
+const fn op(code: u32, jt: u8, jf: u8, k: u32) -> libc::sock_filter {
+    #[expect(clippy::cast_possible_truncation, reason = "BPF opcodes fit 16 bits")]
+    libc::sock_filter { code: code as u16, jt, jf, k }
+}
+
+const fn load(offset: u32) -> libc::sock_filter {
+    op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, offset)
+}
+
+const fn jump_if(k: u32, jt: u8, jf: u8) -> libc::sock_filter {
+    op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, jt, jf, k)
+}
+
+const fn give(action: u32) -> libc::sock_filter {
+    op(libc::BPF_RET | libc::BPF_K, 0, 0, action)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "takes the halves of a 64-bit word")]
+const fn halves(word: u64) -> (u32, u32) {
+    (word as u32, (word >> 32) as u32)
+}
+
+impl Filter {
+    /// Recording: every call is traced, but for those whose instruction ends at `untraced_ip` (the
+    /// recorder's own).
+    pub fn trace_all_but(untraced_ip: u64) -> Self {
+        let (low, high) = halves(untraced_ip);
+        let code = vec![
+            load(DATA_IP),
+            jump_if(low, 0, 3),
+            load(DATA_IP + 4),
+            jump_if(high, 0, 1),
+            give(libc::SECCOMP_RET_ALLOW),
+            give(libc::SECCOMP_RET_TRACE),
+        ];
+        Self { code }
+    }
+
+    /// Replay: only [`REPLAY_CALLS`], anything else ends the process.
+    pub fn confine_replay() -> Self {
+        let n = u8::try_from(REPLAY_CALLS.len()).unwrap_or(u8::MAX);
+        let mut code = vec![load(DATA_ARCH), jump_if(ARCH_X86_64, 1, 0)];
+        code.push(give(libc::SECCOMP_RET_KILL_PROCESS));
+        code.push(load(DATA_NR));
+        for (i, call) in (0_u8..).zip(REPLAY_CALLS) {
+            code.push(jump_if(u32::try_from(call).unwrap_or(u32::MAX), n - i, 0));
+        }
+        code.push(give(libc::SECCOMP_RET_KILL_PROCESS));
+        code.push(give(libc::SECCOMP_RET_ALLOW));
+        Self { code }
+    }
+}

@@ -1,0 +1,291 @@
+//! Starting processes under ptrace.
+#![expect(unsafe_code, reason = "fork and what its child may do")]
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+
+use nix::libc;
+use retake_model::Tid;
+
+use crate::seccomp::Filter;
+use crate::stop::{PtraceStop, StopEvent, WaitFlags, wait};
+use crate::sys::ptrace;
+use crate::{PtraceError, Stopped};
+
+const PR_SET_TSC: libc::c_int = 26;
+const PR_TSC_SIGSEGV: libc::c_ulong = 2;
+
+/// A process could not be started under ptrace.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// A pipe or a process could not be made.
+    #[error("start a process: {0}")]
+    Fork(std::io::Error),
+    /// ptrace is not available.
+    #[error("trace the new process: {0} (is ptrace allowed here? containers may need SYS_PTRACE or a seccomp profile that allows it; see also /proc/sys/kernel/yama/ptrace_scope)")]
+    Trace(PtraceError),
+    /// The child could not prepare itself.
+    #[error("prepare the new process: {step} failed: {error}")]
+    Prepare {
+        /// Which step.
+        step: &'static str,
+        /// The kernel's answer.
+        error: std::io::Error,
+    },
+    /// The program could not be executed.
+    #[error("execute the program: {0}")]
+    Exec(std::io::Error),
+}
+
+/// A process that does nothing but be reshaped by its tracer.
+#[derive(Debug)]
+pub struct Stub {
+    /// It, stopped.
+    pub task: Stopped,
+    /// Socket over which files are sent to it.
+    pub socket: UnixStream,
+    /// Number of the other end of that socket in the process.
+    pub socket_fd: RawFd,
+}
+
+fn options() -> usize {
+    let options = libc::PTRACE_O_TRACESYSGOOD
+        | libc::PTRACE_O_TRACEFORK
+        | libc::PTRACE_O_TRACEVFORK
+        | libc::PTRACE_O_TRACECLONE
+        | libc::PTRACE_O_TRACEVFORKDONE
+        | libc::PTRACE_O_TRACEEXEC
+        | libc::PTRACE_O_TRACEEXIT
+        | libc::PTRACE_O_TRACESECCOMP
+        | libc::PTRACE_O_EXITKILL;
+    usize::try_from(options).unwrap_or(0)
+}
+
+fn pipe() -> Result<(OwnedFd, OwnedFd), SpawnError> {
+    nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)
+        .map_err(|e| SpawnError::Fork(std::io::Error::from(e)))
+}
+
+/// In the child: tells the parent which step failed, and ends.
+fn fail(report: RawFd, step: u8) -> ! {
+    // SAFETY: errno is thread-local and valid.
+    let errno = unsafe { *libc::__errno_location() };
+    let [a, b, c, d] = errno.to_le_bytes();
+    let message = [step, a, b, c, d];
+    // SAFETY: writes five bytes of a live array to a descriptor.
+    unsafe { libc::write(report, message.as_ptr().cast(), message.len()) };
+    // SAFETY: _exit does not return and runs no handlers.
+    unsafe { libc::_exit(125) }
+}
+
+const STEPS: [&str; 6] =
+    ["", "PR_SET_NO_NEW_PRIVS", "PR_SET_TSC", "installing the seccomp filter", "execve", "close_range"];
+
+/// In the child: no new privileges, trapped time-stamp counter, system-call filter.
+///
+/// Only calls that are safe between fork and exec.
+fn prepare_child(report: RawFd, filter: &Filter) {
+    // SAFETY: prctl with integer arguments.
+    if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } != 0 {
+        fail(report, 1);
+    }
+    // SAFETY: prctl with integer arguments.
+    if unsafe { libc::prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0) } != 0 {
+        fail(report, 2);
+    }
+    let program = libc::sock_fprog {
+        len: u16::try_from(filter.code.len()).unwrap_or(0),
+        filter: filter.code.as_ptr().cast_mut(),
+    };
+    // SAFETY: `program` describes the filter's own vector, which lives until after the call.
+    let result = unsafe {
+        libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program, 0, 0)
+    };
+    if result != 0 {
+        fail(report, 3);
+    }
+}
+
+/// In the child: waits until the parent has attached.
+fn await_tracer(go: RawFd) {
+    let mut byte = 0_u8;
+    // SAFETY: reads one byte into a live variable.
+    unsafe { libc::read(go, (&raw mut byte).cast(), 1) };
+}
+
+fn fork() -> Result<Option<Tid>, SpawnError> {
+    // SAFETY: the child only makes calls that are safe after fork, up to exec or being reshaped.
+    match unsafe { libc::fork() } {
+        -1 => Err(SpawnError::Fork(std::io::Error::last_os_error())),
+        0 => Ok(None),
+        pid => Ok(Some(Tid::new(pid))),
+    }
+}
+
+fn attach(pid: Tid, go: &OwnedFd) -> Result<(), SpawnError> {
+    ptrace("PTRACE_SEIZE", libc::PTRACE_SEIZE, pid, 0, options()).map_err(SpawnError::Trace)?;
+    nix::unistd::write(go, b"g").map_err(|e| SpawnError::Fork(std::io::Error::from(e)))?;
+    Ok(())
+}
+
+fn failure(report: &OwnedFd) -> SpawnError {
+    let mut message = [0_u8; 5];
+    let _ = nix::unistd::read(report, &mut message);
+    let [step, a, b, c, d] = message;
+    let error = std::io::Error::from_raw_os_error(i32::from_le_bytes([a, b, c, d]));
+    let step = STEPS.get(usize::from(step)).copied().unwrap_or("");
+    if step == "execve" {
+        SpawnError::Exec(error)
+    } else {
+        SpawnError::Prepare { step, error }
+    }
+}
+
+/// Starts `argv` with `env` under ptrace and `filter`, and gives it at the stop right after its
+/// `execve` succeeded ([`StopEvent::Exec`]).
+///
+/// # Errors
+/// When ptrace or seccomp is not available, or the program cannot be executed.
+pub fn spawn_program(
+    path: &CStr,
+    argv: &[CString],
+    env: &[CString],
+    filter: &Filter,
+) -> Result<Stopped, SpawnError> {
+    let pointers = |list: &[CString]| -> Vec<*const libc::c_char> {
+        list.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
+    };
+    let (argv, env) = (pointers(argv), pointers(env));
+    let (go_read, go_write) = pipe()?;
+    let (report_read, report_write) = pipe()?;
+    let Some(pid) = fork()? else {
+        await_tracer(go_read.as_raw_fd());
+        for signal in 1..32 {
+            // SAFETY: setting a disposition to the default touches no memory.
+            unsafe { libc::signal(signal, inherited_disposition(signal)) };
+        }
+        prepare_child(report_write.as_raw_fd(), filter);
+        // SAFETY: path, argv and env are null-terminated and live until here.
+        unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), env.as_ptr()) };
+        fail(report_write.as_raw_fd(), 4);
+    };
+    drop(go_read);
+    drop(report_write);
+    attach(pid, &go_write)?;
+    loop {
+        match wait(pid, WaitFlags::Block).map_err(SpawnError::Trace)? {
+            Some(PtraceStop::Stopped(task, StopEvent::Exec)) => return Ok(task),
+            Some(PtraceStop::Stopped(task, StopEvent::Signal(signal))) => {
+                task.resume(crate::Resume::Continue, Some(signal)).map_err(SpawnError::Trace)?;
+            }
+            Some(PtraceStop::Stopped(task, _)) => {
+                task.resume(crate::Resume::Continue, None).map_err(SpawnError::Trace)?;
+            }
+            _ => return Err(failure(&report_read)),
+        }
+    }
+}
+
+/// SIGINT and SIGQUIT keep being ignored if they were when retake started (`nohup`, background
+/// jobs of a shell without job control); what retake itself changed goes back to the default.
+fn inherited_disposition(signal: i32) -> libc::sighandler_t {
+    let mut old = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: with a null new action only `old` is written.
+    if unsafe { libc::sigaction(signal, std::ptr::null(), old.as_mut_ptr()) } != 0 {
+        return libc::SIG_DFL;
+    }
+    // SAFETY: zeroed bytes, then filled by the kernel: a valid sigaction.
+    let old = unsafe { old.assume_init() };
+    let rust_ignores = signal == libc::SIGPIPE;
+    if old.sa_sigaction == libc::SIG_IGN && !rust_ignores { libc::SIG_IGN } else { libc::SIG_DFL }
+}
+
+/// Starts a process that waits to be reshaped: confined by the replay filter, all signals blocked,
+/// every descriptor but its socket closed, stopped at a breakpoint instruction.
+///
+/// # Errors
+/// When ptrace or seccomp is not available.
+pub fn spawn_stub() -> Result<Stub, SpawnError> {
+    let (ours, theirs) = UnixStream::pair().map_err(SpawnError::Fork)?;
+    let filter = Filter::confine_replay();
+    let (go_read, go_write) = pipe()?;
+    let (report_read, report_write) = pipe()?;
+    const SOCKET_FD: RawFd = 3;
+    let Some(pid) = fork()? else {
+        await_tracer(go_read.as_raw_fd());
+        let report = report_write.as_raw_fd();
+        run_stub(theirs.as_raw_fd(), report, SOCKET_FD, &filter)
+    };
+    drop((go_read, report_write, theirs));
+    attach(pid, &go_write)?;
+    loop {
+        match wait(pid, WaitFlags::Block).map_err(SpawnError::Trace)? {
+            Some(PtraceStop::Stopped(task, StopEvent::Signal(signal)))
+                if signal == retake_model::Signal::TRAP =>
+            {
+                return Ok(Stub { task, socket: ours, socket_fd: SOCKET_FD });
+            }
+            Some(PtraceStop::Stopped(task, _)) => {
+                task.resume(crate::Resume::Continue, None).map_err(SpawnError::Trace)?;
+            }
+            _ => return Err(failure(&report_read)),
+        }
+    }
+}
+
+fn run_stub(socket: RawFd, report: RawFd, socket_fd: RawFd, filter: &Filter) -> ! {
+    const REPORT_FD: RawFd = 4;
+    // Move both out of the way first, so that neither dup2 overwrites the other.
+    // SAFETY: descriptors are integers.
+    let high_socket = unsafe { libc::fcntl(socket, libc::F_DUPFD, 10) };
+    // SAFETY: as above.
+    let high_report = unsafe { libc::fcntl(report, libc::F_DUPFD_CLOEXEC, 10) };
+    // SAFETY: as above.
+    unsafe { libc::dup2(high_socket, socket_fd) };
+    // SAFETY: as above.
+    unsafe { libc::dup2(high_report, REPORT_FD) };
+    // SAFETY: closes a range of descriptors; failure (kernel before 5.9) is reported below.
+    if unsafe { libc::syscall(libc::SYS_close_range, 5, u32::MAX, 0) } != 0 {
+        fail(REPORT_FD, 5);
+    }
+    for fd in 0..3 {
+        // SAFETY: descriptors are integers.
+        unsafe { libc::close(fd) };
+    }
+    let all = u64::MAX;
+    // SAFETY: the mask is eight live bytes, as the size says.
+    unsafe {
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const all, 0_usize, 8_usize)
+    };
+    prepare_child(REPORT_FD, filter);
+    // SAFETY: descriptors are integers.
+    unsafe { libc::close(REPORT_FD) };
+    unregister_rseq();
+    loop {
+        // SAFETY: stops for the tracer; nothing else happens here.
+        unsafe { std::arch::asm!("int3", options(nomem, nostack)) };
+    }
+}
+
+/// glibc registers an rseq area for each thread (glibc 2.35). Once its memory is unmapped the kernel
+/// would kill the process on its next return to user mode.
+fn unregister_rseq() {
+    const RSEQ_FLAG_UNREGISTER: libc::c_int = 1;
+    const RSEQ_SIG: u32 = 0x5305_3053;
+    // SAFETY: weak lookup of glibc's exported variables by name.
+    let offset = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"__rseq_offset".as_ptr()) };
+    // SAFETY: as above.
+    let size = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"__rseq_size".as_ptr()) };
+    if offset.is_null() || size.is_null() {
+        return;
+    }
+    // SAFETY: glibc documents __rseq_offset as ptrdiff_t.
+    let offset = unsafe { *offset.cast::<isize>() };
+    let thread: *mut u8;
+    // SAFETY: reads the thread pointer, which the x86-64 TLS ABI keeps at %fs:0.
+    unsafe { std::arch::asm!("mov {}, fs:0", out(reg) thread, options(nostack, readonly)) };
+    let area = thread.wrapping_offset(offset);
+    // SAFETY: the arguments glibc registered with (32 bytes, its signature); worst outcome EINVAL.
+    unsafe { libc::syscall(libc::SYS_rseq, area, 32, RSEQ_FLAG_UNREGISTER, RSEQ_SIG) };
+}

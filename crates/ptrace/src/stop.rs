@@ -1,0 +1,131 @@
+//! What a task stopped for.
+#![expect(unsafe_code, reason = "waitpid fills a status word")]
+
+use nix::libc;
+use retake_model::{Signal, Tid};
+
+use crate::{PtraceError, Stopped};
+
+/// A change of a task's state, as wait(2) reports it.
+#[derive(Debug)]
+pub enum PtraceStop {
+    /// The task (for a leader: its whole process) is gone.
+    Exited {
+        /// Exit code.
+        code: u8,
+    },
+    /// The process was ended by a signal.
+    Killed {
+        /// The signal.
+        signal: Signal,
+        /// Whether a core was dumped.
+        core: bool,
+    },
+    /// The task is in a ptrace-stop.
+    Stopped(Stopped, StopEvent),
+}
+
+/// Why a task is in a ptrace-stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopEvent {
+    /// Entry or exit of a system call (`PTRACE_O_TRACESYSGOOD`).
+    Syscall,
+    /// The seccomp filter said `SECCOMP_RET_TRACE`: entry of a system call.
+    Seccomp,
+    /// `clone`, `fork` or `vfork` made a new task, which is traced.
+    Cloned,
+    /// A vfork child released its parent.
+    VforkDone,
+    /// `execve` replaced the program.
+    Exec,
+    /// The task is about to end.
+    Exit,
+    /// A new task's first stop, `PTRACE_INTERRUPT`, or a group-stop by this signal.
+    Stop(Signal),
+    /// A signal is about to be delivered.
+    Signal(Signal),
+}
+
+/// How to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitFlags {
+    /// Until there is something to report.
+    Block,
+    /// Return at once.
+    Poll,
+}
+
+fn signal(number: i32, tid: Tid) -> Result<Signal, PtraceError> {
+    Signal::from_number(i64::from(number))
+        .map_err(|_| PtraceError::of("waitpid (signal number)", tid, nix::errno::Errno::EINVAL))
+}
+
+fn decode(tid: Tid, status: i32) -> Result<PtraceStop, PtraceError> {
+    if libc::WIFEXITED(status) {
+        let code = u8::try_from(libc::WEXITSTATUS(status) & 0xff).unwrap_or(u8::MAX);
+        return Ok(PtraceStop::Exited { code });
+    }
+    if libc::WIFSIGNALED(status) {
+        let signal = signal(libc::WTERMSIG(status), tid)?;
+        return Ok(PtraceStop::Killed { signal, core: libc::WCOREDUMP(status) });
+    }
+    let number = libc::WSTOPSIG(status);
+    let event = match status >> 16 {
+        0 if number == libc::SIGTRAP | 0x80 => StopEvent::Syscall,
+        0 => StopEvent::Signal(signal(number, tid)?),
+        libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE => {
+            StopEvent::Cloned
+        }
+        libc::PTRACE_EVENT_VFORK_DONE => StopEvent::VforkDone,
+        libc::PTRACE_EVENT_EXEC => StopEvent::Exec,
+        libc::PTRACE_EVENT_EXIT => StopEvent::Exit,
+        libc::PTRACE_EVENT_SECCOMP => StopEvent::Seccomp,
+        _ => StopEvent::Stop(signal(number & 0x7f, tid)?),
+    };
+    Ok(PtraceStop::Stopped(Stopped::new(tid), event))
+}
+
+fn wait_raw(pid: i32, flags: WaitFlags) -> Result<Option<(Tid, PtraceStop)>, PtraceError> {
+    let options = libc::__WALL
+        | match flags {
+            WaitFlags::Block => 0,
+            WaitFlags::Poll => libc::WNOHANG,
+        };
+    loop {
+        let mut status = 0;
+        // SAFETY: `status` is a valid place for the status word.
+        let got = unsafe { libc::waitpid(pid, &raw mut status, options) };
+        if got > 0 {
+            let tid = Tid::new(got);
+            return Ok(Some((tid, decode(tid, status)?)));
+        }
+        if got == 0 {
+            return Ok(None);
+        }
+        let error = PtraceError::last("waitpid", Tid::new(pid));
+        if error.errno() != libc::EINTR {
+            return Err(error);
+        }
+        if pid == -1 {
+            // A signal for this process: let the caller look at what its handler noted.
+            return Ok(None);
+        }
+    }
+}
+
+/// Waits for any traced task. `None`: nothing to report (yet), or a signal handler of this process
+/// ran while waiting.
+///
+/// # Errors
+/// `ECHILD` when there is no task left to wait for.
+pub fn wait_any(flags: WaitFlags) -> Result<Option<(Tid, PtraceStop)>, PtraceError> {
+    wait_raw(-1, flags)
+}
+
+/// Waits for one task.
+///
+/// # Errors
+/// `ECHILD` when there is no such task.
+pub fn wait(tid: Tid, flags: WaitFlags) -> Result<Option<PtraceStop>, PtraceError> {
+    Ok(wait_raw(tid.get(), flags)?.map(|(_, stop)| stop))
+}
