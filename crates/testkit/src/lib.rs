@@ -1,1 +1,5 @@
-//! placeholder
+//! What tests of several crates share.
+//!
+//! [`fake`] stands in for a replay.
+
+pub mod fake;

@@ -1,0 +1,51 @@
+//! The parts of a scripted recording.
+
+use std::collections::BTreeMap;
+
+use retake_execution::TaskInfo;
+use retake_model::{Addr, Mapping, Position, Registers, SpaceId, TaskId};
+
+/// A living task at one moment.
+#[derive(Clone, Debug)]
+pub(super) struct FakeTask {
+    pub(super) info: TaskInfo,
+    pub(super) registers: Registers,
+}
+
+/// One moment of the script.
+#[derive(Clone, Debug)]
+pub(super) struct Moment {
+    pub(super) position: Position,
+    pub(super) task: TaskId,
+    pub(super) tasks: BTreeMap<TaskId, FakeTask>,
+    /// How many of the script's writes have happened.
+    pub(super) writes: usize,
+}
+
+/// Bytes that the program wrote.
+#[derive(Clone, Debug)]
+pub(super) struct Write {
+    pub(super) space: SpaceId,
+    pub(super) addr: Addr,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// A file of the recording.
+#[derive(Clone, Debug)]
+pub(super) struct FakeFile {
+    pub(super) path: String,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Everything that the builder wrote.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Script {
+    pub(super) moments: Vec<Moment>,
+    pub(super) events: Vec<String>,
+    pub(super) writes: Vec<Write>,
+    pub(super) files: Vec<FakeFile>,
+    pub(super) mappings: BTreeMap<SpaceId, Vec<Mapping>>,
+    pub(super) checkpoints: Vec<u64>,
+    pub(super) diverges_at: Option<u64>,
+    pub(super) fatal: Option<retake_model::Signal>,
+}
