@@ -257,7 +257,7 @@ pub enum Size {
         /// Argument with the capacity of the data in bytes.
         cap: u8,
     },
-    /// As many bytes as that argument says.
+    /// As many bytes as that argument says, at most a page (the kernel takes no larger structures).
     ArgBytes(u8),
     /// That argument times `each` bytes.
     ArgTimes {
@@ -265,6 +265,11 @@ pub enum Size {
         arg: u8,
         /// Bytes of an element.
         each: u32,
+    },
+    /// As many bytes as the result says, at most the size coded into an ioctl request (`_IOC_SIZE`).
+    RequestResult {
+        /// Argument with the request.
+        request: u8,
     },
     /// One field in each element of an array (`revents` of a pollfd). [`crate::outputs`] gives the
     /// whole array as one range; [`crate::copy_back`] only the fields.
@@ -347,9 +352,6 @@ pub enum Special {
     Fiemap,
     /// `SIOCGIFCONF`: the requests whose address and length stand in `struct ifconf`.
     IfConf,
-    /// semctl(2) `GETALL`: 2 bytes for each semaphore; the number is not known to the caller's
-    /// arguments, so page differences decide.
-    SemaphoreValues,
 }
 
 /// With which results an output is written.
@@ -434,26 +436,14 @@ impl Syscall {
         self
     }
 
-    /// It is this sub-command.
-    pub(crate) const fn named(mut self, command: &'static str) -> Self {
-        self.command = Some(command);
-        self
-    }
-
     /// Whether what the kernel wrote is exactly what [`crate::outputs`] says for this result. If
-    /// not, page differences have to be stored: for [`Class::Unknown`] that succeeded or was
-    /// interrupted, and for a call with outputs that failed with `EFAULT` halfway.
+    /// not, page differences have to be stored: for [`Class::Unknown`] whatever it returned, and
+    /// for a call with outputs that failed with `EFAULT`, perhaps halfway through its writes.
     pub fn outputs_are_exact(&self, result: i64) -> bool {
-        let error = Errno::from_result(result);
-        let odd = self
-            .outputs
-            .iter()
-            .any(|o| matches!(o.size, Size::Special(Special::SemaphoreValues)));
         match self.class {
             Class::Unknown => false,
             Class::Refuse(_) | Class::Pretend(_) => true,
-            _ if error == Some(Errno::EFAULT) => self.outputs.is_empty(),
-            _ => !odd || error.is_some(),
+            _ => self.outputs.is_empty() || Errno::from_result(result) != Some(Errno::EFAULT),
         }
     }
 }

@@ -42,6 +42,11 @@ pub(crate) fn count_of(arg: u64) -> u64 {
     if low > 0x7fff_ffff { 0 } else { low }
 }
 
+/// An argument that the kernel reads as an unsigned 32-bit count.
+pub(crate) const fn unsigned_count(arg: u64) -> u64 {
+    arg & 0xffff_ffff
+}
+
 /// Bytes of a bit set of `bits` bits, in whole 64-bit words.
 pub(crate) const fn bit_set_bytes(bits: u64) -> u64 {
     bits.div_ceil(64).saturating_mul(8)
@@ -73,9 +78,10 @@ impl<F: FnMut(Addr, u64)> Emit<'_, F> {
         self.args.get(usize::from(index)).copied().unwrap_or(0)
     }
 
-    /// The result as a length: 0 for an error.
+    /// The result as a length: 0 for an error, also for one of modify_ldt(2), which the kernel
+    /// returns as an unsigned 32-bit number. No call gives more than 2 GiB at once.
     fn length(&self) -> u64 {
-        u64::try_from(self.result).unwrap_or(0)
+        i32::try_from(self.result).ok().and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
     }
 
     fn give(&mut self, start: Addr, len: u64) {
@@ -104,8 +110,9 @@ impl<F: FnMut(Addr, u64)> Emit<'_, F> {
                 result.min(count_of(self.arg(cap))).saturating_mul(u64::from(each))
             }
             Size::ResultPlus { extra, cap } => result.min(self.arg(cap)) + u64::from(extra),
-            Size::ArgBytes(arg) => self.arg(arg),
+            Size::ArgBytes(arg) => self.arg(arg).min(PAGE_SIZE),
             Size::ArgTimes { arg, each } => self.arg(arg).saturating_mul(u64::from(each)),
+            Size::RequestResult { request } => result.min(self.arg(request) >> 16 & 0x3fff),
             Size::Fields { count, stride, at, len } => {
                 return self.array_fields(start, count, stride, at, len);
             }
@@ -121,7 +128,7 @@ impl<F: FnMut(Addr, u64)> Emit<'_, F> {
             }
             Size::IovecWhole { count } => return self.iovecs(start, self.arg(count), u64::MAX),
             Size::Msghdr => return self.message(start, 0, result),
-            Size::Mmsghdr { count } => return self.messages(start, result.min(self.arg(count))),
+            Size::Mmsghdr { count } => return self.messages(start, result.min(unsigned_count(self.arg(count)))),
             Size::Special(special) => return self.special(special, start),
         };
         self.give(start, len);
@@ -137,8 +144,8 @@ impl<F: FnMut(Addr, u64)> Emit<'_, F> {
 
     fn array_fields(&mut self, start: Addr, count: Count, stride: u32, at: u32, len: u32) {
         let count = match count {
-            Count::Arg(arg) => self.arg(arg),
-            Count::Result { cap } => self.length().min(self.arg(cap)),
+            Count::Arg(arg) => unsigned_count(self.arg(arg)),
+            Count::Result { cap } => self.length().min(unsigned_count(self.arg(cap))),
         };
         let stride = u64::from(stride);
         if !self.fields {
@@ -236,7 +243,6 @@ impl<F: FnMut(Addr, u64)> Emit<'_, F> {
                     self.give(Addr::new(buffer), len);
                 }
             }
-            Special::SemaphoreValues => {}
         }
     }
 }
