@@ -266,7 +266,8 @@ pub enum Size {
         /// Bytes of an element.
         each: u32,
     },
-    /// As many bytes as the result says, at most the size coded into an ioctl request (`_IOC_SIZE`).
+    /// As many bytes as the result says, at most the size coded into an ioctl request
+    /// (`_IOC_SIZE`).
     RequestResult {
         /// Argument with the request.
         request: u8,
@@ -365,8 +366,6 @@ pub enum When {
     Always,
     /// A signal interrupted it: `EINTR` or a restart code.
     Interrupted,
-    /// It failed with this error.
-    Error(Errno),
     /// It succeeded or failed with this error.
     SuccessOr(Errno),
 }
@@ -380,7 +379,6 @@ impl When {
             Self::Positive => error.is_none() && result > 0,
             Self::Always => true,
             Self::Interrupted => error.is_some_and(Errno::is_interruption),
-            Self::Error(wanted) => error == Some(wanted),
             Self::SuccessOr(wanted) => error.is_none() || error == Some(wanted),
         }
     }
@@ -457,7 +455,12 @@ impl Arg {
 
 /// Written when the call succeeds.
 pub(crate) const fn out(arg: u8, size: Size) -> Output {
-    Output { arg, at: 0, size, when: When::Success }
+    Output {
+        arg,
+        at: 0,
+        size,
+        when: When::Success,
+    }
 }
 
 /// A structure of this many bytes, written when the call succeeds.

@@ -26,6 +26,8 @@ mod redirect;
 mod resolve;
 mod signal;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use before::{Before, capture_before};
 pub use call::{

@@ -35,7 +35,10 @@ pub(crate) fn read_iovec(mem: &dyn ReadMemory, array: Addr, n: u64) -> Option<Io
     let at = array.checked_add(n.checked_mul(IOVEC)?)?;
     let base = read_u64(mem, at)?;
     let len = read_u64(mem, at.checked_add(8)?)?;
-    Some(Iovec { base: Addr::new(base), len })
+    Some(Iovec {
+        base: Addr::new(base),
+        len,
+    })
 }
 
 /// The pointers and lengths of a `struct msghdr`.

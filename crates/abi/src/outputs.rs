@@ -8,8 +8,8 @@ use crate::memory::{ReadMemory, read_u32, read_u64};
 use crate::messages;
 
 /// Gives `sink` every range that the kernel may have written for this call and result, each with
-/// its length in bytes (never 0). `call` is a resolved row, `before` what [`crate::capture_before`] took
-/// at entry. Ranges are clamped to the caller's buffers.
+/// its length in bytes (never 0). `call` is a resolved row, `before` what
+/// [`crate::capture_before`] took at entry. Ranges are clamped to the caller's buffers.
 ///
 /// For [`Class::Unknown`] there is nothing to say: see [`Syscall::outputs_are_exact`].
 pub fn outputs(
@@ -20,7 +20,15 @@ pub fn outputs(
     mem: &dyn ReadMemory,
     sink: &mut impl FnMut(Addr, u64),
 ) {
-    Emit { args, before, result, mem, fields: false, sink }.all(call);
+    Emit {
+        args,
+        before,
+        result,
+        mem,
+        fields: false,
+        sink,
+    }
+    .all(call);
 }
 
 /// As [`outputs`], but an array of which only one field is written gives those fields, not the
@@ -33,7 +41,15 @@ pub(crate) fn exact_outputs(
     mem: &dyn ReadMemory,
     sink: &mut impl FnMut(Addr, u64),
 ) {
-    Emit { args, before, result, mem, fields: true, sink }.all(call);
+    Emit {
+        args,
+        before,
+        result,
+        mem,
+        fields: true,
+        sink,
+    }
+    .all(call);
 }
 
 /// An argument that the kernel reads as a signed 32-bit count; negative means nothing.
@@ -81,7 +97,10 @@ impl<F: FnMut(Addr, u64)> Emit<'_, F> {
     /// The result as a length: 0 for an error, also for one of modify_ldt(2), which the kernel
     /// returns as an unsigned 32-bit number. No call gives more than 2 GiB at once.
     fn length(&self) -> u64 {
-        i32::try_from(self.result).ok().and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
+        i32::try_from(self.result)
+            .ok()
+            .and_then(|n| u64::try_from(n).ok())
+            .unwrap_or(0)
     }
 
     fn give(&mut self, start: Addr, len: u64) {
@@ -95,25 +114,40 @@ impl<F: FnMut(Addr, u64)> Emit<'_, F> {
         if pointer.is_null() {
             return;
         }
-        let Some(start) = pointer.checked_add(u64::from(output.at)) else { return };
+        let Some(start) = pointer.checked_add(u64::from(output.at)) else {
+            return;
+        };
         let result = self.length();
         let len = match output.size {
             Size::Fixed(bytes) => u64::from(bytes),
             Size::FixedUnlessNull { bytes, arg } => {
-                if self.arg(arg) == 0 { 0 } else { u64::from(bytes) }
+                if self.arg(arg) == 0 {
+                    0
+                } else {
+                    u64::from(bytes)
+                }
             }
             Size::FixedIfFlag { bytes, arg, mask } => {
-                if self.arg(arg) & mask == 0 { 0 } else { u64::from(bytes) }
+                if self.arg(arg) & mask == 0 {
+                    0
+                } else {
+                    u64::from(bytes)
+                }
             }
             Size::Result { cap } => result.min(self.arg(cap)),
-            Size::ResultTimes { each, cap } => {
-                result.min(count_of(self.arg(cap))).saturating_mul(u64::from(each))
-            }
+            Size::ResultTimes { each, cap } => result
+                .min(count_of(self.arg(cap)))
+                .saturating_mul(u64::from(each)),
             Size::ResultPlus { extra, cap } => result.min(self.arg(cap)) + u64::from(extra),
             Size::ArgBytes(arg) => self.arg(arg).min(PAGE_SIZE),
             Size::ArgTimes { arg, each } => self.arg(arg).saturating_mul(u64::from(each)),
             Size::RequestResult { request } => result.min(self.arg(request) >> 16 & 0x3fff),
-            Size::Fields { count, stride, at, len } => {
+            Size::Fields {
+                count,
+                stride,
+                at,
+                len,
+            } => {
                 return self.array_fields(start, count, stride, at, len);
             }
             Size::PageBytes(arg) => self.arg(arg).div_ceil(PAGE_SIZE),
@@ -128,7 +162,9 @@ impl<F: FnMut(Addr, u64)> Emit<'_, F> {
             }
             Size::IovecWhole { count } => return self.iovecs(start, self.arg(count), u64::MAX),
             Size::Msghdr => return self.message(start, 0, result),
-            Size::Mmsghdr { count } => return self.messages(start, result.min(unsigned_count(self.arg(count)))),
+            Size::Mmsghdr { count } => {
+                return self.messages(start, result.min(unsigned_count(self.arg(count))));
+            }
             Size::Special(special) => return self.special(special, start),
         };
         self.give(start, len);
@@ -152,7 +188,9 @@ impl<F: FnMut(Addr, u64)> Emit<'_, F> {
             return self.give(start, count.saturating_mul(stride));
         }
         for n in 0..count {
-            let Some(field) = n.checked_mul(stride).and_then(|o| start.checked_add(o + u64::from(at)))
+            let Some(field) = n
+                .checked_mul(stride)
+                .and_then(|o| start.checked_add(o + u64::from(at)))
             else {
                 return;
             };
@@ -167,7 +205,9 @@ impl<F: FnMut(Addr, u64)> Emit<'_, F> {
             if left == 0 {
                 return;
             }
-            let Some(iovec) = messages::read_iovec(self.mem, array, n) else { return };
+            let Some(iovec) = messages::read_iovec(self.mem, array, n) else {
+                return;
+            };
             let len = iovec.len.min(left);
             left -= len;
             self.give(iovec.base, len);
@@ -176,8 +216,12 @@ impl<F: FnMut(Addr, u64)> Emit<'_, F> {
 
     /// A received message whose header is at `header`; `nth` is its place in the array.
     fn message(&mut self, header: Addr, nth: usize, bytes: u64) {
-        let Some(now) = messages::Header::read(self.mem, header) else { return };
-        let Some(capacity) = self.before.message(nth) else { return };
+        let Some(now) = messages::Header::read(self.mem, header) else {
+            return;
+        };
+        let Some(capacity) = self.before.message(nth) else {
+            return;
+        };
         if !now.name.is_null() {
             self.give(now.name, u64::from(now.name_len.min(capacity.name)));
             self.give_at(header, messages::NAME_LEN_AT, 4);
@@ -192,9 +236,15 @@ impl<F: FnMut(Addr, u64)> Emit<'_, F> {
 
     fn messages(&mut self, array: Addr, count: u64) {
         for n in 0..count.min(messages::IOV_MAX) {
-            let Some(header) = array.checked_add(n * messages::MMSGHDR) else { return };
-            let Some(len_word) = header.checked_add(messages::MSGHDR) else { return };
-            let Some(len) = read_u32(self.mem, len_word) else { return };
+            let Some(header) = array.checked_add(n * messages::MMSGHDR) else {
+                return;
+            };
+            let Some(len_word) = header.checked_add(messages::MSGHDR) else {
+                return;
+            };
+            let Some(len) = read_u32(self.mem, len_word) else {
+                return;
+            };
             let Ok(nth) = usize::try_from(n) else { return };
             self.message(header, nth, u64::from(len));
             self.give(len_word, 4);
@@ -211,7 +261,14 @@ impl<F: FnMut(Addr, u64)> Emit<'_, F> {
         match special {
             Special::CapData => {
                 let version = read_u32(self.mem, Addr::new(self.arg(0)));
-                self.give(start, if version == Some(CAP_VERSION_1) { 12 } else { 24 });
+                self.give(
+                    start,
+                    if version == Some(CAP_VERSION_1) {
+                        12
+                    } else {
+                        24
+                    },
+                );
             }
             Special::FileHandle => {
                 let len = self.length_word(2, Addr::new(self.arg(2)));

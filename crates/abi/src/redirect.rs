@@ -1,10 +1,15 @@
-//! Calls that may wait while other tasks share the memory: their outputs go to scratch memory first.
+//! Calls that may wait while other tasks share the memory: their outputs go to scratch memory
+//! first.
 //!
 //! The kernel writes an output at a moment that nobody knows. If another task runs meanwhile, it
 //! must not see the write before the call's completion is an event of the recording. So the
 //! recorder (1) asks for a [`Redirect`] plan, (2) places it in scratch memory of the task, copies
 //! in what the kernel reads, and enters the call with the placed arguments, (3) at completion
 //! copies back what the kernel wrote and restores the arguments.
+//!
+//! An interrupted call is a completion too. If the kernel restarts it with the same arguments
+//! (512, 513, 514), the new entry gets a new plan. After 516 the kernel keeps the pointers that it
+//! was entered with and uses them in restart_syscall(2): the scratch memory must stay until then.
 
 use retake_model::Addr;
 
@@ -13,9 +18,7 @@ use crate::call::{Blocks, Class, Count, Output, Size, Special, Syscall};
 use crate::memory::ReadMemory;
 use crate::messages::{self, Header};
 use crate::nr;
-use crate::outputs::{
-    FILE_HANDLE_HEADER, bit_set_bytes, count_of, exact_outputs, unsigned_count,
-};
+use crate::outputs::{FILE_HANDLE_HEADER, bit_set_bytes, count_of, exact_outputs, unsigned_count};
 
 /// Pieces of scratch memory start at multiples of this many bytes.
 const ALIGN: u64 = 16;
@@ -66,7 +69,8 @@ pub struct Placed {
 }
 
 /// The plan for a call: empty if it cannot wait, writes nothing, or is one whose outputs go
-/// straight to the caller's memory (wait4, waitid, futex, fcntl, ioctl; and all of
+/// straight to the caller's memory (wait4, waitid, futex, fcntl, ioctl; vmsplice, which reads or
+/// writes its buffers as the descriptor says; and all of
 /// [`Class::Unknown`], whose outputs are not known). `before` is what [`crate::capture_before`]
 /// took.
 pub fn redirect(
@@ -75,10 +79,22 @@ pub fn redirect(
     before: &Before,
     mem: &dyn ReadMemory,
 ) -> Redirect {
-    let mut plan = Planner { args, before, mem, pieces: Vec::new() };
+    let mut plan = Planner {
+        args,
+        before,
+        mem,
+        pieces: Vec::new(),
+    };
     let writes_directly = matches!(
         call.no,
-        nr::WAIT4 | nr::WAITID | nr::FUTEX | nr::FCNTL | nr::IOCTL | nr::QUOTACTL | nr::KEYCTL
+        nr::WAIT4
+            | nr::WAITID
+            | nr::FUTEX
+            | nr::FCNTL
+            | nr::IOCTL
+            | nr::QUOTACTL
+            | nr::KEYCTL
+            | nr::VMSPLICE
     );
     let known = matches!(call.class, Class::Emulate | Class::Signal(_));
     if call.blocks == Blocks::May && known && !writes_directly {
@@ -86,7 +102,9 @@ pub fn redirect(
             plan.output(output);
         }
     }
-    Redirect { pieces: plan.pieces }
+    Redirect {
+        pieces: plan.pieces,
+    }
 }
 
 impl Redirect {
@@ -102,7 +120,9 @@ impl Redirect {
 
     /// How many bytes of scratch memory the plan needs.
     pub fn room(&self) -> u64 {
-        self.pieces.iter().fold(0, |sum: u64, p| sum.saturating_add(padded(p.len)))
+        self.pieces
+            .iter()
+            .fold(0, |sum: u64, p| sum.saturating_add(padded(p.len)))
     }
 
     /// The plan in scratch memory at `scratch` (16-byte aligned, [`Self::room`] bytes). `None` if
@@ -130,26 +150,35 @@ const fn padded(len: u64) -> u64 {
 impl Placed {
     /// What to copy before the call: from the caller's memory, to scratch memory, bytes.
     pub fn copies_in(&self) -> impl Iterator<Item = (Addr, Addr, u64)> {
-        self.pieces.iter().filter(|(p, _)| p.copy_in).map(|(p, at)| (p.caller, *at, p.len))
+        self.pieces
+            .iter()
+            .filter(|(p, _)| p.copy_in)
+            .map(|(p, at)| (p.caller, *at, p.len))
     }
 
     /// The 64-bit words to write into scratch memory after [`Self::copies_in`]: pointers from one
     /// piece to another.
     pub fn pointers(&self) -> impl Iterator<Item = (Addr, u64)> {
-        self.pieces.iter().filter_map(|(piece, target)| match piece.pointer {
-            Pointer::Arg(_) => None,
-            Pointer::In { piece, at } => {
-                let (_, holder) = self.pieces.get(piece)?;
-                Some((holder.checked_add(at)?, target.get()))
-            }
-        })
+        self.pieces
+            .iter()
+            .filter_map(|(piece, target)| match piece.pointer {
+                Pointer::Arg(_) => None,
+                Pointer::In { piece, at } => {
+                    let (_, holder) = self.pieces.get(piece)?;
+                    Some((holder.checked_add(at)?, target.get()))
+                }
+            })
     }
 
     /// The caller's address that an address in scratch memory stands for.
     pub fn to_caller(&self, scratch: Addr) -> Option<Addr> {
         self.pieces.iter().find_map(|(piece, at)| {
             let offset = scratch.offset_from(*at)?;
-            if offset < piece.len { piece.caller.checked_add(offset) } else { None }
+            if offset < piece.len {
+                piece.caller.checked_add(offset)
+            } else {
+                None
+            }
         })
     }
 }
@@ -201,10 +230,17 @@ impl Planner<'_> {
                 self.add(caller, messages::MSGHDR, true, pointer);
                 self.message(caller, self.pieces.len().saturating_sub(1), 0);
             }
-            Size::Mmsghdr { count } => self.messages(caller, unsigned_count(self.arg(count)), pointer),
+            Size::Mmsghdr { count } => {
+                self.messages(caller, unsigned_count(self.arg(count)), pointer)
+            }
             size => {
                 let (room, copy_in) = self.room(size, output.arg);
-                self.add_or_grow(caller, room.saturating_add(u64::from(output.at)), copy_in, pointer);
+                self.add_or_grow(
+                    caller,
+                    room.saturating_add(u64::from(output.at)),
+                    copy_in,
+                    pointer,
+                );
             }
         }
     }
@@ -213,9 +249,10 @@ impl Planner<'_> {
     fn room(&self, size: Size, arg: u8) -> (u64, bool) {
         match size {
             Size::Result { cap } => (self.arg(cap), false),
-            Size::ResultTimes { each, cap } => {
-                (count_of(self.arg(cap)).saturating_mul(u64::from(each)), false)
-            }
+            Size::ResultTimes { each, cap } => (
+                count_of(self.arg(cap)).saturating_mul(u64::from(each)),
+                false,
+            ),
             Size::ResultPlus { extra, cap } => {
                 (self.arg(cap).saturating_add(u64::from(extra)), false)
             }
@@ -226,12 +263,15 @@ impl Planner<'_> {
             | Size::FixedUnlessNull { bytes, .. }
             | Size::FixedIfFlag { bytes, .. } => (u64::from(bytes), true),
             Size::ArgBytes(arg) => (self.arg(arg), true),
-            Size::ArgTimes { arg, each } => {
-                (self.arg(arg).saturating_mul(u64::from(each)), true)
-            }
-            Size::Fields { count: Count::Arg(arg) | Count::Result { cap: arg }, stride, .. } => {
-                (unsigned_count(self.arg(arg)).saturating_mul(u64::from(stride)), true)
-            }
+            Size::ArgTimes { arg, each } => (self.arg(arg).saturating_mul(u64::from(each)), true),
+            Size::Fields {
+                count: Count::Arg(arg) | Count::Result { cap: arg },
+                stride,
+                ..
+            } => (
+                unsigned_count(self.arg(arg)).saturating_mul(u64::from(stride)),
+                true,
+            ),
             Size::PageBytes(arg) => (self.arg(arg).div_ceil(retake_model::PAGE_SIZE), true),
             Size::FdSet { nfds } => (bit_set_bytes(count_of(self.arg(nfds))), true),
             Size::NodeMask(arg) => (bit_set_bytes(self.arg(arg).saturating_sub(1)), true),
@@ -248,7 +288,12 @@ impl Planner<'_> {
     fn add(&mut self, caller: Addr, len: u64, copy_in: bool, pointer: Pointer) {
         let len = len.min(MAX_BYTES);
         if len > 0 && !caller.is_null() {
-            self.pieces.push(Piece { caller, len, copy_in, pointer });
+            self.pieces.push(Piece {
+                caller,
+                len,
+                copy_in,
+                pointer,
+            });
         }
     }
 
@@ -271,20 +316,37 @@ impl Planner<'_> {
         let holder = self.pieces.len();
         self.add(array, count * messages::IOVEC, true, pointer);
         for n in 0..count {
-            let Some(iovec) = messages::read_iovec(self.mem, array, n) else { return };
+            let Some(iovec) = messages::read_iovec(self.mem, array, n) else {
+                return;
+            };
             let at = n * messages::IOVEC;
-            self.add(iovec.base, iovec.len, false, Pointer::In { piece: holder, at });
+            self.add(
+                iovec.base,
+                iovec.len,
+                false,
+                Pointer::In { piece: holder, at },
+            );
         }
     }
 
     /// The buffers of the header at `header`, whose stand-in lies at offset `at` of piece `holder`.
     fn message(&mut self, header: Addr, holder: usize, at: u64) {
-        let Some(now) = Header::read(self.mem, header) else { return };
-        let inside = |field| Pointer::In { piece: holder, at: at + field };
+        let Some(now) = Header::read(self.mem, header) else {
+            return;
+        };
+        let inside = |field| Pointer::In {
+            piece: holder,
+            at: at + field,
+        };
         self.add(now.name, u64::from(now.name_len), false, inside(0));
         self.iovecs(now.iov, now.iov_count, inside(messages::IOV_AT));
         // The kernel leaves out the padding between control messages.
-        self.add(now.control, now.control_len, true, inside(messages::CONTROL_AT));
+        self.add(
+            now.control,
+            now.control_len,
+            true,
+            inside(messages::CONTROL_AT),
+        );
     }
 
     fn messages(&mut self, array: Addr, count: u64, pointer: Pointer) {
@@ -293,9 +355,10 @@ impl Planner<'_> {
         self.add(array, count * messages::MMSGHDR, true, pointer);
         for n in 0..count {
             let at = n * messages::MMSGHDR;
-            let Some(header) = array.checked_add(at) else { return };
+            let Some(header) = array.checked_add(at) else {
+                return;
+            };
             self.message(header, holder, at);
         }
     }
 }
-

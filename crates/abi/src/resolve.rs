@@ -5,7 +5,9 @@ use retake_model::SyscallNo;
 use crate::Errno;
 use crate::call::{Blocks, Class, Syscall};
 use crate::commands::{fcntl, futex, ioctl, ipc, madvise, pick, prctl, system};
-use crate::consts::{futex::FUTEX_CMD_MASK, nonblock, time::TIMER_ABSTIME, wait::WNOHANG};
+use crate::consts::futex::FUTEX_CMD_MASK;
+use crate::consts::prctl::PR_SCHED_CORE;
+use crate::consts::{nonblock, time::TIMER_ABSTIME, wait::WNOHANG};
 use crate::nr;
 
 /// The row for these arguments.
@@ -28,7 +30,10 @@ fn command(row: Syscall, args: &[u64; 6]) -> Syscall {
     match row.no {
         nr::FCNTL => pick(row, fcntl::TABLE, low(b)),
         nr::IOCTL => ioctl::resolve(row, b),
-        nr::FUTEX => futex_operation(row, a, b, args[4]),
+        nr::FUTEX => known_or_refused(
+            pick(row, futex::TABLE, low(b) & FUTEX_CMD_MASK),
+            Errno::ENOSYS,
+        ),
         nr::MADVISE => known_or_refused(pick(row, madvise::TABLE, low(c)), Errno::EINVAL),
         nr::PRCTL => prctl_option(row, a, b),
         nr::ARCH_PRCTL => known_or_refused(pick(row, prctl::ARCH, low(a)), Errno::EINVAL),
@@ -52,17 +57,11 @@ fn command(row: Syscall, args: &[u64; 6]) -> Syscall {
 /// The bit that marks the newer structures of shmctl and the like; 64-bit kernels ignore it.
 const IPC_64: u64 = 0x100;
 
-/// Futexes of another sort than the kernel knows get `ENOSYS`. Word 2 is only written by `WAKE_OP`
-/// whose both words differ or not: the row already says so.
-fn futex_operation(row: Syscall, _word: u64, op: u64, _word2: u64) -> Syscall {
-    known_or_refused(pick(row, futex::TABLE, low(op) & FUTEX_CMD_MASK), Errno::ENOSYS)
-}
-
 fn prctl_option(row: Syscall, option: u64, arg2: u64) -> Syscall {
     /// `PR_SCHED_CORE_GET`: the only one of the family that writes.
     const SCHED_CORE_GET: u64 = 0;
     let found = pick(row, prctl::TABLE, low(option));
-    if low(option) == crate::consts::prctl::PR_SCHED_CORE && arg2 != SCHED_CORE_GET {
+    if low(option) == PR_SCHED_CORE && arg2 != SCHED_CORE_GET {
         return found.writes(&[]);
     }
     found
@@ -70,7 +69,11 @@ fn prctl_option(row: Syscall, option: u64, arg2: u64) -> Syscall {
 
 /// Where the table is all there is, anything else gets the kernel's answer to an unknown command.
 fn known_or_refused(row: Syscall, error: Errno) -> Syscall {
-    if row.class == Class::Unknown { row.refused(error) } else { row }
+    if row.class == Class::Unknown {
+        row.refused(error)
+    } else {
+        row
+    }
 }
 
 /// `SCHED_FIFO`, `SCHED_RR`, `SCHED_DEADLINE` (sched(7)): would starve the recorder, which runs on
@@ -83,8 +86,7 @@ const fn is_realtime_policy(policy: u64) -> bool {
 /// Whether a flag or a zero timeout keeps this call from waiting. Descriptors in non-blocking mode
 /// are not known here.
 const fn returns_at_once(no: SyscallNo, args: &[u64; 6]) -> bool {
-    let [a, b, c, d, e, f] = *args;
-    let _ = (a, b);
+    let [_, b, c, d, e, f] = *args;
     match no {
         nr::RECVFROM | nr::SENDTO | nr::RECVMMSG | nr::SENDMMSG => d & nonblock::MSG_DONTWAIT != 0,
         nr::RECVMSG | nr::SENDMSG => c & nonblock::MSG_DONTWAIT != 0,

@@ -10,7 +10,6 @@ const LEN: usize = 471;
 
 static TABLE: [Option<Syscall>; LEN] = index();
 
-#[allow(clippy::cast_possible_truncation, reason = "widening in const code: try_from is not const")]
 const fn index() -> [Option<Syscall>; LEN] {
     let mut table = [None; LEN];
     let mut family = 0;
@@ -37,11 +36,14 @@ pub fn all() -> impl Iterator<Item = &'static Syscall> {
 }
 
 /// The row that holds for this very call: the sub-command (fcntl, ioctl, prctl, …) and flags that
-/// change whether it waits are taken into account. A number that the table does not have gives a row of
-/// [`Class::Unknown`] that may wait.
+/// change whether it waits are taken into account. A number that the table does not have gives a
+/// row of [`Class::Unknown`] that may wait.
 pub fn resolve(no: SyscallNo, args: &[u64; 6]) -> Syscall {
     match lookup(no) {
         Some(row) => crate::resolve::refine(*row, args),
-        None => Syscall::new(no, "unknown", &[]).may_block().is(Class::Unknown).changes_fds(),
+        None => Syscall::new(no, "unknown", &[])
+            .may_block()
+            .is(Class::Unknown)
+            .changes_fds(),
     }
 }

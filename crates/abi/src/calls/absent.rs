@@ -9,12 +9,16 @@ calls! {
     IO_DESTROY io_destroy(ctx: Ptr).refused(Errno::ENOSYS);
     IO_GETEVENTS io_getevents(ctx: Ptr, min: Long, max: Long, events: Ptr, timeout: Ptr)
         .refused(Errno::ENOSYS);
-    IO_PGETEVENTS io_pgetevents(ctx: Ptr, min: Long, max: Long, events: Ptr, timeout: Ptr, mask: Ptr)
+    IO_PGETEVENTS io_pgetevents(
+        ctx: Ptr, min: Long, max: Long, events: Ptr, timeout: Ptr, mask: Ptr
+    )
         .refused(Errno::ENOSYS);
     IO_SUBMIT io_submit(ctx: Ptr, count: Long, list: Ptr).refused(Errno::ENOSYS);
     IO_CANCEL io_cancel(ctx: Ptr, iocb: Ptr, result: Ptr).refused(Errno::ENOSYS);
     IO_URING_SETUP io_uring_setup(entries: Int, params: Ptr).refused(Errno::ENOSYS);
-    IO_URING_ENTER io_uring_enter(fd: Fd, submit: Int, complete: Int, flags: Flags, arg: Ptr, size: Size)
+    IO_URING_ENTER io_uring_enter(
+        fd: Fd, submit: Int, complete: Int, flags: Flags, arg: Ptr, size: Size
+    )
         .refused(Errno::ENOSYS);
     IO_URING_REGISTER io_uring_register(fd: Fd, opcode: Int, arg: Ptr, count: Int)
         .refused(Errno::ENOSYS);

@@ -114,14 +114,18 @@ calls! {
     TEE tee(in: Fd, out: Fd, len: Size, flags: Flags).may_block();
     VMSPLICE vmsplice(fd: Fd, iov: Ptr, count: Size, flags: Flags).may_block()
         .writes(&[out(1, Size::Iovec { count: 2 })]);
-    COPY_FILE_RANGE copy_file_range(in: Fd, off_in: Ptr, out: Fd, off_out: Ptr, len: Size, flags: Flags)
+    COPY_FILE_RANGE copy_file_range(
+        in: Fd, off_in: Ptr, out: Fd, off_out: Ptr, len: Size, flags: Flags
+    )
         .may_block().writes(&[fixed(1, 8), fixed(3, 8)]);
     PREADV preadv(fd: Fd, iov: Ptr, iovcnt: Int, pos_l: Long, pos_h: Long).may_block()
         .writes(&[out(1, Size::Iovec { count: 2 })]);
     PWRITEV pwritev(fd: Fd, iov: Ptr, iovcnt: Int, pos_l: Long, pos_h: Long).may_block();
-    PREADV2 preadv2(fd: Fd, iov: Ptr, iovcnt: Int, pos_l: Long, pos_h: Long, flags: Flags).may_block()
+    PREADV2 preadv2(fd: Fd, iov: Ptr, iovcnt: Int, pos_l: Long, pos_h: Long, flags: Flags)
+        .may_block()
         .writes(&[out(1, Size::Iovec { count: 2 })]);
-    PWRITEV2 pwritev2(fd: Fd, iov: Ptr, iovcnt: Int, pos_l: Long, pos_h: Long, flags: Flags).may_block();
+    PWRITEV2 pwritev2(fd: Fd, iov: Ptr, iovcnt: Int, pos_l: Long, pos_h: Long, flags: Flags)
+        .may_block();
     STATX statx(dirfd: Fd, path: Text, flags: Flags, mask: Flags, statxbuf: Ptr)
         .writes(&[fixed(4, STATX)]);
     CLOSE_RANGE close_range(first: Size, last: Size, flags: Flags).may_block().changes_fds();

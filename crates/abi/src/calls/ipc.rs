@@ -4,7 +4,8 @@ use crate::call::{Size, calls, fixed, out};
 
 calls! {
     FUTEX futex(word: Ptr, op: Int, val: Int, timeout: Word, word2: Ptr, val3: Int);
-    FUTEX_WAITV futex_waitv(waiters: Ptr, count: Int, flags: Flags, timeout: Ptr, clock: Int).may_block();
+    FUTEX_WAITV futex_waitv(waiters: Ptr, count: Int, flags: Flags, timeout: Ptr, clock: Int)
+        .may_block();
     FUTEX_WAKE futex_wake(word: Ptr, mask: Flags, count: Int, flags: Flags);
     FUTEX_WAIT futex_wait(word: Ptr, val: Size, mask: Flags, flags: Flags, timeout: Ptr, clock: Int)
         .may_block();
@@ -22,7 +23,8 @@ calls! {
     MSGCTL msgctl(msqid: Int, cmd: Int, buf: Ptr);
     MQ_OPEN mq_open(name: Text, flags: Flags, mode: Mode, attr: Ptr).changes_fds();
     MQ_UNLINK mq_unlink(name: Text);
-    MQ_TIMEDSEND mq_timedsend(mqd: Fd, msg: Ptr, len: Size, priority: Int, timeout: Ptr).may_block();
+    MQ_TIMEDSEND mq_timedsend(mqd: Fd, msg: Ptr, len: Size, priority: Int, timeout: Ptr)
+        .may_block();
     MQ_TIMEDRECEIVE mq_timedreceive(mqd: Fd, msg: Ptr, len: Size, priority: Ptr, timeout: Ptr)
         .may_block().writes(&[out(1, Size::Result { cap: 2 }), fixed(3, 4)]);
     MQ_NOTIFY mq_notify(mqd: Fd, event: Ptr);

@@ -28,14 +28,20 @@ calls! {
     SET_MEMPOLICY set_mempolicy(mode: Int, nodemask: Ptr, maxnode: Size);
     GET_MEMPOLICY get_mempolicy(mode: Ptr, nodemask: Ptr, maxnode: Size, addr: Ptr, flags: Flags)
         .writes(&[fixed(0, 4), out(1, Size::NodeMask(2))]);
-    SET_MEMPOLICY_HOME_NODE set_mempolicy_home_node(addr: Ptr, length: Size, node: Size, flags: Flags);
+    SET_MEMPOLICY_HOME_NODE set_mempolicy_home_node(
+        addr: Ptr, length: Size, node: Size, flags: Flags
+    );
     MIGRATE_PAGES migrate_pages(pid: Int, maxnode: Size, old: Ptr, new: Ptr);
     MOVE_PAGES move_pages(pid: Int, count: Size, pages: Ptr, nodes: Ptr, status: Ptr, flags: Flags)
         .writes(&[out(4, Size::ArgTimes { arg: 1, each: 4 }).when(When::Always)]);
     MEMBARRIER membarrier(cmd: Int, flags: Flags, cpu: Int);
-    PROCESS_VM_READV process_vm_readv(pid: Int, local: Ptr, liovcnt: Size, remote: Ptr, riovcnt: Size, flags: Flags)
+    PROCESS_VM_READV process_vm_readv(
+        pid: Int, local: Ptr, liovcnt: Size, remote: Ptr, riovcnt: Size, flags: Flags
+    )
         .writes(&[out(1, Size::IovecWhole { count: 2 })]);
-    PROCESS_VM_WRITEV process_vm_writev(pid: Int, local: Ptr, liovcnt: Size, remote: Ptr, riovcnt: Size, flags: Flags)
+    PROCESS_VM_WRITEV process_vm_writev(
+        pid: Int, local: Ptr, liovcnt: Size, remote: Ptr, riovcnt: Size, flags: Flags
+    )
         .is(Class::Thread(ThreadCall::WriteOther));
     // The page fault handler of the program would race with every access to its memory.
     USERFAULTFD userfaultfd(flags: Flags).refused(Errno::ENOSYS);

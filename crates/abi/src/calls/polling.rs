@@ -14,7 +14,12 @@ const fn remaining(arg: u8) -> Output {
 const REVENTS: Output = Output {
     arg: 0,
     at: 0,
-    size: Size::Fields { count: Count::Arg(1), stride: 8, at: 6, len: 2 },
+    size: Size::Fields {
+        count: Count::Arg(1),
+        stride: 8,
+        at: 6,
+        len: 2,
+    },
     when: When::Always,
 };
 
@@ -29,7 +34,8 @@ calls! {
             out(3, Size::FdSet { nfds: 0 }),
             remaining(4),
         ]);
-    PSELECT6 pselect6(nfds: Int, read: Ptr, write: Ptr, except: Ptr, timeout: Ptr, mask: Ptr).may_block()
+    PSELECT6 pselect6(nfds: Int, read: Ptr, write: Ptr, except: Ptr, timeout: Ptr, mask: Ptr)
+        .may_block()
         .writes(&[
             out(1, Size::FdSet { nfds: 0 }),
             out(2, Size::FdSet { nfds: 0 }),
@@ -41,9 +47,13 @@ calls! {
     EPOLL_CTL epoll_ctl(epfd: Fd, op: Int, fd: Fd, event: Ptr);
     EPOLL_WAIT epoll_wait(epfd: Fd, events: Ptr, maxevents: Int, timeout: Int).may_block()
         .writes(&[out(1, Size::ResultTimes { each: EPOLL_EVENT, cap: 2 })]);
-    EPOLL_PWAIT epoll_pwait(epfd: Fd, events: Ptr, maxevents: Int, timeout: Int, mask: Ptr, sigsetsize: Size)
+    EPOLL_PWAIT epoll_pwait(
+        epfd: Fd, events: Ptr, maxevents: Int, timeout: Int, mask: Ptr, sigsetsize: Size
+    )
         .may_block().writes(&[out(1, Size::ResultTimes { each: EPOLL_EVENT, cap: 2 })]);
-    EPOLL_PWAIT2 epoll_pwait2(epfd: Fd, events: Ptr, maxevents: Int, timeout: Ptr, mask: Ptr, sigsetsize: Size)
+    EPOLL_PWAIT2 epoll_pwait2(
+        epfd: Fd, events: Ptr, maxevents: Int, timeout: Ptr, mask: Ptr, sigsetsize: Size
+    )
         .may_block().writes(&[out(1, Size::ResultTimes { each: EPOLL_EVENT, cap: 2 })]);
     EPOLL_CTL_OLD epoll_ctl_old().refused(Errno::ENOSYS);
     EPOLL_WAIT_OLD epoll_wait_old().refused(Errno::ENOSYS);

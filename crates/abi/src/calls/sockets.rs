@@ -25,7 +25,8 @@ calls! {
     SENDMSG sendmsg(fd: Fd, msg: Ptr, flags: Flags).may_block();
     SENDMMSG sendmmsg(fd: Fd, msgs: Ptr, count: Int, flags: Flags).may_block()
         .writes(&[out(1, Size::Fields { count: Count::Result { cap: 2 }, stride: 64, at: 56, len: 4 })]);
-    RECVFROM recvfrom(fd: Fd, buf: Ptr, len: Size, flags: Flags, addr: Ptr, addrlen: Ptr).may_block()
+    RECVFROM recvfrom(fd: Fd, buf: Ptr, len: Size, flags: Flags, addr: Ptr, addrlen: Ptr)
+        .may_block()
         .writes(&[
             out(1, Size::Result { cap: 2 }),
             out(4, Size::LenWord { arg: 5 }),
@@ -34,7 +35,8 @@ calls! {
     // SCM_RIGHTS installs descriptors.
     RECVMSG recvmsg(fd: Fd, msg: Ptr, flags: Flags).may_block().changes_fds()
         .writes(&[out(1, Size::Msghdr)]);
-    RECVMMSG recvmmsg(fd: Fd, msgs: Ptr, count: Int, flags: Flags, timeout: Ptr).may_block().changes_fds()
+    RECVMMSG recvmmsg(fd: Fd, msgs: Ptr, count: Int, flags: Flags, timeout: Ptr)
+        .may_block().changes_fds()
         .writes(&[
             out(1, Size::Mmsghdr { count: 2 }),
             fixed(4, 16).when(When::Positive),

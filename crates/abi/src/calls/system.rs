@@ -1,4 +1,4 @@
-//! The machine as a whole: mounts, modules, quotas, randomness, names (`man 2 mount`, `uname`, …).
+//! The machine as a whole: mounts, modules, quotas, randomness, names (`man 2 mount`, …).
 
 use crate::Errno;
 use crate::call::{Class, Size, Special, When, calls, fixed, out};
@@ -33,7 +33,9 @@ calls! {
     QUOTACTL_FD quotactl_fd(fd: Fd, cmd: Flags, id: Int, addr: Ptr);
     LOOKUP_DCOOKIE lookup_dcookie(cookie: Size, buf: Ptr, len: Size)
         .writes(&[out(1, Size::Result { cap: 2 })]);
-    NAME_TO_HANDLE_AT name_to_handle_at(dirfd: Fd, path: Text, handle: Ptr, mount_id: Ptr, flags: Flags)
+    NAME_TO_HANDLE_AT name_to_handle_at(
+        dirfd: Fd, path: Text, handle: Ptr, mount_id: Ptr, flags: Flags
+    )
         .may_block().writes(&[
             fixed(2, 8).when(When::SuccessOr(Errno::EOVERFLOW)),
             out(2, Size::Special(Special::FileHandle)),
@@ -42,10 +44,11 @@ calls! {
             out(3, Size::FixedIfFlag { bytes: 4, arg: 4, mask: 1 }).at(4)
                 .when(When::SuccessOr(Errno::EOVERFLOW)),
         ]);
-    OPEN_BY_HANDLE_AT open_by_handle_at(mount: Fd, handle: Ptr, flags: Flags).may_block().changes_fds();
-    // The kernel writes its size of the structure into an attribute that is too big for it.
+    OPEN_BY_HANDLE_AT open_by_handle_at(mount: Fd, handle: Ptr, flags: Flags)
+        .may_block().changes_fds();
+    // The kernel writes its ring buffer at any time.
     PERF_EVENT_OPEN perf_event_open(attr: Ptr, pid: Int, cpu: Int, group: Fd, flags: Flags)
-        .changes_fds().writes(&[fixed(0, 4).at(4).when(When::Error(Errno::E2BIG))]);
+        .refused(Errno::ENOSYS);
     BPF bpf(cmd: Int, attr: Ptr, size: Int).may_block().changes_fds().is(Class::Unknown);
     OPEN_TREE open_tree(dirfd: Fd, path: Text, flags: Flags).may_block().changes_fds();
     OPEN_TREE_ATTR open_tree_attr(dirfd: Fd, path: Text, flags: Flags, attr: Ptr, size: Size)

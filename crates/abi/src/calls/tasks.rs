@@ -112,7 +112,8 @@ calls! {
     CAPSET capset(header: Ptr, data: Ptr).writes(&[fixed(0, 4).when(When::Always)]);
     PIDFD_OPEN pidfd_open(pid: Int, flags: Flags).changes_fds();
     PIDFD_GETFD pidfd_getfd(pidfd: Fd, target: Fd, flags: Flags).changes_fds();
-    LANDLOCK_CREATE_RULESET landlock_create_ruleset(attr: Ptr, size: Size, flags: Flags).changes_fds();
+    LANDLOCK_CREATE_RULESET landlock_create_ruleset(attr: Ptr, size: Size, flags: Flags)
+        .changes_fds();
     LANDLOCK_ADD_RULE landlock_add_rule(ruleset: Fd, kind: Int, attr: Ptr, flags: Flags);
     LANDLOCK_RESTRICT_SELF landlock_restrict_self(ruleset: Fd, flags: Flags);
     LSM_GET_SELF_ATTR lsm_get_self_attr(attr: Int, ctx: Ptr, size: Ptr, flags: Flags)
