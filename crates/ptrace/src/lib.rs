@@ -11,6 +11,7 @@
 mod cpu;
 mod error;
 mod fds;
+mod forward;
 mod memory;
 mod pagemap;
 mod seccomp;
@@ -25,6 +26,7 @@ pub use cpu::{
 };
 pub use error::PtraceError;
 pub use fds::{copy_fd, create_memfd, same_open_file, send_fd};
+pub use forward::{forward_signals_to, stop_forwarding};
 pub use memory::{ProcessMemory, read_words};
 pub use pagemap::{PageMap, PageRun, PageScan};
 pub use seccomp::{Filter, REPLAY_CALLS};

@@ -1,1 +1,28 @@
-//! placeholder
+//! Records a program: runs it natively under ptrace and seccomp, one task at a time, and writes down
+//! everything its own instructions do not determine.
+//!
+//! The way in is [`record`]. The recorder changes what the program sees in few, documented ways (no
+//! vdso, one CPU, refused interfaces); it never changes what the program computes, and needs neither
+//! hardware counters nor privileges. It refuses interfaces where the kernel writes memory outside of
+//! any call (io_uring, kernel aio, userfaultfd), with the error that programs know how to handle.
+
+mod calls;
+mod checkpoints;
+mod echo;
+mod error;
+mod exits;
+mod files;
+mod image;
+mod memory_calls;
+mod output;
+mod page_diff;
+mod record;
+mod scratch;
+mod session;
+mod signals;
+mod task;
+mod task_calls;
+mod tracking;
+
+pub use error::RecordError;
+pub use record::{RecordOptions, Recorded, record};

@@ -1,13 +1,43 @@
-//! The recording format on disk.
+//! The recording format on disk: writer, reader, page store, kept files.
+//!
+//! Principal types: [`RecordingWriter`], [`Recording`], [`Event`], [`Checkpoint`]. `docs/format.md`
+//! describes the bytes.
+//!
+//! A recording is a journal: header first, then checksummed frames that are only ever appended. A
+//! recorder that is killed loses at most what it had not flushed yet; every whole frame reads. This
+//! crate refuses other major versions, believes no length it reads, gives an error and not a panic for
+//! hostile bytes, and never writes outside of the recording's folder and the content store.
 
+mod background;
 mod bytes;
 mod checkpoint;
+mod codec;
+mod draft;
+mod effects;
+mod error;
 mod event;
+mod journal;
+mod manage;
 mod manifest;
+mod mmap;
+mod pages;
+mod reader;
+mod resolved;
+pub mod rewrite;
+mod store;
+mod writer;
 
 pub use checkpoint::{Checkpoint, SharedState, SpaceState, TaskState};
+pub use codec::{FORMAT_VERSION, FormatVersion};
+pub use draft::{CheckpointDraft, PageBatch, SharedDraft, SpaceDraft, page_id};
+pub use effects::EffectBuffer;
+pub use error::{RecordingError, RecordingErrorKind};
 pub use event::{
     Delivery, Effect, Event, EventKind, ExitStatus, Fingerprint, Image, PageDigest, Stream,
     TrappedInstruction, Where,
 };
+pub use manage::{disk_usage, is_recording, list, remove};
 pub use manifest::{End, Machine, Manifest};
+pub use reader::{CheckpointSummary, EventCursor, Recording};
+pub use store::{FileEntry, FileKey};
+pub use writer::{RecordingWriter, Summary, WriterOptions};

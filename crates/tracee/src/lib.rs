@@ -1,1 +1,15 @@
-//! placeholder
+//! The live process: what its address space holds, and calls injected into it.
+//!
+//! Principal types: [`MappingTable`], [`InjectPage`] with [`inject`], [`parse_maps`].
+//!
+//! Recorder and replayer both build on this; it decides nothing about either.
+
+mod image;
+mod inject;
+mod maps;
+mod table;
+
+pub use image::{InjectPage, SCRATCH_BASE, SCRATCH_ROOM, SCRATCH_SLOTS};
+pub use inject::{InjectError, Injected, call_in_place, inject};
+pub use maps::{MapsEntry, parse_maps, read_maps};
+pub use table::MappingTable;

@@ -1,0 +1,119 @@
+//! The files of a recording, each parsed when it is first needed.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use retake_execution::{Execution, FileInfo};
+use retake_model::{Addr, Backing, FileId, FileOffset, Protection, Registers, TaskId};
+
+use super::{CodeFrame, CodeModule, CodeReader, Loaded, RawFrame};
+use crate::DebugError;
+
+type Parsed = Result<Rc<dyn CodeModule>, String>;
+
+/// Parsed modules of a recording.
+#[derive(Debug)]
+pub(crate) struct Catalog {
+    reader: Box<dyn CodeReader>,
+    parsed: RefCell<BTreeMap<FileId, Parsed>>,
+}
+
+impl Catalog {
+    pub(crate) fn new(reader: Box<dyn CodeReader>) -> Self {
+        Self { reader, parsed: RefCell::default() }
+    }
+
+    /// The code of a file.
+    pub(crate) fn module(
+        &self,
+        execution: &dyn Execution,
+        info: &FileInfo,
+    ) -> Result<Rc<dyn CodeModule>, DebugError> {
+        let known = self.parsed.borrow().get(&info.file).cloned();
+        let parsed = match known {
+            Some(parsed) => parsed,
+            None => {
+                let bytes = execution.file_bytes(info.file)?;
+                let parsed = self.reader.parse(bytes).map(Rc::from);
+                self.parsed.borrow_mut().insert(info.file, parsed.clone());
+                parsed
+            }
+        };
+        parsed.map_err(|problem| DebugError::Code { path: info.path.clone(), problem })
+    }
+
+    /// What runs at a byte of a file; nothing if that is not known.
+    pub(crate) fn frames_in(
+        &self,
+        execution: &dyn Execution,
+        file: FileId,
+        offset: FileOffset,
+    ) -> Vec<CodeFrame> {
+        let files = execution.files();
+        let info = files.iter().find(|info| info.file == file);
+        let module = info.and_then(|info| self.module(execution, info).ok());
+        module.map_or_else(Vec::new, |module| module.frames_at(offset))
+    }
+
+    /// What runs at an address of a task; nothing if that is not known.
+    pub(crate) fn frames_at(
+        &self,
+        execution: &dyn Execution,
+        task: TaskId,
+        addr: Addr,
+    ) -> Vec<CodeFrame> {
+        file_at(execution, task, addr)
+            .map_or_else(Vec::new, |(file, offset)| self.frames_in(execution, file, offset))
+    }
+
+    /// The stack of a task, innermost frame first.
+    pub(crate) fn unwind(
+        &self,
+        execution: &dyn Execution,
+        task: TaskId,
+        registers: &Registers,
+        max: usize,
+    ) -> Result<Vec<RawFrame>, DebugError> {
+        let files = execution.files();
+        let mut modules = Vec::new();
+        for mapping in execution.mappings(task)? {
+            let Backing::File { file, offset } = mapping.backing else { continue };
+            let info = files.iter().find(|info| info.file == file);
+            let (true, Some(info)) = (mapping.prot.allows(Protection::EXEC), info) else {
+                continue;
+            };
+            if let Ok(module) = self.module(execution, info) {
+                modules.push((module, mapping.range, offset));
+            }
+        }
+        let loaded: Vec<Loaded<'_>> = modules
+            .iter()
+            .map(|(module, range, offset)| Loaded {
+                module: module.as_ref(),
+                range: *range,
+                offset: *offset,
+            })
+            .collect();
+        let mut read = |addr| {
+            let mut word = [0; 8];
+            execution.read_memory(task, addr, &mut word).ok()?;
+            Some(u64::from_le_bytes(word))
+        };
+        Ok(self.reader.unwind(&loaded, registers, &mut read, max))
+    }
+}
+
+/// The byte of a file that is executed at an address of a task.
+pub(crate) fn file_at(
+    execution: &dyn Execution,
+    task: TaskId,
+    addr: Addr,
+) -> Option<(FileId, FileOffset)> {
+    let mappings = execution.mappings(task).ok()?;
+    let mapping = mappings.iter().find(|mapping| mapping.range.contains(addr))?;
+    match mapping.backing_at(addr)? {
+        Backing::File { file, offset } => Some((file, offset)),
+        Backing::Anonymous | Backing::Shared { .. } => None,
+    }
+}

@@ -1,0 +1,65 @@
+//! `list`: source text.
+
+use retake_execution::Execution;
+
+use super::CommandInfo;
+use super::names::DebuggerNames;
+use crate::code::SourceLine;
+use crate::expr;
+use crate::location::Location;
+use crate::output::{LineView, ListView};
+use crate::{DebugError, Debugger, Output};
+
+pub(super) const INFO: CommandInfo = CommandInfo {
+    name: "list",
+    aliases: &["ls", "l"],
+    usage: "list [FUNCTION | FILE:LINE | *ADDRESS]",
+    summary: "shows the source around the selected thread, or around a place",
+};
+
+/// Lines shown on each side, as in Delve.
+const AROUND: u32 = 5;
+
+pub(super) fn run<E: Execution>(
+    debugger: &mut Debugger<E>,
+    args: &str,
+) -> Result<Output, DebugError> {
+    let source = if args.is_empty() {
+        debugger.place_of(debugger.task()).source
+    } else {
+        match Location::parse(args)? {
+            Location::Address(text) => {
+                let expr = expr::parse(&text)?;
+                let addr = expr::evaluate_address(&expr, &mut DebuggerNames(debugger))?;
+                let (execution, task) = (&debugger.execution, debugger.task());
+                let frames = debugger.catalog.frames_at(execution, task, addr);
+                frames.into_iter().next().and_then(|frame| frame.source)
+            }
+            location => {
+                let found = location.resolve(&debugger.execution, &debugger.catalog)?;
+                found.into_iter().find_map(|found| found.place.source)
+            }
+        }
+    };
+    let source = source
+        .ok_or_else(|| DebugError::NotFound("no source line is known for this place".to_owned()))?;
+    show(source)
+}
+
+/// The lines around a line. Sources are not part of a recording: they are read where they are now.
+fn show(source: SourceLine) -> Result<Output, DebugError> {
+    let bytes = std::fs::read(&source.file)
+        .map_err(|err| DebugError::Read { path: source.file.clone(), source: err })?;
+    let text = String::from_utf8_lossy(&bytes);
+    let first = source.line.saturating_sub(AROUND).max(1);
+    let last = source.line.saturating_add(AROUND);
+    let shown = (1_u32..).zip(text.lines()).filter(|(line, _)| (first..=last).contains(line));
+    let lines: Vec<LineView> = shown
+        .map(|(line, text)| LineView { line, text: text.to_owned(), here: line == source.line })
+        .collect();
+    if !lines.iter().any(|line| line.here) {
+        let text = format!("{source} does not exist: the file has changed");
+        return Err(DebugError::NotFound(text));
+    }
+    Ok(Output::List(ListView { file: source.file, lines }))
+}

@@ -1,0 +1,123 @@
+//! Locations: `FUNCTION`, `FILE:LINE`, `/REGEX/`, `*ADDRESS`.
+
+use regex::Regex;
+use retake_execution::{Execution, FileInfo};
+use retake_model::FileId;
+
+use crate::DebugError;
+use crate::breakpoint::Place;
+use crate::code::{Catalog, CodeModule, CodePlace};
+
+/// A place in code that somebody named.
+#[derive(Clone, Debug)]
+pub(crate) enum Location {
+    Function(String),
+    Line { file: String, line: u32 },
+    Pattern(Regex),
+    /// The text of an expression.
+    Address(String),
+}
+
+/// A place that was found for a location.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) file: FileId,
+    pub(crate) place: CodePlace,
+}
+
+impl Found {
+    pub(crate) const fn place(&self) -> Place {
+        Place::Code { file: self.file, offset: self.place.offset }
+    }
+}
+
+impl Location {
+    /// Reads a location.
+    pub(crate) fn parse(text: &str) -> Result<Self, DebugError> {
+        let text = text.trim();
+        if let Some(address) = text.strip_prefix('*') {
+            return Ok(Self::Address(address.to_owned()));
+        }
+        let pattern = text.strip_prefix('/').and_then(|text| text.strip_suffix('/'));
+        if let Some(pattern) = pattern.filter(|pattern| !pattern.is_empty()) {
+            let pattern = Regex::new(pattern)
+                .map_err(|err| DebugError::NotFound(format!("{pattern:?} is no pattern: {err}")))?;
+            return Ok(Self::Pattern(pattern));
+        }
+        if let Some((file, line)) = text.rsplit_once(':')
+            && !file.is_empty()
+            && let Ok(line) = line.parse()
+        {
+            return Ok(Self::Line { file: file.to_owned(), line });
+        }
+        Ok(Self::Function(text.to_owned()))
+    }
+
+    /// Every place of a location (of a location in code, not of an address) in the files of the
+    /// recording, sorted.
+    ///
+    /// The program's own files come first; a function that is in one of them is not looked for in
+    /// the system's libraries, where its name may mean something else.
+    pub(crate) fn resolve(
+        &self,
+        execution: &dyn Execution,
+        catalog: &Catalog,
+    ) -> Result<Vec<Found>, DebugError> {
+        let files = execution.files();
+        let (system, own): (Vec<_>, Vec<_>) = files.iter().partition(|info| is_system(info));
+        let mut unreadable = None;
+        let mut found = Vec::new();
+        for group in [own, system] {
+            for info in group {
+                match catalog.module(execution, info) {
+                    Ok(module) => {
+                        let places = self.places_in(module.as_ref());
+                        found.extend(places.into_iter().map(|place| Found { file: info.file, place }));
+                    }
+                    // Data files are mapped too, so this matters only if nothing else is found.
+                    Err(err @ DebugError::Code { .. }) => {
+                        unreadable.get_or_insert(err);
+                    }
+                    Err(err) => return Err(err),
+                }
+            }
+            if !found.is_empty() {
+                break;
+            }
+        }
+        if found.is_empty() {
+            return Err(self.not_found(unreadable));
+        }
+        found.sort_by_key(|found| (found.file, found.place.offset));
+        found.dedup_by_key(|found| (found.file, found.place.offset));
+        Ok(found)
+    }
+
+    fn places_in(&self, module: &dyn CodeModule) -> Vec<CodePlace> {
+        match self {
+            Self::Function(name) => module.find_functions(name),
+            Self::Line { file, line } => module.find_line(file, *line),
+            Self::Pattern(pattern) => module.functions_matching(pattern),
+            Self::Address(_) => Vec::new(),
+        }
+    }
+
+    fn not_found(&self, unreadable: Option<DebugError>) -> DebugError {
+        let mut text = match self {
+            Self::Function(name) => format!("there is no function {name:?}"),
+            Self::Line { file, line } => format!("there is no code at {file}:{line}"),
+            Self::Pattern(pattern) => format!("no function matches /{pattern}/"),
+            Self::Address(address) => format!("{address} is an address"),
+        };
+        if let Some(err) = unreadable {
+            text.push_str(&format!(" (not searched: {err})"));
+        }
+        DebugError::NotFound(text)
+    }
+}
+
+/// Whether a file belongs to the system rather than to the program.
+fn is_system(info: &FileInfo) -> bool {
+    let roots = ["/lib/", "/lib64/", "/lib32/", "/usr/lib/", "/usr/lib64/", "/usr/share/", "/etc/"];
+    roots.iter().any(|root| info.path.starts_with(root))
+}

@@ -1,0 +1,316 @@
+//! Entry and completion of system calls.
+
+use retake_abi::{Blocks, Class, Errno, FdEffect, ReadMemory, SignalCall, ThreadCall};
+use retake_model::{Addr, Registers, SyscallNo};
+use retake_ptrace::{ProcessMemory, Resume, Stopped};
+use retake_recording::{Effect, EventKind};
+
+use crate::error::RecordError;
+use crate::session::{Next, Session, call_number, resumed};
+use crate::task::{OpenCall, Task};
+
+/// Task memory as the table reads it.
+pub(crate) struct View<'a>(pub(crate) &'a ProcessMemory);
+
+impl ReadMemory for View<'_> {
+    fn read(&self, addr: Addr, out: &mut [u8]) -> bool {
+        self.0.read_exact(addr, out).is_ok()
+    }
+}
+
+/// What a call gets from the recorder instead of from the kernel.
+pub(crate) enum Answer {
+    /// The kernel decides.
+    Kernel,
+    /// This result; effects were added.
+    Now(i64),
+}
+
+impl Session {
+    pub(crate) fn call_entered(
+        &mut self,
+        task: &mut Task,
+        mut stopped: Stopped,
+    ) -> Result<Next, RecordError> {
+        let entry = stopped.registers()?;
+        self.restart_if_interrupted(task)?;
+        if let Some(info) = self.take_deliverable(task, &stopped)? {
+            return self.deliver_at_entry(task, stopped, &entry, &info);
+        }
+        let no = call_number(&entry);
+        let args = entry.args();
+        let call = retake_abi::resolve(no, &args);
+        let answer = match call.class {
+            Class::Refuse(errno) => Answer::Now(-i64::from(errno.get())),
+            Class::Pretend(result) => Answer::Now(result),
+            Class::Thread(kind) => self.thread_call(task, kind, &args)?,
+            _ => self.output_call(task, call.no, &args),
+        };
+        if let Answer::Now(result) = answer {
+            return self.answer(task, stopped, no, &entry, result);
+        }
+        let shares = self.shares_memory(task);
+        let alone = self.tasks.is_empty();
+        let waits = call.blocks == Blocks::May;
+        let before = retake_abi::capture_before(&call, &args, &View(&task.memory));
+        let mut open = OpenCall {
+            call,
+            args,
+            before,
+            entry,
+            entered: false,
+            vector: if waits && !alone { Some(stopped.vector()?) } else { None },
+            redirect: None,
+            pages: None,
+        };
+        match call.class {
+            Class::Unknown => {
+                let space = self.space(task.space)?;
+                open.pages = Some(crate::page_diff::PagesBefore::take(space, &task.memory)?);
+            }
+            Class::Task(kind) => self.prepare_task_call(task, &mut stopped, kind, &entry)?,
+            Class::Memory(kind) => Self::prepare_memory_call(&mut stopped, kind, &entry)?,
+            _ if waits && shares => self.redirect(task, &mut stopped, &mut open)?,
+            _ => {}
+        }
+        task.open = Some(open);
+        if matches!(call.class, Class::Task(retake_abi::TaskCall::Exit | retake_abi::TaskCall::ExitGroup)) {
+            self.record_entry(task)?;
+        }
+        let next = if waits { Next::Waiting } else { Next::Soon };
+        Ok(resumed(stopped.resume(Resume::Syscall, None)?, next))
+    }
+
+    /// Ends a call without the kernel: it is skipped, with `result`.
+    fn answer(
+        &mut self,
+        task: &mut Task,
+        mut stopped: Stopped,
+        no: SyscallNo,
+        entry: &Registers,
+        result: i64,
+    ) -> Result<Next, RecordError> {
+        let after =
+            Registers { rax: result.cast_unsigned(), orig_rax: u64::MAX, ..*entry };
+        stopped.set_registers(&after)?;
+        self.append(task, &EventKind::Syscall { no }, entry, &after)?;
+        Ok(Next::Ready(stopped))
+    }
+
+    /// Points the outputs of a call that may wait to scratch memory.
+    fn redirect(
+        &mut self,
+        task: &mut Task,
+        stopped: &mut Stopped,
+        open: &mut OpenCall,
+    ) -> Result<(), RecordError> {
+        if open.call.outputs.is_empty() {
+            return Ok(());
+        }
+        let (id, space_id) = (task.id, task.space);
+        let Some((scratch, fresh)) = crate::scratch::slot(self.space(space_id)?, id) else {
+            return Ok(());
+        };
+        let room = retake_tracee::SCRATCH_ROOM;
+        let plan = retake_abi::redirect(
+            &open.call,
+            &open.args,
+            &open.before,
+            &View(&task.memory),
+            scratch,
+            room,
+        );
+        let Some(plan) = plan else {
+            if fresh {
+                self.space(space_id)?.slots.remove(&id);
+            }
+            return Ok(());
+        };
+        if fresh && !self.map_scratch(task, stopped, &open.entry, scratch)? {
+            self.space(space_id)?.slots.remove(&id);
+            return Ok(());
+        }
+        for (addr, bytes) in &plan.fill {
+            task.memory.write(*addr, bytes)?;
+        }
+        let [rdi, rsi, rdx, r10, r8, r9] = plan.args;
+        stopped.set_registers(&Registers { rdi, rsi, rdx, r10, r8, r9, ..open.entry })?;
+        open.redirect = Some(crate::scratch::Redirected { plan });
+        Ok(())
+    }
+
+    pub(crate) fn call_completed(
+        &mut self,
+        task: &mut Task,
+        mut stopped: Stopped,
+    ) -> Result<Next, RecordError> {
+        let Some(open) = task.open.take() else {
+            // The exit of a call that was skipped or injected.
+            return Ok(Next::Ready(stopped));
+        };
+        let mut after = stopped.registers()?;
+        let result = after.rax.cast_signed();
+        let sigreturn = matches!(open.call.class, Class::Signal(SignalCall::Return));
+        let executed = matches!(
+            open.call.class,
+            Class::Task(retake_abi::TaskCall::Exec | retake_abi::TaskCall::ExecAt)
+        ) && result == 0;
+        if !sigreturn && !executed {
+            let [rdi, rsi, rdx, r10, r8, r9] = open.args;
+            let restored = Registers { rdi, rsi, rdx, r10, r8, r9, ..after };
+            if restored != after {
+                stopped.set_registers(&restored)?;
+                after = restored;
+            }
+        }
+        self.effects.clear();
+        if executed {
+            return self.program_replaced(task, stopped, &open);
+        }
+        self.capture_outputs(task, &open, result)?;
+        if open.call.fds == FdEffect::Changes {
+            self.echo.forget();
+        }
+        match open.call.class {
+            Class::Memory(kind) => self.memory_call_done(task, kind, &open.args, result)?,
+            Class::Task(_) => {}
+            Class::Signal(SignalCall::Return) => {
+                let state = stopped.vector()?;
+                self.effect(&Effect::Vector { state });
+            }
+            Class::Thread(kind) => self.thread_call_done(task, kind, &open.args, result),
+            _ => self.echo_output(task, &open, result),
+        }
+        let no = open.call.no;
+        let kind = if open.entered {
+            EventKind::SyscallExit { no }
+        } else {
+            EventKind::Syscall { no }
+        };
+        self.append(task, &kind, &open.entry, &after)?;
+        Ok(Next::Ready(stopped))
+    }
+
+    /// Adds what the kernel wrote to the next event, and moves it out of scratch memory.
+    fn capture_outputs(
+        &mut self,
+        task: &mut Task,
+        open: &OpenCall,
+        result: i64,
+    ) -> Result<(), RecordError> {
+        if let Some(pages) = &open.pages {
+            let failed = Errno::from_result(result);
+            if !failed.is_some_and(Errno::wrote_nothing) {
+                let space = self.spaces.get(&task.space);
+                if let Some(space) = space {
+                    pages.changes(space, &task.memory, &mut self.effects)?;
+                }
+            }
+            return Ok(());
+        }
+        if open.call.outputs.is_empty() {
+            return Ok(());
+        }
+        if let Some(redirected) = &open.redirect {
+            return self.copy_back(task, open, redirected, result);
+        }
+        let effects = &mut self.effects;
+        let memory = &task.memory;
+        retake_abi::outputs(
+            &open.call,
+            &open.args,
+            &open.before,
+            result,
+            &View(memory),
+            &mut |addr, len| {
+                let len = usize::try_from(len).unwrap_or(0);
+                effects.write_with(addr, len, |out| memory.read(addr, out).unwrap_or(0));
+            },
+        );
+        Ok(())
+    }
+
+    /// Handles calls that the recorder has to know about before the kernel sees them.
+    fn thread_call(
+        &mut self,
+        task: &mut Task,
+        kind: ThreadCall,
+        args: &[u64; 6],
+    ) -> Result<Answer, RecordError> {
+        let einval = -i64::from(Errno::EINVAL.get());
+        Ok(match kind {
+            ThreadCall::Rseq => Answer::Now(self.rseq(task, args)?),
+            ThreadCall::CpuidFaulting => Answer::Now(-i64::from(Errno::ENODEV.get())),
+            ThreadCall::Tsc | ThreadCall::Dumpable => self.process_flag(task, kind, args),
+            ThreadCall::WriteOther => Answer::Now(-i64::from(Errno::EPERM.get())),
+            ThreadCall::XcompPermission => Answer::Now(einval),
+            _ => Answer::Kernel,
+        })
+    }
+
+    fn process_flag(&mut self, task: &Task, kind: ThreadCall, args: &[u64; 6]) -> Answer {
+        const PR_GET_DUMPABLE: u64 = 3;
+        const PR_GET_TSC: u64 = 25;
+        let [option, addr, ..] = *args;
+        if option == PR_GET_TSC {
+            // PR_TSC_ENABLE
+            let bytes = 1_i32.to_le_bytes().to_vec();
+            self.write_now(task, Addr::new(addr), &bytes);
+        }
+        let _ = kind;
+        Answer::Now(i64::from(option == PR_GET_DUMPABLE))
+    }
+
+    /// Writes to the task's memory, as the kernel would have, and records it.
+    pub(crate) fn write_now(&mut self, task: &Task, addr: Addr, bytes: &[u8]) {
+        if ProcessMemory::new(task.tid).write(addr, bytes).is_ok() {
+            self.effect(&Effect::Write { addr, bytes: bytes.to_vec() });
+        }
+    }
+
+    /// rseq(2): success is pretended, the kernel never writes the area. The CPU never changes, and
+    /// tasks lose the CPU only at system calls, which critical sections do not contain.
+    fn rseq(&mut self, task: &Task, args: &[u64; 6]) -> Result<i64, RecordError> {
+        const UNREGISTER: u64 = 1;
+        let [area, len, flags, ..] = *args;
+        let id = task.id;
+        let known = self.space(task.space)?.rseq.get(&id).copied();
+        if flags == UNREGISTER {
+            if known != Some(Addr::new(area)) {
+                return Ok(-i64::from(Errno::EINVAL.get()));
+            }
+            self.space(task.space)?.rseq.remove(&id);
+            self.write_now(task, Addr::new(area), &[0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
+            return Ok(0);
+        }
+        if flags != 0 || len < 32 || area % 32 != 0 {
+            return Ok(-i64::from(Errno::EINVAL.get()));
+        }
+        if known.is_some() {
+            return Ok(-i64::from(Errno::EBUSY.get()));
+        }
+        let cpu = u32::try_from(retake_ptrace::current_cpu()).unwrap_or(0).to_le_bytes();
+        self.write_now(task, Addr::new(area), &[cpu, cpu].concat());
+        self.space(task.space)?.rseq.insert(id, Addr::new(area));
+        Ok(0)
+    }
+
+    fn thread_call_done(&mut self, task: &mut Task, kind: ThreadCall, args: &[u64; 6], result: i64) {
+        if result < 0 {
+            return;
+        }
+        let [first, second, ..] = *args;
+        match kind {
+            ThreadCall::SetTidAddress => task.clear_tid = Addr::new(first),
+            ThreadCall::SetRobustList => task.robust = Addr::new(first),
+            ThreadCall::SetName => {
+                let mut name = [0_u8; 16];
+                let _ = task.memory.read(Addr::new(second), &mut name);
+                task.name = name.split(|&b| b == 0).next().unwrap_or_default().to_vec();
+                let name = task.name.clone();
+                self.effect(&Effect::Name { name });
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! The image right after `execve`: what is in the new address space.
+
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use retake_abi::nr;
+use retake_model::{
+    Addr, Backing, Mapping, PAGE_SIZE, PageAddr, Registers, Tid,
+};
+use retake_ptrace::{PageMap, ProcessMemory, Stopped};
+use retake_recording::{Effect, Image, PageBatch};
+use retake_tracee::{InjectPage, MappingTable, MapsEntry, call_in_place, inject, read_maps};
+
+use crate::error::RecordError;
+use crate::files::{Mapped, keep};
+use crate::session::Session;
+use crate::task::{Space, Task};
+
+const AT_NULL: u64 = 0;
+const AT_IGNORE: u64 = 1;
+const AT_SYSINFO_EHDR: u64 = 33;
+/// A stack without limit is made this large at once.
+const LARGEST_STACK: u64 = 64 << 20;
+
+pub(crate) fn program_path(tid: Tid) -> Vec<u8> {
+    let path = std::fs::read_link(format!("/proc/{tid}/exe")).unwrap_or_default();
+    path.as_os_str().as_bytes().to_vec()
+}
+
+pub(crate) fn task_name(tid: Tid) -> Vec<u8> {
+    let mut name = std::fs::read(format!("/proc/{tid}/comm")).unwrap_or_default();
+    while name.last() == Some(&b'\n') {
+        name.pop();
+    }
+    name
+}
+
+fn maps(tid: Tid) -> Result<Vec<MapsEntry>, RecordError> {
+    read_maps(tid).map_err(|error| RecordError::System { attempt: "read /proc/PID/maps", error })
+}
+
+fn is_kernels(path: &str) -> bool {
+    path == "[vdso]" || path == "[vvar]" || path == "[vvar_vclock]"
+}
+
+/// Changes the auxiliary vector's pointer to the vdso to an entry that is passed over
+/// (getauxval(3)). It stands on the stack above the environment.
+fn hide_vdso_pointer(memory: &mut ProcessMemory, sp: Addr) -> Result<(), RecordError> {
+    let mut at = sp.get() + 8;
+    for _ in 0..2 {
+        // arguments, then environment: each list ends with a null pointer
+        while memory.read_u64(Addr::new(at))? != 0 {
+            at += 8;
+        }
+        at += 8;
+    }
+    loop {
+        let kind = memory.read_u64(Addr::new(at))?;
+        if kind == AT_NULL {
+            return Ok(());
+        }
+        if kind == AT_SYSINFO_EHDR {
+            memory.write(Addr::new(at), &AT_IGNORE.to_le_bytes())?;
+            return Ok(());
+        }
+        at += 16;
+    }
+}
+
+fn stack_limit(tid: Tid) -> u64 {
+    let limits = std::fs::read_to_string(format!("/proc/{tid}/limits")).unwrap_or_default();
+    let line = limits.lines().find(|line| line.starts_with("Max stack size"));
+    let soft = line.and_then(|line| line.split_whitespace().nth(3));
+    soft.and_then(|soft| soft.parse().ok()).unwrap_or(LARGEST_STACK)
+}
+
+impl Session {
+    /// Makes a fresh image ours (our page in, the vdso out, the stack at its full size) and adds it to
+    /// the next event. Gives the registers the program starts with.
+    pub(crate) fn take_image(
+        &mut self,
+        task: &mut Task,
+        stopped: &mut Stopped,
+        path: Vec<u8>,
+    ) -> Result<Registers, RecordError> {
+        let registers = stopped.registers()?;
+        let brk = self.furnish(task, stopped, &registers)?;
+        stopped.set_registers(&registers)?;
+        let (mappings, batch) = self.mappings_and_pages(task)?;
+        let pages = self.writer.store_image_pages(batch);
+        self.spaces.insert(
+            task.space,
+            Space::new(MappingTable::new(mappings.iter().cloned()), Some(brk)),
+        );
+        let image = Image { space: task.space, mappings, pages, path };
+        self.effect(&Effect::Exec { image: Box::new(image) });
+        self.effect(&Effect::Vector { state: stopped.vector()? });
+        let name = task.name.clone();
+        self.effect(&Effect::Name { name });
+        Ok(registers)
+    }
+
+    fn furnish(
+        &mut self,
+        task: &mut Task,
+        stopped: &mut Stopped,
+        registers: &Registers,
+    ) -> Result<u64, RecordError> {
+        const READ_EXEC: u64 = 5;
+        const PRIVATE_ANONYMOUS_FIXED: u64 = 0x10_0022;
+        let page = InjectPage::ADDR;
+        let args = [page.get(), InjectPage::LEN, READ_EXEC, PRIVATE_ANONYMOUS_FIXED, u64::MAX, 0];
+        let made = call_in_place(stopped, &mut task.memory, registers, nr::MMAP, args)?;
+        if made.result.cast_unsigned() != page.get() {
+            return Err(RecordError::Unsupported(format!(
+                "the program occupies address {page}, which retake needs"
+            )));
+        }
+        task.held.extend(made.signals);
+        task.memory.write(page, &InjectPage::CODE)?;
+        let mut call = |no, args| -> Result<i64, RecordError> {
+            let done = inject(stopped, registers, no, args)?;
+            task.held.extend(done.signals);
+            Ok(done.result)
+        };
+        let entries = maps(task.tid)?;
+        for entry in entries.iter().filter(|entry| is_kernels(&entry.path)) {
+            call(nr::MUNMAP, [entry.range.start().get(), entry.range.len(), 0, 0, 0, 0])?;
+        }
+        if let Some(stack) = entries.iter().find(|entry| entry.path == "[stack]") {
+            let full = stack_limit(task.tid).min(LARGEST_STACK);
+            let lowest = stack.range.end().get().saturating_sub(full) + PAGE_SIZE;
+            // The kernel grows the stack for an access of its own: looking up an empty path.
+            call(nr::ACCESS, [lowest.next_multiple_of(PAGE_SIZE), 0, 0, 0, 0, 0])?;
+        }
+        let brk = call(nr::BRK, [0; 6])?.cast_unsigned();
+        hide_vdso_pointer(&mut task.memory, registers.sp())?;
+        Ok(brk)
+    }
+
+    fn mappings_and_pages(
+        &mut self,
+        task: &Task,
+    ) -> Result<(Vec<Mapping>, PageBatch), RecordError> {
+        let map = PageMap::open(task.tid)?;
+        let mut mappings = Vec::new();
+        let mut batch = PageBatch { addrs: Vec::new(), bytes: Vec::new() };
+        for entry in maps(task.tid)? {
+            if entry.range.start() == InjectPage::ADDR || entry.path == "[vsyscall]" {
+                continue;
+            }
+            let backing = if entry.ino == 0 { None } else { self.kept_backing(&entry)? };
+            let mut pages = Vec::new();
+            match backing {
+                None if entry.ino != 0 => pages.extend(entry.range.pages()),
+                _ => map.private_pages(entry.range, &mut pages)?,
+            }
+            copy_pages(&task.memory, &pages, &mut batch);
+            mappings.push(Mapping {
+                range: entry.range,
+                prot: entry.prot,
+                backing: backing.unwrap_or(Backing::Anonymous),
+                grows_down: false,
+            });
+        }
+        Ok((mappings, batch))
+    }
+
+    fn kept_backing(&mut self, entry: &MapsEntry) -> Result<Option<Backing>, RecordError> {
+        let path = Path::new(&entry.path);
+        let Ok(file) = File::open(path) else { return Ok(None) };
+        if file.metadata().is_ok_and(|meta| meta.ino() != entry.ino) {
+            return Ok(None);
+        }
+        Ok(match keep(&mut self.writer, path, &file)? {
+            Mapped::Kept(file) => Some(Backing::File { file, offset: entry.offset }),
+            Mapped::Zero | Mapped::Other => None,
+        })
+    }
+
+    /// Maps a scratch slot in the space of a task that stands at a call's entry. The call is set
+    /// aside for the time being.
+    pub(crate) fn map_scratch(
+        &mut self,
+        task: &mut Task,
+        stopped: &mut Stopped,
+        entry: &Registers,
+        scratch: Addr,
+    ) -> Result<bool, RecordError> {
+        const READ_WRITE: u64 = 3;
+        const PRIVATE_ANONYMOUS_FIXED: u64 = 0x10_4022;
+        let room = retake_tracee::SCRATCH_ROOM;
+        let args = [scratch.get(), room, READ_WRITE, PRIVATE_ANONYMOUS_FIXED, u64::MAX, 0];
+        let done = inject(stopped, entry, nr::MMAP, args)?;
+        task.held.extend(done.signals);
+        // Back to the call: the instruction is executed again, and its entry seen again.
+        let again = Registers {
+            rip: entry.rip.wrapping_sub(2),
+            rax: entry.orig_rax,
+            orig_rax: u64::MAX,
+            ..*entry
+        };
+        stopped.set_registers(&again)?;
+        let mut event = stopped.resume_and_wait(retake_ptrace::Resume::Continue, None)?;
+        while let retake_ptrace::StopEvent::Signal(_) = event {
+            task.held.push_back(stopped.siginfo()?);
+            event = stopped.resume_and_wait(retake_ptrace::Resume::Continue, None)?;
+        }
+        if event != retake_ptrace::StopEvent::Seccomp {
+            return Err(RecordError::Unsupported(format!("{event:?} instead of a call's entry")));
+        }
+        // A forked child inherits its parent's slots: they exist already.
+        let exists = retake_abi::Errno::from_result(done.result) == Some(retake_abi::Errno::EEXIST);
+        Ok(done.result.cast_unsigned() == scratch.get() || exists)
+    }
+}
+
+/// Copies pages out of a process. Pages that cannot be read (beyond the end of their file) are left
+/// out.
+pub(crate) fn copy_pages(memory: &ProcessMemory, pages: &[PageAddr], batch: &mut PageBatch) {
+    let page_len = usize::try_from(PAGE_SIZE).unwrap_or(4096);
+    let mut rest = pages;
+    while let Some((first, _)) = rest.split_first() {
+        let mut run = 1;
+        while run < 1024
+            && rest.get(run).map(|p| p.addr())
+                == first.addr().checked_add(run as u64 * PAGE_SIZE)
+        {
+            run += 1;
+        }
+        let (now, later) = rest.split_at(run);
+        rest = later;
+        let start = batch.bytes.len();
+        batch.bytes.resize(start + run * page_len, 0);
+        let Some(out) = batch.bytes.get_mut(start..) else { return };
+        let got = memory.read(first.addr(), out).unwrap_or(0) / page_len;
+        batch.addrs.extend(now.iter().take(got));
+        batch.bytes.truncate(start + got * page_len);
+        if got < run {
+            // Go on after the page that could not be read.
+            for page in now.iter().skip(got) {
+                let start = batch.bytes.len();
+                batch.bytes.resize(start + page_len, 0);
+                let read = batch.bytes.get_mut(start..).map(|out| memory.read_exact(page.addr(), out));
+                if matches!(read, Some(Ok(()))) {
+                    batch.addrs.push(*page);
+                } else {
+                    batch.bytes.truncate(start);
+                }
+            }
+        }
+    }
+}
+
+/// The file to execute for a command name: as `execvp` finds it.
+pub(crate) fn find_program(name: &std::ffi::OsStr, path: Option<&std::ffi::OsStr>) -> Option<PathBuf> {
+    if name.as_bytes().contains(&b'/') {
+        return Some(PathBuf::from(name));
+    }
+    let path = path.unwrap_or(std::ffi::OsStr::new("/usr/local/bin:/usr/bin:/bin"));
+    std::env::split_paths(path).map(|dir| dir.join(name)).find(|candidate| {
+        std::fs::metadata(candidate).is_ok_and(|m| m.is_file() && m.mode() & 0o111 != 0)
+    })
+}

@@ -1,0 +1,107 @@
+//! Output of the program, and outputs that went through scratch memory.
+
+use retake_model::{Addr, SyscallNo};
+use retake_recording::{Effect, Stream};
+
+use crate::calls::{Answer, View};
+use crate::error::RecordError;
+use crate::scratch::Redirected;
+use crate::session::Session;
+use crate::task::{OpenCall, Task};
+
+use retake_abi::{ReadMemory, nr};
+
+fn descriptor(arg: u64) -> i32 {
+    #[expect(clippy::cast_possible_truncation, reason = "the kernel takes 32 bits too")]
+    let fd = arg as i32;
+    fd
+}
+
+/// The argument that holds the descriptor a call writes to, if it writes without passing through
+/// the program's memory.
+fn copies_to(no: SyscallNo, args: &[u64; 6]) -> Option<i32> {
+    let [first, _, third, ..] = *args;
+    match no {
+        nr::SENDFILE => Some(descriptor(first)),
+        nr::SPLICE | nr::COPY_FILE_RANGE => Some(descriptor(third)),
+        _ => None,
+    }
+}
+
+impl Session {
+    /// Calls that would move bytes to the program's output inside the kernel are refused, with the
+    /// error after which programs copy through memory: a replay must be able to show them.
+    pub(crate) fn output_call(&mut self, task: &Task, no: SyscallNo, args: &[u64; 6]) -> Answer {
+        match copies_to(no, args) {
+            Some(fd) if self.echo.stream(task.pid, fd).is_some() => {
+                Answer::Now(retake_abi::Errno::EINVAL.to_result())
+            }
+            _ => Answer::Kernel,
+        }
+    }
+
+    /// Notes which bytes of memory a write sent to the program's output.
+    pub(crate) fn echo_output(&mut self, task: &Task, open: &OpenCall, result: i64) {
+        let Ok(mut left @ 1..) = u64::try_from(result) else { return };
+        let [fd, data, len, ..] = open.args;
+        let vectored = match open.call.no {
+            nr::WRITE | nr::PWRITE64 | nr::SENDTO => false,
+            nr::WRITEV | nr::PWRITEV | nr::PWRITEV2 => true,
+            _ => return,
+        };
+        let Some(stream) = self.echo.stream(task.pid, descriptor(fd)) else { return };
+        if !vectored {
+            self.effect(&Effect::Echo { stream, addr: Addr::new(data), len: left.min(len) });
+            return;
+        }
+        for n in 0..len.min(1024) {
+            let mut iov = [0; 16];
+            if task.memory.read_exact(Addr::new(data + n * 16), &mut iov).is_err() {
+                return;
+            }
+            let mut words = retake_ptrace::read_words(&iov);
+            let (base, size) = (words.next().unwrap_or(0), words.next().unwrap_or(0).min(left));
+            self.echo_piece(stream, base, size);
+            left -= size;
+        }
+    }
+
+    fn echo_piece(&mut self, stream: Stream, base: u64, len: u64) {
+        if len > 0 {
+            self.effect(&Effect::Echo { stream, addr: Addr::new(base), len });
+        }
+    }
+
+    /// Moves what a redirected call wrote to where the program wanted it.
+    pub(crate) fn copy_back(
+        &mut self,
+        task: &mut Task,
+        open: &OpenCall,
+        redirected: &Redirected,
+        result: i64,
+    ) -> Result<(), RecordError> {
+        let mut pieces = Vec::new();
+        retake_abi::copy_back(
+            &open.call,
+            &open.args,
+            &open.before,
+            result,
+            &redirected.plan,
+            &View(&task.memory),
+            &mut |from, to, len| pieces.push((from, to, len)),
+        );
+        for (from, to, len) in pieces {
+            let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
+            if !View(&task.memory).read(from, &mut bytes) {
+                continue;
+            }
+            task.memory.write(to, &bytes)?;
+            let len = bytes.len();
+            self.effects.write_with(to, len, |out| {
+                out.copy_from_slice(&bytes);
+                len
+            });
+        }
+        Ok(())
+    }
+}

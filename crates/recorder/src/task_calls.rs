@@ -1,0 +1,248 @@
+//! Calls that make, replace and end tasks.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use retake_abi::TaskCall;
+use retake_model::{Addr, Registers, SpaceId, TaskId, Tid};
+use retake_ptrace::{ProcessMemory, PtraceStop, Resume, StopEvent, Stopped, WaitFlags, wait};
+use retake_recording::{Effect, EventKind};
+
+use crate::error::RecordError;
+use crate::session::{Next, Session, resumed};
+use crate::task::{OpenCall, Run, Task};
+
+const CLONE_VM: u64 = 0x100;
+const CLONE_PARENT_SETTID: u64 = 0x10_0000;
+const CLONE_CHILD_CLEARTID: u64 = 0x20_0000;
+const CLONE_UNTRACED: u64 = 0x80_0000;
+const CLONE_CHILD_SETTID: u64 = 0x100_0000;
+const CLONE_THREAD: u64 = 0x1_0000;
+
+impl Session {
+    pub(crate) fn prepare_task_call(
+        &mut self,
+        _task: &Task,
+        stopped: &mut Stopped,
+        kind: TaskCall,
+        entry: &Registers,
+    ) -> Result<(), RecordError> {
+        if kind == TaskCall::Clone && entry.rdi & CLONE_UNTRACED != 0 {
+            stopped.set_registers(&Registers { rdi: entry.rdi & !CLONE_UNTRACED, ..*entry })?;
+        }
+        Ok(())
+    }
+
+    /// `clone`, `fork` or `vfork` made a task: the parent is in the middle of its call.
+    pub(crate) fn task_created(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+    ) -> Result<Next, RecordError> {
+        let tid = Tid::new(i32::try_from(stopped.event_message()?).unwrap_or(0));
+        let Some(open) = task.open.take() else { return Ok(Next::Ready(stopped)) };
+        let flags = match open.call.class {
+            retake_abi::Class::Task(TaskCall::Clone) => open.args[0],
+            retake_abi::Class::Task(TaskCall::Vfork) => CLONE_VM,
+            _ => 0,
+        };
+        let child = self.first_stop(tid)?;
+        let no = open.call.no;
+        let entry = open.entry;
+        let vfork = matches!(open.call.class, retake_abi::Class::Task(TaskCall::Vfork))
+            || flags & 0x4000 != 0;
+        if let Some(child) = child {
+            let open = &open;
+            self.adopt(task, child, flags, open)?;
+        }
+        if vfork {
+            // The parent waits until the child executes or ends; the child runs now.
+            self.append(task, &EventKind::SyscallEnter { no }, &entry, &entry)?;
+            task.open = Some(OpenCall { entered: true, ..open });
+            return Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Waiting));
+        }
+        let mut stopped = stopped;
+        let event = stopped.resume_and_wait(Resume::Syscall, None);
+        let mut after = stopped.registers()?;
+        if flags & CLONE_PARENT_SETTID != 0 {
+            let mut bytes = [0; 4];
+            let addr = Addr::new(open.args[2]);
+            if task.memory.read_exact(addr, &mut bytes).is_ok() {
+                self.effect(&Effect::Write { addr, bytes: bytes.to_vec() });
+            }
+        }
+        if after.rdi != open.args[0] {
+            after.rdi = open.args[0];
+            stopped.set_registers(&after)?;
+        }
+        self.append(task, &EventKind::Syscall { no }, &entry, &after)?;
+        match event? {
+            StopEvent::Syscall => Ok(Next::Ready(stopped)),
+            StopEvent::Exit => self.task_ends(task, stopped),
+            other => Err(RecordError::Unsupported(format!("{other:?} in the middle of clone"))),
+        }
+    }
+
+    fn first_stop(&mut self, tid: Tid) -> Result<Option<Stopped>, RecordError> {
+        if let Some(stopped) = self.early.remove(&tid) {
+            return Ok(Some(stopped));
+        }
+        match wait(tid, WaitFlags::Block)? {
+            Some(PtraceStop::Stopped(_, StopEvent::Exit)) | None => Ok(None),
+            Some(PtraceStop::Stopped(stopped, _)) => Ok(Some(stopped)),
+            Some(_) => Ok(None),
+        }
+    }
+
+    fn adopt(
+        &mut self,
+        parent: &Task,
+        child: Stopped,
+        flags: u64,
+        open: &OpenCall,
+    ) -> Result<(), RecordError> {
+        let tid = child.tid();
+        let registers = child.registers()?;
+        let id = self.next_task;
+        self.next_task = id.next();
+        let pid = if flags & CLONE_THREAD != 0 { parent.pid } else { tid };
+        let space = if flags & CLONE_VM != 0 {
+            parent.space
+        } else {
+            let fresh = self.next_space;
+            self.next_space = fresh.next();
+            let copy = self.space(parent.space)?.fork();
+            self.spaces.insert(fresh, copy);
+            fresh
+        };
+        self.effect(&Effect::Spawn { child: id, tid, pid, space, registers });
+        let memory = ProcessMemory::new(tid);
+        if flags & CLONE_CHILD_SETTID != 0 {
+            let addr = Addr::new(open.args[3]);
+            let mut bytes = [0; 4];
+            if memory.read_exact(addr, &mut bytes).is_ok() {
+                self.effect(&Effect::ForeignWrite { space, addr, bytes: bytes.to_vec() });
+            }
+        }
+        let clear_tid =
+            if flags & CLONE_CHILD_CLEARTID != 0 { Addr::new(open.args[3]) } else { Addr::NULL };
+        let task = Task {
+            id,
+            tid,
+            pid,
+            space,
+            name: parent.name.clone(),
+            memory,
+            run: Run::Ready(child),
+            registers,
+            open: None,
+            held: VecDeque::new(),
+            clear_tid,
+            robust: Addr::NULL,
+            ended: false,
+        };
+        self.tasks.insert(tid, task);
+        Ok(())
+    }
+
+    /// `execve` by a task that is not its process's leader takes over the leader's number.
+    pub(crate) fn settle_exec_identity(
+        &mut self,
+        tid: Tid,
+        stopped: &Stopped,
+    ) -> Result<Tid, RecordError> {
+        let former = Tid::new(i32::try_from(stopped.event_message()?).unwrap_or(0));
+        if former == tid {
+            return Ok(tid);
+        }
+        if let Some(mut leader) = self.tasks.remove(&tid) {
+            self.record_end(&mut leader, retake_recording::ExitStatus::Exited(0), None)?;
+            self.free_space_of(&leader);
+        }
+        if let Some(mut task) = self.tasks.remove(&former) {
+            task.tid = tid;
+            task.memory = ProcessMemory::new(tid);
+            self.tasks.insert(tid, task);
+        }
+        Ok(tid)
+    }
+
+    /// `execve` succeeded: `stopped` is at its exit.
+    pub(crate) fn program_replaced(
+        &mut self,
+        task: &mut Task,
+        mut stopped: Stopped,
+        open: &OpenCall,
+    ) -> Result<Next, RecordError> {
+        let old = task.space;
+        let space = self.next_space;
+        self.next_space = space.next();
+        task.memory = ProcessMemory::new(task.tid);
+        task.space = space;
+        task.clear_tid = Addr::NULL;
+        task.robust = Addr::NULL;
+        self.echo.forget();
+        let path = crate::image::program_path(task.tid);
+        task.name = crate::image::task_name(task.tid);
+        let after = self.take_image(task, &mut stopped, path)?;
+        let no = open.call.no;
+        let kind = if open.entered {
+            EventKind::SyscallExit { no }
+        } else {
+            EventKind::Syscall { no }
+        };
+        self.append(task, &kind, &open.entry, &after)?;
+        if !self.tasks.values().any(|other| other.space == old) {
+            self.spaces.remove(&old);
+        }
+        Ok(Next::Ready(stopped))
+    }
+
+    pub(crate) fn free_space_of(&mut self, task: &Task) {
+        if self.shares_memory(task) {
+            if let Some(space) = self.spaces.get_mut(&task.space) {
+                space.rseq.remove(&task.id);
+                space.slots.remove(&task.id);
+            }
+        } else {
+            self.spaces.remove(&task.space);
+        }
+    }
+
+    /// The first task, right after its `execve`.
+    pub(crate) fn adopt_root(&mut self, mut stopped: Stopped) -> Result<(), RecordError> {
+        let tid = stopped.tid();
+        // From the event stop to the exit of execve: only there are the registers final.
+        let event = stopped.resume_and_wait(Resume::Syscall, None)?;
+        if event != StopEvent::Syscall {
+            return Err(RecordError::Unsupported(format!("{event:?} right after execve")));
+        }
+        let id: TaskId = self.next_task;
+        self.next_task = id.next();
+        let space: SpaceId = self.next_space;
+        self.next_space = space.next();
+        let mut task = Task {
+            id,
+            tid,
+            pid: tid,
+            space,
+            name: crate::image::task_name(tid),
+            memory: ProcessMemory::new(tid),
+            run: Run::Away,
+            registers: Registers::default(),
+            open: None,
+            held: VecDeque::new(),
+            clear_tid: Addr::NULL,
+            robust: Addr::NULL,
+            ended: false,
+        };
+        self.effects.clear();
+        let path = crate::image::program_path(tid);
+        let after = self.take_image(&mut task, &mut stopped, path)?;
+        let no = retake_abi::nr::EXECVE;
+        self.append(&mut task, &EventKind::Syscall { no }, &Registers::default(), &after)?;
+        task.run = Run::Ready(stopped);
+        self.tasks = BTreeMap::from([(tid, task)]);
+        self.current = Some(tid);
+        Ok(())
+    }
+}

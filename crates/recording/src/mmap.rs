@@ -1,0 +1,34 @@
+//! Files mapped for reading.
+#![expect(unsafe_code, reason = "mapping a file")]
+
+use std::fs::File;
+use std::path::Path;
+
+use memmap2::Mmap;
+
+use crate::error::RecordingError;
+
+/// The bytes of a file as they are now.
+///
+/// Recordings are append-only: bytes that are there do not change. Someone who truncates a recording
+/// while it is read gets a SIGBUS, as with every mapped file; retake itself never does.
+#[derive(Debug)]
+pub(crate) struct MappedFile(Option<Mmap>);
+
+impl MappedFile {
+    pub(crate) fn open(path: &Path) -> Result<Self, RecordingError> {
+        let failed = |error: std::io::Error| RecordingError::new("read", path, error);
+        let file = File::open(path).map_err(failed)?;
+        if file.metadata().map_err(failed)?.len() == 0 {
+            return Ok(Self(None));
+        }
+        // SAFETY: the mapping is read-only and private to this process's view; the files of a
+        // recording are only ever appended to (see the type's page for what that leaves open).
+        let map = unsafe { Mmap::map(&file) }.map_err(failed)?;
+        Ok(Self(Some(map)))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.0.as_deref().unwrap_or_default()
+    }
+}

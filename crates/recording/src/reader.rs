@@ -1,0 +1,435 @@
+//! Reading a recording.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use retake_model::{CheckpointIndex, EventIndex, FileId, PageId};
+
+use crate::checkpoint::Checkpoint;
+use crate::codec::{FILE_HEADER, FORMAT_VERSION, FRAME_HEADER, Frame, file_header, take};
+use crate::draft::PAGE;
+use crate::error::{RecordingError, RecordingErrorKind};
+use crate::event::Event;
+use crate::journal::take_events;
+use crate::manifest::Manifest;
+use crate::mmap::MappedFile;
+use crate::pages::PageIndex;
+use crate::resolved::Resolved;
+use crate::store::{FileEntry, file_name};
+use crate::writer::names;
+
+/// A checkpoint in short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckpointSummary {
+    /// Which one.
+    pub index: CheckpointIndex,
+    /// How many events had taken effect.
+    pub event: EventIndex,
+    /// Run time of the program, in nanoseconds.
+    pub run_time_ns: u64,
+    /// Living tasks.
+    pub tasks: usize,
+    /// Pages it lists (those that changed, unless it is complete).
+    pub pages: usize,
+}
+
+/// A recording that can be read. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    dir: PathBuf,
+    manifest: Manifest,
+    finished: bool,
+    events: MappedFile,
+    chunks: Vec<(Frame, usize)>,
+    event_count: u64,
+    pages: MappedFile,
+    page_index: PageIndex,
+    checkpoints: Vec<Checkpoint>,
+    summaries: Vec<CheckpointSummary>,
+    files: Vec<FileEntry>,
+    loss: Option<String>,
+}
+
+/// Opens one of the binary files and gives its whole frames: header, offset and payload. The last
+/// value says how many bytes at the end are not part of one.
+fn frames(
+    map: &MappedFile,
+    path: &Path,
+    kind: [u8; 6],
+) -> Result<(Vec<(Frame, usize)>, usize), RecordingError> {
+    let bytes = map.bytes();
+    let header = file_header(kind);
+    let found = bytes.get(..FILE_HEADER).ok_or_else(|| {
+        RecordingError::damaged("read", path, "it ends before its header does")
+    })?;
+    if found.get(..12) != header.get(..12) {
+        return Err(RecordingError::damaged("read", path, "it does not start as it must"));
+    }
+    let number = |at: usize| found.get(at..at + 2).map_or(0, |b| u16::from_le_bytes([b[0], b[1]]));
+    if number(12) != FORMAT_VERSION.major {
+        let found = format!("{}.{}", number(12), number(14));
+        let readable = format!("{}.x", FORMAT_VERSION.major);
+        let kind = RecordingErrorKind::Version { found, readable };
+        return Err(RecordingError::new("read", path, kind));
+    }
+    let mut list = Vec::new();
+    let mut at = FILE_HEADER;
+    while let Some((frame, payload)) = bytes.get(at..).and_then(Frame::decode) {
+        list.push((frame, at));
+        at += FRAME_HEADER + payload.len();
+    }
+    Ok((list, bytes.len() - at))
+}
+
+fn unpack(map: &MappedFile, frame: &Frame, at: usize) -> Option<Vec<u8>> {
+    let len = usize::try_from(frame.len).ok()?;
+    frame.unpack(map.bytes().get(at + FRAME_HEADER..)?.get(..len)?)
+}
+
+impl Recording {
+    /// Opens the recording in `dir`, finished or not.
+    ///
+    /// # Errors
+    /// When there is none, it was written by an incompatible version, or its headers are damaged.
+    /// Damage further in is a [`Self::loss`], not an error.
+    pub fn open(dir: &Path) -> Result<Self, RecordingError> {
+        let (path, finished) = match dir.join(names::FINISHED) {
+            path if path.exists() => (path, true),
+            _ => (dir.join(names::PARTIAL), false),
+        };
+        let text = fs::read(&path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                RecordingError::new("open", dir, RecordingErrorKind::NotARecording)
+            }
+            _ => RecordingError::new("read", &path, error),
+        })?;
+        let manifest: Manifest = serde_json::from_slice(&text)
+            .map_err(|error| RecordingError::damaged("read", &path, error.to_string()))?;
+        let open = |(name, kind): (&str, [u8; 6])| {
+            let path = dir.join(name);
+            let map = MappedFile::open(&path)?;
+            let (list, rest) = frames(&map, &path, kind)?;
+            Ok::<_, RecordingError>((map, list, rest))
+        };
+        let (pages, page_frames, _) = open(names::PAGES)?;
+        let page_index = index_pages(&pages, &page_frames);
+        let (file_map, file_frames, _) = open(names::FILES)?;
+        let files = read_files(&file_map, &file_frames);
+        let (events, mut chunks, rest) = open(names::EVENTS)?;
+        let mut event_count = 0;
+        let in_order = chunks
+            .iter()
+            .zip(0_u32..)
+            .take_while(|((frame, _), seq)| {
+                let fits = frame.seq == *seq && frame.first == event_count;
+                if fits {
+                    event_count += u64::from(frame.count);
+                }
+                fits
+            })
+            .count();
+        let mut loss = None;
+        if in_order < chunks.len() {
+            loss = Some(format!("the journal is out of order from event {event_count} on"));
+            chunks.truncate(in_order);
+        } else if rest > 0 {
+            loss = Some(format!(
+                "the last {rest} bytes of the journal are no whole chunk; it ends at event {event_count}"
+            ));
+        } else if !finished {
+            loss = Some(format!(
+                "the recorder did not finish; whatever came after event {event_count} was not written (at most the last quarter of a second)"
+            ));
+        }
+        let (check_map, check_frames, _) = open(names::CHECKPOINTS)?;
+        let checkpoints = read_checkpoints(&check_map, &check_frames, event_count, &page_index);
+        let summaries = checkpoints
+            .iter()
+            .map(|c| CheckpointSummary {
+                index: c.index,
+                event: c.event,
+                run_time_ns: c.run_time_ns,
+                tasks: c.tasks.len(),
+                pages: c.spaces.iter().map(|s| s.pages.len()).sum::<usize>()
+                    + c.shared.iter().map(|s| s.pages.len()).sum::<usize>(),
+            })
+            .collect();
+        let inner = Inner {
+            dir: dir.to_owned(),
+            manifest,
+            finished,
+            events,
+            chunks,
+            event_count,
+            pages,
+            page_index,
+            checkpoints,
+            summaries,
+            files,
+            loss,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Its folder.
+    pub fn dir(&self) -> &Path {
+        &self.inner.dir
+    }
+
+    /// What was recorded, where and when.
+    pub fn manifest(&self) -> &Manifest {
+        &self.inner.manifest
+    }
+
+    /// Whether its recorder came to the end.
+    pub fn is_finished(&self) -> bool {
+        self.inner.finished
+    }
+
+    /// What is missing, in plain words, if anything is.
+    pub fn loss(&self) -> Option<&str> {
+        self.inner.loss.as_deref()
+    }
+
+    /// How many events it holds.
+    pub fn event_count(&self) -> EventIndex {
+        EventIndex::new(self.inner.event_count)
+    }
+
+    /// How many distinct pages it holds.
+    pub fn page_count(&self) -> usize {
+        self.inner.page_index.len()
+    }
+
+    /// The events from `from` on.
+    pub fn events(&self, from: EventIndex) -> EventCursor {
+        EventCursor { recording: self.clone(), next: from.get(), chunk: None }
+    }
+
+    /// One event.
+    ///
+    /// # Errors
+    /// When there is no such event, or it is damaged.
+    pub fn event(&self, index: EventIndex) -> Result<Event, RecordingError> {
+        match self.events(index).next() {
+            Some(event) => event.map(|(_, event)| event),
+            None => Err(self.missing(format!(
+                "there is no event {index}: the recording has {}",
+                self.event_count()
+            ))),
+        }
+    }
+
+    fn missing(&self, what: String) -> RecordingError {
+        RecordingError::new("read", self.dir(), RecordingErrorKind::Missing(what))
+    }
+
+    fn chunk_events(&self, nth: usize) -> Option<Vec<Event>> {
+        let (frame, at) = self.inner.chunks.get(nth)?;
+        take_events(&unpack(&self.inner.events, frame, *at)?, frame.count)
+    }
+
+    /// All checkpoints in short, in ascending order.
+    pub fn checkpoints(&self) -> &[CheckpointSummary] {
+        &self.inner.summaries
+    }
+
+    /// The last checkpoint that is not after `event`.
+    pub fn nearest_checkpoint(&self, event: EventIndex) -> Option<CheckpointIndex> {
+        let after = self.inner.checkpoints.partition_point(|c| c.event <= event);
+        self.inner.checkpoints.get(after.checked_sub(1)?).map(|c| c.index)
+    }
+
+    /// One checkpoint, with the full page lists.
+    ///
+    /// # Errors
+    /// When there is none of this index.
+    pub fn checkpoint(&self, index: CheckpointIndex) -> Result<Checkpoint, RecordingError> {
+        let all = &self.inner.checkpoints;
+        let Some(at) = all.iter().position(|c| c.index == index) else {
+            return Err(self.missing(format!("there is no checkpoint {index}")));
+        };
+        let chain = all.get(..=at).unwrap_or_default();
+        let first = chain.iter().rposition(|c| c.complete).unwrap_or(0);
+        let mut resolved = Resolved::default();
+        for checkpoint in chain.get(first..).unwrap_or_default() {
+            resolved.apply(checkpoint);
+        }
+        let mut checkpoint = chain.last().cloned().ok_or_else(|| self.missing(String::new()))?;
+        resolved.complete(&mut checkpoint);
+        Ok(checkpoint)
+    }
+
+    /// Reads pages, in any order, each frame once. `out` gets the index into `ids` and the contents.
+    ///
+    /// # Errors
+    /// When a page is not in the store or its frame is damaged.
+    pub fn read_pages(
+        &self,
+        ids: &[PageId],
+        out: &mut dyn FnMut(usize, &[u8]),
+    ) -> Result<(), RecordingError> {
+        let mut wanted = Vec::with_capacity(ids.len());
+        for (n, id) in ids.iter().enumerate() {
+            let Some((frame, nth)) = self.inner.page_index.find(*id) else {
+                return Err(self.missing(format!("page {id:?} is not in the page store")));
+            };
+            wanted.push((frame, nth, n));
+        }
+        wanted.sort_unstable();
+        let mut frames: Vec<usize> = wanted.iter().map(|(frame, ..)| *frame).collect();
+        frames.dedup();
+        let workers = std::thread::available_parallelism().map_or(1, usize::from).min(4);
+        // A bounded window: unpack a batch on all CPUs, hand it out, go on.
+        let mut wanted = wanted.as_slice();
+        for window in frames.chunks(workers * 32) {
+            let unpacked = self.unpack_frames(window, workers);
+            for (frame, bytes) in window.iter().zip(unpacked) {
+                let bytes = bytes.ok_or_else(|| {
+                    RecordingError::damaged("read", &self.dir().join(names::PAGES.0), "a page frame")
+                })?;
+                let here = wanted.partition_point(|(f, ..)| f <= frame);
+                let (now, later) = wanted.split_at(here);
+                wanted = later;
+                for (_, nth, n) in now {
+                    if let Some(page) = bytes.get(nth * PAGE..(nth + 1) * PAGE) {
+                        out(*n, page);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn unpack_frames(&self, offsets: &[usize], workers: usize) -> Vec<Option<Vec<u8>>> {
+        let one = |at: &usize| {
+            let (frame, payload) = Frame::decode(self.inner.pages.bytes().get(*at..)?)?;
+            frame.unpack(payload)
+        };
+        if workers == 1 || offsets.len() < 4 {
+            return offsets.iter().map(one).collect();
+        }
+        let share = offsets.len().div_ceil(workers);
+        std::thread::scope(|scope| {
+            let parts: Vec<_> = offsets
+                .chunks(share)
+                .map(|part| scope.spawn(move || part.iter().map(one).collect::<Vec<_>>()))
+                .collect();
+            parts.into_iter().flat_map(|part| part.join().unwrap_or_default()).collect()
+        })
+    }
+
+    /// Whether the store has this page.
+    pub fn has_page(&self, id: PageId) -> bool {
+        self.inner.page_index.find(id).is_some()
+    }
+
+    /// Every kept file.
+    pub fn files(&self) -> &[FileEntry] {
+        &self.inner.files
+    }
+
+    /// A kept file, open for reading.
+    ///
+    /// # Errors
+    /// When the recording does not keep it.
+    pub fn open_file(&self, id: FileId) -> Result<File, RecordingError> {
+        let Some(entry) = self.inner.files.iter().find(|entry| entry.id == id) else {
+            return Err(self.missing(format!("file {id} is not in the file table")));
+        };
+        let path = self.dir().join("files").join(file_name(entry.hash));
+        File::open(&path).map_err(|error| RecordingError::new("open", &path, error))
+    }
+}
+
+fn index_pages(map: &MappedFile, frames: &[(Frame, usize)]) -> PageIndex {
+    let mut index = PageIndex::default();
+    for pair in frames.windows(2) {
+        let [(ids, at), (body, body_at)] = pair else { continue };
+        // An index frame (first 0) and the pages it names (first 1) have one sequence number.
+        if ids.first != 0 || body.first != 1 || ids.seq != body.seq {
+            continue;
+        }
+        let Some(hashes) = unpack(map, ids, *at) else { continue };
+        for (nth, hash) in (0_u32..body.count).zip(hashes.as_chunks::<16>().0) {
+            index.insert(PageId::from_hash(u128::from_le_bytes(*hash)), *body_at, nth);
+        }
+    }
+    index
+}
+
+fn read_files(map: &MappedFile, frames: &[(Frame, usize)]) -> Vec<FileEntry> {
+    frames
+        .iter()
+        .filter_map(|(frame, at)| take(&mut unpack(map, frame, *at)?.as_slice()))
+        .collect()
+}
+
+fn read_checkpoints(
+    map: &MappedFile,
+    frames: &[(Frame, usize)],
+    event_count: u64,
+    pages: &PageIndex,
+) -> Vec<Checkpoint> {
+    let mut list = Vec::new();
+    for (frame, at) in frames {
+        let decoded = unpack(map, frame, *at)
+            .and_then(|raw| take::<Checkpoint>(&mut raw.as_slice()))
+            .filter(|checkpoint| checkpoint.event.get() <= event_count);
+        // Later ones build on this one: without it they are worth nothing.
+        let Some(checkpoint) = decoded else { break };
+        let listed = checkpoint.spaces.iter().flat_map(|s| s.pages.iter().map(|(_, id)| id));
+        let shared = checkpoint.shared.iter().flat_map(|s| s.pages.iter().map(|(_, id)| id));
+        if !listed.chain(shared).all(|id| pages.find(*id).is_some()) {
+            break;
+        }
+        list.push(checkpoint);
+    }
+    list
+}
+
+/// Goes through events in order, a chunk at a time. Holds the recording: it can be sent to a thread.
+#[derive(Debug)]
+pub struct EventCursor {
+    recording: Recording,
+    next: u64,
+    chunk: Option<(u64, std::vec::IntoIter<Event>)>,
+}
+
+impl Iterator for EventCursor {
+    type Item = Result<(EventIndex, Event), RecordingError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.next >= self.recording.inner.event_count {
+            return None;
+        }
+        if self.chunk.as_ref().is_none_or(|(at, rest)| *at != self.next || rest.len() == 0) {
+            let chunks = &self.recording.inner.chunks;
+            let nth = chunks.partition_point(|(frame, _)| frame.first <= self.next).checked_sub(1)?;
+            let first = chunks.get(nth)?.0.first;
+            let Some(events) = self.recording.chunk_events(nth) else {
+                let path = self.recording.dir().join(names::EVENTS.0);
+                let what = format!("the chunk of event {} cannot be decoded", self.next);
+                self.next = u64::MAX;
+                return Some(Err(RecordingError::damaged("read", &path, what)));
+            };
+            let mut rest = events.into_iter();
+            for _ in first..self.next {
+                rest.next();
+            }
+            self.chunk = Some((self.next, rest));
+        }
+        let (at, rest) = self.chunk.as_mut()?;
+        let event = rest.next()?;
+        let index = EventIndex::new(self.next);
+        self.next += 1;
+        *at = self.next;
+        Some(Ok((index, event)))
+    }
+}

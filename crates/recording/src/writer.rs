@@ -1,0 +1,281 @@
+//! Writing a recording.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use retake_model::{CheckpointIndex, EventIndex, FileId, PageAddr, PageId, Registers, TaskId};
+
+use crate::background::{Outputs, Shared, run};
+use crate::codec::{file_header, pack, put};
+use crate::draft::{CheckpointDraft, PageBatch, page_id};
+use crate::effects::EffectBuffer;
+use crate::error::{RecordingError, RecordingErrorKind};
+use crate::event::{Event, EventKind};
+use crate::manifest::{End, Manifest};
+use crate::store::{FileKey, FileStore};
+
+/// Names within a recording.
+pub(crate) mod names {
+    pub(crate) const FINISHED: &str = "recording.json";
+    pub(crate) const PARTIAL: &str = "recording.partial";
+    pub(crate) const EVENTS: (&str, [u8; 6]) = ("events", *b"events");
+    pub(crate) const PAGES: (&str, [u8; 6]) = ("pages", *b"pages\0");
+    pub(crate) const CHECKPOINTS: (&str, [u8; 6]) = ("checkpoints", *b"checks");
+    pub(crate) const FILES: (&str, [u8; 6]) = ("filetable", *b"files\0");
+}
+
+/// How to write.
+pub struct WriterOptions {
+    /// Folder of the content store that all recordings share.
+    pub store: PathBuf,
+    /// Called on the background thread when it starts (to bind it to a CPU).
+    pub on_thread_start: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl std::fmt::Debug for WriterOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WriterOptions").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+/// What was written.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Where.
+    pub dir: PathBuf,
+    /// Events.
+    pub events: u64,
+    /// Checkpoints.
+    pub checkpoints: u32,
+    /// Bytes in the folder; kept files that other recordings share count as nothing.
+    pub bytes: u64,
+}
+
+/// A recording being written. Hashing, compression and disk are a background thread's; the caller
+/// only encodes.
+#[derive(Debug)]
+pub struct RecordingWriter {
+    dir: PathBuf,
+    manifest: Manifest,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+    files: FileStore,
+    file_table: File,
+    events: u64,
+    checkpoints: u32,
+}
+
+fn create(dir: &Path, (name, kind): (&str, [u8; 6])) -> Result<File, RecordingError> {
+    let path = dir.join(name);
+    let failed = |error: std::io::Error| RecordingError::new("create", &path, error);
+    let mut file = File::options().append(true).create_new(true).open(&path).map_err(failed)?;
+    file.write_all(&file_header(kind)).map_err(failed)?;
+    Ok(file)
+}
+
+impl RecordingWriter {
+    /// Starts a recording in `dir`, which is made if need be.
+    ///
+    /// # Errors
+    /// When there is a recording in it already, or the system refuses.
+    pub fn create(
+        dir: &Path,
+        manifest: Manifest,
+        options: WriterOptions,
+    ) -> Result<Self, RecordingError> {
+        let failed = |error: std::io::Error| RecordingError::new("create", dir, error);
+        fs::create_dir_all(dir).map_err(failed)?;
+        if dir.join(names::FINISHED).exists() || dir.join(names::PARTIAL).exists() {
+            return Err(RecordingError::new("create", dir, RecordingErrorKind::Exists));
+        }
+        let outputs = Outputs {
+            events: create(dir, names::EVENTS)?,
+            pages: create(dir, names::PAGES)?,
+            checkpoints: create(dir, names::CHECKPOINTS)?,
+        };
+        let file_table = create(dir, names::FILES)?;
+        let files = FileStore::new(&options.store, dir).map_err(failed)?;
+        for sub in ["sessions", "index"] {
+            fs::create_dir_all(dir.join(sub)).map_err(failed)?;
+        }
+        let shared = Arc::new(Shared::default());
+        let for_thread = Arc::clone(&shared);
+        let start = options.on_thread_start;
+        let thread = std::thread::Builder::new()
+            .name("retake-writer".to_owned())
+            .spawn(move || {
+                if let Some(start) = start {
+                    start();
+                }
+                run(&for_thread, outputs);
+            })
+            .map_err(failed)?;
+        let mut writer = Self {
+            dir: dir.to_owned(),
+            manifest,
+            shared,
+            thread: Some(thread),
+            files,
+            file_table,
+            events: 0,
+            checkpoints: 0,
+        };
+        writer.write_manifest(names::PARTIAL)?;
+        Ok(writer)
+    }
+
+    fn write_manifest(&mut self, name: &str) -> Result<(), RecordingError> {
+        let path = self.dir.join(name);
+        let failed = |error: std::io::Error| RecordingError::new("write", &path, error);
+        let text = serde_json::to_vec_pretty(&self.manifest)
+            .map_err(|error| failed(std::io::Error::other(error)))?;
+        let temp = self.dir.join("recording.new");
+        let mut file = File::create(&temp).map_err(failed)?;
+        file.write_all(&text).map_err(failed)?;
+        file.sync_data().map_err(failed)?;
+        fs::rename(&temp, &path).map_err(failed)
+    }
+
+    fn failed(&self, error: std::io::Error) -> RecordingError {
+        RecordingError::new("write", &self.dir, error)
+    }
+
+    /// Adds an event.
+    ///
+    /// # Errors
+    /// When writing failed earlier (disk full): what was written before stays readable.
+    pub fn append(
+        &mut self,
+        task: TaskId,
+        kind: &EventKind,
+        before: &Registers,
+        after: &Registers,
+        effects: &EffectBuffer,
+    ) -> Result<EventIndex, RecordingError> {
+        let index = self.events;
+        self.shared
+            .append(index, |chunk| chunk.put(task, kind, before, after, effects))
+            .map_err(|error| self.failed(error))?;
+        self.events += 1;
+        Ok(EventIndex::new(index))
+    }
+
+    /// Adds an event that is a value.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub fn append_event(&mut self, event: &Event) -> Result<EventIndex, RecordingError> {
+        let mut effects = EffectBuffer::new();
+        for effect in &event.effects {
+            effects.push(effect);
+        }
+        self.append(event.task, &event.kind, &event.before, &event.after, &effects)
+    }
+
+    /// How many events were added.
+    pub fn event_count(&self) -> EventIndex {
+        EventIndex::new(self.events)
+    }
+
+    /// Stores pages that an event is going to refer to, and gives their ids.
+    pub fn store_image_pages(&mut self, pages: PageBatch) -> Vec<(PageAddr, PageId)> {
+        let ids: Vec<PageId> = pages.pages().map(|(_, page)| page_id(page)).collect();
+        let listed = pages.addrs.iter().copied().zip(ids.iter().copied()).collect();
+        self.shared.pages(pages, ids);
+        listed
+    }
+
+    /// Adds a checkpoint after the events so far.
+    ///
+    /// # Errors
+    /// None at present: writing is checked by the next [`Self::append`].
+    pub fn add_checkpoint(
+        &mut self,
+        draft: CheckpointDraft,
+    ) -> Result<CheckpointIndex, RecordingError> {
+        let index = CheckpointIndex::new(self.checkpoints);
+        self.shared.checkpoint(index, draft);
+        self.checkpoints += 1;
+        Ok(index)
+    }
+
+    /// Keeps the contents of a file; `path` is for people.
+    ///
+    /// # Errors
+    /// When it cannot be read or stored.
+    pub fn add_file(
+        &mut self,
+        path: &[u8],
+        source: &File,
+        key: FileKey,
+    ) -> Result<FileId, RecordingError> {
+        let (entry, new) =
+            self.files.keep(path, source, key).map_err(|error| self.failed(error))?;
+        if new {
+            let mut raw = Vec::new();
+            put(&entry, &mut raw);
+            let frame = pack(entry.id.get(), 0, 1, &raw).map_err(|error| self.failed(error))?;
+            self.file_table.write_all(&frame).map_err(|error| {
+                RecordingError::new("write", &self.dir.join(names::FILES.0), error)
+            })?;
+        }
+        Ok(entry.id)
+    }
+
+    /// Changes the manifest. It is on disk when this returns, if the system lets it be.
+    pub fn update_manifest(&mut self, change: impl FnOnce(&mut Manifest)) {
+        change(&mut self.manifest);
+        // It is written again at the end; a failure shows then.
+        let _ = self.write_manifest(names::PARTIAL);
+    }
+
+    /// Waits until everything so far is written.
+    ///
+    /// # Errors
+    /// When writing failed.
+    pub fn flush(&mut self) -> Result<(), RecordingError> {
+        self.shared.drain().map_err(|error| self.failed(error))
+    }
+
+    /// Writes what is left and finishes the manifest.
+    ///
+    /// # Errors
+    /// When writing failed; the recording stays partial, and readable up to there.
+    pub fn finish(mut self, end: End) -> Result<Summary, RecordingError> {
+        self.flush()?;
+        self.stop_thread();
+        self.manifest.end = Some(end);
+        self.write_manifest(names::PARTIAL)?;
+        for (name, _) in [names::EVENTS, names::PAGES, names::CHECKPOINTS, names::FILES] {
+            let path = self.dir.join(name);
+            File::open(&path)
+                .and_then(|file| file.sync_data())
+                .map_err(|error| RecordingError::new("sync", &path, error))?;
+        }
+        fs::rename(self.dir.join(names::PARTIAL), self.dir.join(names::FINISHED))
+            .map_err(|error| self.failed(error))?;
+        Ok(Summary {
+            dir: self.dir.clone(),
+            events: self.events,
+            checkpoints: self.checkpoints,
+            bytes: crate::manage::disk_usage(&self.dir),
+        })
+    }
+
+    fn stop_thread(&mut self) {
+        self.shared.close();
+        if let Some(thread) = self.thread.take() {
+            // A panic in it was reported by the panic itself; the files are valid up to there.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for RecordingWriter {
+    fn drop(&mut self) {
+        self.stop_thread();
+    }
+}

@@ -1,0 +1,27 @@
+//! The page that retake keeps in every recorded and replaying address space.
+
+use retake_model::{Addr, PAGE_SIZE};
+
+/// First scratch slot; see [`SCRATCH_ROOM`].
+pub const SCRATCH_BASE: Addr = Addr::new(0x7010_0000);
+/// Bytes in one task's scratch slot.
+pub const SCRATCH_ROOM: u64 = 1 << 20;
+/// Slots in one address space. Further tasks' calls are not redirected.
+pub const SCRATCH_SLOTS: u64 = 240;
+
+/// One page of code at a fixed address that no program uses: low enough for every mmap base, high
+/// enough for every non-PIE image. It holds a `syscall` instruction whose calls the recorder's filter
+/// lets through, followed by a breakpoint.
+#[derive(Clone, Copy, Debug)]
+pub struct InjectPage;
+
+impl InjectPage {
+    /// The `syscall` instruction.
+    pub const ADDR: Addr = Addr::new(0x7000_0000);
+    /// The address after it, as seccomp sees it.
+    pub const AFTER: Addr = Addr::new(0x7000_0002);
+    /// Length in bytes.
+    pub const LEN: u64 = PAGE_SIZE;
+    /// What the page starts with: `syscall; int3`.
+    pub const CODE: [u8; 3] = [0x0f, 0x05, 0xcc];
+}
