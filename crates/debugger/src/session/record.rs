@@ -18,7 +18,7 @@ pub const VERSION: u32 = 1;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "record", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Record {
     /// The first line.
     Open {
