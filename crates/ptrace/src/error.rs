@@ -31,6 +31,11 @@ impl PtraceError {
         self.errno == nix::errno::Errno::ESRCH
     }
 
+    /// Whether there is nothing (left) to wait for.
+    pub fn has_no_child(&self) -> bool {
+        self.errno == nix::errno::Errno::ECHILD
+    }
+
     /// The kernel's error number.
     pub fn errno(&self) -> i32 {
         self.errno as i32

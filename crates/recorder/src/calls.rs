@@ -18,6 +18,11 @@ impl ReadMemory for View<'_> {
     }
 }
 
+/// Errors of calls that were refused before they did anything.
+fn wrote_nothing(errno: Errno) -> bool {
+    matches!(errno, Errno::ENOSYS | Errno::ENOTTY | Errno::EINVAL | Errno::EBADF | Errno::EPERM)
+}
+
 /// What a call gets from the recorder instead of from the kernel.
 pub(crate) enum Answer {
     /// The kernel decides.
@@ -41,7 +46,7 @@ impl Session {
         let args = entry.args();
         let call = retake_abi::resolve(no, &args);
         let answer = match call.class {
-            Class::Refuse(errno) => Answer::Now(-i64::from(errno.get())),
+            Class::Refuse(errno) => Answer::Now(errno.to_result()),
             Class::Pretend(result) => Answer::Now(result),
             Class::Thread(kind) => self.thread_call(task, kind, &args)?,
             _ => self.output_call(task, call.no, &args),
@@ -53,6 +58,10 @@ impl Session {
         let alone = self.tasks.is_empty();
         let waits = call.blocks == Blocks::May;
         let before = retake_abi::capture_before(&call, &args, &View(&task.memory));
+        if let Some(open) = task.interrupted.take().filter(|_| no == retake_abi::nr::RESTART_SYSCALL) {
+            task.open = Some(OpenCall { entry, entered: false, ..open });
+            return Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Waiting));
+        }
         let mut open = OpenCall {
             call,
             args,
@@ -104,38 +113,31 @@ impl Session {
         stopped: &mut Stopped,
         open: &mut OpenCall,
     ) -> Result<(), RecordError> {
-        if open.call.outputs.is_empty() {
+        let plan = retake_abi::redirect(&open.call, &open.args, &open.before, &View(&task.memory));
+        if plan.is_empty() || plan.room() > retake_tracee::SCRATCH_ROOM {
             return Ok(());
         }
         let (id, space_id) = (task.id, task.space);
         let Some((scratch, fresh)) = crate::scratch::slot(self.space(space_id)?, id) else {
             return Ok(());
         };
-        let room = retake_tracee::SCRATCH_ROOM;
-        let plan = retake_abi::redirect(
-            &open.call,
-            &open.args,
-            &open.before,
-            &View(&task.memory),
-            scratch,
-            room,
-        );
-        let Some(plan) = plan else {
-            if fresh {
-                self.space(space_id)?.slots.remove(&id);
-            }
-            return Ok(());
-        };
         if fresh && !self.map_scratch(task, stopped, &open.entry, scratch)? {
             self.space(space_id)?.slots.remove(&id);
             return Ok(());
         }
-        for (addr, bytes) in &plan.fill {
-            task.memory.write(*addr, bytes)?;
+        let Some(placed) = plan.place(scratch, &open.args) else { return Ok(()) };
+        for (from, to, len) in placed.copies_in() {
+            let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
+            // What cannot be read the kernel cannot read either; it says so itself.
+            let got = task.memory.read(from, &mut bytes).unwrap_or(0);
+            task.memory.write(to, bytes.get(..got).unwrap_or_default())?;
         }
-        let [rdi, rsi, rdx, r10, r8, r9] = plan.args;
+        for (at, pointer) in placed.pointers() {
+            task.memory.write(at, &pointer.to_le_bytes())?;
+        }
+        let [rdi, rsi, rdx, r10, r8, r9] = placed.args;
         stopped.set_registers(&Registers { rdi, rsi, rdx, r10, r8, r9, ..open.entry })?;
-        open.redirect = Some(crate::scratch::Redirected { plan });
+        open.redirect = Some(placed);
         Ok(())
     }
 
@@ -181,13 +183,16 @@ impl Session {
             Class::Thread(kind) => self.thread_call_done(task, kind, &open.args, result),
             _ => self.echo_output(task, &open, result),
         }
-        let no = open.call.no;
+        let no = call_number(&open.entry);
         let kind = if open.entered {
             EventKind::SyscallExit { no }
         } else {
             EventKind::Syscall { no }
         };
         self.append(task, &kind, &open.entry, &after)?;
+        if Errno::from_result(result) == Some(Errno::ERESTART_RESTARTBLOCK) {
+            task.interrupted = Some(open);
+        }
         Ok(Next::Ready(stopped))
     }
 
@@ -200,7 +205,7 @@ impl Session {
     ) -> Result<(), RecordError> {
         if let Some(pages) = &open.pages {
             let failed = Errno::from_result(result);
-            if !failed.is_some_and(Errno::wrote_nothing) {
+            if !failed.is_some_and(wrote_nothing) {
                 let space = self.spaces.get(&task.space);
                 if let Some(space) = space {
                     pages.changes(space, &task.memory, &mut self.effects)?;
@@ -237,12 +242,12 @@ impl Session {
         kind: ThreadCall,
         args: &[u64; 6],
     ) -> Result<Answer, RecordError> {
-        let einval = -i64::from(Errno::EINVAL.get());
+        let einval = Errno::EINVAL.to_result();
         Ok(match kind {
             ThreadCall::Rseq => Answer::Now(self.rseq(task, args)?),
-            ThreadCall::CpuidFaulting => Answer::Now(-i64::from(Errno::ENODEV.get())),
+            ThreadCall::CpuidFaulting => Answer::Now(Errno::ENODEV.to_result()),
             ThreadCall::Tsc | ThreadCall::Dumpable => self.process_flag(task, kind, args),
-            ThreadCall::WriteOther => Answer::Now(-i64::from(Errno::EPERM.get())),
+            ThreadCall::WriteOther => Answer::Now(Errno::EPERM.to_result()),
             ThreadCall::XcompPermission => Answer::Now(einval),
             _ => Answer::Kernel,
         })
@@ -277,17 +282,17 @@ impl Session {
         let known = self.space(task.space)?.rseq.get(&id).copied();
         if flags == UNREGISTER {
             if known != Some(Addr::new(area)) {
-                return Ok(-i64::from(Errno::EINVAL.get()));
+                return Ok(Errno::EINVAL.to_result());
             }
             self.space(task.space)?.rseq.remove(&id);
             self.write_now(task, Addr::new(area), &[0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
             return Ok(0);
         }
         if flags != 0 || len < 32 || area % 32 != 0 {
-            return Ok(-i64::from(Errno::EINVAL.get()));
+            return Ok(Errno::EINVAL.to_result());
         }
         if known.is_some() {
-            return Ok(-i64::from(Errno::EBUSY.get()));
+            return Ok(Errno::EBUSY.to_result());
         }
         let cpu = u32::try_from(retake_ptrace::current_cpu()).unwrap_or(0).to_le_bytes();
         self.write_now(task, Addr::new(area), &[cpu, cpu].concat());

@@ -26,8 +26,7 @@ pub(crate) struct Schedule {
     last: Duration,
     cost: Duration,
     events: u32,
-    polled: u32,
-    due: bool,
+    made: u32,
 }
 
 impl Schedule {
@@ -39,8 +38,7 @@ impl Schedule {
             last: Duration::ZERO,
             cost: Duration::ZERO,
             events: 0,
-            polled: 0,
-            due: false,
+            made: 0,
         }
     }
 
@@ -75,6 +73,12 @@ impl Schedule {
         self.last = self.run_time();
         self.cost = cost;
         self.events = 0;
+        self.made += 1;
+    }
+
+    /// How many were made.
+    pub(crate) fn count(&self) -> u32 {
+        self.made
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use retake_model::{Addr, FileId, PAGE_SIZE, PageAddr, SharedId};
+use retake_model::{Addr, FileId, PAGE_SIZE, SharedId};
 use retake_recording::{Effect, FileKey, PageBatch, RecordingWriter};
 
 use crate::error::RecordError;
@@ -154,9 +154,4 @@ impl Files {
             writer.update_manifest(|manifest| manifest.warnings.push(text));
         }
     }
-}
-
-/// The page numbers of a batch are addresses within the object.
-pub(crate) fn page_number(page: PageAddr) -> u64 {
-    page.addr().get() / PAGE_SIZE
 }

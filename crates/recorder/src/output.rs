@@ -5,7 +5,6 @@ use retake_recording::{Effect, Stream};
 
 use crate::calls::{Answer, View};
 use crate::error::RecordError;
-use crate::scratch::Redirected;
 use crate::session::Session;
 use crate::task::{OpenCall, Task};
 
@@ -77,16 +76,15 @@ impl Session {
         &mut self,
         task: &mut Task,
         open: &OpenCall,
-        redirected: &Redirected,
+        placed: &retake_abi::Placed,
         result: i64,
     ) -> Result<(), RecordError> {
         let mut pieces = Vec::new();
         retake_abi::copy_back(
             &open.call,
-            &open.args,
+            placed,
             &open.before,
             result,
-            &redirected.plan,
             &View(&task.memory),
             &mut |from, to, len| pieces.push((from, to, len)),
         );

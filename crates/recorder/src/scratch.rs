@@ -5,13 +5,6 @@ use retake_tracee::{SCRATCH_BASE, SCRATCH_ROOM, SCRATCH_SLOTS};
 
 use crate::task::Space;
 
-/// A call whose output pointers point to scratch memory.
-#[derive(Debug)]
-pub(crate) struct Redirected {
-    /// How its arguments were changed, and what goes back where.
-    pub(crate) plan: retake_abi::Redirect,
-}
-
 /// The scratch slot of a task, if the space has one left. The second value says whether its memory
 /// still has to be mapped.
 pub(crate) fn slot(space: &mut Space, task: TaskId) -> Option<(Addr, bool)> {

@@ -113,7 +113,7 @@ impl Session {
             Ok(Some((tid, stop))) => self.take_in(tid, stop)?,
             Ok(None) => {}
             // Nothing left to wait for: whatever we still list has gone without a word.
-            Err(error) if error.errno() == nix::libc::ECHILD => self.tasks.clear(),
+            Err(error) if error.has_no_child() => self.tasks.clear(),
             Err(error) => return Err(error.into()),
         }
         Ok(())
@@ -178,7 +178,7 @@ impl Session {
                 Some(stop) => Some(stop),
                 None => match wait(tid, WaitFlags::Block) {
                     Ok(stop) => stop,
-                    Err(error) if error.errno() == nix::libc::ECHILD => return Ok(()),
+                    Err(error) if error.has_no_child() => return Ok(()),
                     Err(error) => return Err(error.into()),
                 },
             };
@@ -228,7 +228,7 @@ impl Session {
             let stop = wait(tid, WaitFlags::Block);
             self.schedule.resume();
             return match stop {
-                Err(error) if error.errno() == nix::libc::ECHILD => Ok(None),
+                Err(error) if error.has_no_child() => Ok(None),
                 other => Ok(other?),
             };
         }
@@ -237,7 +237,7 @@ impl Session {
             match wait(tid, WaitFlags::Poll) {
                 Ok(Some(stop)) => return Ok(Some(stop)),
                 Ok(None) => {}
-                Err(error) if error.errno() == nix::libc::ECHILD => return Ok(None),
+                Err(error) if error.has_no_child() => return Ok(None),
                 Err(error) => return Err(error.into()),
             }
         }

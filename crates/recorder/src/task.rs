@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use retake_abi::{Before, Syscall};
 use retake_model::{Addr, Registers, SigInfo, SpaceId, TaskId, Tid, VectorState};
-use retake_ptrace::{ProcessMemory, Running, Stopped};
+use retake_ptrace::{ProcessMemory, Stopped};
 use retake_tracee::MappingTable;
 
 /// One recorded task.
@@ -21,6 +21,8 @@ pub(crate) struct Task {
     pub(crate) registers: Registers,
     /// The call it has entered.
     pub(crate) open: Option<OpenCall>,
+    /// A call that the kernel goes on with through `restart_syscall`.
+    pub(crate) interrupted: Option<OpenCall>,
     /// Signals that wait for a place to be delivered at.
     pub(crate) held: VecDeque<SigInfo>,
     /// Where the kernel writes 0 when the task ends (`set_tid_address`).
@@ -37,7 +39,7 @@ pub(crate) enum Run {
     /// Stopped by us; it may go on.
     Ready(Stopped),
     /// In the kernel, waiting; a stop will be reported.
-    Kernel(Running),
+    Kernel,
     /// Being handled right now, or gone.
     Away,
 }
@@ -61,7 +63,7 @@ pub(crate) struct OpenCall {
     /// Vector registers, taken when the call may wait (a checkpoint needs them then).
     pub(crate) vector: Option<VectorState>,
     /// Where output goes instead while other tasks share the memory.
-    pub(crate) redirect: Option<crate::scratch::Redirected>,
+    pub(crate) redirect: Option<retake_abi::Placed>,
     /// Pages before a call whose outputs are not known.
     pub(crate) pages: Option<crate::page_diff::PagesBefore>,
 }
