@@ -96,8 +96,8 @@ impl<E: Execution> Debugger<E> {
     pub fn execute(&mut self, line: &str) -> Result<Output, DebugError> {
         let line = line.trim();
         let (name, args) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-        let command = commands::find::<E>(name)
-            .ok_or_else(|| DebugError::UnknownCommand(name.to_owned()))?;
+        let command =
+            commands::find::<E>(name).ok_or_else(|| DebugError::UnknownCommand(name.to_owned()))?;
         self.execution.interrupter().store(false, Ordering::SeqCst);
         let Some(session) = &mut self.session else {
             return (command.run)(self, args.trim());

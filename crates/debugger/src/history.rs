@@ -43,8 +43,7 @@ pub(crate) fn all_hits<'a>(
     breakpoints: impl IntoIterator<Item = &'a Breakpoint>,
 ) -> Result<Vec<PastHit>, DebugError> {
     let table = SiteTable::new(breakpoints);
-    let absolute =
-        table.sites().iter().any(|site| matches!(site.target, SiteTarget::Absolute(_)));
+    let absolute = table.sites().iter().any(|site| matches!(site.target, SiteTarget::Absolute(_)));
     let mut found = Vec::new();
     execution.hits(table.sites(), &mut |hit, now| {
         let code = match table.target(hit.site) {

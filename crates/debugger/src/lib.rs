@@ -23,7 +23,10 @@ pub mod session;
 mod tests;
 
 pub use breakpoint::{Breakpoint, BreakpointId};
-pub use code::{CodeFrame, CodeModule, CodePlace, CodeReader, Loaded, RawFrame, SourceLine};
+pub use code::{
+    CodeFrame, CodeModule, CodePlace, CodeReader, Loaded, NoCode, RawFrame, SourceLine,
+    default_reader,
+};
 pub use commands::{CommandInfo, command_infos};
 pub use debugger::Debugger;
 pub use error::DebugError;

@@ -12,7 +12,10 @@ use crate::code::{Catalog, CodeModule, CodePlace};
 #[derive(Clone, Debug)]
 pub(crate) enum Location {
     Function(String),
-    Line { file: String, line: u32 },
+    Line {
+        file: String,
+        line: u32,
+    },
     Pattern(Regex),
     /// The text of an expression.
     Address(String),
@@ -72,7 +75,9 @@ impl Location {
                 match catalog.module(execution, info) {
                     Ok(module) => {
                         let places = self.places_in(module.as_ref());
-                        found.extend(places.into_iter().map(|place| Found { file: info.file, place }));
+                        found.extend(
+                            places.into_iter().map(|place| Found { file: info.file, place }),
+                        );
                     }
                     // Data files are mapped too, so this matters only if nothing else is found.
                     Err(err @ DebugError::Code { .. }) => {

@@ -4,6 +4,7 @@
 //! ELF and DWARF is behind them; tests have modules made of text.
 
 mod catalog;
+mod none;
 #[cfg(test)]
 pub(crate) mod text;
 
@@ -15,7 +16,14 @@ use retake_execution::FileBytes;
 use retake_model::{Addr, AddrRange, FileOffset, Registers};
 use serde::Serialize;
 
+pub use none::NoCode;
+
 pub(crate) use catalog::{Catalog, file_at};
+
+/// The reader of this build.
+pub fn default_reader() -> Box<dyn CodeReader> {
+    Box::new(NoCode)
+}
 
 /// Parses files and unwinds stacks over them.
 pub trait CodeReader: fmt::Debug {

@@ -17,9 +17,8 @@ pub(super) fn run<E: Execution>(
     _debugger: &mut Debugger<E>,
     args: &str,
 ) -> Result<Output, DebugError> {
-    let fits = |info: &&CommandInfo| {
-        args.is_empty() || info.name == args || info.aliases.contains(&args)
-    };
+    let fits =
+        |info: &&CommandInfo| args.is_empty() || info.name == args || info.aliases.contains(&args);
     let view = |info: &CommandInfo| HelpView {
         usage: info.usage.to_owned(),
         aliases: info.aliases.iter().map(|&alias| alias.to_owned()).collect(),

@@ -78,8 +78,25 @@ macro_rules! list {
 }
 
 list![
-    break_, breakpoints, clear, continue_, rewind, hits, goto, stack, threads, thread, regs,
-    examinemem, list, when, checkpoints, source, assert, help, exit,
+    break_,
+    breakpoints,
+    clear,
+    continue_,
+    rewind,
+    hits,
+    goto,
+    stack,
+    threads,
+    thread,
+    regs,
+    examinemem,
+    list,
+    when,
+    checkpoints,
+    source,
+    assert,
+    help,
+    exit,
 ];
 
 /// Every command.
@@ -89,14 +106,16 @@ pub fn command_infos() -> &'static [CommandInfo] {
 
 /// The command of a name or alias.
 pub(crate) fn find<E: Execution>(name: &str) -> Option<Command<E>> {
-    let is = |command: &Command<E>| {
-        command.info.name == name || command.info.aliases.contains(&name)
-    };
+    let is =
+        |command: &Command<E>| command.info.name == name || command.info.aliases.contains(&name);
     list().into_iter().find(is)
 }
 
 /// A breakpoint for people.
-fn breakpoint_view<E: Execution>(debugger: &Debugger<E>, breakpoint: &Breakpoint) -> BreakpointView {
+fn breakpoint_view<E: Execution>(
+    debugger: &Debugger<E>,
+    breakpoint: &Breakpoint,
+) -> BreakpointView {
     let files = debugger.execution.files();
     let text = |place: &Place| match *place {
         Place::Absolute(addr) => addr.to_string(),
@@ -138,7 +157,9 @@ mod tests {
         let here = concat!(env!("CARGO_MANIFEST_DIR"), "/src/commands");
         let files = std::fs::read_dir(here).unwrap().map(|entry| entry.unwrap().file_name());
         let modules: BTreeSet<String> = files
-            .map(|file| file.to_string_lossy().trim_end_matches(".rs").trim_end_matches('_').to_owned())
+            .map(|file| {
+                file.to_string_lossy().trim_end_matches(".rs").trim_end_matches('_').to_owned()
+            })
             .filter(|name| name != "mod" && name != "names")
             .collect();
         let listed: BTreeSet<String> = INFOS.iter().map(|info| info.name.to_owned()).collect();

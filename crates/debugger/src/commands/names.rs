@@ -25,9 +25,8 @@ impl<E: Execution> Names for DebuggerNames<'_, E> {
     }
 
     fn hits(&mut self, breakpoint: i128) -> Result<i128, DebugError> {
-        let id = u32::try_from(breakpoint).map_err(|_| {
-            DebugError::NotFound(format!("there is no breakpoint {breakpoint}"))
-        })?;
+        let id = u32::try_from(breakpoint)
+            .map_err(|_| DebugError::NotFound(format!("there is no breakpoint {breakpoint}")))?;
         let count = self.0.hit_count(BreakpointId::new(id))?;
         Ok(i128::try_from(count).unwrap_or(i128::MAX))
     }

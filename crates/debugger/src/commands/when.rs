@@ -20,9 +20,7 @@ pub(super) fn run<E: Execution>(
     INFO.no_args(args)?;
     let execution = &debugger.execution;
     let (position, count) = (execution.position(), execution.event_count());
-    let describe = |event| {
-        execution.describe_event(event).map(|text| format!("{event}: {text}"))
-    };
+    let describe = |event| execution.describe_event(event).map(|text| format!("{event}: {text}"));
     let previous = position.event().previous().map(describe).transpose()?;
     let next = (position.event() < count).then(|| describe(position.event())).transpose()?;
     Ok(Output::When(WhenView {

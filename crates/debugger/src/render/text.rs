@@ -31,7 +31,11 @@ pub fn text(output: &Output) -> String {
         Output::When(view) => when(view),
         Output::Checkpoints(all) => {
             let line = |n: u32, event: u64, ns: u64| {
-                format!("{n:>5}  event {event:<10} {}.{:06} s", ns / 1_000_000_000, ns / 1000 % 1_000_000)
+                format!(
+                    "{n:>5}  event {event:<10} {}.{:06} s",
+                    ns / 1_000_000_000,
+                    ns / 1000 % 1_000_000
+                )
             };
             let lines = all.iter().map(|c| line(c.checkpoint, c.event, c.run_time_ns)).collect();
             or("no checkpoints", lines)

@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 
 use journal::Journal;
 use lock::Lock;
-use record::{Begin, End, Record};
 pub use record::SavedState;
+use record::{Begin, End, Record};
 
 /// A session could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -186,7 +186,12 @@ impl Session {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn end(&mut self, begun: Begun, state: &SavedState, output: &str) -> Result<(), SessionError> {
+    pub fn end(
+        &mut self,
+        begun: Begun,
+        state: &SavedState,
+        output: &str,
+    ) -> Result<(), SessionError> {
         let chain = record::chain(&self.chain, &begun.command, &state.position, output);
         let end = End { seq: begun.seq, state: state.clone(), chain: chain.clone() };
         self.journal.append(&Record::End(end))?;

@@ -91,7 +91,9 @@ fn two_debuggers_do_not_share_a_session() {
     let folder = TempDir::new().unwrap();
     let first = Session::create(folder.path()).unwrap();
     let err = Session::resume(folder.path()).unwrap_err();
-    assert!(matches!(&err, SessionError::InUse { pid: Some(pid), .. } if *pid == std::process::id()));
+    assert!(
+        matches!(&err, SessionError::InUse { pid: Some(pid), .. } if *pid == std::process::id())
+    );
     assert_eq!(Session::create(folder.path()).unwrap().name(), "2");
     drop(first);
 }

@@ -6,9 +6,8 @@ use tempfile::TempDir;
 use super::{check_with, debugger, recording, text};
 use crate::Session;
 
-const COMMANDS: [&str; 9] = [
-    "b work", "c", "b *0x1010", "hits 1", "jump", "goto hit 3", "thread 1", "assert 0", "clear 1",
-];
+const COMMANDS: [&str; 9] =
+    ["b work", "c", "b *0x1010", "hits 1", "jump", "goto hit 3", "thread 1", "assert 0", "clear 1"];
 
 #[test]
 fn a_debugger_comes_back_after_any_command_and_in_the_middle_of_one() {

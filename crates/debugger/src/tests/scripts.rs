@@ -38,14 +38,21 @@ fn a_failing_line_is_named() {
 
 #[test]
 fn scripts_run_scripts() {
-    let (lines, end) = run(&[("a", "source DIR/b\nassert $event == 1\nexit\nx\n"), ("b", "goto 1\n")]);
+    let (lines, end) =
+        run(&[("a", "source DIR/b\nassert $event == 1\nexit\nx\n"), ("b", "goto 1\n")]);
     assert_eq!((lines.len(), end.as_str()), (3, "exit"));
     assert!(lines[0].contains(r#""kind":"script""#), "{}", lines[0]);
-    assert_eq!(lines[1], r#"2 assert $event == 1: {"kind":"assert","data":{"expression":"$event == 1"}}"#);
+    assert_eq!(
+        lines[1],
+        r#"2 assert $event == 1: {"kind":"assert","data":{"expression":"$event == 1"}}"#
+    );
     assert_eq!(lines[2], r#"3 exit: {"kind":"exit"}"#);
     assert_eq!(run(&[("a", "source DIR/b\nx\n"), ("b", "exit\n")]).1, "exit");
     let end = run(&[("a", "source DIR/b"), ("b", "\njump\n")]).1;
-    assert_eq!(end, "DIR/a:1: source DIR/b: DIR/b:2: jump: there is no command \"jump\" (try help)");
+    assert_eq!(
+        end,
+        "DIR/a:1: source DIR/b: DIR/b:2: jump: there is no command \"jump\" (try help)"
+    );
     assert!(run(&[("a", "source DIR/a")]).1.contains("nested too deeply"));
     assert!(run(&[("a", "source DIR/c")]).1.contains("failed to read"));
 }

@@ -52,8 +52,7 @@ impl FakeBuilder {
     /// Maps `len` bytes of file number `file`, from `offset`, executable at `start`.
     #[must_use]
     pub fn map_code(self, space: u32, start: u64, len: u64, file: u32, offset: u64) -> Self {
-        let backing =
-            Backing::File { file: FileId::new(file), offset: FileOffset::new(offset) };
+        let backing = Backing::File { file: FileId::new(file), offset: FileOffset::new(offset) };
         self.map(space, start, len, Protection::READ.union(Protection::EXEC), backing)
     }
 
@@ -160,9 +159,11 @@ impl FakeBuilder {
     /// The running task's memory holds these bytes from this moment on.
     #[must_use]
     pub fn write(mut self, addr: u64, bytes: impl Into<Vec<u8>>) -> Self {
-        let space = self.script.moments.last().and_then(|moment| {
-            moment.tasks.get(&moment.task).map(|task| task.info.space)
-        });
+        let space = self
+            .script
+            .moments
+            .last()
+            .and_then(|moment| moment.tasks.get(&moment.task).map(|task| task.info.space));
         if let Some(space) = space {
             let write = Write { space, addr: Addr::new(addr), bytes: bytes.into() };
             self.script.writes.push(write);

@@ -28,13 +28,7 @@ pub struct FakeExecution {
 
 impl FakeExecution {
     pub(super) fn new(script: Script) -> Self {
-        Self {
-            script,
-            at: 0,
-            sites: Vec::new(),
-            interrupt: Arc::default(),
-            interrupt_after: None,
-        }
+        Self { script, at: 0, sites: Vec::new(), interrupt: Arc::default(), interrupt_after: None }
     }
 
     /// The next movement is interrupted after it has passed this many moments.
