@@ -50,9 +50,12 @@ impl Catalog {
         file: FileId,
         offset: FileOffset,
     ) -> Vec<CodeFrame> {
-        let files = execution.files();
-        let info = files.iter().find(|info| info.file == file);
-        let module = info.and_then(|info| self.module(execution, info).ok());
+        // A list of hits asks for the same few files very often.
+        let known = self.parsed.borrow().get(&file).cloned();
+        let module = known.and_then(Result::ok).or_else(|| {
+            let info = execution.files().into_iter().find(|info| info.file == file)?;
+            self.module(execution, &info).ok()
+        });
         module.map_or_else(Vec::new, |module| module.frames_at(offset))
     }
 

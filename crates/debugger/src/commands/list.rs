@@ -6,7 +6,7 @@ use super::CommandInfo;
 use super::names::DebuggerNames;
 use crate::code::SourceLine;
 use crate::expr;
-use crate::location::Location;
+use crate::location::{Found, Location};
 use crate::output::{LineView, ListView};
 use crate::{DebugError, Debugger, Output};
 
@@ -37,7 +37,14 @@ pub(super) fn run<E: Execution>(
             }
             location => {
                 let found = location.resolve(&debugger.execution, &debugger.catalog)?;
-                found.into_iter().find_map(|found| found.place.source)
+                let source = |found: Found| {
+                    let (file, offset) = (found.file, found.place.offset);
+                    found.place.source.or_else(|| {
+                        let frames = debugger.catalog.frames_in(&debugger.execution, file, offset);
+                        frames.into_iter().next()?.source
+                    })
+                };
+                found.into_iter().find_map(source)
             }
         }
     };
