@@ -115,6 +115,7 @@ pub fn record(options: &RecordOptions) -> Result<Recorded, RecordError> {
         command: options.command.iter().map(|arg| arg.as_bytes().to_vec()).collect(),
         program: path.as_os_str().as_bytes().to_vec(),
         env: env_bytes,
+        root_tid: Some(root.get()),
         cwd: cwd.as_os_str().as_bytes().to_vec(),
         machine: machine(),
         warnings: Vec::new(),

@@ -23,6 +23,9 @@ pub struct Manifest {
     pub program: Vec<u8>,
     /// Environment, `NAME=VALUE`.
     pub env: Vec<Vec<u8>>,
+    /// The first process's number in the program's eyes.
+    #[serde(default)]
+    pub root_tid: Option<i32>,
     /// Working folder.
     pub cwd: Vec<u8>,
     /// The machine.

@@ -1,1 +1,28 @@
-//! placeholder
+//! Restores and re-executes recordings.
+//!
+//! Principal types: [`Machine`], the replayed processes at one event, which restores checkpoints and
+//! re-executes event by event; [`Timeline`], which moves over a whole recording and implements
+//! [`retake_execution::Execution`]; [`replay`] and [`verify`], which go through all of it.
+//!
+//! Every event is checked: a task that does not arrive at the recorded call with the recorded
+//! registers is a [`retake_execution::Divergence`], and so is a checkpoint whose pages differ. Replay
+//! touches nothing of the host: no recorded call is made but those that shape memory, in processes that
+//! a seccomp filter confines.
+
+mod apply;
+mod check;
+mod describe;
+mod failure;
+mod live;
+mod machine;
+mod restore;
+mod run;
+mod sites;
+mod timeline;
+mod watch;
+mod whole;
+
+pub use describe::describe_event;
+pub use machine::{Machine, Sink};
+pub use timeline::Timeline;
+pub use whole::{VerifyReport, replay, verify};

@@ -1,0 +1,184 @@
+//! Comparing the replayed state with a checkpoint.
+
+use retake_execution::Divergence;
+use retake_model::{Backing, CheckpointIndex, PAGE_SIZE, PageAddr, PageId, TaskId, VectorState};
+use retake_ptrace::PageMap;
+use retake_recording::{Checkpoint, SpaceState, page_id};
+
+use crate::failure::Failure;
+use crate::machine::Machine;
+
+/// Bytes of x87 and SSE state at the start of an XSAVE area; the header follows.
+const LEGACY: usize = 512;
+const HEADER_END: usize = 576;
+
+/// Vector states are equal if every component holds the same values, also where one of them says
+/// "as at reset" and the other spells that out.
+fn same_vector(expected: &VectorState, actual: &VectorState) -> bool {
+    let (a, b) = (expected.as_bytes(), actual.as_bytes());
+    if a == b {
+        return true;
+    }
+    // XMM registers, without the x87 pointers and the bytes that belong to the kernel.
+    let sse = 160..416;
+    let used = |state: &VectorState| state.in_use().unwrap_or(0);
+    let same_sse = a.get(sse.clone()) == b.get(sse);
+    let x87 = 32..160;
+    let same_x87 = (used(expected) | used(actual)) & 1 == 0 || a.get(x87.clone()) == b.get(x87);
+    debug_assert!(LEGACY < HEADER_END);
+    same_sse && same_x87 && a.get(HEADER_END..) == b.get(HEADER_END..)
+}
+
+impl Machine {
+    fn differs(
+        &self,
+        checkpoint: &Checkpoint,
+        task: Option<TaskId>,
+        what: String,
+        expected: String,
+        actual: String,
+    ) -> Failure {
+        Failure::Divergence(Box::new(Divergence {
+            event: checkpoint.event,
+            task,
+            what: format!("{what} at checkpoint {}", checkpoint.index),
+            expected,
+            actual,
+            context: crate::describe::context(&self.recording, checkpoint.event),
+        }))
+    }
+
+    /// Compares everything with a checkpoint that lies at the current event.
+    pub(crate) fn check(&mut self, index: CheckpointIndex) -> Result<(), Failure> {
+        let checkpoint = self.recording.checkpoint(index)?;
+        let here: Vec<TaskId> = self.tasks.keys().copied().collect();
+        let there: Vec<TaskId> = checkpoint.tasks.iter().map(|task| task.task).collect();
+        if here != there {
+            let (e, a) = (format!("{there:?}"), format!("{here:?}"));
+            return Err(self.differs(&checkpoint, None, "living tasks".to_owned(), e, a));
+        }
+        for state in &checkpoint.tasks {
+            let task = self.task(state.task)?;
+            let (registers, vector) = (task.registers, task.stopped.vector()?);
+            if registers != state.registers {
+                return Err(Failure::Divergence(Box::new(crate::describe::registers_differ(
+                    &self.recording,
+                    checkpoint.event,
+                    state.task,
+                    format!("registers at checkpoint {index}"),
+                    &state.registers,
+                    &registers,
+                ))));
+            }
+            if !same_vector(&state.vector, &vector) {
+                let first = state
+                    .vector
+                    .as_bytes()
+                    .iter()
+                    .zip(vector.as_bytes())
+                    .position(|(a, b)| a != b);
+                let what = format!("vector registers (byte {first:?} of the XSAVE area)");
+                let (e, a) = (format!("{:?}", state.vector), format!("{vector:?}"));
+                return Err(self.differs(&checkpoint, Some(state.task), what, e, a));
+            }
+        }
+        for space in &checkpoint.spaces {
+            self.check_space(&checkpoint, space)?;
+        }
+        self.check_shared(&checkpoint)
+    }
+
+    fn check_space(&mut self, checkpoint: &Checkpoint, state: &SpaceState) -> Result<(), Failure> {
+        let mappings = self.space(state.space).table.to_vec();
+        if mappings != state.mappings {
+            let missing = state.mappings.iter().find(|m| !mappings.contains(m));
+            let extra = mappings.iter().find(|m| !state.mappings.contains(m));
+            let what = format!("mappings of address space {}", state.space);
+            let (e, a) = (format!("{missing:?}"), format!("{extra:?}"));
+            return Err(self.differs(checkpoint, None, what, e, a));
+        }
+        let Some(task) = self.task_in(state.space) else { return Ok(()) };
+        let tid = task.stopped.tid();
+        let map = PageMap::open(tid)?;
+        let zero = page_id(&[0; 4096]);
+        for mapping in &mappings {
+            if matches!(mapping.backing, Backing::Shared { .. }) {
+                continue;
+            }
+            let from = state.pages.partition_point(|(page, _)| page.addr() < mapping.range.start());
+            let to = state.pages.partition_point(|(page, _)| page.addr() < mapping.range.end());
+            let mut listed = state.pages.get(from..to).unwrap_or_default().iter().peekable();
+            let mut live = Vec::new();
+            map.private_pages(mapping.range, &mut live)?;
+            let anonymous = mapping.backing == Backing::Anonymous;
+            for page in live {
+                while let Some((addr, id)) = listed.next_if(|(addr, _)| *addr < page) {
+                    // Recorded as written, untouched here: equal if both read as the backing.
+                    self.check_page(checkpoint, state, *addr, Some(*id), zero)?;
+                }
+                let expected = listed.next_if(|(addr, _)| *addr == page).map(|(_, id)| *id);
+                if expected.is_some() || anonymous {
+                    self.check_page(checkpoint, state, page, expected, zero)?;
+                }
+            }
+            for (addr, id) in listed {
+                self.check_page(checkpoint, state, *addr, Some(*id), zero)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_page(
+        &mut self,
+        checkpoint: &Checkpoint,
+        state: &SpaceState,
+        page: PageAddr,
+        expected: Option<PageId>,
+        zero: PageId,
+    ) -> Result<(), Failure> {
+        let mut bytes = [0_u8; PAGE_SIZE as usize];
+        let Some(task) = self.task_in(state.space) else { return Ok(()) };
+        if task.memory.read_exact(page.addr(), &mut bytes).is_err() {
+            return Ok(());
+        }
+        if self.sites.in_range(state.space, page.range()) {
+            self.sites.mask(state.space, page.addr(), &mut bytes);
+        }
+        let actual = page_id(&bytes);
+        let expected = expected.unwrap_or(zero);
+        if actual == expected {
+            return Ok(());
+        }
+        let mut recorded = [0_u8; PAGE_SIZE as usize];
+        if expected != zero {
+            self.recording.read_pages(&[expected], &mut |_, page| recorded.copy_from_slice(page))?;
+        }
+        let at = recorded.iter().zip(&bytes).position(|(a, b)| a != b).unwrap_or(0);
+        let count = recorded.iter().zip(&bytes).filter(|(a, b)| a != b).count();
+        let addr = page.addr().get() + at as u64;
+        let show = |bytes: &[u8]| {
+            let part = bytes.get(at..(at + 16).min(bytes.len())).unwrap_or_default();
+            part.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(" ")
+        };
+        let what =
+            format!("memory of address space {} from {addr:#x} on ({count} bytes of the page)", state.space);
+        Err(self.differs(checkpoint, None, what, show(&recorded), show(&bytes)))
+    }
+
+    fn check_shared(&mut self, checkpoint: &Checkpoint) -> Result<(), Failure> {
+        use std::os::unix::fs::FileExt;
+        for state in &checkpoint.shared {
+            let Some(file) = self.shared.get(&state.shared) else { continue };
+            for (number, id) in &state.pages {
+                let mut bytes = [0_u8; PAGE_SIZE as usize];
+                let _ = file.read_at(&mut bytes, number * PAGE_SIZE)?;
+                if page_id(&bytes) != *id {
+                    let what = format!("page {number} of shared object {}", state.shared);
+                    let (e, a) = (format!("{id:?}"), format!("{:?}", page_id(&bytes)));
+                    return Err(self.differs(checkpoint, None, what, e, a));
+                }
+            }
+        }
+        Ok(())
+    }
+}

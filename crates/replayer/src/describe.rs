@@ -1,0 +1,100 @@
+//! Events in words, and reports of divergence.
+
+use retake_execution::Divergence;
+use retake_model::{EventIndex, Registers, TaskId};
+use retake_recording::{Delivery, Effect, Event, EventKind, ExitStatus, Recording, Where};
+
+/// How many events before and after a divergence are shown.
+const AROUND: u64 = 3;
+
+fn place(at: &Where) -> &'static str {
+    match at {
+        Where::Located => "",
+        Where::MidCode(_) => " in the middle of code",
+    }
+}
+
+/// One line that says what an event is.
+pub fn describe_event(event: &Event) -> String {
+    let args = event.before.args();
+    let text = match &event.kind {
+        EventKind::Syscall { no } => {
+            let result = retake_abi::format_result(event.after.rax.cast_signed());
+            format!("{} = {result}", retake_abi::format_call(*no, &args))
+        }
+        EventKind::SyscallEnter { no } => {
+            format!("{} …", retake_abi::format_call(*no, &args))
+        }
+        EventKind::SyscallExit { no } => {
+            let name = retake_abi::lookup(*no).map_or("?", |call| call.name);
+            let result = retake_abi::format_result(event.after.rax.cast_signed());
+            format!("… {name} = {result}")
+        }
+        EventKind::Restart => "interrupted call starts again".to_owned(),
+        EventKind::Instruction { instruction } => format!("{instruction:?}").to_lowercase(),
+        EventKind::Signal { info, delivery, at } => {
+            let name = info.signal().map_or_else(|e| e.to_string(), |s| s.to_string());
+            let what = match delivery {
+                Delivery::Handler => "handler runs",
+                Delivery::Ignored => "ignored",
+                Delivery::Fatal { .. } => "ends the process",
+                Delivery::Stop => "stops the process",
+            };
+            format!("{name}: {what}{}", place(at))
+        }
+        EventKind::Preempt { at } => format!("preempted{}", place(at)),
+        EventKind::Exit { status, at } => match status {
+            ExitStatus::Exited(code) => format!("exit with {code}{}", place(at)),
+            ExitStatus::Killed(signal) => format!("killed by {signal}{}", place(at)),
+        },
+    };
+    let writes = event.effects.iter().filter(|e| matches!(e, Effect::Write { .. })).count();
+    let made = event.effects.iter().find_map(|effect| match effect {
+        Effect::Spawn { child, tid, .. } => Some(format!(", makes task {child} (tid {tid})")),
+        Effect::Exec { image } => {
+            Some(format!(", executes {}", String::from_utf8_lossy(&image.path)))
+        }
+        _ => None,
+    });
+    let wrote = if writes > 0 { format!(", {writes} writes") } else { String::new() };
+    format!("task {} {text}{}{wrote}", event.task, made.unwrap_or_default())
+}
+
+/// The events around `at`, a line each.
+pub(crate) fn context(recording: &Recording, at: EventIndex) -> Vec<String> {
+    let first = EventIndex::new(at.get().saturating_sub(AROUND));
+    recording
+        .events(first)
+        .take_while(|event| event.as_ref().is_ok_and(|(i, _)| i.get() <= at.get() + AROUND))
+        .flatten()
+        .map(|(index, event)| {
+            let mark = if index == at { '>' } else { ' ' };
+            format!("{mark} {index}: {}", describe_event(&event))
+        })
+        .collect()
+}
+
+/// A report that registers are not the recorded ones.
+pub(crate) fn registers_differ(
+    recording: &Recording,
+    at: EventIndex,
+    task: TaskId,
+    what: String,
+    expected: &Registers,
+    actual: &Registers,
+) -> Divergence {
+    let differences = expected.differences(actual);
+    let side = |pick: fn(&retake_model::RegisterDifference) -> u64| {
+        let list: Vec<String> =
+            differences.iter().map(|d| format!("{} {:#x}", d.name.name(), pick(d))).collect();
+        list.join(", ")
+    };
+    Divergence {
+        event: at,
+        task: Some(task),
+        what,
+        expected: side(|d| d.expected),
+        actual: side(|d| d.actual),
+        context: context(recording, at),
+    }
+}

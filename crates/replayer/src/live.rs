@@ -1,0 +1,232 @@
+//! A replayed task: a process of its own, with the memory calls it is made to execute.
+
+use std::fs::File;
+use std::os::fd::RawFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+use retake_abi::nr;
+use retake_model::{
+    Addr, AddrRange, FileOffset, Protection, Registers, SpaceId, SyscallNo, TaskId, Tid,
+};
+use retake_ptrace::{ProcessMemory, Stopped, kill_process, send_fd, spawn_stub, wait};
+use retake_tracee::{InjectPage, call_in_place, inject};
+
+use crate::failure::Failure;
+
+/// End of user memory on x86-64 with four-level page tables.
+const USER_END: u64 = 0x7fff_ffff_f000;
+const MAP_PRIVATE: u64 = 2;
+const MAP_SHARED: u64 = 1;
+const MAP_FIXED: u64 = 0x10;
+const MAP_ANONYMOUS: u64 = 0x20;
+const MAP_NORESERVE: u64 = 0x4000;
+const CLONE_VM: u64 = 0x100;
+const SIGCHLD: u64 = 17;
+
+/// Where in our page the message header for receiving descriptors lies, and its parts.
+const MESSAGE: u64 = 256;
+const MESSAGE_IOV: u64 = MESSAGE + 64;
+const MESSAGE_BYTE: u64 = MESSAGE + 96;
+const MESSAGE_CONTROL: u64 = MESSAGE + 128;
+
+/// One task of the recording, as it lives in the replay.
+#[derive(Debug)]
+pub(crate) struct LiveTask {
+    pub(crate) id: TaskId,
+    /// Its numbers in the program's eyes.
+    pub(crate) tid: Tid,
+    pub(crate) pid: Tid,
+    pub(crate) space: SpaceId,
+    pub(crate) name: Vec<u8>,
+    pub(crate) stopped: Stopped,
+    pub(crate) memory: ProcessMemory,
+    /// Registers as the recording has them since its last event.
+    pub(crate) registers: Registers,
+    pub(crate) in_syscall: Option<SyscallNo>,
+    socket: Arc<UnixStream>,
+    socket_fd: RawFd,
+}
+
+impl Drop for LiveTask {
+    fn drop(&mut self) {
+        let tid = self.stopped.tid();
+        kill_process(tid);
+        // It stops once more on its way out; whatever is reported, it is ours to collect.
+        while let Ok(Some(stop)) = wait(tid, retake_ptrace::WaitFlags::Block) {
+            match stop {
+                retake_ptrace::PtraceStop::Stopped(stopped, _) => {
+                    if stopped.resume(retake_ptrace::Resume::Continue, None).is_err() {
+                        break;
+                    }
+                }
+                _ => break,
+            }
+        }
+    }
+}
+
+/// What a new task is to be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity {
+    pub(crate) id: TaskId,
+    pub(crate) tid: Tid,
+    pub(crate) pid: Tid,
+    pub(crate) space: SpaceId,
+}
+
+impl LiveTask {
+    /// A task in an empty address space.
+    pub(crate) fn start(identity: Identity) -> Result<Self, Failure> {
+        let stub = spawn_stub()?;
+        let mut stopped = stub.task;
+        let mut memory = ProcessMemory::new(stopped.tid());
+        let base = stopped.registers()?;
+        const ALL: u64 = 7;
+        let page = InjectPage::ADDR;
+        let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+        let args = [page.get(), InjectPage::LEN, ALL, flags, u64::MAX, 0];
+        let made = call_in_place(&mut stopped, &mut memory, &base, nr::MMAP, args)?;
+        if made.result.cast_unsigned() != page.get() {
+            return Err(Failure::Refused("no room for retake's page in a fresh process".to_owned()));
+        }
+        memory.write(page, &InjectPage::CODE)?;
+        let above = page.get() + InjectPage::LEN;
+        for (start, len) in [(0, page.get()), (above, USER_END - above)] {
+            inject(&mut stopped, &base, nr::MUNMAP, [start, len, 0, 0, 0, 0])?;
+        }
+        let socket = Arc::new(stub.socket);
+        let Identity { id, tid, pid, space } = identity;
+        let mut task = Self {
+            id,
+            tid,
+            pid,
+            space,
+            name: Vec::new(),
+            stopped,
+            memory,
+            registers: base,
+            in_syscall: None,
+            socket,
+            socket_fd: stub.socket_fd,
+        };
+        task.write_message_header()?;
+        Ok(task)
+    }
+
+    /// `struct msghdr` (recvmsg(2)) with one byte of data and room for one descriptor.
+    fn write_message_header(&mut self) -> Result<(), Failure> {
+        let at = |offset: u64| InjectPage::ADDR.get() + offset;
+        let header = [0, 0, at(MESSAGE_IOV), 1, at(MESSAGE_CONTROL), 32, 0];
+        let iov = [at(MESSAGE_BYTE), 1];
+        let bytes = |words: &[u64]| words.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<_>>();
+        self.memory.write(Addr::new(at(MESSAGE)), &bytes(&header))?;
+        self.memory.write(Addr::new(at(MESSAGE_IOV)), &bytes(&iov))?;
+        Ok(())
+    }
+
+    /// Makes the task execute a call; an error of the kernel's is an error here.
+    fn call(&mut self, no: SyscallNo, args: [u64; 6]) -> Result<u64, Failure> {
+        let done = inject(&mut self.stopped, &self.registers, no, args)?;
+        if let Some(errno) = retake_abi::Errno::from_result(done.result) {
+            let call = retake_abi::format_call(no, &args);
+            return Err(Failure::Refused(format!("{call} in the replay gave {errno}")));
+        }
+        Ok(done.result.cast_unsigned())
+    }
+
+    pub(crate) fn map_anonymous(&mut self, range: AddrRange, prot: Protection) -> Result<(), Failure> {
+        let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
+        let args = [range.start().get(), range.len(), prot.bits(), flags, u64::MAX, 0];
+        self.call(nr::MMAP, args).map(drop)
+    }
+
+    pub(crate) fn map_file(
+        &mut self,
+        range: AddrRange,
+        prot: Protection,
+        file: &File,
+        offset: FileOffset,
+        shared: bool,
+    ) -> Result<(), Failure> {
+        send_fd(&self.socket, file)?;
+        self.write_message_header()?;
+        let socket = u64::try_from(self.socket_fd).unwrap_or(0);
+        let message = InjectPage::ADDR.get() + MESSAGE;
+        self.call(nr::RECVMSG, [socket, message, 0, 0, 0, 0])?;
+        let mut fd = [0; 4];
+        // After `struct cmsghdr` (cmsg(3)): 16 bytes.
+        self.memory.read_exact(Addr::new(InjectPage::ADDR.get() + MESSAGE_CONTROL + 16), &mut fd)?;
+        let fd = u64::from(u32::from_le_bytes(fd));
+        let kind = if shared { MAP_SHARED } else { MAP_PRIVATE | MAP_NORESERVE };
+        let args =
+            [range.start().get(), range.len(), prot.bits(), kind | MAP_FIXED, fd, offset.get()];
+        let mapped = self.call(nr::MMAP, args);
+        self.call(nr::CLOSE, [fd, 0, 0, 0, 0, 0])?;
+        mapped.map(drop)
+    }
+
+    pub(crate) fn unmap(&mut self, range: AddrRange) -> Result<(), Failure> {
+        self.call(nr::MUNMAP, [range.start().get(), range.len(), 0, 0, 0, 0]).map(drop)
+    }
+
+    pub(crate) fn protect(&mut self, range: AddrRange, prot: Protection) -> Result<(), Failure> {
+        self.call(nr::MPROTECT, [range.start().get(), range.len(), prot.bits(), 0, 0, 0]).map(drop)
+    }
+
+    pub(crate) fn move_range(&mut self, from: AddrRange, to: AddrRange, keep: bool) -> Result<(), Failure> {
+        const MAYMOVE_FIXED: u64 = 3;
+        const DONTUNMAP: u64 = 4;
+        let in_place = from.start() == to.start();
+        let flags = match (in_place, keep) {
+            (true, _) => 0,
+            (false, false) => MAYMOVE_FIXED,
+            (false, true) => MAYMOVE_FIXED | DONTUNMAP,
+        };
+        let args =
+            [from.start().get(), from.len(), to.len(), flags, if in_place { 0 } else { to.start().get() }, 0];
+        self.call(nr::MREMAP, args).map(drop)
+    }
+
+    pub(crate) fn discard(&mut self, range: AddrRange) -> Result<(), Failure> {
+        const MADV_DONTNEED: u64 = 4;
+        self.call(nr::MADVISE, [range.start().get(), range.len(), MADV_DONTNEED, 0, 0, 0]).map(drop)
+    }
+
+    /// A new task: a copy of this one's memory, or a sharer of it.
+    pub(crate) fn spawn(&mut self, identity: Identity) -> Result<Self, Failure> {
+        let shares = identity.space == self.space;
+        let flags = if shares { CLONE_VM | SIGCHLD } else { SIGCHLD };
+        let done = inject(&mut self.stopped, &self.registers, nr::CLONE, [flags, 0, 0, 0, 0, 0])?;
+        let Some(child) = done.child else {
+            return Err(Failure::Refused(format!("clone in the replay gave {}", done.result)));
+        };
+        let stopped = match wait(child, retake_ptrace::WaitFlags::Block)? {
+            Some(retake_ptrace::PtraceStop::Stopped(stopped, _)) => stopped,
+            other => return Err(Failure::Refused(format!("a cloned task gave {other:?}"))),
+        };
+        let Identity { id, tid, pid, space } = identity;
+        Ok(Self {
+            id,
+            tid,
+            pid,
+            space,
+            name: self.name.clone(),
+            memory: ProcessMemory::new(child),
+            stopped,
+            registers: self.registers,
+            in_syscall: None,
+            socket: Arc::clone(&self.socket),
+            socket_fd: self.socket_fd,
+        })
+    }
+
+    /// Makes `registers` the task's own.
+    pub(crate) fn set_registers(&mut self, registers: &Registers) -> Result<(), Failure> {
+        self.registers = *registers;
+        // With a call's number in place the kernel might take a result for a call to restart.
+        let live = Registers { orig_rax: u64::MAX, ..*registers };
+        self.stopped.set_registers(&live)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,109 @@
+//! The replayed processes at one event of the recording.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use retake_model::{Addr, EventIndex, FileId, SharedId, SpaceId, TaskId};
+use retake_recording::{Event, EventCursor, ExitStatus, Recording, Stream};
+use retake_tracee::MappingTable;
+
+use crate::failure::Failure;
+use crate::live::LiveTask;
+use crate::sites::SiteTable;
+use crate::watch::Watch;
+
+/// Takes what the program wrote to its standard streams.
+pub type Sink<'a> = &'a mut dyn FnMut(Stream, &[u8]);
+
+/// All replayed tasks and address spaces at one event.
+#[derive(Debug)]
+pub struct Machine {
+    pub(crate) recording: Recording,
+    pub(crate) tasks: BTreeMap<TaskId, LiveTask>,
+    pub(crate) spaces: BTreeMap<SpaceId, LiveSpace>,
+    pub(crate) shared: BTreeMap<SharedId, File>,
+    pub(crate) files: BTreeMap<FileId, File>,
+    pub(crate) sites: SiteTable,
+    pub(crate) cursor: EventCursor,
+    /// The event that comes next, already read.
+    pub(crate) ahead: Option<(EventIndex, Event)>,
+    /// How many events have taken effect.
+    pub(crate) done: EventIndex,
+    /// Arrivals at each site since the last event.
+    pub(crate) arrivals: BTreeMap<Addr, u64>,
+    /// The running task stands at this site, which was reported.
+    pub(crate) standing_at: Option<Addr>,
+    pub(crate) root_status: Option<ExitStatus>,
+    pub(crate) watch: Watch,
+}
+
+/// An address space of the replay.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LiveSpace {
+    pub(crate) table: MappingTable,
+}
+
+impl Machine {
+    /// A machine at the start of the recording: nothing has happened, no task exists.
+    ///
+    /// # Errors
+    /// None at present; starting tasks is where things can fail.
+    pub fn at_start(recording: Recording, interrupt: Arc<AtomicBool>) -> Self {
+        let cursor = recording.events(EventIndex::ZERO);
+        // The processes do best on the CPU of the thread that steers them.
+        let _ = retake_ptrace::pin_current_thread(retake_ptrace::current_cpu());
+        Self {
+            recording,
+            tasks: BTreeMap::new(),
+            spaces: BTreeMap::new(),
+            shared: BTreeMap::new(),
+            files: BTreeMap::new(),
+            sites: SiteTable::default(),
+            cursor,
+            ahead: None,
+            done: EventIndex::ZERO,
+            arrivals: BTreeMap::new(),
+            standing_at: None,
+            root_status: None,
+            watch: Watch::new(interrupt),
+        }
+    }
+
+    /// How many events have taken effect.
+    pub fn done(&self) -> EventIndex {
+        self.done
+    }
+
+    /// The next event, if there is one.
+    pub(crate) fn peek(&mut self) -> Result<Option<&(EventIndex, Event)>, Failure> {
+        if self.ahead.is_none() {
+            self.ahead = self.cursor.next().transpose()?;
+        }
+        Ok(self.ahead.as_ref())
+    }
+
+    pub(crate) fn task(&mut self, id: TaskId) -> Result<&mut LiveTask, Failure> {
+        self.tasks.get_mut(&id).ok_or_else(|| Failure::NotFound(format!("there is no task {id} here")))
+    }
+
+    pub(crate) fn space(&mut self, id: SpaceId) -> &mut LiveSpace {
+        self.spaces.entry(id).or_default()
+    }
+
+    /// A task that sees the memory of `space`.
+    pub(crate) fn task_in(&mut self, space: SpaceId) -> Option<&mut LiveTask> {
+        self.tasks.values_mut().find(|task| task.space == space)
+    }
+
+    pub(crate) fn file(&mut self, id: FileId) -> Result<File, Failure> {
+        if let Some(file) = self.files.get(&id) {
+            return Ok(file.try_clone()?);
+        }
+        let file = self.recording.open_file(id)?;
+        let copy = file.try_clone()?;
+        self.files.insert(id, file);
+        Ok(copy)
+    }
+}

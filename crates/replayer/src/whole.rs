@@ -1,0 +1,118 @@
+//! Going through all of a recording.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use retake_execution::ExecutionError;
+use retake_model::{CheckpointIndex, EventIndex};
+use retake_recording::{ExitStatus, Recording, Stream};
+
+use crate::failure::Failure;
+use crate::machine::Machine;
+use crate::run::Step;
+
+/// What [`verify`] went through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// Checkpoint intervals.
+    pub intervals: usize,
+    /// Events, each compared.
+    pub events: u64,
+    /// Checkpoints, each compared with the re-executed state.
+    pub checkpoints: usize,
+}
+
+/// Re-executes a recording from its start to its end, and gives what the program wrote to `sink`.
+/// `None`: the recording ends before the program does.
+///
+/// # Errors
+/// When the replay diverges, or the system does not let it run.
+pub fn replay(
+    recording: &Recording,
+    sink: &mut dyn FnMut(Stream, &[u8]),
+) -> Result<Option<ExitStatus>, ExecutionError> {
+    let mut machine = Machine::at_start(recording.clone(), Arc::new(AtomicBool::new(false)));
+    let mut checkpoints = recording.checkpoints().iter().peekable();
+    let failed = |failure: Failure| failure.while_doing("replay the recording");
+    loop {
+        while let Some(next) = checkpoints.next_if(|next| next.event <= machine.done) {
+            if next.event == machine.done {
+                machine.check(next.index).map_err(failed)?;
+            }
+        }
+        if machine.step(sink).map_err(failed)? == Step::End {
+            return Ok(machine.root_status);
+        }
+    }
+}
+
+/// Restores every checkpoint, re-executes up to the next one, and compares: registers at every event,
+/// all state at the checkpoint. `jobs` intervals at once.
+///
+/// # Errors
+/// The divergence of the earliest interval that has one; or when the system does not let it run.
+pub fn verify(recording: &Recording, jobs: usize) -> Result<VerifyReport, ExecutionError> {
+    let intervals = intervals(recording);
+    let next = AtomicUsize::new(0);
+    let failures: Mutex<Vec<(usize, Failure)>> = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.clamp(1, intervals.len().max(1)) {
+            scope.spawn(|| {
+                while let Some((n, interval)) = {
+                    let n = next.fetch_add(1, Ordering::Relaxed);
+                    intervals.get(n).map(|interval| (n, interval))
+                } {
+                    if let Err(failure) = check_interval(recording, interval) {
+                        let mut failures =
+                            failures.lock().unwrap_or_else(PoisonError::into_inner);
+                        failures.push((n, failure));
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    let mut failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
+    failures.sort_by_key(|(n, _)| *n);
+    if let Some((_, failure)) = failures.into_iter().next() {
+        return Err(failure.while_doing("verify the recording"));
+    }
+    Ok(VerifyReport {
+        intervals: intervals.len(),
+        events: recording.event_count().get(),
+        checkpoints: recording.checkpoints().len(),
+    })
+}
+
+struct Interval {
+    from: Option<CheckpointIndex>,
+    until: EventIndex,
+    check: Option<CheckpointIndex>,
+}
+
+fn intervals(recording: &Recording) -> Vec<Interval> {
+    let mut list = Vec::new();
+    let mut from = None;
+    for checkpoint in recording.checkpoints() {
+        list.push(Interval { from, until: checkpoint.event, check: Some(checkpoint.index) });
+        from = Some(checkpoint.index);
+    }
+    list.push(Interval { from, until: recording.event_count(), check: None });
+    list
+}
+
+fn check_interval(recording: &Recording, interval: &Interval) -> Result<(), Failure> {
+    let mut machine = Machine::at_start(recording.clone(), Arc::new(AtomicBool::new(false)));
+    if let Some(from) = interval.from {
+        machine.restore(from)?;
+    }
+    while machine.done < interval.until {
+        if machine.step(&mut |_, _| ())? == Step::End {
+            break;
+        }
+    }
+    match interval.check {
+        Some(index) => machine.check(index),
+        None => Ok(()),
+    }
+}
