@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// Bytes in a page. x86-64 Linux has 4 KiB base pages; huge pages are seen as runs of them.
 pub const PAGE_SIZE: u64 = 4096;
 
+/// The same, for sizes of buffers.
+pub const PAGE_LEN: usize = 4096;
+
 /// An address in the memory of a recorded task, as the program sees it.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -187,7 +190,7 @@ impl AddrRange {
         let start = self.start.0 & !(PAGE_SIZE - 1);
         let end = match self.end.0.checked_add(PAGE_SIZE - 1) {
             Some(end) => end & !(PAGE_SIZE - 1),
-            None => u64::MAX & !(PAGE_SIZE - 1),
+            None => !(PAGE_SIZE - 1),
         };
         Self { start: Addr(start), end: Addr(end) }
     }

@@ -15,7 +15,7 @@ mod registers;
 mod signal;
 mod vector;
 
-pub use addr::{Addr, AddrRange, FileAddr, FileOffset, PAGE_SIZE, PageAddr};
+pub use addr::{Addr, AddrRange, FileAddr, FileOffset, PAGE_LEN, PAGE_SIZE, PageAddr};
 pub use id::{
     CheckpointIndex, EventIndex, FileId, PageId, ParseIndexError, SharedId, SpaceId, SyscallNo,
     TaskId, Tid,

@@ -75,6 +75,26 @@ pub enum Backing {
         /// Offset of the mapping's first byte in it.
         offset: FileOffset,
     },
+    /// A private mapping of a shared object: shows what the object holds, also what is written to it
+    /// later, but for the pages that were written through this mapping.
+    Private {
+        /// The shared object.
+        shared: SharedId,
+        /// Offset of the mapping's first byte in it.
+        offset: FileOffset,
+    },
+}
+
+impl Backing {
+    /// The shared object behind it, and the offset in it.
+    pub const fn shared_object(self) -> Option<(SharedId, FileOffset)> {
+        match self {
+            Self::Shared { shared, offset } | Self::Private { shared, offset } => {
+                Some((shared, offset))
+            }
+            Self::Anonymous | Self::File { .. } => None,
+        }
+    }
 }
 
 /// One range of an address space, with one protection and one backing.
@@ -108,6 +128,9 @@ impl Mapping {
             }
             Backing::Shared { shared, offset } => {
                 Backing::Shared { shared, offset: offset.checked_add(skip)? }
+            }
+            Backing::Private { shared, offset } => {
+                Backing::Private { shared, offset: offset.checked_add(skip)? }
             }
         })
     }

@@ -102,13 +102,7 @@ pub struct RegisterDifference {
 
 impl fmt::Display for RegisterDifference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: expected {:#x}, actual {:#x}",
-            self.name.name(),
-            self.expected,
-            self.actual
-        )
+        write!(f, "{}: expected {:#x}, actual {:#x}", self.name.name(), self.expected, self.actual)
     }
 }
 
