@@ -1,7 +1,10 @@
-//! CPUs: pinning, cpuid, time-stamp counter.
+//! CPUs: pinning, cpuid.
 #![expect(unsafe_code, reason = "affinity calls and instructions that have no safe form")]
 
 use nix::libc;
+
+/// arch_prctl(2): whether `cpuid` is allowed.
+pub const ARCH_SET_CPUID: u64 = 0x1012;
 
 /// What cpuid answers for one leaf and subleaf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,10 +25,29 @@ pub fn cpuid(leaf: u32, subleaf: u32) -> CpuidAnswer {
     CpuidAnswer { eax: answer.eax, ebx: answer.ebx, ecx: answer.ecx, edx: answer.edx }
 }
 
-/// Reads the time-stamp counter.
-pub fn read_tsc() -> u64 {
-    // SAFETY: x86-64 always has rdtsc; this process has not turned it off for itself.
-    unsafe { std::arch::x86_64::_rdtsc() }
+/// All that `cpuid` says: leaf, subleaf, eax, ebx, ecx, edx.
+pub fn cpuid_table() -> Vec<[u32; 6]> {
+    let mut table = Vec::new();
+    for base in [0, 0x8000_0000] {
+        let last = cpuid(base, 0).eax.min(base + 0x40);
+        for leaf in base..=last {
+            let subleaves = if matches!(leaf, 4 | 7 | 0xd) { 3 } else { 1 };
+            for subleaf in 0..subleaves {
+                let a = cpuid(leaf, subleaf);
+                // Leaf 1 ebx has the APIC id of this very CPU in its top byte.
+                let ebx = if leaf == 1 { a.ebx & 0x00ff_ffff } else { a.ebx };
+                table.push([leaf, subleaf, a.eax, ebx, a.ecx, a.edx]);
+            }
+        }
+    }
+    table
+}
+
+/// Has `cpuid` fault in the calling thread, and in what it starts until they execute a program, or
+/// ends that (arch_prctl(2), Linux 4.12). False where the processor cannot.
+pub fn trap_cpuid(on: bool) -> bool {
+    // SAFETY: arch_prctl with integer arguments.
+    unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_SET_CPUID, u64::from(!on)) == 0 }
 }
 
 /// `XCR0`: which state components the system has turned on.
@@ -41,6 +63,38 @@ pub fn xgetbv_xcr0() -> u64 {
             options(nomem, nostack, preserves_flags));
     }
     u64::from(high) << 32 | u64::from(low)
+}
+
+/// Has the scheduler give this thread the CPU soon after it wakes, for short times (Linux 6.12: a slice
+/// of one's own for ordinary tasks). Older kernels take no notice.
+pub fn prefer_short_slices() {
+    /// `struct sched_attr`, first version (sched_setattr(2)).
+    #[repr(C)]
+    struct SchedAttr {
+        size: u32,
+        policy: u32,
+        flags: u64,
+        nice: i32,
+        priority: u32,
+        runtime: u64,
+        deadline: u64,
+        period: u64,
+    }
+    // What it starts later gets no part of this.
+    const RESET_ON_FORK: u64 = 1;
+    const SLICE_NS: u64 = 100_000;
+    let attr = SchedAttr {
+        size: 48,
+        policy: 0,
+        flags: RESET_ON_FORK,
+        nice: 0,
+        priority: 0,
+        runtime: SLICE_NS,
+        deadline: 0,
+        period: 0,
+    };
+    // SAFETY: `attr` has the layout and size that it says; 0 is the calling thread.
+    unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) };
 }
 
 /// The CPU this thread runs on right now.
@@ -74,6 +128,18 @@ pub fn pin_current_thread(cpu: usize) -> std::io::Result<()> {
     // SAFETY: CPU_SET checks the index against the set's size.
     unsafe { libc::CPU_SET(cpu, &mut set) };
     set_affinity(&set)
+}
+
+/// Lets the calling thread run on every CPU that this process may use. Where the system refuses it
+/// stays where it is.
+pub fn unpin_current_thread() {
+    // SAFETY: all-zero bytes are an empty cpu set.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    for cpu in 0..8 * size_of::<libc::cpu_set_t>() {
+        // SAFETY: CPU_SET checks the index against the set's size.
+        unsafe { libc::CPU_SET(cpu, &mut set) };
+    }
+    let _ = set_affinity(&set);
 }
 
 /// Lets the calling thread run on every CPU of `allowed` but `cpu`, if that leaves one.

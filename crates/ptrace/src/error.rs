@@ -21,7 +21,8 @@ impl PtraceError {
     }
 
     pub(crate) fn io(call: &'static str, tid: Tid, error: &std::io::Error) -> Self {
-        let errno = error.raw_os_error().map_or(nix::errno::Errno::EIO, nix::errno::Errno::from_raw);
+        let errno =
+            error.raw_os_error().map_or(nix::errno::Errno::EIO, nix::errno::Errno::from_raw);
         Self { call, tid, errno }
     }
 

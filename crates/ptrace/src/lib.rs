@@ -12,6 +12,7 @@ mod cpu;
 mod error;
 mod fds;
 mod forward;
+mod holes;
 mod memory;
 mod pagemap;
 mod seccomp;
@@ -19,19 +20,27 @@ mod spawn;
 mod stop;
 mod sys;
 mod task;
+mod ticker;
+mod tsc;
 mod uffd;
+mod watchpoints;
 
 pub use cpu::{
-    cpuid, current_cpu, pin_current_thread, read_tsc, unpin_from, xgetbv_xcr0, CpuidAnswer,
+    ARCH_SET_CPUID, CpuidAnswer, cpuid, cpuid_table, current_cpu, pin_current_thread,
+    prefer_short_slices, trap_cpuid, unpin_current_thread, unpin_from, xgetbv_xcr0,
 };
 pub use error::PtraceError;
 pub use fds::{copy_fd, create_memfd, same_open_file, send_fd};
 pub use forward::{forward_signals_to, stop_forwarding};
+pub use holes::{data_ranges, punch_hole};
 pub use memory::{ProcessMemory, read_words};
-pub use pagemap::{PageMap, PageRun, PageScan};
+pub use pagemap::{PageMap, PageScan, private_page_count};
 pub use seccomp::{Filter, REPLAY_CALLS};
-pub use spawn::{SpawnError, Stub, spawn_program, spawn_stub};
-pub use stop::{PtraceStop, StopEvent, WaitFlags, wait, wait_any};
+pub use spawn::{Cpuid, SpawnError, Stub, spawn_program, spawn_stub};
+pub use stop::{PtraceStop, StopEvent, WaitFlags, others_have_stopped, wait, wait_any};
 pub use sys::yield_cpu;
-pub use task::{Resume, Running, Stopped, kill_process, kill_task};
+pub use task::{Resume, Running, Stopped, interrupt, kill_process, kill_task};
+pub use ticker::Ticker;
+pub use tsc::{Clock, TrappedCounter, clock, monotonic, process_cpu_time, read_tsc};
 pub use uffd::WriteTracker;
+pub use watchpoints::{WATCHPOINTS, Watchpoint};

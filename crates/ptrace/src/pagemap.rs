@@ -14,13 +14,16 @@ use crate::PtraceError;
 const PAGEMAP_SCAN: libc::c_ulong = 0xc060_6610;
 const PM_SCAN_WP_MATCHING: u64 = 1;
 const PAGE_IS_WRITTEN: u64 = 1 << 1;
+const PAGE_IS_FILE: u64 = 1 << 2;
+const PAGE_IS_PRESENT: u64 = 1 << 3;
+const PAGE_IS_SWAPPED: u64 = 1 << 4;
 /// Bits of a `/proc/PID/pagemap` entry (Documentation/admin-guide/mm/pagemap.rst).
 const PRESENT: u64 = 1 << 63;
 const SWAPPED: u64 = 1 << 62;
 const FILE_OR_SHARED: u64 = 1 << 61;
 
 #[repr(C)]
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct ScanArg {
     size: u64,
     flags: u64,
@@ -44,8 +47,13 @@ struct Region {
     categories: u64,
 }
 
-/// A run of pages that a scan found.
-pub type PageRun = AddrRange;
+/// How many pages of its own a process has in memory, roughly (`/proc/PID/statm`).
+pub fn private_page_count(tid: Tid) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{tid}/statm")).ok()?;
+    let mut numbers = text.split_whitespace().skip(1).map(str::parse::<u64>);
+    let (resident, shared) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+    Some(resident.saturating_sub(shared))
+}
 
 /// Whether a scan also protects the pages it finds again, so that the next one finds new writes only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +93,13 @@ impl PageMap {
         range: AddrRange,
         found: &mut Vec<PageAddr>,
     ) -> Result<(), PtraceError> {
-        self.select(range, found, |entry| {
+        let scan = ScanArg {
+            category_inverted: PAGE_IS_FILE,
+            category_mask: PAGE_IS_FILE,
+            category_anyof_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+            ..ScanArg::default()
+        };
+        self.pages(range, found, scan, |entry| {
             entry & (PRESENT | SWAPPED) != 0 && entry & FILE_OR_SHARED == 0
         })
     }
@@ -99,7 +113,26 @@ impl PageMap {
         range: AddrRange,
         found: &mut Vec<PageAddr>,
     ) -> Result<(), PtraceError> {
-        self.select(range, found, |entry| entry & (PRESENT | SWAPPED) != 0)
+        let scan = ScanArg {
+            category_anyof_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+            ..ScanArg::default()
+        };
+        self.pages(range, found, scan, |entry| entry & (PRESENT | SWAPPED) != 0)
+    }
+
+    /// Scans where the kernel can (6.7), as that skips what is not there: runtimes reserve terabytes.
+    /// Otherwise reads every entry.
+    fn pages(
+        &self,
+        range: AddrRange,
+        found: &mut Vec<PageAddr>,
+        scan: ScanArg,
+        wanted: impl Fn(u64) -> bool,
+    ) -> Result<(), PtraceError> {
+        if self.scan(range, scan, found).is_err() {
+            return self.select(range, found, wanted);
+        }
+        Ok(())
     }
 
     fn select(
@@ -113,7 +146,9 @@ impl PageMap {
         let end = range.end().get().div_ceil(PAGE_SIZE);
         while at < end {
             let want = usize::try_from((end - at) * 8).unwrap_or(usize::MAX).min(buffer.len());
-            let Some(part) = buffer.get_mut(..want) else { break };
+            let Some(part) = buffer.get_mut(..want) else {
+                break;
+            };
             let got = self
                 .file
                 .read_at(part, at * 8)
@@ -132,8 +167,8 @@ impl PageMap {
         Ok(())
     }
 
-    /// Pages in `range` that were written since they were last protected (`PAGEMAP_SCAN`; the range
-    /// must be registered with a [`crate::WriteTracker`]).
+    /// Like [`Self::private_pages`], but only pages that were written since they were last protected
+    /// (`PAGEMAP_SCAN`; the range must be registered with a [`crate::WriteTracker`]).
     ///
     /// # Errors
     /// `ENOTTY` or `EINVAL` where the kernel has no `PAGEMAP_SCAN`; when the process is gone.
@@ -141,32 +176,48 @@ impl PageMap {
         &self,
         range: AddrRange,
         scan: PageScan,
-        found: &mut Vec<PageRun>,
+        found: &mut Vec<PageAddr>,
+    ) -> Result<(), PtraceError> {
+        let template = ScanArg {
+            flags: match scan {
+                PageScan::Look => 0,
+                PageScan::Reset => PM_SCAN_WP_MATCHING,
+            },
+            // A page that was never touched also counts as written for the kernel.
+            category_inverted: PAGE_IS_FILE,
+            category_mask: PAGE_IS_WRITTEN | PAGE_IS_FILE,
+            category_anyof_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+            ..ScanArg::default()
+        };
+        self.scan(range, template, found)
+    }
+
+    fn scan(
+        &self,
+        range: AddrRange,
+        template: ScanArg,
+        found: &mut Vec<PageAddr>,
     ) -> Result<(), PtraceError> {
         let mut regions = [Region::default(); 512];
         let mut start = range.start().get();
         while start < range.end().get() {
             let mut arg = ScanArg {
                 size: size_of::<ScanArg>() as u64,
-                flags: match scan {
-                    PageScan::Look => 0,
-                    PageScan::Reset => PM_SCAN_WP_MATCHING,
-                },
                 start,
                 end: range.end().get(),
                 vec: regions.as_mut_ptr().expose_provenance() as u64,
                 vec_len: regions.len() as u64,
-                category_mask: PAGE_IS_WRITTEN,
-                return_mask: PAGE_IS_WRITTEN,
-                ..ScanArg::default()
+                // No category is asked for: runs of pages are broken up where they differ.
+                return_mask: 0,
+                ..template
             };
             // SAFETY: `arg` has the kernel's layout and size; `vec` points at `vec_len` regions that
             // stay alive and are not touched during the call.
             let n = unsafe { libc::ioctl(self.file.as_raw_fd(), PAGEMAP_SCAN, &raw mut arg) };
-            let n = usize::try_from(n)
-                .map_err(|_| PtraceError::last("PAGEMAP_SCAN", self.tid))?;
+            let n = usize::try_from(n).map_err(|_| PtraceError::last("PAGEMAP_SCAN", self.tid))?;
             for region in regions.iter().take(n) {
-                found.extend(AddrRange::new(Addr::new(region.start), Addr::new(region.end)));
+                let run = AddrRange::new(Addr::new(region.start), Addr::new(region.end));
+                found.extend(run.into_iter().flat_map(|run| run.pages()));
             }
             if arg.walk_end <= start {
                 break;

@@ -13,9 +13,6 @@ use crate::stop::{PtraceStop, StopEvent, WaitFlags, wait};
 use crate::sys::ptrace;
 use crate::{PtraceError, Stopped};
 
-const PR_SET_TSC: libc::c_int = 26;
-const PR_TSC_SIGSEGV: libc::c_ulong = 2;
-
 /// A process could not be started under ptrace.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
@@ -23,7 +20,9 @@ pub enum SpawnError {
     #[error("start a process: {0}")]
     Fork(std::io::Error),
     /// ptrace is not available.
-    #[error("trace the new process: {0} (is ptrace allowed here? containers may need SYS_PTRACE or a seccomp profile that allows it; see also /proc/sys/kernel/yama/ptrace_scope)")]
+    #[error(
+        "trace the new process: {0} (is ptrace allowed here? containers may need SYS_PTRACE or a seccomp profile that allows it; see also /proc/sys/kernel/yama/ptrace_scope)"
+    )]
     Trace(PtraceError),
     /// The child could not prepare itself.
     #[error("prepare the new process: {step} failed: {error}")]
@@ -36,6 +35,15 @@ pub enum SpawnError {
     /// The program could not be executed.
     #[error("execute the program: {0}")]
     Exec(std::io::Error),
+}
+
+/// What `cpuid` does in a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cpuid {
+    /// The processor answers.
+    Executed,
+    /// It faults, for the tracer to answer.
+    Trapped,
 }
 
 /// A process that does nothing but be reshaped by its tracer.
@@ -69,8 +77,7 @@ fn pipe() -> Result<(OwnedFd, OwnedFd), SpawnError> {
 
 /// In the child: tells the parent which step failed, and ends.
 fn fail(report: RawFd, step: u8) -> ! {
-    // SAFETY: errno is thread-local and valid.
-    let errno = unsafe { *libc::__errno_location() };
+    let errno = nix::errno::Errno::last_raw();
     let [a, b, c, d] = errno.to_le_bytes();
     let message = [step, a, b, c, d];
     // SAFETY: writes five bytes of a live array to a descriptor.
@@ -79,8 +86,15 @@ fn fail(report: RawFd, step: u8) -> ! {
     unsafe { libc::_exit(125) }
 }
 
-const STEPS: [&str; 6] =
-    ["", "PR_SET_NO_NEW_PRIVS", "PR_SET_TSC", "installing the seccomp filter", "execve", "close_range"];
+const STEPS: [&str; 7] = [
+    "",
+    "PR_SET_NO_NEW_PRIVS",
+    "PR_SET_TSC",
+    "installing the seccomp filter",
+    "execve",
+    "close_range",
+    "trapping cpuid",
+];
 
 /// In the child: no new privileges, trapped time-stamp counter, system-call filter.
 ///
@@ -90,8 +104,7 @@ fn prepare_child(report: RawFd, filter: &Filter) {
     if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } != 0 {
         fail(report, 1);
     }
-    // SAFETY: prctl with integer arguments.
-    if unsafe { libc::prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0) } != 0 {
+    if !crate::tsc::set(crate::tsc::PR_TSC_SIGSEGV) {
         fail(report, 2);
     }
     let program = libc::sock_fprog {
@@ -107,11 +120,21 @@ fn prepare_child(report: RawFd, filter: &Filter) {
     }
 }
 
-/// In the child: waits until the parent has attached.
-fn await_tracer(go: RawFd) {
+/// In the child: waits until the parent has attached. Ends if it dies instead: nobody else knows of
+/// this process, which holds the parent's locks as well.
+fn await_tracer(go: RawFd, parents_end: RawFd) {
     let mut byte = 0_u8;
-    // SAFETY: reads one byte into a live variable.
-    unsafe { libc::read(go, (&raw mut byte).cast(), 1) };
+    // SAFETY: descriptors are integers. With this end open here the other would never see its end.
+    unsafe { libc::close(parents_end) };
+    loop {
+        // SAFETY: reads one byte into a live variable.
+        match unsafe { libc::read(go, (&raw mut byte).cast(), 1) } {
+            1 => return,
+            -1 if nix::errno::Errno::last() == nix::errno::Errno::EINTR => {}
+            // SAFETY: _exit does not return and runs no handlers.
+            _ => unsafe { libc::_exit(125) },
+        }
+    }
 }
 
 fn fork() -> Result<Option<Tid>, SpawnError> {
@@ -135,11 +158,7 @@ fn failure(report: &OwnedFd) -> SpawnError {
     let [step, a, b, c, d] = message;
     let error = std::io::Error::from_raw_os_error(i32::from_le_bytes([a, b, c, d]));
     let step = STEPS.get(usize::from(step)).copied().unwrap_or("");
-    if step == "execve" {
-        SpawnError::Exec(error)
-    } else {
-        SpawnError::Prepare { step, error }
-    }
+    if step == "execve" { SpawnError::Exec(error) } else { SpawnError::Prepare { step, error } }
 }
 
 /// Starts `argv` with `env` under ptrace and `filter`, and gives it at the stop right after its
@@ -160,7 +179,7 @@ pub fn spawn_program(
     let (go_read, go_write) = pipe()?;
     let (report_read, report_write) = pipe()?;
     let Some(pid) = fork()? else {
-        await_tracer(go_read.as_raw_fd());
+        await_tracer(go_read.as_raw_fd(), go_write.as_raw_fd());
         for signal in 1..32 {
             // SAFETY: setting a disposition to the default touches no memory.
             unsafe { libc::signal(signal, inherited_disposition(signal)) };
@@ -205,17 +224,17 @@ fn inherited_disposition(signal: i32) -> libc::sighandler_t {
 /// every descriptor but its socket closed, stopped at a breakpoint instruction.
 ///
 /// # Errors
-/// When ptrace or seccomp is not available.
-pub fn spawn_stub() -> Result<Stub, SpawnError> {
+/// When ptrace or seccomp is not available, or `cpuid` cannot be trapped.
+pub fn spawn_stub(cpuid: Cpuid) -> Result<Stub, SpawnError> {
     let (ours, theirs) = UnixStream::pair().map_err(SpawnError::Fork)?;
     let filter = Filter::confine_replay();
     let (go_read, go_write) = pipe()?;
     let (report_read, report_write) = pipe()?;
     const SOCKET_FD: RawFd = 3;
     let Some(pid) = fork()? else {
-        await_tracer(go_read.as_raw_fd());
+        await_tracer(go_read.as_raw_fd(), go_write.as_raw_fd());
         let report = report_write.as_raw_fd();
-        run_stub(theirs.as_raw_fd(), report, SOCKET_FD, &filter)
+        run_stub(theirs.as_raw_fd(), report, SOCKET_FD, cpuid, &filter)
     };
     drop((go_read, report_write, theirs));
     attach(pid, &go_write)?;
@@ -234,7 +253,7 @@ pub fn spawn_stub() -> Result<Stub, SpawnError> {
     }
 }
 
-fn run_stub(socket: RawFd, report: RawFd, socket_fd: RawFd, filter: &Filter) -> ! {
+fn run_stub(socket: RawFd, report: RawFd, socket_fd: RawFd, cpuid: Cpuid, filter: &Filter) -> ! {
     const REPORT_FD: RawFd = 4;
     // Move both out of the way first, so that neither dup2 overwrites the other.
     // SAFETY: descriptors are integers.
@@ -258,6 +277,9 @@ fn run_stub(socket: RawFd, report: RawFd, socket_fd: RawFd, filter: &Filter) -> 
     unsafe {
         libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const all, 0_usize, 8_usize)
     };
+    if cpuid == Cpuid::Trapped && !crate::cpu::trap_cpuid(true) {
+        fail(REPORT_FD, 6);
+    }
     prepare_child(REPORT_FD, filter);
     // SAFETY: descriptors are integers.
     unsafe { libc::close(REPORT_FD) };

@@ -51,6 +51,8 @@ pub enum StopEvent {
 pub enum WaitFlags {
     /// Until there is something to report.
     Block,
+    /// The same, but a signal for this thread ends the wait with nothing.
+    Interruptible,
     /// Return at once.
     Poll,
 }
@@ -88,7 +90,7 @@ fn decode(tid: Tid, status: i32) -> Result<PtraceStop, PtraceError> {
 fn wait_raw(pid: i32, flags: WaitFlags) -> Result<Option<(Tid, PtraceStop)>, PtraceError> {
     let options = libc::__WALL
         | match flags {
-            WaitFlags::Block => 0,
+            WaitFlags::Block | WaitFlags::Interruptible => 0,
             WaitFlags::Poll => libc::WNOHANG,
         };
     loop {
@@ -106,15 +108,25 @@ fn wait_raw(pid: i32, flags: WaitFlags) -> Result<Option<(Tid, PtraceStop)>, Ptr
         if error.errno() != libc::EINTR {
             return Err(error);
         }
-        if pid == -1 {
-            // A signal for this process: let the caller look at what its handler noted.
+        if pid > 0 && is_zombie(pid) {
+            // Killed out of its stop, and then resumed from its exit stop unseen: its end is
+            // reported only after that of all its threads.
+            return Err(PtraceError::of("waitpid", Tid::new(pid), nix::errno::Errno::ESRCH));
+        }
+        if flags == WaitFlags::Interruptible {
+            // Let the caller look at what its handler noted, or at the time.
             return Ok(None);
         }
     }
 }
 
-/// Waits for any traced task. `None`: nothing to report (yet), or a signal handler of this process
-/// ran while waiting.
+/// Whether procfs shows a task as ended (proc_pid_stat(5)).
+fn is_zombie(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
+}
+
+/// Waits for any traced task. `None`: nothing to report (yet).
 ///
 /// # Errors
 /// `ECHILD` when there is no task left to wait for.
@@ -122,10 +134,24 @@ pub fn wait_any(flags: WaitFlags) -> Result<Option<(Tid, PtraceStop)>, PtraceErr
     wait_raw(-1, flags)
 }
 
+/// Whether a task other than `tid` has something to report.
+pub fn others_have_stopped(tid: Tid) -> bool {
+    // SAFETY: all-zero bytes are a valid siginfo.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let flags = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
+    // SAFETY: `info` is a valid place for the answer.
+    let result = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, flags) };
+    // SAFETY: waitid fills the fields of SIGCHLD, or leaves zeroes.
+    let pid = unsafe { info.si_pid() };
+    result == 0 && pid != 0 && pid != tid.get()
+}
+
 /// Waits for one task.
 ///
 /// # Errors
-/// `ECHILD` when there is no such task.
+/// `ECHILD` when there is no such task. `ESRCH` when it is a leader that has ended while threads of
+/// its process have not, so that nothing will be reported before they have; with a
+/// [`crate::Ticker`] that is noticed while waiting.
 pub fn wait(tid: Tid, flags: WaitFlags) -> Result<Option<PtraceStop>, PtraceError> {
     Ok(wait_raw(tid.get(), flags)?.map(|(_, stop)| stop))
 }

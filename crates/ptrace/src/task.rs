@@ -4,9 +4,9 @@
 use nix::libc;
 use retake_model::{Registers, SigInfo, Signal, Tid, VectorState};
 
+use crate::PtraceError;
 use crate::stop::{PtraceStop, StopEvent, WaitFlags, wait};
 use crate::sys::{ptrace, ptrace_with};
-use crate::PtraceError;
 
 /// `NT_X86_XSTATE` (elf.h): the XSAVE area.
 const NT_X86_XSTATE: usize = 0x202;
@@ -83,13 +83,7 @@ impl Stopped {
     pub fn vector(&self) -> Result<VectorState, PtraceError> {
         let mut buffer = vec![0_u8; MAX_XSAVE];
         let mut iov = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-        ptrace_with(
-            "PTRACE_GETREGSET",
-            libc::PTRACE_GETREGSET,
-            self.tid,
-            NT_X86_XSTATE,
-            &mut iov,
-        )?;
+        ptrace_with("PTRACE_GETREGSET", libc::PTRACE_GETREGSET, self.tid, NT_X86_XSTATE, &mut iov)?;
         buffer.truncate(iov.iov_len);
         Ok(VectorState::from_bytes(buffer))
     }
@@ -157,7 +151,11 @@ impl Stopped {
     ///
     /// # Errors
     /// When the task is gone or the value is refused.
-    pub fn set_debug_register(&mut self, index: usize, value: u64) -> Result<(), PtraceError> {
+    pub(crate) fn set_debug_register(
+        &mut self,
+        index: usize,
+        value: u64,
+    ) -> Result<(), PtraceError> {
         let value = usize::try_from(value).unwrap_or(usize::MAX);
         ptrace(
             "PTRACE_POKEUSER (debug register)",
@@ -207,6 +205,23 @@ impl Stopped {
         }
     }
 
+    /// Resumes a task that is at its exit stop, for good: its end is reported next.
+    ///
+    /// # Errors
+    /// When the task is gone already.
+    pub fn let_end(&mut self) -> Result<(), PtraceError> {
+        self.restart(Resume::Continue, None)
+    }
+
+    /// Makes the task stop again with [`StopEvent::Stop`] when it is resumed: where a group-stop
+    /// was left although it is still in effect.
+    ///
+    /// # Errors
+    /// When the task is gone.
+    pub fn stop_again(&mut self) -> Result<(), PtraceError> {
+        ptrace("PTRACE_INTERRUPT", libc::PTRACE_INTERRUPT, self.tid, 0, 0).map(drop)
+    }
+
     /// Lets the task go, untraced.
     ///
     /// # Errors
@@ -231,14 +246,15 @@ impl Running {
     pub fn tid(&self) -> Tid {
         self.tid
     }
+}
 
-    /// Makes the task stop soon with [`StopEvent::Stop`].
-    ///
-    /// # Errors
-    /// When the task is gone.
-    pub fn interrupt(&self) -> Result<(), PtraceError> {
-        ptrace("PTRACE_INTERRUPT", libc::PTRACE_INTERRUPT, self.tid, 0, 0).map(drop)
-    }
+/// Makes a task that runs stop soon with [`StopEvent::Stop`]. If it stops for something else first,
+/// that stop still follows.
+///
+/// # Errors
+/// When the task is gone.
+pub fn interrupt(tid: Tid) -> Result<(), PtraceError> {
+    ptrace("PTRACE_INTERRUPT", libc::PTRACE_INTERRUPT, tid, 0, 0).map(drop)
 }
 
 /// Sends SIGKILL to a process.

@@ -12,12 +12,10 @@ use crate::PtraceError;
 
 const UFFDIO_API: libc::c_ulong = 0xc018_aa3f;
 const UFFDIO_REGISTER: libc::c_ulong = 0xc020_aa00;
-const UFFDIO_WRITEPROTECT: libc::c_ulong = 0xc018_aa06;
 const UFFD_API: u64 = 0xaa;
 /// `UFFD_FEATURE_WP_UNPOPULATED | UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_HUGETLBFS_SHMEM`
 const FEATURES: u64 = 1 << 13 | 1 << 15 | 1 << 12;
 const REGISTER_MODE_WP: u64 = 1 << 1;
-const WRITEPROTECT_MODE_WP: u64 = 1;
 
 /// Tracks writes to ranges of one process; read with [`crate::PageMap::written`].
 #[derive(Debug)]
@@ -49,17 +47,15 @@ impl WriteTracker {
         if result == -1 { Err(PtraceError::last(call, self.tid)) } else { Ok(()) }
     }
 
-    /// Starts tracking writes in `range`, from a clean slate.
+    /// Makes writes in `range` visible: from here on [`crate::PageMap::written`] with
+    /// [`crate::PageScan::Reset`] finds what is written. Its first scan finds every page that was ever
+    /// written, and takes as long as there are such pages: nothing is done here for the others, as
+    /// runtimes reserve terabytes.
     ///
     /// # Errors
     /// When the range holds a mapping that cannot be tracked.
     pub fn track(&self, range: AddrRange) -> Result<(), PtraceError> {
         let (start, len) = (range.start().get(), range.len());
-        self.ioctl("UFFDIO_REGISTER", UFFDIO_REGISTER, &mut [start, len, REGISTER_MODE_WP, 0])?;
-        self.ioctl(
-            "UFFDIO_WRITEPROTECT",
-            UFFDIO_WRITEPROTECT,
-            &mut [start, len, WRITEPROTECT_MODE_WP],
-        )
+        self.ioctl("UFFDIO_REGISTER", UFFDIO_REGISTER, &mut [start, len, REGISTER_MODE_WP, 0])
     }
 }

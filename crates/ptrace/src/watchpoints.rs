@@ -1,0 +1,71 @@
+//! Debug registers: stops at code and at accesses of memory that leave the program as it is.
+
+use retake_model::Addr;
+
+use crate::{PtraceError, Stopped};
+
+/// How many there are.
+pub const WATCHPOINTS: usize = 4;
+
+/// What a debug register stops at (Intel SDM vol. 3, 19.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watchpoint {
+    /// Before the instruction at this address.
+    Execute(Addr),
+    /// After an access of the eight bytes at this address, a multiple of 8.
+    Access(Addr),
+}
+
+const CONTROL: usize = 7;
+/// `R/W` and `LEN` of a data watchpoint for reads and writes of 8 bytes.
+const ACCESS_8: u64 = 0b1011;
+
+impl Watchpoint {
+    /// The address.
+    pub fn address(self) -> Addr {
+        match self {
+            Self::Execute(addr) | Self::Access(addr) => addr,
+        }
+    }
+
+    fn control(self, index: usize) -> u64 {
+        let kind = match self {
+            Self::Execute(_) => 0,
+            Self::Access(_) => ACCESS_8,
+        };
+        1 << (2 * index) | kind << (16 + 4 * index)
+    }
+}
+
+impl Stopped {
+    /// Sets the task's debug registers to these (the first [`WATCHPOINTS`] of them), and to nothing
+    /// besides.
+    ///
+    /// # Errors
+    /// When the task is gone, or the machine does not let debug registers be set.
+    pub fn set_watchpoints(&mut self, list: &[Watchpoint]) -> Result<(), PtraceError> {
+        self.set_debug_register(CONTROL, 0)?;
+        let mut control = 0;
+        for (index, watchpoint) in list.iter().enumerate().take(WATCHPOINTS) {
+            self.set_debug_register(index, watchpoint.address().get())?;
+            control |= watchpoint.control(index);
+        }
+        if control != 0 {
+            self.set_debug_register(CONTROL, control)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_bits() {
+        let at = Addr::new(0x1000);
+        assert_eq!(Watchpoint::Execute(at).control(0), 0b1);
+        assert_eq!(Watchpoint::Execute(at).control(2), 0b1_0000);
+        assert_eq!(Watchpoint::Access(at).control(1), 0b1011 << 20 | 0b100);
+    }
+}
