@@ -77,8 +77,5 @@ pub fn capture_before(call: &Syscall, args: &[u64; 6], mem: &dyn ReadMemory) -> 
 
 fn capacity(mem: &dyn ReadMemory, header: Option<Addr>) -> Option<Capacity> {
     let header = messages::Header::read(mem, header?)?;
-    Some(Capacity {
-        name: header.name_len,
-        control: header.control_len,
-    })
+    Some(Capacity { name: header.name_len, control: header.control_len })
 }

@@ -127,14 +127,19 @@ pub enum ThreadCall {
     Dumpable,
     /// prctl(2) `PR_SET_NO_NEW_PRIVS`/`PR_GET_NO_NEW_PRIVS`: the recorder may have set it.
     NoNewPrivs,
+    /// seccomp(2), prctl(2) `PR_SET_SECCOMP`/`PR_GET_SECCOMP`: the recorder keeps the program's filters
+    /// and applies them; the kernel sees none of them.
+    Seccomp,
     /// restart_syscall(2): the outputs are those of the call that was interrupted.
     Restart,
     /// process_vm_writev(2): writes memory of another task.
     WriteOther,
     /// personality(2): `READ_IMPLIES_EXEC` and `STICKY_TIMEOUTS` change other calls.
     Personality,
-    /// unshare(2), setns(2): namespaces; tids of new tasks may change meaning.
+    /// unshare(2), setns(2): namespaces; tids of new tasks and clocks may change meaning.
     Namespace,
+    /// clock_gettime(2), gettimeofday(2), time(2): the recorder may read the clock itself.
+    Clock,
 }
 
 /// A call on signal state.
@@ -455,12 +460,7 @@ impl Arg {
 
 /// Written when the call succeeds.
 pub(crate) const fn out(arg: u8, size: Size) -> Output {
-    Output {
-        arg,
-        at: 0,
-        size,
-        when: When::Success,
-    }
+    Output { arg, at: 0, size, when: When::Success }
 }
 
 /// A structure of this many bytes, written when the call succeeds.

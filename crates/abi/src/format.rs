@@ -42,10 +42,8 @@ pub fn format_result(result: i64) -> String {
 
 /// Whether this is the argument that says which sub-command it is.
 fn is_command(arg: &Arg) -> bool {
-    matches!(
-        arg.name,
-        "cmd" | "op" | "option" | "operation" | "advice" | "request" | "code"
-    ) || matches!(arg.name, "kind" | "func") && matches!(arg.kind, ArgKind::Int)
+    matches!(arg.name, "cmd" | "op" | "option" | "operation" | "advice" | "request" | "code")
+        || matches!(arg.name, "kind" | "func") && matches!(arg.kind, ArgKind::Int)
 }
 
 fn argument(text: &mut String, kind: ArgKind, value: u64) {
@@ -81,48 +79,24 @@ mod tests {
 
     #[test]
     fn calls_read_like_c() {
-        check(
-            nr::READ,
-            [3, 0x7f00, 4096, 9, 9, 9],
-            "read(3, 0x7f00, 4096)",
-        );
+        check(nr::READ, [3, 0x7f00, 4096, 9, 9, 9], "read(3, 0x7f00, 4096)");
         check(
             nr::OPENAT,
             [0xffff_ff9c, 0x10, 0x80000, 0o644, 0, 0],
             "openat(AT_FDCWD, 0x10, 0x80000, 0644)",
         );
         check(nr::KILL, [u64::MAX, 15, 0, 0, 0, 0], "kill(-1, SIGTERM)");
-        check(
-            nr::WAIT4,
-            [u64::MAX, 0, 0, 0, 0, 0],
-            "wait4(-1, NULL, 0x0, NULL)",
-        );
+        check(nr::WAIT4, [u64::MAX, 0, 0, 0, 0, 0], "wait4(-1, NULL, 0x0, NULL)");
         check(nr::GETPID, [1; 6], "getpid()");
     }
 
     #[test]
     fn sub_commands_are_named() {
         check(nr::FCNTL, [3, 3, 0, 0, 0, 0], "fcntl(3, F_GETFL, 0x0)");
-        check(
-            nr::FUTEX,
-            [0x10, 129, 1, 0, 0, 0],
-            "futex(0x10, FUTEX_WAKE, 1, 0x0, NULL, 0)",
-        );
-        check(
-            nr::IOCTL,
-            [1, 0x5413, 0x20, 0, 0, 0],
-            "ioctl(1, TIOCGWINSZ, 0x20)",
-        );
-        check(
-            nr::IOCTL,
-            [1, 0x1234_5678, 0x20, 0, 0, 0],
-            "ioctl(1, 0x12345678, 0x20)",
-        );
-        check(
-            nr::MADVISE,
-            [0x1000, 4096, 4, 0, 0, 0],
-            "madvise(0x1000, 4096, MADV_DONTNEED)",
-        );
+        check(nr::FUTEX, [0x10, 129, 1, 0, 0, 0], "futex(0x10, FUTEX_WAKE, 1, 0x0, NULL, 0)");
+        check(nr::IOCTL, [1, 0x5413, 0x20, 0, 0, 0], "ioctl(1, TIOCGWINSZ, 0x20)");
+        check(nr::IOCTL, [1, 0x1234_5678, 0x20, 0, 0, 0], "ioctl(1, 0x12345678, 0x20)");
+        check(nr::MADVISE, [0x1000, 4096, 4, 0, 0, 0], "madvise(0x1000, 4096, MADV_DONTNEED)");
     }
 
     #[test]

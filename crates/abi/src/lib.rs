@@ -37,7 +37,8 @@ pub use call::{
 pub use errno::Errno;
 pub use format::{format_call, format_result};
 pub use memory::ReadMemory;
+pub use messages::read_iovecs;
 pub use outputs::outputs;
-pub use redirect::{Piece, Placed, Pointer, Redirect, copy_back, redirect};
+pub use redirect::{Piece, Placed, Pointer, Redirect, copy_back, possible_outputs, redirect};
 pub use signal::{DefaultAction, TemporaryMask, default_action, temporary_mask};
 pub use table::{all, lookup, resolve};

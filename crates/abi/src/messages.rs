@@ -35,10 +35,18 @@ pub(crate) fn read_iovec(mem: &dyn ReadMemory, array: Addr, n: u64) -> Option<Io
     let at = array.checked_add(n.checked_mul(IOVEC)?)?;
     let base = read_u64(mem, at)?;
     let len = read_u64(mem, at.checked_add(8)?)?;
-    Some(Iovec {
-        base: Addr::new(base),
-        len,
-    })
+    Some(Iovec { base: Addr::new(base), len })
+}
+
+/// The buffers of an array of `struct iovec`: address and length of each, up to the first that cannot
+/// be read. The kernel takes no array of more than 1024.
+pub fn read_iovecs(
+    mem: &dyn ReadMemory,
+    array: Addr,
+    count: u64,
+) -> impl Iterator<Item = (Addr, u64)> {
+    let one = move |n| read_iovec(mem, array, n).map(|iovec| (iovec.base, iovec.len));
+    (0..count.min(IOV_MAX)).map_while(one)
 }
 
 /// The pointers and lengths of a `struct msghdr`.

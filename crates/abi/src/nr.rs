@@ -347,6 +347,8 @@ numbers! {
     STATX 332 "statx",
     IO_PGETEVENTS 333 "io_pgetevents",
     RSEQ 334 "rseq",
+    URETPROBE 335 "uretprobe",
+    UPROBE 336 "uprobe",
     PIDFD_SEND_SIGNAL 424 "pidfd_send_signal",
     IO_URING_SETUP 425 "io_uring_setup",
     IO_URING_ENTER 426 "io_uring_enter",

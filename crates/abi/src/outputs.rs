@@ -20,15 +20,7 @@ pub fn outputs(
     mem: &dyn ReadMemory,
     sink: &mut impl FnMut(Addr, u64),
 ) {
-    Emit {
-        args,
-        before,
-        result,
-        mem,
-        fields: false,
-        sink,
-    }
-    .all(call);
+    Emit { args, before, result, mem, fields: false, sink }.all(call);
 }
 
 /// As [`outputs`], but an array of which only one field is written gives those fields, not the
@@ -41,15 +33,7 @@ pub(crate) fn exact_outputs(
     mem: &dyn ReadMemory,
     sink: &mut impl FnMut(Addr, u64),
 ) {
-    Emit {
-        args,
-        before,
-        result,
-        mem,
-        fields: true,
-        sink,
-    }
-    .all(call);
+    Emit { args, before, result, mem, fields: true, sink }.all(call);
 }
 
 /// An argument that the kernel reads as a signed 32-bit count; negative means nothing.
@@ -97,10 +81,7 @@ impl<F: FnMut(Addr, u64)> Emit<'_, F> {
     /// The result as a length: 0 for an error, also for one of modify_ldt(2), which the kernel
     /// returns as an unsigned 32-bit number. No call gives more than 2 GiB at once.
     fn length(&self) -> u64 {
-        i32::try_from(self.result)
-            .ok()
-            .and_then(|n| u64::try_from(n).ok())
-            .unwrap_or(0)
+        i32::try_from(self.result).ok().and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
     }
 
     fn give(&mut self, start: Addr, len: u64) {
@@ -135,19 +116,14 @@ impl<F: FnMut(Addr, u64)> Emit<'_, F> {
                 }
             }
             Size::Result { cap } => result.min(self.arg(cap)),
-            Size::ResultTimes { each, cap } => result
-                .min(count_of(self.arg(cap)))
-                .saturating_mul(u64::from(each)),
+            Size::ResultTimes { each, cap } => {
+                result.min(count_of(self.arg(cap))).saturating_mul(u64::from(each))
+            }
             Size::ResultPlus { extra, cap } => result.min(self.arg(cap)) + u64::from(extra),
             Size::ArgBytes(arg) => self.arg(arg).min(PAGE_SIZE),
             Size::ArgTimes { arg, each } => self.arg(arg).saturating_mul(u64::from(each)),
             Size::RequestResult { request } => result.min(self.arg(request) >> 16 & 0x3fff),
-            Size::Fields {
-                count,
-                stride,
-                at,
-                len,
-            } => {
+            Size::Fields { count, stride, at, len } => {
                 return self.array_fields(start, count, stride, at, len);
             }
             Size::PageBytes(arg) => self.arg(arg).div_ceil(PAGE_SIZE),
@@ -188,9 +164,8 @@ impl<F: FnMut(Addr, u64)> Emit<'_, F> {
             return self.give(start, count.saturating_mul(stride));
         }
         for n in 0..count {
-            let Some(field) = n
-                .checked_mul(stride)
-                .and_then(|o| start.checked_add(o + u64::from(at)))
+            let Some(field) =
+                n.checked_mul(stride).and_then(|o| start.checked_add(o + u64::from(at)))
             else {
                 return;
             };
@@ -261,14 +236,7 @@ impl<F: FnMut(Addr, u64)> Emit<'_, F> {
         match special {
             Special::CapData => {
                 let version = read_u32(self.mem, Addr::new(self.arg(0)));
-                self.give(
-                    start,
-                    if version == Some(CAP_VERSION_1) {
-                        12
-                    } else {
-                        24
-                    },
-                );
+                self.give(start, if version == Some(CAP_VERSION_1) { 12 } else { 24 });
             }
             Special::FileHandle => {
                 let len = self.length_word(2, Addr::new(self.arg(2)));

@@ -1,8 +1,7 @@
-//! Calls that may wait while other tasks share the memory: their outputs go to scratch memory
-//! first.
+//! Calls that may wait while other tasks run: their outputs go to scratch memory first.
 //!
-//! The kernel writes an output at a moment that nobody knows. If another task runs meanwhile, it
-//! must not see the write before the call's completion is an event of the recording. So the
+//! The kernel writes an output at a moment that nobody knows. Another task that runs meanwhile, or a
+//! checkpoint, must not see the write before the call's completion is an event of the recording. So the
 //! recorder (1) asks for a [`Redirect`] plan, (2) places it in scratch memory of the task, copies
 //! in what the kernel reads, and enters the call with the placed arguments, (3) at completion
 //! copies back what the kernel wrote and restores the arguments.
@@ -18,10 +17,14 @@ use crate::call::{Blocks, Class, Count, Output, Size, Special, Syscall};
 use crate::memory::ReadMemory;
 use crate::messages::{self, Header};
 use crate::nr;
-use crate::outputs::{FILE_HANDLE_HEADER, bit_set_bytes, count_of, exact_outputs, unsigned_count};
+use crate::outputs::{
+    FILE_HANDLE_HEADER, RUSAGE, bit_set_bytes, count_of, exact_outputs, unsigned_count,
+};
 
 /// Pieces of scratch memory start at multiples of this many bytes.
 const ALIGN: u64 = 16;
+/// Unbuffered reads (`O_DIRECT`) want buffers at multiples of the block size of a disk.
+const BLOCKS: [u64; 2] = [4096, 512];
 /// The kernel moves no more bytes in one call (`MAX_RW_COUNT`).
 const MAX_BYTES: u64 = 0x7fff_f000;
 
@@ -69,7 +72,7 @@ pub struct Placed {
 }
 
 /// The plan for a call: empty if it cannot wait, writes nothing, or is one whose outputs go
-/// straight to the caller's memory (wait4, waitid, futex, fcntl, ioctl; vmsplice, which reads or
+/// straight to the caller's memory (futex, fcntl, ioctl; vmsplice, which reads or
 /// writes its buffers as the descriptor says; and all of
 /// [`Class::Unknown`], whose outputs are not known). `before` is what [`crate::capture_before`]
 /// took.
@@ -79,22 +82,10 @@ pub fn redirect(
     before: &Before,
     mem: &dyn ReadMemory,
 ) -> Redirect {
-    let mut plan = Planner {
-        args,
-        before,
-        mem,
-        pieces: Vec::new(),
-    };
+    let mut plan = Planner { args, before, mem, pieces: Vec::new() };
     let writes_directly = matches!(
         call.no,
-        nr::WAIT4
-            | nr::WAITID
-            | nr::FUTEX
-            | nr::FCNTL
-            | nr::IOCTL
-            | nr::QUOTACTL
-            | nr::KEYCTL
-            | nr::VMSPLICE
+        nr::FUTEX | nr::FCNTL | nr::IOCTL | nr::QUOTACTL | nr::KEYCTL | nr::VMSPLICE
     );
     let known = matches!(call.class, Class::Emulate | Class::Signal(_));
     if call.blocks == Blocks::May && known && !writes_directly {
@@ -102,8 +93,25 @@ pub fn redirect(
             plan.output(output);
         }
     }
-    Redirect {
-        pieces: plan.pieces,
+    Redirect { pieces: plan.pieces }
+}
+
+/// Gives `sink` every range that the kernel may have written to before the call failed, whatever it
+/// wrote: each buffer at its full length. For calls that failed halfway (`EFAULT`), of which
+/// [`crate::outputs`] knows nothing ([`Syscall::outputs_are_exact`]).
+pub fn possible_outputs(
+    call: &Syscall,
+    args: &[u64; 6],
+    before: &Before,
+    mem: &dyn ReadMemory,
+    sink: &mut impl FnMut(Addr, u64),
+) {
+    let mut plan = Planner { args, before, mem, pieces: Vec::new() };
+    for output in call.outputs {
+        plan.output(output);
+    }
+    for piece in plan.pieces {
+        sink(piece.caller, piece.len);
     }
 }
 
@@ -120,9 +128,9 @@ impl Redirect {
 
     /// How many bytes of scratch memory the plan needs.
     pub fn room(&self) -> u64 {
-        self.pieces
-            .iter()
-            .fold(0, |sum: u64, p| sum.saturating_add(padded(p.len)))
+        self.pieces.iter().fold(0, |sum: u64, p| {
+            sum.saturating_add(padded(p.len)).saturating_add(p.alignment() - ALIGN)
+        })
     }
 
     /// The plan in scratch memory at `scratch` (16-byte aligned, [`Self::room`] bytes). `None` if
@@ -132,6 +140,7 @@ impl Redirect {
         let mut pieces = Vec::with_capacity(self.pieces.len());
         let mut next = scratch;
         for piece in &self.pieces {
+            next = Addr::new(next.get().checked_next_multiple_of(piece.alignment())?);
             if let Pointer::Arg(arg) = piece.pointer {
                 *args.get_mut(usize::from(arg))? = next.get();
             }
@@ -139,6 +148,15 @@ impl Redirect {
             next = next.checked_add(padded(piece.len))?;
         }
         Some(Placed { args, pieces })
+    }
+}
+
+impl Piece {
+    /// Its stand-in lies as well as itself.
+    fn alignment(&self) -> u64 {
+        let lies_at =
+            |block: &u64| self.caller.get().is_multiple_of(*block) && self.len.is_multiple_of(512);
+        BLOCKS.into_iter().find(lies_at).unwrap_or(ALIGN)
     }
 }
 
@@ -150,35 +168,26 @@ const fn padded(len: u64) -> u64 {
 impl Placed {
     /// What to copy before the call: from the caller's memory, to scratch memory, bytes.
     pub fn copies_in(&self) -> impl Iterator<Item = (Addr, Addr, u64)> {
-        self.pieces
-            .iter()
-            .filter(|(p, _)| p.copy_in)
-            .map(|(p, at)| (p.caller, *at, p.len))
+        self.pieces.iter().filter(|(p, _)| p.copy_in).map(|(p, at)| (p.caller, *at, p.len))
     }
 
     /// The 64-bit words to write into scratch memory after [`Self::copies_in`]: pointers from one
     /// piece to another.
     pub fn pointers(&self) -> impl Iterator<Item = (Addr, u64)> {
-        self.pieces
-            .iter()
-            .filter_map(|(piece, target)| match piece.pointer {
-                Pointer::Arg(_) => None,
-                Pointer::In { piece, at } => {
-                    let (_, holder) = self.pieces.get(piece)?;
-                    Some((holder.checked_add(at)?, target.get()))
-                }
-            })
+        self.pieces.iter().filter_map(|(piece, target)| match piece.pointer {
+            Pointer::Arg(_) => None,
+            Pointer::In { piece, at } => {
+                let (_, holder) = self.pieces.get(piece)?;
+                Some((holder.checked_add(at)?, target.get()))
+            }
+        })
     }
 
     /// The caller's address that an address in scratch memory stands for.
     pub fn to_caller(&self, scratch: Addr) -> Option<Addr> {
         self.pieces.iter().find_map(|(piece, at)| {
             let offset = scratch.offset_from(*at)?;
-            if offset < piece.len {
-                piece.caller.checked_add(offset)
-            } else {
-                None
-            }
+            if offset < piece.len { piece.caller.checked_add(offset) } else { None }
         })
     }
 }
@@ -249,10 +258,9 @@ impl Planner<'_> {
     fn room(&self, size: Size, arg: u8) -> (u64, bool) {
         match size {
             Size::Result { cap } => (self.arg(cap), false),
-            Size::ResultTimes { each, cap } => (
-                count_of(self.arg(cap)).saturating_mul(u64::from(each)),
-                false,
-            ),
+            Size::ResultTimes { each, cap } => {
+                (count_of(self.arg(cap)).saturating_mul(u64::from(each)), false)
+            }
             Size::ResultPlus { extra, cap } => {
                 (self.arg(cap).saturating_add(u64::from(extra)), false)
             }
@@ -265,13 +273,8 @@ impl Planner<'_> {
             Size::ArgBytes(arg) => (self.arg(arg), true),
             Size::ArgTimes { arg, each } => (self.arg(arg).saturating_mul(u64::from(each)), true),
             Size::Fields {
-                count: Count::Arg(arg) | Count::Result { cap: arg },
-                stride,
-                ..
-            } => (
-                unsigned_count(self.arg(arg)).saturating_mul(u64::from(stride)),
-                true,
-            ),
+                count: Count::Arg(arg) | Count::Result { cap: arg }, stride, ..
+            } => (unsigned_count(self.arg(arg)).saturating_mul(u64::from(stride)), true),
             Size::PageBytes(arg) => (self.arg(arg).div_ceil(retake_model::PAGE_SIZE), true),
             Size::FdSet { nfds } => (bit_set_bytes(count_of(self.arg(nfds))), true),
             Size::NodeMask(arg) => (bit_set_bytes(self.arg(arg).saturating_sub(1)), true),
@@ -279,6 +282,7 @@ impl Planner<'_> {
                 let bytes = self.before.word(arg).map_or(0, u64::from);
                 (bytes.saturating_add(FILE_HANDLE_HEADER), true)
             }
+            Size::Special(Special::WaitidUsage) => (RUSAGE, true),
             // None of these belongs to a call that waits and is redirected.
             Size::Special(_) | Size::Iovec { .. } | Size::IovecWhole { .. } => (0, true),
             Size::Msghdr | Size::Mmsghdr { .. } => (0, true),
@@ -288,12 +292,7 @@ impl Planner<'_> {
     fn add(&mut self, caller: Addr, len: u64, copy_in: bool, pointer: Pointer) {
         let len = len.min(MAX_BYTES);
         if len > 0 && !caller.is_null() {
-            self.pieces.push(Piece {
-                caller,
-                len,
-                copy_in,
-                pointer,
-            });
+            self.pieces.push(Piece { caller, len, copy_in, pointer });
         }
     }
 
@@ -320,12 +319,7 @@ impl Planner<'_> {
                 return;
             };
             let at = n * messages::IOVEC;
-            self.add(
-                iovec.base,
-                iovec.len,
-                false,
-                Pointer::In { piece: holder, at },
-            );
+            self.add(iovec.base, iovec.len, false, Pointer::In { piece: holder, at });
         }
     }
 
@@ -334,19 +328,11 @@ impl Planner<'_> {
         let Some(now) = Header::read(self.mem, header) else {
             return;
         };
-        let inside = |field| Pointer::In {
-            piece: holder,
-            at: at + field,
-        };
+        let inside = |field| Pointer::In { piece: holder, at: at + field };
         self.add(now.name, u64::from(now.name_len), false, inside(0));
         self.iovecs(now.iov, now.iov_count, inside(messages::IOV_AT));
         // The kernel leaves out the padding between control messages.
-        self.add(
-            now.control,
-            now.control_len,
-            true,
-            inside(messages::CONTROL_AT),
-        );
+        self.add(now.control, now.control_len, true, inside(messages::CONTROL_AT));
     }
 
     fn messages(&mut self, array: Addr, count: u64, pointer: Pointer) {

@@ -26,14 +26,13 @@ const fn low(arg: u64) -> u64 {
 }
 
 fn command(row: Syscall, args: &[u64; 6]) -> Syscall {
-    let [a, b, c, ..] = *args;
+    let [a, b, c, d, ..] = *args;
     match row.no {
         nr::FCNTL => pick(row, fcntl::TABLE, low(b)),
         nr::IOCTL => ioctl::resolve(row, b),
-        nr::FUTEX => known_or_refused(
-            pick(row, futex::TABLE, low(b) & FUTEX_CMD_MASK),
-            Errno::ENOSYS,
-        ),
+        nr::FUTEX => {
+            known_or_refused(pick(row, futex::TABLE, low(b) & FUTEX_CMD_MASK), Errno::ENOSYS)
+        }
         nr::MADVISE => known_or_refused(pick(row, madvise::TABLE, low(c)), Errno::EINVAL),
         nr::PRCTL => prctl_option(row, a, b),
         nr::ARCH_PRCTL => known_or_refused(pick(row, prctl::ARCH, low(a)), Errno::EINVAL),
@@ -49,10 +48,23 @@ fn command(row: Syscall, args: &[u64; 6]) -> Syscall {
         nr::GETSOCKOPT => system::get_option(row, low(b), low(c)),
         nr::SCHED_SETSCHEDULER if is_realtime_policy(low(b)) => row.refused(Errno::EPERM),
         nr::CLOCK_NANOSLEEP if b & TIMER_ABSTIME != 0 => row.writes(&[]),
+        // Huge pages of the reserved pool: as if there were none. Memory that the kernel may drop: as
+        // a kernel before it.
+        nr::MMAP if d & MAP_HUGETLB != 0 => row.refused(Errno::ENOMEM),
+        nr::MMAP if d & MAP_TYPE == MAP_DROPPABLE => row.refused(Errno::EINVAL),
+        nr::MEMFD_CREATE if b & MFD_HUGETLB != 0 => row.refused(Errno::ENOSYS),
+        nr::SHMGET if c & SHM_HUGETLB != 0 => row.refused(Errno::ENOMEM),
         nr::PKEY_MPROTECT if low(args[3]) != low(u64::MAX) => row.refused(Errno::EINVAL),
         _ => row,
     }
 }
+
+/// mmap(2), memfd_create(2), shmget(2).
+const MAP_TYPE: u64 = 0xf;
+const MAP_DROPPABLE: u64 = 0x8;
+const MAP_HUGETLB: u64 = 0x4_0000;
+const MFD_HUGETLB: u64 = 0x4;
+const SHM_HUGETLB: u64 = 0x800;
 
 /// The bit that marks the newer structures of shmctl and the like; 64-bit kernels ignore it.
 const IPC_64: u64 = 0x100;
@@ -69,11 +81,7 @@ fn prctl_option(row: Syscall, option: u64, arg2: u64) -> Syscall {
 
 /// Where the table is all there is, anything else gets the kernel's answer to an unknown command.
 fn known_or_refused(row: Syscall, error: Errno) -> Syscall {
-    if row.class == Class::Unknown {
-        row.refused(error)
-    } else {
-        row
-    }
+    if row.class == Class::Unknown { row.refused(error) } else { row }
 }
 
 /// `SCHED_FIFO`, `SCHED_RR`, `SCHED_DEADLINE` (sched(7)): would starve the recorder, which runs on

@@ -85,14 +85,8 @@ mod tests {
 
     #[test]
     fn waiting_calls_with_masks() {
-        assert_eq!(
-            temporary_mask(nr::PPOLL),
-            Some(TemporaryMask::Direct { arg: 3 })
-        );
-        assert_eq!(
-            temporary_mask(nr::PSELECT6),
-            Some(TemporaryMask::Nested { arg: 5 })
-        );
+        assert_eq!(temporary_mask(nr::PPOLL), Some(TemporaryMask::Direct { arg: 3 }));
+        assert_eq!(temporary_mask(nr::PSELECT6), Some(TemporaryMask::Nested { arg: 5 }));
         assert_eq!(temporary_mask(nr::POLL), None);
     }
 }

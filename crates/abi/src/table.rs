@@ -41,9 +41,6 @@ pub fn all() -> impl Iterator<Item = &'static Syscall> {
 pub fn resolve(no: SyscallNo, args: &[u64; 6]) -> Syscall {
     match lookup(no) {
         Some(row) => crate::resolve::refine(*row, args),
-        None => Syscall::new(no, "unknown", &[])
-            .may_block()
-            .is(Class::Unknown)
-            .changes_fds(),
+        None => Syscall::new(no, "unknown", &[]).may_block().is(Class::Unknown).changes_fds(),
     }
 }

@@ -1,6 +1,7 @@
 //! The table as a whole, and the path from a row to ranges.
 
 mod outputs;
+mod page;
 mod redirect;
 mod resolve;
 mod table;
@@ -62,17 +63,11 @@ impl Memory {
 
 impl ReadMemory for Memory {
     fn read(&self, addr: Addr, buf: &mut [u8]) -> bool {
-        let Some(start) = addr
-            .get()
-            .checked_sub(BASE)
-            .and_then(|a| usize::try_from(a).ok())
-        else {
+        let Some(start) = addr.get().checked_sub(BASE).and_then(|a| usize::try_from(a).ok()) else {
             return false;
         };
         let memory = self.0.borrow();
-        let Some(bytes) = start
-            .checked_add(buf.len())
-            .and_then(|end| memory.get(start..end))
+        let Some(bytes) = start.checked_add(buf.len()).and_then(|end| memory.get(start..end))
         else {
             return false;
         };
@@ -94,27 +89,15 @@ impl<'a> Call<'a> {
         let mut all = [0; 6];
         all[..args.len()].copy_from_slice(args);
         let before = capture_before(&row(no, &all), &all, mem);
-        Self {
-            no,
-            args: all,
-            mem,
-            before,
-        }
+        Self { no, args: all, mem, before }
     }
 
     fn outputs(&self, result: i64) -> Vec<(u64, u64)> {
         let mut found = Vec::new();
         let call = row(self.no, &self.args);
-        crate::outputs(
-            &call,
-            &self.args,
-            &self.before,
-            result,
-            self.mem,
-            &mut |addr, len| {
-                found.push((addr.get(), len));
-            },
-        );
+        crate::outputs(&call, &self.args, &self.before, result, self.mem, &mut |addr, len| {
+            found.push((addr.get(), len));
+        });
         found
     }
 }

@@ -34,5 +34,8 @@ calls! {
     AFS_SYSCALL afs_syscall().refused(Errno::ENOSYS);
     TUXCALL tuxcall().refused(Errno::ENOSYS);
     SECURITY security().refused(Errno::ENOSYS);
+    // Made by the kernel's own probe trampolines only; from anywhere else they kill.
+    URETPROBE uretprobe().refused(Errno::ENOSYS);
+    UPROBE uprobe().refused(Errno::ENOSYS);
     VSERVER vserver().refused(Errno::ENOSYS);
 }

@@ -14,12 +14,7 @@ const fn remaining(arg: u8) -> Output {
 const REVENTS: Output = Output {
     arg: 0,
     at: 0,
-    size: Size::Fields {
-        count: Count::Arg(1),
-        stride: 8,
-        at: 6,
-        len: 2,
-    },
+    size: Size::Fields { count: Count::Arg(1), stride: 8, at: 6, len: 2 },
     when: When::Always,
 };
 

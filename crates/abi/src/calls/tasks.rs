@@ -52,9 +52,9 @@ calls! {
     PERSONALITY personality(persona: Flags).is(Class::Thread(ThreadCall::Personality));
     UNSHARE unshare(flags: Flags).changes_fds().is(Class::Thread(ThreadCall::Namespace));
     SETNS setns(fd: Fd, kind: Flags).is(Class::Thread(ThreadCall::Namespace));
-    // As a kernel built without it. A filter of the program's would also judge the calls that the
-    // recorder injects.
-    SECCOMP seccomp(operation: Int, flags: Flags, args: Ptr).refused(Errno::ENOSYS);
+    // A filter of the program's in the kernel would also judge the calls that the recorder injects.
+    SECCOMP seccomp(operation: Int, flags: Flags, args: Ptr)
+        .is(Class::Thread(ThreadCall::Seccomp));
     KCMP kcmp(pid1: Int, pid2: Int, kind: Int, idx1: Size, idx2: Size);
     GETCPU getcpu(cpu: Ptr, node: Ptr, cache: Ptr).writes(&[fixed(0, 4), fixed(1, 4)]);
     // The recorder keeps every task on one processor.
@@ -119,7 +119,8 @@ calls! {
     LSM_GET_SELF_ATTR lsm_get_self_attr(attr: Int, ctx: Ptr, size: Ptr, flags: Flags)
         .writes(&[
             out(1, Size::LenWord { arg: 2 }),
-            fixed(2, 4).when(When::SuccessOr(Errno::E2BIG)),
+            // Also when no module answers.
+            fixed(2, 4).when(When::Always),
         ]);
     LSM_SET_SELF_ATTR lsm_set_self_attr(attr: Int, ctx: Ptr, size: Size, flags: Flags);
     LSM_LIST_MODULES lsm_list_modules(ids: Ptr, size: Ptr, flags: Flags)

@@ -294,10 +294,7 @@ mod tests {
     fn requests_are_listed_once() {
         let mut values: Vec<_> = TABLE.iter().map(|c| c.value).collect();
         values.sort_unstable();
-        assert!(
-            values.windows(2).all(|w| w[0] < w[1]),
-            "a request is listed twice"
-        );
+        assert!(values.windows(2).all(|w| w[0] < w[1]), "a request is listed twice");
     }
 
     #[test]

@@ -24,9 +24,8 @@ commands! { TABLE:
     p::PR_GET_NAME, "PR_GET_NAME".writes(&[fixed(1, 16)]);
     p::PR_GET_ENDIAN, "PR_GET_ENDIAN".writes(&[fixed(1, 4)]);
     p::PR_SET_ENDIAN, "PR_SET_ENDIAN";
-    // The truth is 2, because of the recorder's own filter.
-    p::PR_GET_SECCOMP, "PR_GET_SECCOMP".is(Class::Pretend(0));
-    p::PR_SET_SECCOMP, "PR_SET_SECCOMP".refused(Errno::EINVAL);
+    p::PR_GET_SECCOMP, "PR_GET_SECCOMP".is(Class::Thread(ThreadCall::Seccomp));
+    p::PR_SET_SECCOMP, "PR_SET_SECCOMP".is(Class::Thread(ThreadCall::Seccomp));
     p::PR_CAPBSET_READ, "PR_CAPBSET_READ";
     p::PR_CAPBSET_DROP, "PR_CAPBSET_DROP";
     p::PR_GET_TSC, "PR_GET_TSC".is(Class::Thread(ThreadCall::Tsc));

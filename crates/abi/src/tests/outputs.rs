@@ -21,12 +21,7 @@ fn a_result_may_be_the_needed_size() {
     check(nr::GETGROUPS, &[0, 0x2000], 4, &[]);
     check(nr::GETGROUPS, &[8, 0x2000], 3, &[(0x2000, 12)]);
     // MSG_TRUNC: longer than the buffer.
-    check(
-        nr::RECVFROM,
-        &[3, 0x2000, 10, 0x20, 0, 0],
-        500,
-        &[(0x2000, 10)],
-    );
+    check(nr::RECVFROM, &[3, 0x2000, 10, 0x20, 0, 0], 500, &[(0x2000, 10)]);
 }
 
 #[test]
@@ -44,42 +39,22 @@ fn remaining_time_only_after_an_interruption() {
         check(nr::NANOSLEEP, &[0x2000, 0x2010], code, &[(0x2010, 16)]);
     }
     check(nr::NANOSLEEP, &[0x2000, 0x2010], 0, &[]);
-    check(
-        nr::CLOCK_NANOSLEEP,
-        &[0, 0, 0x2000, 0x2010],
-        -516,
-        &[(0x2010, 16)],
-    );
+    check(nr::CLOCK_NANOSLEEP, &[0, 0, 0x2000, 0x2010], -516, &[(0x2010, 16)]);
     check(nr::CLOCK_NANOSLEEP, &[0, 1, 0x2000, 0x2010], -514, &[]);
 }
 
 #[test]
 fn polls_write_also_when_interrupted() {
     check(nr::POLL, &[0x2000, 3, 1000], -514, &[(0x2000, 24)]);
-    check(
-        nr::PPOLL,
-        &[0x2000, 1, 0x2100, 0, 8],
-        0,
-        &[(0x2000, 8), (0x2100, 16)],
-    );
+    check(nr::PPOLL, &[0x2000, 1, 0x2100, 0, 8], 0, &[(0x2000, 8), (0x2100, 16)]);
     check(
         nr::SELECT,
         &[65, 0x2000, 0, 0x2040, 0x2080],
         1,
         &[(0x2000, 16), (0x2040, 16), (0x2080, 16)],
     );
-    check(
-        nr::SELECT,
-        &[65, 0x2000, 0, 0x2040, 0x2080],
-        -514,
-        &[(0x2080, 16)],
-    );
-    check(
-        nr::EPOLL_WAIT,
-        &[3, 0x2000, 16, u64::MAX],
-        2,
-        &[(0x2000, 24)],
-    );
+    check(nr::SELECT, &[65, 0x2000, 0, 0x2040, 0x2080], -514, &[(0x2080, 16)]);
+    check(nr::EPOLL_WAIT, &[3, 0x2000, 16, u64::MAX], 2, &[(0x2000, 24)]);
 }
 
 #[test]
@@ -123,14 +98,8 @@ fn messages() {
     let call = Call::enter(nr::RECVMSG, &[3, 0x2000, 0], &mem);
     mem.put32(0x2008, 110);
     mem.put64(0x2028, 24);
-    let expected = [
-        (0x3000, 28),
-        (0x2008, 4),
-        (0x3100, 42),
-        (0x3200, 24),
-        (0x2028, 8),
-        (0x2030, 4),
-    ];
+    let expected =
+        [(0x3000, 28), (0x2008, 4), (0x3100, 42), (0x3200, 24), (0x2028, 8), (0x2030, 4)];
     assert_eq!(call.outputs(42), expected);
     assert_eq!(call.outputs(-11), []);
 }
@@ -145,18 +114,9 @@ fn many_messages() {
     mem.put32(0x2038, 5);
     mem.put32(0x2078, 6);
     let found = call.outputs(2);
-    assert!(
-        found.contains(&(0x3100, 5)) && found.contains(&(0x3100, 6)),
-        "{found:x?}"
-    );
-    assert!(
-        found.contains(&(0x2038, 4)) && found.contains(&(0x2078, 4)),
-        "{found:x?}"
-    );
-    assert!(
-        !found.contains(&(0x20b8, 4)),
-        "the third message was not received"
-    );
+    assert!(found.contains(&(0x3100, 5)) && found.contains(&(0x3100, 6)), "{found:x?}");
+    assert!(found.contains(&(0x2038, 4)) && found.contains(&(0x2078, 4)), "{found:x?}");
+    assert!(!found.contains(&(0x20b8, 4)), "the third message was not received");
     assert_eq!(found.last(), Some(&(0x2700, 16)));
     assert_eq!(call.outputs(-11), []);
 }
@@ -168,20 +128,11 @@ fn sent_lengths_are_written() {
 
 #[test]
 fn waits() {
-    check(
-        nr::WAIT4,
-        &[0, 0x2000, 0, 0x2100],
-        77,
-        &[(0x2000, 4), (0x2100, 144)],
-    );
+    check(nr::WAIT4, &[0, 0x2000, 0, 0x2100], 77, &[(0x2000, 4), (0x2100, 144)]);
     check(nr::WAIT4, &[0, 0x2000, 1, 0x2100], 0, &[]);
     let mem = Memory::new();
     let call = Call::enter(nr::WAITID, &[0, 0, 0x2000, 4, 0x2100], &mem);
-    assert_eq!(
-        call.outputs(0),
-        [(0x2000, 12), (0x2010, 12)],
-        "no child: no usage"
-    );
+    assert_eq!(call.outputs(0), [(0x2000, 12), (0x2010, 12)], "no child: no usage");
     assert_eq!(call.outputs(-10), [(0x2000, 12), (0x2010, 12)]);
     mem.put32(0x2000, 17);
     assert_eq!(call.outputs(0), [(0x2000, 12), (0x2010, 12), (0x2100, 144)]);
@@ -221,20 +172,10 @@ fn odd_sizes() {
     check(nr::GET_MEMPOLICY, &[0, 0x2000, 65, 0, 0], 0, &[(0x2000, 8)]);
     check(nr::IOCTL, &[3, 0x8100_4506, 0x2000], 20, &[(0x2000, 20)]);
     check(nr::IOCTL, &[3, 0x8004_4506, 0x2000], 20, &[(0x2000, 4)]);
-    check(
-        nr::CLONE,
-        &[0x0010_0000, 0, 0x2000, 0, 0],
-        9,
-        &[(0x2000, 4)],
-    );
+    check(nr::CLONE, &[0x0010_0000, 0, 0x2000, 0, 0], 9, &[(0x2000, 4)]);
     check(nr::CLONE, &[0x11, 0, 0x2000, 0, 0], 9, &[]);
     check(nr::FUTEX, &[0x2000, 5, 1, 1, 0x2004, 0], 1, &[(0x2004, 4)]);
-    check(
-        nr::CAPGET,
-        &[0x2000, 0x2008],
-        0,
-        &[(0x2000, 4), (0x2008, 24)],
-    );
+    check(nr::CAPGET, &[0x2000, 0x2008], 0, &[(0x2000, 4), (0x2008, 24)]);
     // modify_ldt gives an error as an unsigned 32-bit number.
     check(nr::MODIFY_LDT, &[0, 0x2000, 64], 0xffff_ffea, &[]);
 }
@@ -273,4 +214,33 @@ fn halfway_faults_and_unknown_calls_are_not_exact() {
     assert!(resolve(nr::READ, &[0; 6]).outputs_are_exact(5));
     assert!(!resolve(nr::IOCTL, &[3, 0x1234, 0, 0, 0, 0]).outputs_are_exact(0));
     assert!(!resolve(nr::SEMCTL, &[0, 0, 13, 0, 0, 0]).outputs_are_exact(0));
+}
+
+#[test]
+fn a_call_that_failed_halfway_may_have_written_all_of_its_buffers() {
+    let mem = Memory::new();
+    mem.put_iovecs(0x2000, &[(0x3000, 100), (0x10, 50)]);
+    let found = |no, args: &[u64]| {
+        let call = Call::enter(no, args, &mem);
+        let row = crate::resolve(no, &call.args);
+        assert!(!row.outputs_are_exact(-14));
+        let mut found = Vec::new();
+        crate::possible_outputs(&row, &call.args, &call.before, &mem, &mut |addr, len| {
+            found.push((addr.get(), len));
+        });
+        found
+    };
+    assert_eq!(found(nr::STAT, &[1, 0x3fa0]), [(0x3fa0, 144)]);
+    assert_eq!(found(nr::GETCWD, &[0x3ffe, 100]), [(0x3ffe, 100)]);
+    // The array of buffers itself is listed too: it holds what it held.
+    assert_eq!(found(nr::READV, &[3, 0x2000, 2]), [(0x2000, 32), (0x3000, 100), (0x10, 50)]);
+}
+
+#[test]
+fn the_size_of_attributes_is_written_also_when_no_module_answers() {
+    let mem = Memory::new();
+    mem.put32(0x2000, 256);
+    let call = Call::enter(nr::LSM_GET_SELF_ATTR, &[100, 0x3000, 0x2000, 0], &mem);
+    mem.put32(0x2000, 0);
+    assert_eq!(call.outputs(-95), [(0x2000, 4)]);
 }

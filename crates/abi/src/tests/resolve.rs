@@ -33,7 +33,7 @@ fn flags_keep_calls_from_waiting() {
 
 #[test]
 fn refusals() {
-    let cases: [(SyscallNo, &[u64], Errno); 14] = [
+    let cases: [(SyscallNo, &[u64], Errno); 12] = [
         (nr::CLONE3, &[], Errno::ENOSYS),
         (nr::IO_URING_SETUP, &[], Errno::ENOSYS),
         (nr::USERFAULTFD, &[], Errno::ENOSYS),
@@ -44,8 +44,6 @@ fn refusals() {
         (nr::MADVISE, &[0, 0, 102], Errno::EINVAL),
         (nr::MADVISE, &[0, 0, 9999], Errno::EINVAL),
         (nr::PRCTL, &[59], Errno::EINVAL),
-        (nr::PRCTL, &[22], Errno::EINVAL),
-        (nr::SECCOMP, &[1], Errno::ENOSYS),
         (nr::SETSOCKOPT, &[3, 263, 5], Errno::ENOPROTOOPT),
         (nr::SCHED_SETSCHEDULER, &[0, 0x4000_0001], Errno::EPERM),
     ];
@@ -54,58 +52,38 @@ fn refusals() {
         assert_eq!(found.class, Class::Refuse(error), "{no} {args:x?}");
         assert_eq!(found.blocks, Blocks::Never, "{no} {args:x?}");
     }
-    assert_eq!(
-        row(nr::SCHED_SETSCHEDULER, &[0, 3]).class,
-        Class::Emulate,
-        "SCHED_BATCH"
-    );
+    assert_eq!(row(nr::SCHED_SETSCHEDULER, &[0, 3]).class, Class::Emulate, "SCHED_BATCH");
     assert_eq!(row(nr::SETSOCKOPT, &[3, 1, 5]).class, Class::Emulate);
 }
 
 #[test]
 fn sub_commands_get_their_class() {
-    assert_eq!(
-        row(nr::MADVISE, &[0, 0, 4]).class,
-        Class::Memory(MemoryCall::Advise)
-    );
+    assert_eq!(row(nr::MADVISE, &[0, 0, 4]).class, Class::Memory(MemoryCall::Advise));
     assert_eq!(row(nr::MADVISE, &[0, 0, 3]).class, Class::Emulate);
-    assert_eq!(
-        row(nr::ARCH_PRCTL, &[0x1002]).class,
-        Class::Thread(ThreadCall::SegmentBase)
-    );
-    assert_eq!(
-        row(nr::PRCTL, &[15]).class,
-        Class::Thread(ThreadCall::SetName)
-    );
+    assert_eq!(row(nr::ARCH_PRCTL, &[0x1002]).class, Class::Thread(ThreadCall::SegmentBase));
+    assert_eq!(row(nr::PRCTL, &[15]).class, Class::Thread(ThreadCall::SetName));
     assert_eq!(row(nr::PRCTL, &[16, 0x2000]).outputs.len(), 1);
+    assert_eq!(row(nr::PRCTL, &[22]).class, Class::Thread(ThreadCall::Seccomp));
+    assert_eq!(row(nr::SECCOMP, &[1]).class, Class::Thread(ThreadCall::Seccomp));
     assert_eq!(row(nr::PRCTL, &[0x7777]).class, Class::Unknown);
     assert_eq!(row(nr::FCNTL, &[3, 1030]).fds, FdEffect::Changes);
     assert_eq!(row(nr::FCNTL, &[3, 1]).fds, FdEffect::None);
     assert_eq!(row(nr::SHMCTL, &[1, 0x102]).command, Some("IPC_STAT"));
-    assert_eq!(
-        row(nr::QUOTACTL, &[0x8000_0700]).command,
-        Some("Q_GETQUOTA")
-    );
+    assert_eq!(row(nr::QUOTACTL, &[0x8000_0700]).command, Some("Q_GETQUOTA"));
     assert_eq!(
         row(nr::PKEY_MPROTECT, &[0, 0, 1, u64::MAX]).class,
         Class::Memory(MemoryCall::Protect)
     );
-    assert_eq!(
-        row(nr::PKEY_MPROTECT, &[0, 0, 1, 2]).class,
-        Class::Refuse(Errno::EINVAL)
-    );
+    assert_eq!(row(nr::PKEY_MPROTECT, &[0, 0, 1, 2]).class, Class::Refuse(Errno::EINVAL));
     // Only the low 32 bits of an int argument count.
-    assert_eq!(
-        row(nr::FCNTL, &[3, 0xdead_0000_0003]).command,
-        Some("F_GETFL")
-    );
+    assert_eq!(row(nr::FCNTL, &[3, 0xdead_0000_0003]).command, Some("F_GETFL"));
 }
 
 #[test]
 fn unknown_requests_and_numbers() {
     for found in [
         row(nr::IOCTL, &[3, 0x1234_5678]),
-        row(SyscallNo::new(335), &[]),
+        row(SyscallNo::new(337), &[]),
         row(SyscallNo::new(u32::MAX), &[]),
     ] {
         assert_eq!(found.class, Class::Unknown);
@@ -117,4 +95,14 @@ fn unknown_requests_and_numbers() {
 fn core_scheduling_writes_only_for_get() {
     assert_eq!(row(nr::PRCTL, &[62, 0, 0, 0, 0x2000]).outputs.len(), 1);
     assert!(row(nr::PRCTL, &[62, 1, 0, 0, 0]).outputs.is_empty());
+}
+
+#[test]
+fn memory_of_special_kinds_is_refused() {
+    let class = |no, args: &[u64]| row(no, args).class;
+    assert_eq!(class(nr::MMAP, &[0, 4096, 3, 0x4_0022]), Class::Refuse(Errno::ENOMEM));
+    assert_eq!(class(nr::MMAP, &[0, 4096, 3, 0x28]), Class::Refuse(Errno::EINVAL));
+    assert!(matches!(class(nr::MMAP, &[0, 4096, 3, 0x22]), Class::Memory(_)));
+    assert_eq!(class(nr::MEMFD_CREATE, &[1, 4]), Class::Refuse(Errno::ENOSYS));
+    assert_eq!(class(nr::SHMGET, &[0, 1 << 21, 0o4600]), Class::Refuse(Errno::ENOMEM));
 }
