@@ -1,44 +1,41 @@
-//! The thread that hashes, compresses and writes, so that the tracer never waits for it.
+//! What waits for the thread that hashes, compresses and writes ([`crate::worker`]), so that the tracer
+//! never waits for it.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, Write};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use retake_model::{CheckpointIndex, PageId};
 
-use crate::checkpoint::{Checkpoint, SharedState, SpaceState};
-use crate::codec::{pack, put};
-use crate::draft::{CheckpointDraft, PageBatch, page_id};
+use crate::batch::{PageBatch, PagePool};
+use crate::draft::CheckpointDraft;
 use crate::journal::OpenChunk;
-use crate::pages::PageWriter;
-use crate::resolved::Resolved;
 
 /// A chunk is closed when it holds this much.
 pub(crate) const CHUNK_BYTES: usize = 256 << 10;
-/// A chunk is closed when its first event is this old.
-const CHUNK_AGE: Duration = Duration::from_millis(150);
+/// A chunk is closed when the thread has known it for so long; it looks as often.
+const CHUNK_AGE: Duration = Duration::from_millis(100);
 /// The tracer waits when this much is queued.
 const QUEUE_BYTES: usize = 512 << 20;
-/// Every so many checkpoints one lists all pages.
-const COMPLETE_EVERY: u32 = 16;
 
 #[derive(Debug)]
-enum Job {
+pub(crate) enum Job {
     Chunk(OpenChunk),
     Pages(PageBatch, Vec<PageId>),
     Checkpoint(CheckpointIndex, Box<CheckpointDraft>),
+    Prepare(PagePool, usize),
 }
 
 impl Job {
     fn size(&self) -> usize {
         match self {
             Self::Chunk(chunk) => chunk.bytes.len(),
-            Self::Pages(batch, _) => batch.bytes.len(),
+            Self::Pages(batch, _) => batch.size(),
+            Self::Prepare(..) => 0,
             Self::Checkpoint(_, draft) => {
-                draft.spaces.iter().map(|s| s.pages.bytes.len()).sum::<usize>()
-                    + draft.shared.iter().map(|s| s.pages.bytes.len()).sum::<usize>()
+                draft.spaces.iter().map(|s| s.pages.size()).sum::<usize>()
+                    + draft.shared.iter().map(|s| s.pages.size()).sum::<usize>()
             }
         }
     }
@@ -47,12 +44,28 @@ impl Job {
 #[derive(Debug, Default)]
 struct State {
     open: OpenChunk,
-    opened: Option<Instant>,
+    /// When the thread first saw the open chunk. (Tracers have no clock at hand that is cheap.)
+    seen: Option<Instant>,
     queue: VecDeque<Job>,
     queued: usize,
     busy: bool,
     closing: bool,
     error: Option<io::Error>,
+}
+
+impl State {
+    /// The open chunk, if it is time to close it.
+    fn take_old_chunk(&mut self) -> Option<OpenChunk> {
+        if self.open.count == 0 {
+            return None;
+        }
+        let age = self.seen.get_or_insert_with(Instant::now).elapsed();
+        if age < CHUNK_AGE && !self.closing {
+            return None;
+        }
+        self.seen = None;
+        Some(std::mem::take(&mut self.open))
+    }
 }
 
 /// What tracer and thread share.
@@ -61,14 +74,6 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     wake: Condvar,
     done: Condvar,
-}
-
-/// The three files it writes.
-#[derive(Debug)]
-pub(crate) struct Outputs {
-    pub(crate) events: File,
-    pub(crate) pages: File,
-    pub(crate) checkpoints: File,
 }
 
 impl Shared {
@@ -97,9 +102,8 @@ impl Shared {
         if let Some(error) = state.error.take() {
             return Err(error);
         }
-        if state.opened.is_none() {
+        if state.open.count == 0 {
             state.open = OpenChunk::starting_at(index);
-            state.opened = Some(Instant::now());
         }
         encode(&mut state.open);
         if state.open.bytes.len() >= CHUNK_BYTES {
@@ -109,7 +113,8 @@ impl Shared {
     }
 
     fn close_chunk(&self, mut state: MutexGuard<'_, State>) {
-        if state.opened.take().is_some() {
+        if state.open.count > 0 {
+            state.seen = None;
             let chunk = std::mem::take(&mut state.open);
             self.submit(state, Job::Chunk(chunk));
         }
@@ -117,6 +122,11 @@ impl Shared {
 
     pub(crate) fn pages(&self, batch: PageBatch, ids: Vec<PageId>) {
         self.submit(self.lock(), Job::Pages(batch, ids));
+    }
+
+    /// Memory for pages is going to be needed.
+    pub(crate) fn prepare(&self, pool: PagePool, bytes: usize) {
+        self.submit(self.lock(), Job::Prepare(pool, bytes));
     }
 
     /// A checkpoint follows the events before it.
@@ -140,7 +150,23 @@ impl Shared {
         self.wake.notify_one();
     }
 
-    fn next(&self) -> Option<Job> {
+    /// A chunk that waits while a long job is being done: the next one in the queue, or the open one if
+    /// it is old enough. Never one that pages are queued before: its events may name them.
+    pub(crate) fn waiting_chunk(&self) -> Option<OpenChunk> {
+        let mut state = self.lock();
+        if let Some(front) = state.queue.pop_front() {
+            let size = front.size();
+            let Job::Chunk(chunk) = front else {
+                state.queue.push_front(front);
+                return None;
+            };
+            state.queued -= size;
+            return Some(chunk);
+        }
+        state.take_old_chunk()
+    }
+
+    pub(crate) fn next(&self) -> Option<Job> {
         let mut state = self.lock();
         loop {
             if let Some(job) = state.queue.pop_front() {
@@ -148,15 +174,14 @@ impl Shared {
                 state.busy = true;
                 return Some(job);
             }
-            if state.closing && state.opened.is_none() {
+            if state.closing && state.open.count == 0 {
                 return None;
             }
-            let age = state.opened.map(|since| since.elapsed());
-            if age.is_some_and(|age| age >= CHUNK_AGE || state.closing) {
-                state.opened = None;
+            if let Some(chunk) = state.take_old_chunk() {
                 state.busy = true;
-                return Some(Job::Chunk(std::mem::take(&mut state.open)));
+                return Some(Job::Chunk(chunk));
             }
+            let age = state.seen.map(|since| since.elapsed());
             let left = age.map_or(CHUNK_AGE, |age| CHUNK_AGE.saturating_sub(age));
             let (again, _) = self
                 .wake
@@ -166,7 +191,7 @@ impl Shared {
         }
     }
 
-    fn finished(&self, result: io::Result<()>) {
+    pub(crate) fn finished(&self, result: io::Result<()>) {
         let mut state = self.lock();
         state.busy = false;
         if let Err(error) = result {
@@ -175,118 +200,5 @@ impl Shared {
             state.queued = 0;
         }
         self.done.notify_all();
-    }
-}
-
-/// Runs until [`Shared::close`].
-pub(crate) fn run(shared: &Arc<Shared>, outputs: Outputs) {
-    let mut worker = Worker {
-        events: outputs.events,
-        checkpoints: outputs.checkpoints,
-        pages: PageWriter::new(outputs.pages),
-        resolved: Resolved::default(),
-        chunks: 0,
-        synced: Instant::now(),
-    };
-    while let Some(job) = shared.next() {
-        shared.finished(worker.work(job));
-    }
-}
-
-struct Worker {
-    events: File,
-    checkpoints: File,
-    pages: PageWriter,
-    resolved: Resolved,
-    chunks: u32,
-    synced: Instant,
-}
-
-impl Worker {
-    fn work(&mut self, job: Job) -> io::Result<()> {
-        match job {
-            Job::Chunk(chunk) => {
-                let bytes = pack(self.chunks, chunk.first, chunk.count, &chunk.bytes)?;
-                self.chunks += 1;
-                self.events.write_all(&bytes)
-            }
-            Job::Pages(batch, ids) => {
-                for ((_, page), id) in batch.pages().zip(ids) {
-                    self.pages.add(id, page)?;
-                }
-                self.pages.flush()
-            }
-            Job::Checkpoint(index, draft) => self.checkpoint(index, *draft),
-        }
-    }
-
-    fn checkpoint(&mut self, index: CheckpointIndex, draft: CheckpointDraft) -> io::Result<()> {
-        let mut checkpoint = Checkpoint {
-            index,
-            event: draft.event,
-            run_time_ns: draft.run_time_ns,
-            complete: false,
-            current: draft.current,
-            tasks: draft.tasks,
-            spaces: Vec::new(),
-            shared: Vec::new(),
-        };
-        for space in draft.spaces {
-            let mut pages = Vec::new();
-            for (addr, page) in space.pages.pages() {
-                let id = page_id(page);
-                let void = space.cleared.iter().any(|range| range.contains(addr.addr()));
-                if void || self.resolved.page(space.space, addr) != Some(id) {
-                    self.pages.add(id, page)?;
-                    pages.push((addr, id));
-                }
-            }
-            checkpoint.spaces.push(SpaceState {
-                space: space.space,
-                mappings: space.mappings,
-                cleared: space.cleared,
-                pages,
-            });
-        }
-        let zero = page_id(&[0; 4096]);
-        for object in draft.shared {
-            let mut pages = Vec::new();
-            let mut listed = Vec::new();
-            for (addr, page) in object.pages.pages() {
-                let (number, id) = (addr.addr().get() / 4096, page_id(page));
-                listed.push(number);
-                if self.resolved.shared_page(object.shared, number) != Some(id) {
-                    self.pages.add(id, page)?;
-                    pages.push((number, id));
-                }
-            }
-            // Pages that became zero are in no list of pages that are not.
-            for number in self.resolved.shared_pages(object.shared) {
-                if object.complete
-                    && listed.binary_search(&number).is_err()
-                    && self.resolved.shared_page(object.shared, number) != Some(zero)
-                {
-                    self.pages.add(zero, &[0; 4096])?;
-                    pages.push((number, zero));
-                }
-            }
-            pages.sort_unstable();
-            checkpoint.shared.push(SharedState { shared: object.shared, len: object.len, pages });
-        }
-        self.pages.flush()?;
-        self.resolved.apply(&checkpoint);
-        if index.get().is_multiple_of(COMPLETE_EVERY) {
-            self.resolved.complete(&mut checkpoint);
-        }
-        let mut raw = Vec::new();
-        put(&checkpoint, &mut raw);
-        self.checkpoints.write_all(&pack(index.get(), checkpoint.event.get(), 1, &raw)?)?;
-        if self.synced.elapsed() >= Duration::from_secs(1) {
-            self.pages.file().sync_data()?;
-            self.events.sync_data()?;
-            self.checkpoints.sync_data()?;
-            self.synced = Instant::now();
-        }
-        Ok(())
     }
 }

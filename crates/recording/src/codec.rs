@@ -4,9 +4,13 @@ use retake_model::Registers;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::xxh3_64;
+use zstd::bulk::{Compressor, Decompressor};
 
 /// Major and minor version of the format. A reader takes its own major version only.
 pub const FORMAT_VERSION: FormatVersion = FormatVersion { major: 1, minor: 0 };
+
+/// zstd's fastest ordinary level: the recorded program must not wait for it.
+const LEVEL: i32 = 1;
 
 /// No record decodes to more than this many bytes.
 pub(crate) const LARGEST_RECORD: usize = 1 << 30;
@@ -94,8 +98,13 @@ impl Frame {
         if head.get(..4)? != FRAME_MAGIC {
             return None;
         }
-        let frame =
-            Self { seq: word(4)?, first: long(8)?, count: word(16)?, raw: word(20)?, len: word(24)? };
+        let frame = Self {
+            seq: word(4)?,
+            first: long(8)?,
+            count: word(16)?,
+            raw: word(20)?,
+            len: word(24)?,
+        };
         let len = usize::try_from(frame.len).ok()?;
         let payload = bytes.get(FRAME_HEADER..FRAME_HEADER.checked_add(len)?)?;
         (checksum(head.get(..40)?, payload) == long(40)?).then_some((frame, payload))
@@ -110,11 +119,66 @@ impl Frame {
         let bytes = zstd::bulk::decompress(payload, raw).ok()?;
         (bytes.len() == raw).then_some(bytes)
     }
+
+    /// The payload decompressed into `buffer`, whatever was there before; false if it is damaged.
+    pub(crate) fn unpack_into(
+        &self,
+        payload: &[u8],
+        unpacker: &mut Decompressor<'_>,
+        buffer: &mut Vec<u8>,
+    ) -> bool {
+        let Some(raw) = usize::try_from(self.raw).ok().filter(|raw| *raw <= LARGEST_RECORD) else {
+            return false;
+        };
+        buffer.resize(raw, 0);
+        unpacker.decompress_to_buffer(payload, buffer.as_mut_slice()).is_ok_and(|len| len == raw)
+    }
+}
+
+/// Compresses and frames records.
+pub(crate) struct Packer(Compressor<'static>);
+
+impl std::fmt::Debug for Packer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Packer").finish_non_exhaustive()
+    }
+}
+
+impl Packer {
+    /// One that can be used again and again: making one takes as long as packing a page or two.
+    pub(crate) fn new() -> std::io::Result<Self> {
+        Ok(Self(Compressor::new(LEVEL)?))
+    }
+
+    /// Appends the frame of `raw` to `out`.
+    pub(crate) fn pack(
+        &mut self,
+        seq: u32,
+        first: u64,
+        count: u32,
+        raw: &[u8],
+        out: &mut Vec<u8>,
+    ) -> std::io::Result<()> {
+        let payload = self.0.compress(raw)?;
+        frame(seq, first, count, raw, &payload, out)
+    }
 }
 
 /// Compresses and frames `raw`.
 pub(crate) fn pack(seq: u32, first: u64, count: u32, raw: &[u8]) -> std::io::Result<Vec<u8>> {
-    let payload = zstd::bulk::compress(raw, 1)?;
+    let mut out = Vec::new();
+    Packer::new()?.pack(seq, first, count, raw, &mut out)?;
+    Ok(out)
+}
+
+fn frame(
+    seq: u32,
+    first: u64,
+    count: u32,
+    raw: &[u8],
+    payload: &[u8],
+    out: &mut Vec<u8>,
+) -> std::io::Result<()> {
     let too_large = |_| std::io::Error::other("a record of more than 4 GiB");
     let frame = Frame {
         seq,
@@ -123,9 +187,9 @@ pub(crate) fn pack(seq: u32, first: u64, count: u32, raw: &[u8]) -> std::io::Res
         raw: u32::try_from(raw.len()).map_err(too_large)?,
         len: u32::try_from(payload.len()).map_err(too_large)?,
     };
-    let mut out = frame.encode(&payload).to_vec();
-    out.extend_from_slice(&payload);
-    Ok(out)
+    out.extend_from_slice(&frame.encode(payload));
+    out.extend_from_slice(payload);
+    Ok(())
 }
 
 fn config() -> impl bincode::config::Config {

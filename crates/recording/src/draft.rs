@@ -1,28 +1,13 @@
 //! Checkpoints on their way to disk: with page contents, before they are hashed.
 
-use retake_model::{AddrRange, EventIndex, Mapping, PageAddr, PageId, SharedId, SpaceId, TaskId};
+use retake_model::{AddrRange, EventIndex, Mapping, PageId, SharedId, SpaceId, TaskId};
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::batch::PageBatch;
 use crate::checkpoint::TaskState;
 
 /// Bytes of a page.
 pub(crate) const PAGE: usize = 4096;
-
-/// Pages with their contents.
-#[derive(Clone, Debug, Default)]
-pub struct PageBatch {
-    /// Where they are, in ascending order. Within a shared object: page number times 4096.
-    pub addrs: Vec<PageAddr>,
-    /// 4096 bytes for each.
-    pub bytes: Vec<u8>,
-}
-
-impl PageBatch {
-    /// Each page with its contents.
-    pub fn pages(&self) -> impl Iterator<Item = (PageAddr, &[u8])> {
-        self.addrs.iter().copied().zip(self.bytes.chunks_exact(PAGE))
-    }
-}
 
 /// The identity of a page's contents.
 pub fn page_id(page: &[u8]) -> PageId {
@@ -30,7 +15,7 @@ pub fn page_id(page: &[u8]) -> PageId {
 }
 
 /// A checkpoint to be written.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct CheckpointDraft {
     /// How many events had taken effect.
     pub event: EventIndex,
@@ -47,7 +32,7 @@ pub struct CheckpointDraft {
 }
 
 /// An address space to be written.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct SpaceDraft {
     /// Which one.
     pub space: SpaceId,
@@ -62,7 +47,7 @@ pub struct SpaceDraft {
 }
 
 /// A shared object to be written.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct SharedDraft {
     /// Which one.
     pub shared: SharedId,

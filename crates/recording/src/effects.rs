@@ -2,7 +2,7 @@
 
 use retake_model::Addr;
 
-use crate::codec::put;
+use crate::codec::{put, take};
 use crate::event::Effect;
 
 /// The effects of one event. Reused from event to event, so that a usual event allocates nothing.
@@ -65,6 +65,16 @@ impl EffectBuffer {
             return;
         }
         self.count += 1;
+    }
+
+    /// All of them, decoded again.
+    pub fn decode(&self) -> Vec<Effect> {
+        let mut rest = self.encoded.as_slice();
+        let mut effects = Vec::new();
+        while let Some(effect) = take(&mut rest) {
+            effects.push(effect);
+        }
+        effects
     }
 
     pub(crate) fn encoded(&self) -> &[u8] {

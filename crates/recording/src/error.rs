@@ -25,7 +25,9 @@ pub enum RecordingErrorKind {
     #[error("this is no recording (no recording.json or recording.partial in it)")]
     NotARecording,
     /// Written in a format this version cannot read.
-    #[error("it has format version {found}, this retake reads {readable}: use the retake that made it")]
+    #[error(
+        "it has format version {found}, this retake reads {readable}: use the retake that made it"
+    )]
     Version {
         /// As found.
         found: String,

@@ -116,6 +116,9 @@ pub enum Where {
 pub struct Fingerprint {
     /// Vector registers.
     pub vector: VectorState,
+    /// Eight bytes of stack that the task accessed just before, and seldom accesses: watching them
+    /// finds the place. Without, each arrival at the program counter has to be looked at.
+    pub watch: Option<Addr>,
     /// Words of memory, read at that moment, that are cheap to compare.
     pub probes: Vec<(Addr, u64)>,
     /// Digest of the pages that were dirtied since the checkpoint or mid-code event before, if taken.
@@ -269,14 +272,32 @@ pub enum Effect {
         #[serde(with = "crate::bytes")]
         name: Vec<u8>,
     },
-    /// These bytes of memory went to standard output or error.
-    Echo {
-        /// Which.
-        stream: Stream,
+    /// These bytes of memory were written to a descriptor.
+    Output {
+        /// The stream, if it was the program's standard output or error.
+        stream: Option<Stream>,
         /// Where they are in memory.
         addr: Addr,
         /// How many went out.
         len: u64,
+        /// What they were, by [`crate::OutputHash`]: a replay that writes anything else diverges.
+        hash: u64,
+    },
+    /// A hole was made in a shared object: zeroes, its length stays.
+    ZeroShared {
+        /// Which.
+        shared: SharedId,
+        /// Offset in bytes.
+        offset: u64,
+        /// Bytes.
+        len: u64,
+    },
+    /// An effect on another address space.
+    In {
+        /// Which.
+        space: SpaceId,
+        /// What happened to it.
+        effect: Box<Effect>,
     },
 }
 

@@ -9,6 +9,7 @@
 //! hostile bytes, and never writes outside of the recording's folder and the content store.
 
 mod background;
+mod batch;
 mod bytes;
 mod checkpoint;
 mod codec;
@@ -20,16 +21,19 @@ mod journal;
 mod manage;
 mod manifest;
 mod mmap;
+mod output_hash;
 mod pages;
 mod reader;
 mod resolved;
 pub mod rewrite;
 mod store;
+mod worker;
 mod writer;
 
+pub use batch::{PageBatch, PagePool};
 pub use checkpoint::{Checkpoint, SharedState, SpaceState, TaskState};
 pub use codec::{FORMAT_VERSION, FormatVersion};
-pub use draft::{CheckpointDraft, PageBatch, SharedDraft, SpaceDraft, page_id};
+pub use draft::{CheckpointDraft, SharedDraft, SpaceDraft, page_id};
 pub use effects::EffectBuffer;
 pub use error::{RecordingError, RecordingErrorKind};
 pub use event::{
@@ -38,6 +42,7 @@ pub use event::{
 };
 pub use manage::{disk_usage, is_recording, list, remove};
 pub use manifest::{End, Machine, Manifest};
-pub use reader::{CheckpointSummary, EventCursor, Recording};
+pub use output_hash::{OutputHash, PageHasher};
+pub use reader::{CheckpointSummary, EventCursor, PageSink, Recording};
 pub use store::{FileEntry, FileKey};
 pub use writer::{RecordingWriter, Summary, WriterOptions};

@@ -43,6 +43,9 @@ pub struct Machine {
     pub kernel: String,
     /// cpuid leaves that were read: leaf, subleaf, eax, ebx, ecx, edx.
     pub cpuid: Vec<[u32; 6]>,
+    /// The CPU that all tasks were bound to: without trapped cpuid it shows in what they see.
+    #[serde(default)]
+    pub cpu: Option<usize>,
     /// Size of the XSAVE area in bytes.
     pub xsave_size: u32,
     /// Whether cpuid was trapped and its answers are events.

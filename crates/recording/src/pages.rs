@@ -1,6 +1,9 @@
 //! The page store: every distinct page once, several to a frame.
 
-#![expect(clippy::disallowed_types, reason = "looked up by hash only; the order of pages never shows")]
+#![expect(
+    clippy::disallowed_types,
+    reason = "looked up by hash only; the order of pages never shows"
+)]
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -8,8 +11,7 @@ use std::io::{self, Write};
 
 use retake_model::PageId;
 
-use crate::codec::pack;
-use crate::draft::PAGE;
+use crate::codec::Packer;
 
 /// Pages in one frame: enough for zstd to find repetition, few enough to read one cheaply.
 const FRAME_PAGES: usize = 64;
@@ -22,11 +24,21 @@ pub(crate) struct PageWriter {
     ids: Vec<PageId>,
     bytes: Vec<u8>,
     frames: u32,
+    packer: Option<Packer>,
+    packed: Vec<u8>,
 }
 
 impl PageWriter {
     pub(crate) fn new(file: File) -> Self {
-        Self { file, known: HashMap::new(), ids: Vec::new(), bytes: Vec::new(), frames: 0 }
+        Self {
+            file,
+            known: HashMap::new(),
+            ids: Vec::new(),
+            bytes: Vec::new(),
+            frames: 0,
+            packer: None,
+            packed: Vec::new(),
+        }
     }
 
     pub(crate) fn add(&mut self, id: PageId, page: &[u8]) -> io::Result<()> {
@@ -43,15 +55,18 @@ impl PageWriter {
         if self.ids.is_empty() {
             return Ok(());
         }
-        let mut raw = Vec::with_capacity(self.ids.len() * (PAGE + 16));
-        raw.extend_from_slice(&self.bytes);
         let ids: Vec<u8> = self.ids.iter().flat_map(|id| id.hash().to_le_bytes()).collect();
         let count = u32::try_from(self.ids.len()).unwrap_or(0);
         // The ids go first, uncompressed and in a frame of their own, so that the index is read
         // without unpacking pages.
-        let index = pack(self.frames, 0, count, &ids)?;
-        let body = pack(self.frames, 1, count, &raw)?;
-        self.file.write_all(&[index, body].concat())?;
+        let packer = match &mut self.packer {
+            Some(packer) => packer,
+            none => none.insert(Packer::new()?),
+        };
+        self.packed.clear();
+        packer.pack(self.frames, 0, count, &ids, &mut self.packed)?;
+        packer.pack(self.frames, 1, count, &self.bytes, &mut self.packed)?;
+        self.file.write_all(&self.packed)?;
         self.frames += 1;
         self.ids.clear();
         self.bytes.clear();

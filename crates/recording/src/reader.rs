@@ -1,14 +1,15 @@
 //! Reading a recording.
 
+mod pages;
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use retake_model::{CheckpointIndex, EventIndex, FileId, PageId};
 
 use crate::checkpoint::Checkpoint;
 use crate::codec::{FILE_HEADER, FORMAT_VERSION, FRAME_HEADER, Frame, file_header, take};
-use crate::draft::PAGE;
 use crate::error::{RecordingError, RecordingErrorKind};
 use crate::event::Event;
 use crate::journal::take_events;
@@ -34,6 +35,8 @@ pub struct CheckpointSummary {
     pub pages: usize,
 }
 
+pub use pages::PageSink;
+
 /// A recording that can be read. Clones share everything.
 #[derive(Clone, Debug)]
 pub struct Recording {
@@ -54,6 +57,8 @@ struct Inner {
     summaries: Vec<CheckpointSummary>,
     files: Vec<FileEntry>,
     loss: Option<String>,
+    buffers: pages::Buffers,
+    on_reader_start: OnceLock<fn()>,
 }
 
 /// Opens one of the binary files and gives its whole frames: header, offset and payload. The last
@@ -65,9 +70,9 @@ fn frames(
 ) -> Result<(Vec<(Frame, usize)>, usize), RecordingError> {
     let bytes = map.bytes();
     let header = file_header(kind);
-    let found = bytes.get(..FILE_HEADER).ok_or_else(|| {
-        RecordingError::damaged("read", path, "it ends before its header does")
-    })?;
+    let found = bytes
+        .get(..FILE_HEADER)
+        .ok_or_else(|| RecordingError::damaged("read", path, "it ends before its header does"))?;
     if found.get(..12) != header.get(..12) {
         return Err(RecordingError::damaged("read", path, "it does not start as it must"));
     }
@@ -173,6 +178,8 @@ impl Recording {
             summaries,
             files,
             loss,
+            buffers: pages::Buffers::default(),
+            on_reader_start: OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -266,65 +273,6 @@ impl Recording {
         Ok(checkpoint)
     }
 
-    /// Reads pages, in any order, each frame once. `out` gets the index into `ids` and the contents.
-    ///
-    /// # Errors
-    /// When a page is not in the store or its frame is damaged.
-    pub fn read_pages(
-        &self,
-        ids: &[PageId],
-        out: &mut dyn FnMut(usize, &[u8]),
-    ) -> Result<(), RecordingError> {
-        let mut wanted = Vec::with_capacity(ids.len());
-        for (n, id) in ids.iter().enumerate() {
-            let Some((frame, nth)) = self.inner.page_index.find(*id) else {
-                return Err(self.missing(format!("page {id:?} is not in the page store")));
-            };
-            wanted.push((frame, nth, n));
-        }
-        wanted.sort_unstable();
-        let mut frames: Vec<usize> = wanted.iter().map(|(frame, ..)| *frame).collect();
-        frames.dedup();
-        let workers = std::thread::available_parallelism().map_or(1, usize::from).min(4);
-        // A bounded window: unpack a batch on all CPUs, hand it out, go on.
-        let mut wanted = wanted.as_slice();
-        for window in frames.chunks(workers * 32) {
-            let unpacked = self.unpack_frames(window, workers);
-            for (frame, bytes) in window.iter().zip(unpacked) {
-                let bytes = bytes.ok_or_else(|| {
-                    RecordingError::damaged("read", &self.dir().join(names::PAGES.0), "a page frame")
-                })?;
-                let here = wanted.partition_point(|(f, ..)| f <= frame);
-                let (now, later) = wanted.split_at(here);
-                wanted = later;
-                for (_, nth, n) in now {
-                    if let Some(page) = bytes.get(nth * PAGE..(nth + 1) * PAGE) {
-                        out(*n, page);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn unpack_frames(&self, offsets: &[usize], workers: usize) -> Vec<Option<Vec<u8>>> {
-        let one = |at: &usize| {
-            let (frame, payload) = Frame::decode(self.inner.pages.bytes().get(*at..)?)?;
-            frame.unpack(payload)
-        };
-        if workers == 1 || offsets.len() < 4 {
-            return offsets.iter().map(one).collect();
-        }
-        let share = offsets.len().div_ceil(workers);
-        std::thread::scope(|scope| {
-            let parts: Vec<_> = offsets
-                .chunks(share)
-                .map(|part| scope.spawn(move || part.iter().map(one).collect::<Vec<_>>()))
-                .collect();
-            parts.into_iter().flat_map(|part| part.join().unwrap_or_default()).collect()
-        })
-    }
-
     /// Whether the store has this page.
     pub fn has_page(&self, id: PageId) -> bool {
         self.inner.page_index.find(id).is_some()
@@ -351,12 +299,16 @@ impl Recording {
 fn index_pages(map: &MappedFile, frames: &[(Frame, usize)]) -> PageIndex {
     let mut index = PageIndex::default();
     for pair in frames.windows(2) {
-        let [(ids, at), (body, body_at)] = pair else { continue };
+        let [(ids, at), (body, body_at)] = pair else {
+            continue;
+        };
         // An index frame (first 0) and the pages it names (first 1) have one sequence number.
         if ids.first != 0 || body.first != 1 || ids.seq != body.seq {
             continue;
         }
-        let Some(hashes) = unpack(map, ids, *at) else { continue };
+        let Some(hashes) = unpack(map, ids, *at) else {
+            continue;
+        };
         for (nth, hash) in (0_u32..body.count).zip(hashes.as_chunks::<16>().0) {
             index.insert(PageId::from_hash(u128::from_le_bytes(*hash)), *body_at, nth);
         }
@@ -365,10 +317,7 @@ fn index_pages(map: &MappedFile, frames: &[(Frame, usize)]) -> PageIndex {
 }
 
 fn read_files(map: &MappedFile, frames: &[(Frame, usize)]) -> Vec<FileEntry> {
-    frames
-        .iter()
-        .filter_map(|(frame, at)| take(&mut unpack(map, frame, *at)?.as_slice()))
-        .collect()
+    frames.iter().filter_map(|(frame, at)| take(&mut unpack(map, frame, *at)?.as_slice())).collect()
 }
 
 fn read_checkpoints(
@@ -411,7 +360,8 @@ impl Iterator for EventCursor {
         }
         if self.chunk.as_ref().is_none_or(|(at, rest)| *at != self.next || rest.len() == 0) {
             let chunks = &self.recording.inner.chunks;
-            let nth = chunks.partition_point(|(frame, _)| frame.first <= self.next).checked_sub(1)?;
+            let nth =
+                chunks.partition_point(|(frame, _)| frame.first <= self.next).checked_sub(1)?;
             let first = chunks.get(nth)?.0.first;
             let Some(events) = self.recording.chunk_events(nth) else {
                 let path = self.recording.dir().join(names::EVENTS.0);

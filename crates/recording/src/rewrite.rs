@@ -19,7 +19,11 @@ use crate::writer::names;
 /// Events in a rewritten chunk.
 const CHUNK_EVENTS: u32 = 1000;
 
-fn replace(dir: &Path, (name, kind): (&str, [u8; 6]), frames: &[Vec<u8>]) -> Result<(), RecordingError> {
+fn replace(
+    dir: &Path,
+    (name, kind): (&str, [u8; 6]),
+    frames: &[Vec<u8>],
+) -> Result<(), RecordingError> {
     let path = dir.join(name);
     let mut bytes = file_header(kind).to_vec();
     bytes.extend(frames.iter().flatten());

@@ -111,7 +111,9 @@ impl FileStore {
         let mut len = 0_u64;
         loop {
             let got = source.read(&mut buffer)?;
-            let Some(part) = buffer.get(..got).filter(|part| !part.is_empty()) else { break };
+            let Some(part) = buffer.get(..got).filter(|part| !part.is_empty()) else {
+                break;
+            };
             hasher.update(part);
             out.write_all(part)?;
             len += got as u64;

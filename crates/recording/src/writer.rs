@@ -8,14 +8,16 @@ use std::thread::JoinHandle;
 
 use retake_model::{CheckpointIndex, EventIndex, FileId, PageAddr, PageId, Registers, TaskId};
 
-use crate::background::{Outputs, Shared, run};
+use crate::background::Shared;
+use crate::batch::{PageBatch, PagePool};
 use crate::codec::{file_header, pack, put};
-use crate::draft::{CheckpointDraft, PageBatch, page_id};
+use crate::draft::{CheckpointDraft, page_id};
 use crate::effects::EffectBuffer;
 use crate::error::{RecordingError, RecordingErrorKind};
 use crate::event::{Event, EventKind};
 use crate::manifest::{End, Manifest};
 use crate::store::{FileKey, FileStore};
+use crate::worker::{Outputs, run};
 
 /// Names within a recording.
 pub(crate) mod names {
@@ -61,6 +63,7 @@ pub struct RecordingWriter {
     dir: PathBuf,
     manifest: Manifest,
     shared: Arc<Shared>,
+    pool: PagePool,
     thread: Option<JoinHandle<()>>,
     files: FileStore,
     file_table: File,
@@ -117,6 +120,7 @@ impl RecordingWriter {
             dir: dir.to_owned(),
             manifest,
             shared,
+            pool: PagePool::default(),
             thread: Some(thread),
             files,
             file_table,
@@ -180,10 +184,21 @@ impl RecordingWriter {
         EventIndex::new(self.events)
     }
 
+    /// Where to get memory for pages from.
+    pub fn pool(&self) -> &PagePool {
+        &self.pool
+    }
+
+    /// A checkpoint of so many bytes of pages comes soon: the background thread gets memory ready, as
+    /// the first touch of memory takes longer than copying into it.
+    pub fn prepare_for(&self, bytes: usize) {
+        self.shared.prepare(self.pool.clone(), bytes);
+    }
+
     /// Stores pages that an event is going to refer to, and gives their ids.
     pub fn store_image_pages(&mut self, pages: PageBatch) -> Vec<(PageAddr, PageId)> {
         let ids: Vec<PageId> = pages.pages().map(|(_, page)| page_id(page)).collect();
-        let listed = pages.addrs.iter().copied().zip(ids.iter().copied()).collect();
+        let listed = pages.addrs().iter().copied().zip(ids.iter().copied()).collect();
         self.shared.pages(pages, ids);
         listed
     }
