@@ -1,0 +1,99 @@
+//! One file of code. What is asked of it is read when it is first asked.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use crate::bytes::SharedBytes;
+use crate::elf::{DebugLink, Elf};
+use crate::error::ModuleError;
+use crate::functions::Functions;
+use crate::sections::{DebugSections, Owned};
+use crate::symtab::SymbolTable;
+
+type Context = addr2line::Context<Owned>;
+
+/// An executable or a library.
+pub struct Module {
+    elf: Elf,
+    sections: OnceLock<DebugSections>,
+    symbols: OnceLock<SymbolTable>,
+    functions: OnceLock<Functions>,
+    context: OnceLock<Option<Mutex<Context>>>,
+    pub(crate) frame_sections: OnceLock<crate::unwind::FrameSections>,
+}
+
+impl fmt::Debug for Module {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Module").field("elf", &self.elf).finish_non_exhaustive()
+    }
+}
+
+impl Module {
+    /// Reads the headers of an ELF file.
+    ///
+    /// # Errors
+    /// When the bytes are no x86-64 executable or library.
+    pub fn parse(bytes: SharedBytes) -> Result<Self, ModuleError> {
+        Ok(Self {
+            elf: Elf::parse(bytes)?,
+            sections: OnceLock::new(),
+            symbols: OnceLock::new(),
+            functions: OnceLock::new(),
+            context: OnceLock::new(),
+            frame_sections: OnceLock::new(),
+        })
+    }
+
+    /// Whether it has DWARF: functions with lines, not symbols only.
+    pub fn has_debug_info(&self) -> bool {
+        self.sections().has_info()
+    }
+
+    /// Identifies the build (`.note.gnu.build-id`).
+    pub fn build_id(&self) -> Option<&[u8]> {
+        self.elf.build_id.as_deref()
+    }
+
+    /// Where separate debug information may be found.
+    pub fn debug_link(&self) -> Option<&DebugLink> {
+        self.elf.debug_link.as_ref()
+    }
+
+    /// Where execution starts.
+    pub fn entry(&self) -> retake_model::FileAddr {
+        retake_model::FileAddr::new(self.elf.entry)
+    }
+
+    /// Whether it can be loaded anywhere.
+    pub fn is_position_independent(&self) -> bool {
+        self.elf.is_position_independent
+    }
+
+    pub(crate) fn elf(&self) -> &Elf {
+        &self.elf
+    }
+
+    pub(crate) fn sections(&self) -> &DebugSections {
+        self.sections.get_or_init(|| DebugSections::load(&self.elf))
+    }
+
+    pub(crate) fn symbols(&self) -> &SymbolTable {
+        self.symbols.get_or_init(|| SymbolTable::load(&self.elf))
+    }
+
+    pub(crate) fn functions(&self) -> &Functions {
+        self.functions.get_or_init(|| Functions::load(self))
+    }
+
+    /// The index from addresses to lines and inlined functions; none without DWARF.
+    pub(crate) fn context(&self) -> Option<MutexGuard<'_, Context>> {
+        let make = || {
+            if !self.has_debug_info() {
+                return None;
+            }
+            Context::from_dwarf(self.sections().owned_dwarf()).ok().map(Mutex::new)
+        };
+        let context = self.context.get_or_init(make).as_ref()?;
+        Some(context.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
