@@ -9,6 +9,12 @@ pub const SCRATCH_ROOM: u64 = 1 << 20;
 /// Slots in one address space. Further tasks' calls are not redirected.
 pub const SCRATCH_SLOTS: u64 = 240;
 
+/// Whether an address lies in memory that is the recorder's, not the program's.
+pub fn is_ours(addr: Addr) -> bool {
+    let scratch = SCRATCH_BASE.get()..SCRATCH_BASE.get() + SCRATCH_SLOTS * SCRATCH_ROOM;
+    addr == InjectPage::ADDR || scratch.contains(&addr.get())
+}
+
 /// One page of code at a fixed address that no program uses: low enough for every mmap base, high
 /// enough for every non-PIE image. It holds a `syscall` instruction whose calls the recorder's filter
 /// lets through, followed by a breakpoint.

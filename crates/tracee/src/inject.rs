@@ -22,6 +22,9 @@ pub enum InjectError {
     /// The task went away, or ptrace failed.
     #[error("inject a call: {0}")]
     Ptrace(#[from] PtraceError),
+    /// The task was killed in the middle of the call.
+    #[error("inject a call: task {0} was killed")]
+    Killed(Tid),
     /// The task stopped for something that no injected call causes.
     #[error("inject a call: the task stopped for {0:?} instead")]
     Unexpected(StopEvent),
@@ -30,7 +33,11 @@ pub enum InjectError {
 impl InjectError {
     /// Whether the task went away.
     pub fn is_gone(&self) -> bool {
-        matches!(self, Self::Ptrace(error) if error.is_gone())
+        match self {
+            Self::Ptrace(error) => error.is_gone(),
+            Self::Killed(_) => true,
+            Self::Unexpected(_) => false,
+        }
     }
 }
 
@@ -91,18 +98,31 @@ fn run_call(
     task.set_registers(&registers)?;
     let mut child = None;
     let mut signals = Vec::new();
+    let mut stopped_by_group = false;
     loop {
         match task.resume_and_wait(Resume::Continue, None)? {
             StopEvent::Signal(Signal::TRAP) => break,
             StopEvent::Signal(_) => signals.push(task.siginfo()?),
             StopEvent::Seccomp | StopEvent::VforkDone => {}
-            StopEvent::Stop(_) => {}
+            StopEvent::Stop(Signal::TRAP) => {}
+            StopEvent::Stop(_) => {
+                // A group-stop. It goes on after the call.
+                stopped_by_group = true;
+            }
+            StopEvent::Exit => {
+                // Killed. Whoever waits for the task next sees its end.
+                task.let_end()?;
+                return Err(InjectError::Killed(task.tid()));
+            }
             StopEvent::Cloned => {
                 let message = task.event_message()?;
                 child = i32::try_from(message).ok().map(Tid::new);
             }
             other => return Err(InjectError::Unexpected(other)),
         }
+    }
+    if stopped_by_group {
+        task.stop_again()?;
     }
     let result = task.registers()?.rax.cast_signed();
     Ok(Injected { result, child, signals })

@@ -29,9 +29,11 @@ fn parse_line(line: &str) -> Option<MapsEntry> {
     let bit = |at: usize, on: u8, prot| {
         if flags.get(at) == Some(&on) { prot } else { Protection::NONE }
     };
-    let prot = bit(0, b'r', Protection::READ)
-        .union(bit(1, b'w', Protection::WRITE))
-        .union(bit(2, b'x', Protection::EXEC));
+    let prot = bit(0, b'r', Protection::READ).union(bit(1, b'w', Protection::WRITE)).union(bit(
+        2,
+        b'x',
+        Protection::EXEC,
+    ));
     let offset = hex(parts.next()?)?;
     let (major, minor) = parts.next()?.split_once(':')?;
     let ino = parts.next()?.parse().ok()?;

@@ -48,7 +48,9 @@ impl MappingTable {
         let first = self.find(range.start()).map_or(range.start(), |m| m.range.start());
         let touched: Vec<Addr> = self.by_start.range(first..range.end()).map(|(a, _)| *a).collect();
         for start in touched {
-            let Some(mapping) = self.by_start.remove(&start) else { continue };
+            let Some(mapping) = self.by_start.remove(&start) else {
+                continue;
+            };
             let below = AddrRange::new(mapping.range.start(), range.start());
             let above = AddrRange::new(range.end(), mapping.range.end());
             for part in [below, above].into_iter().flatten().filter(|p| !p.is_empty()) {
@@ -68,17 +70,22 @@ impl MappingTable {
         let start = mapping.range.start();
         self.by_start.insert(start, mapping);
         self.merge_with_previous(start);
-        if let Some((&next, _)) = self.by_start.range((
-            std::ops::Bound::Excluded(start),
-            std::ops::Bound::Unbounded,
-        )).next() {
+        if let Some((&next, _)) = self
+            .by_start
+            .range((std::ops::Bound::Excluded(start), std::ops::Bound::Unbounded))
+            .next()
+        {
             self.merge_with_previous(next);
         }
     }
 
     fn merge_with_previous(&mut self, start: Addr) {
-        let Some(mapping) = self.by_start.get(&start) else { return };
-        let Some((&before, previous)) = self.by_start.range(..start).next_back() else { return };
+        let Some(mapping) = self.by_start.get(&start) else {
+            return;
+        };
+        let Some((&before, previous)) = self.by_start.range(..start).next_back() else {
+            return;
+        };
         let continues = previous.range.end() == start
             && previous.prot == mapping.prot
             && previous.grows_down == mapping.grows_down
@@ -112,9 +119,13 @@ impl MappingTable {
         let last = parts.len().saturating_sub(1);
         for (n, part) in parts.into_iter().enumerate() {
             let skip = part.range.start().offset_from(from.start()).unwrap_or(0);
-            let Some(start) = to.start().checked_add(skip) else { continue };
+            let Some(start) = to.start().checked_add(skip) else {
+                continue;
+            };
             let len = if n == last { to.len().saturating_sub(skip) } else { part.range.len() };
-            let Some(range) = AddrRange::with_len(start, len) else { continue };
+            let Some(range) = AddrRange::with_len(start, len) else {
+                continue;
+            };
             if let Some(range) = range.intersection(to) {
                 self.map(Mapping { range, ..part });
             }
