@@ -1,11 +1,12 @@
 //! Entry and completion of system calls.
 
-use retake_abi::{Blocks, Class, Errno, FdEffect, ReadMemory, SignalCall, ThreadCall};
+use retake_abi::{Blocks, Class, Errno, FdEffect, MemoryCall, ReadMemory, SignalCall, ThreadCall};
 use retake_model::{Addr, Registers, SyscallNo};
-use retake_ptrace::{ProcessMemory, Resume, Stopped};
+use retake_ptrace::{ProcessMemory, Resume, StopEvent, Stopped};
 use retake_recording::{Effect, EventKind};
 
 use crate::error::RecordError;
+use crate::seccomp::Judged;
 use crate::session::{Next, Session, call_number, resumed};
 use crate::task::{OpenCall, Task};
 
@@ -38,28 +39,47 @@ impl Session {
         mut stopped: Stopped,
     ) -> Result<Next, RecordError> {
         let entry = stopped.registers()?;
+        if task.asked_to_stop {
+            // Left pending, the stop would end a call that waits.
+            self.enter_again(task, &mut stopped, &entry)?;
+        }
         self.restart_if_interrupted(task)?;
         if let Some(info) = self.take_deliverable(task, &stopped)? {
             return self.deliver_at_entry(task, stopped, &entry, &info);
+        }
+        if !task.confinement.is_free() {
+            match self.judge(task, stopped, &entry)? {
+                Judged::Allowed(allowed) => stopped = allowed,
+                Judged::Done(next) => return Ok(next),
+            }
         }
         let no = call_number(&entry);
         let args = entry.args();
         let call = retake_abi::resolve(no, &args);
         let answer = match call.class {
-            Class::Refuse(errno) => Answer::Now(errno.to_result()),
+            Class::Refuse(errno) => {
+                self.warn_refused(call.no);
+                Answer::Now(errno.to_result())
+            }
             Class::Pretend(result) => Answer::Now(result),
-            Class::Thread(kind) => self.thread_call(task, kind, &args)?,
+            Class::Thread(ThreadCall::Clock) => self.clock_call(task, no, &args),
+            Class::Thread(kind) => self.thread_call(task, kind, call.no, &args)?,
+            Class::Memory(MemoryCall::Map) => {
+                self.map_anonymous_shared(task, &mut stopped, &entry, &args)?
+            }
             _ => self.output_call(task, call.no, &args),
         };
         if let Answer::Now(result) = answer {
             return self.answer(task, stopped, no, &entry, result);
         }
-        let shares = self.shares_memory(task);
         let alone = self.tasks.is_empty();
         let waits = call.blocks == Blocks::May;
         let before = retake_abi::capture_before(&call, &args, &View(&task.memory));
-        if let Some(open) = task.interrupted.take().filter(|_| no == retake_abi::nr::RESTART_SYSCALL) {
-            task.open = Some(OpenCall { entry, entered: false, ..open });
+        if let Some(open) =
+            task.interrupted.take().filter(|_| no == retake_abi::nr::RESTART_SYSCALL)
+        {
+            let audit = self.audit_before(task)?;
+            task.open = Some(OpenCall { entry, entered: false, audit, ..open });
             return Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Waiting));
         }
         let mut open = OpenCall {
@@ -70,28 +90,66 @@ impl Session {
             entered: false,
             vector: if waits && !alone { Some(stopped.vector()?) } else { None },
             redirect: None,
+            writes_directly: waits && !call.outputs.is_empty(),
             pages: None,
+            audit: None,
         };
         match call.class {
             Class::Unknown => {
                 let space = self.space(task.space)?;
                 open.pages = Some(crate::page_diff::PagesBefore::take(space, &task.memory)?);
+                open.writes_directly = true;
             }
             Class::Task(kind) => self.prepare_task_call(task, &mut stopped, kind, &entry)?,
             Class::Memory(kind) => Self::prepare_memory_call(&mut stopped, kind, &entry)?,
-            _ if waits && shares => self.redirect(task, &mut stopped, &mut open)?,
+            _ if waits && !alone => self.redirect(task, &mut stopped, &mut open)?,
             _ => {}
         }
+        open.audit = self.audit_before(task)?;
         task.open = Some(open);
-        if matches!(call.class, Class::Task(retake_abi::TaskCall::Exit | retake_abi::TaskCall::ExitGroup)) {
+        if matches!(
+            call.class,
+            Class::Task(retake_abi::TaskCall::Exit | retake_abi::TaskCall::ExitGroup)
+        ) {
             self.record_entry(task)?;
         }
-        let next = if waits { Next::Waiting } else { Next::Soon };
+        // `vfork` waits too, but the child is reported first; its entry is recorded with the child.
+        let makes_task = matches!(
+            call.class,
+            Class::Task(
+                retake_abi::TaskCall::Fork
+                    | retake_abi::TaskCall::Vfork
+                    | retake_abi::TaskCall::Clone
+            )
+        );
+        let next = if waits && !makes_task { Next::Waiting } else { Next::Soon };
         Ok(resumed(stopped.resume(Resume::Syscall, None)?, next))
     }
 
+    /// Makes a task that was borrowed at the entry of a call, or was asked to stop before it, come to
+    /// that entry again: the instruction is executed once more.
+    pub(crate) fn enter_again(
+        &mut self,
+        task: &mut Task,
+        stopped: &mut Stopped,
+        entry: &Registers,
+    ) -> Result<(), RecordError> {
+        stopped.set_registers(&crate::signals::before_call(entry))?;
+        loop {
+            match stopped.resume_and_wait(Resume::Continue, None)? {
+                StopEvent::Seccomp => return Ok(()),
+                StopEvent::Signal(_) => task.held.push_back(stopped.siginfo()?),
+                StopEvent::Stop(_) => task.asked_to_stop = false,
+                other => {
+                    let what = format!("{other:?} instead of a call's entry");
+                    return Err(RecordError::Unsupported(what));
+                }
+            }
+        }
+    }
+
     /// Ends a call without the kernel: it is skipped, with `result`.
-    fn answer(
+    pub(crate) fn answer(
         &mut self,
         task: &mut Task,
         mut stopped: Stopped,
@@ -99,8 +157,7 @@ impl Session {
         entry: &Registers,
         result: i64,
     ) -> Result<Next, RecordError> {
-        let after =
-            Registers { rax: result.cast_unsigned(), orig_rax: u64::MAX, ..*entry };
+        let after = Registers { rax: result.cast_unsigned(), orig_rax: u64::MAX, ..*entry };
         stopped.set_registers(&after)?;
         self.append(task, &EventKind::Syscall { no }, entry, &after)?;
         Ok(Next::Ready(stopped))
@@ -118,6 +175,12 @@ impl Session {
             return Ok(());
         }
         let (id, space_id) = (task.id, task.space);
+        // What the kernel would refuse to write to, it is asked to write to.
+        let space = self.space(space_id)?;
+        let writable = |piece: &retake_abi::Piece| space.can_write(piece.caller, piece.len);
+        if !plan.pieces().iter().all(writable) {
+            return Ok(());
+        }
         let Some((scratch, fresh)) = crate::scratch::slot(self.space(space_id)?, id) else {
             return Ok(());
         };
@@ -125,7 +188,9 @@ impl Session {
             self.space(space_id)?.slots.remove(&id);
             return Ok(());
         }
-        let Some(placed) = plan.place(scratch, &open.args) else { return Ok(()) };
+        let Some(placed) = plan.place(scratch, &open.args) else {
+            return Ok(());
+        };
         for (from, to, len) in placed.copies_in() {
             let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
             // What cannot be read the kernel cannot read either; it says so itself.
@@ -138,6 +203,7 @@ impl Session {
         let [rdi, rsi, rdx, r10, r8, r9] = placed.args;
         stopped.set_registers(&Registers { rdi, rsi, rdx, r10, r8, r9, ..open.entry })?;
         open.redirect = Some(placed);
+        open.writes_directly = false;
         Ok(())
     }
 
@@ -153,10 +219,7 @@ impl Session {
         let mut after = stopped.registers()?;
         let result = after.rax.cast_signed();
         let sigreturn = matches!(open.call.class, Class::Signal(SignalCall::Return));
-        let executed = matches!(
-            open.call.class,
-            Class::Task(retake_abi::TaskCall::Exec | retake_abi::TaskCall::ExecAt)
-        ) && result == 0;
+        let executed = open.replaces_memory() && result == 0;
         if !sigreturn && !executed {
             let [rdi, rsi, rdx, r10, r8, r9] = open.args;
             let restored = Registers { rdi, rsi, rdx, r10, r8, r9, ..after };
@@ -172,6 +235,7 @@ impl Session {
         self.capture_outputs(task, &open, result)?;
         if open.call.fds == FdEffect::Changes {
             self.echo.forget();
+            self.descriptors.forget();
         }
         match open.call.class {
             Class::Memory(kind) => self.memory_call_done(task, kind, &open.args, result)?,
@@ -181,14 +245,14 @@ impl Session {
                 self.effect(&Effect::Vector { state });
             }
             Class::Thread(kind) => self.thread_call_done(task, kind, &open.args, result),
-            _ => self.echo_output(task, &open, result),
+            _ => self.note_output(task, &open, result),
         }
+        self.note_file_changes(task, &open, result)?;
+        self.follow_stack_limit(task, &mut stopped, &open, result)?;
+        self.audit_after(task, &open, result)?;
         let no = call_number(&open.entry);
-        let kind = if open.entered {
-            EventKind::SyscallExit { no }
-        } else {
-            EventKind::Syscall { no }
-        };
+        let kind =
+            if open.entered { EventKind::SyscallExit { no } } else { EventKind::Syscall { no } };
         self.append(task, &kind, &open.entry, &after)?;
         if Errno::from_result(result) == Some(Errno::ERESTART_RESTARTBLOCK) {
             task.interrupted = Some(open);
@@ -219,6 +283,9 @@ impl Session {
         if let Some(redirected) = &open.redirect {
             return self.copy_back(task, open, redirected, result);
         }
+        if !open.call.outputs_are_exact(result) {
+            return self.capture_possible_outputs(task, open);
+        }
         let effects = &mut self.effects;
         let memory = &task.memory;
         retake_abi::outputs(
@@ -240,30 +307,48 @@ impl Session {
         &mut self,
         task: &mut Task,
         kind: ThreadCall,
+        no: SyscallNo,
         args: &[u64; 6],
     ) -> Result<Answer, RecordError> {
         let einval = Errno::EINVAL.to_result();
         Ok(match kind {
             ThreadCall::Rseq => Answer::Now(self.rseq(task, args)?),
             ThreadCall::CpuidFaulting => Answer::Now(Errno::ENODEV.to_result()),
-            ThreadCall::Tsc | ThreadCall::Dumpable => self.process_flag(task, kind, args),
-            ThreadCall::WriteOther => Answer::Now(Errno::EPERM.to_result()),
+            ThreadCall::Tsc => self.tsc_flag(task, args),
+            ThreadCall::Dumpable => self.dumpable(task, args)?,
+            ThreadCall::Seccomp | ThreadCall::NoNewPrivs => {
+                Answer::Now(self.confine(task, no, args))
+            }
             ThreadCall::XcompPermission => Answer::Now(einval),
             _ => Answer::Kernel,
         })
     }
 
-    fn process_flag(&mut self, task: &Task, kind: ThreadCall, args: &[u64; 6]) -> Answer {
-        const PR_GET_DUMPABLE: u64 = 3;
+    /// prctl(2) `PR_SET_TSC` and `PR_GET_TSC`: the program is always told that it may use it.
+    fn tsc_flag(&mut self, task: &Task, args: &[u64; 6]) -> Answer {
         const PR_GET_TSC: u64 = 25;
+        const PR_TSC_ENABLE: i32 = 1;
         let [option, addr, ..] = *args;
         if option == PR_GET_TSC {
-            // PR_TSC_ENABLE
-            let bytes = 1_i32.to_le_bytes().to_vec();
-            self.write_now(task, Addr::new(addr), &bytes);
+            self.write_now(task, Addr::new(addr), &PR_TSC_ENABLE.to_le_bytes());
         }
-        let _ = kind;
-        Answer::Now(i64::from(option == PR_GET_DUMPABLE))
+        Answer::Now(0)
+    }
+
+    /// prctl(2) `PR_SET_DUMPABLE` and `PR_GET_DUMPABLE`. The kernel is not told: it would lock the
+    /// recorder out of the process's memory.
+    fn dumpable(&mut self, task: &Task, args: &[u64; 6]) -> Result<Answer, RecordError> {
+        const PR_GET_DUMPABLE: u64 = 3;
+        let [option, value, ..] = *args;
+        let space = self.space(task.space)?;
+        if option == PR_GET_DUMPABLE {
+            return Ok(Answer::Now(i64::from(space.dumpable)));
+        }
+        if value > 1 {
+            return Ok(Answer::Now(Errno::EINVAL.to_result()));
+        }
+        space.dumpable = value == 1;
+        Ok(Answer::Now(0))
     }
 
     /// Writes to the task's memory, as the kernel would have, and records it.
@@ -300,13 +385,20 @@ impl Session {
         Ok(0)
     }
 
-    fn thread_call_done(&mut self, task: &mut Task, kind: ThreadCall, args: &[u64; 6], result: i64) {
+    fn thread_call_done(
+        &mut self,
+        task: &mut Task,
+        kind: ThreadCall,
+        args: &[u64; 6],
+        result: i64,
+    ) {
         if result < 0 {
             return;
         }
         let [first, second, ..] = *args;
         match kind {
             ThreadCall::SetTidAddress => task.clear_tid = Addr::new(first),
+            ThreadCall::Namespace => self.changed_namespaces = true,
             ThreadCall::SetRobustList => task.robust = Addr::new(first),
             ThreadCall::SetName => {
                 let mut name = [0_u8; 16];

@@ -1,32 +1,46 @@
 //! Checkpoints while recording.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use retake_abi::nr;
-use retake_model::{Backing, CheckpointIndex, SpaceId, Tid};
-use retake_ptrace::{PageMap, ProcessMemory, WriteTracker, copy_fd};
+use retake_model::{Backing, CheckpointIndex, PAGE_SIZE, SharedId, SpaceId, Tid};
+use retake_ptrace::{PageMap, ProcessMemory, Stopped, WriteTracker, copy_fd, monotonic};
 use retake_recording::{CheckpointDraft, PageBatch, SharedDraft, SpaceDraft, TaskState};
-use retake_tracee::inject;
+use retake_tracee::{InjectPage, inject};
 
 use crate::error::RecordError;
 use crate::session::Session;
-use crate::task::{OpenCall, Run, Task};
+use crate::task::{Run, Task};
 
 /// Replaying an event takes about this long, whatever it took to record.
 const EVENT_COST: Duration = Duration::from_micros(5);
 /// A checkpoint may take this share of the time since the one before.
 const LARGEST_SHARE: u32 = 25;
 
+/// Taking all of an address space happens once: this part of it counts when the next one is due.
+const ONCE_SHARE: u32 = 10;
+
 /// When checkpoints are due.
 #[derive(Debug)]
 pub(crate) struct Schedule {
     interval: Duration,
     run_time: Duration,
-    since: Instant,
+    /// On the monotonic clock.
+    since: Duration,
     last: Duration,
     cost: Duration,
     events: u32,
     made: u32,
+    announced: bool,
+}
+
+/// What is to be done about checkpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    No,
+    /// One comes soon: get ready. Said once before each.
+    Soon,
+    Now,
 }
 
 impl Schedule {
@@ -34,22 +48,23 @@ impl Schedule {
         Self {
             interval,
             run_time: Duration::ZERO,
-            since: Instant::now(),
+            since: monotonic(),
             last: Duration::ZERO,
             cost: Duration::ZERO,
             events: 0,
             made: 0,
+            announced: false,
         }
     }
 
     /// Everybody waits from here on: no run time passes.
     pub(crate) fn pause(&mut self) {
-        self.run_time += self.since.elapsed();
+        self.run_time += monotonic().saturating_sub(self.since);
     }
 
     /// Somebody runs again.
     pub(crate) fn resume(&mut self) {
-        self.since = Instant::now();
+        self.since = monotonic();
     }
 
     pub(crate) fn count_event(&mut self) {
@@ -58,22 +73,31 @@ impl Schedule {
 
     /// Time the program has been running.
     pub(crate) fn run_time(&self) -> Duration {
-        self.run_time + self.since.elapsed()
+        self.run_time + monotonic().saturating_sub(self.since)
     }
 
-    /// Whether re-executing from the last checkpoint would take an interval by now, unless
+    /// Due when re-executing from the last checkpoint would take an interval by now, unless
     /// checkpoints would take too large a share of the time.
-    pub(crate) fn is_due(&mut self) -> bool {
+    pub(crate) fn due(&mut self) -> Due {
         let ran = self.run_time().saturating_sub(self.last);
         let replay = ran.max(EVENT_COST.saturating_mul(self.events));
-        replay >= self.interval && ran >= self.cost.saturating_mul(LARGEST_SHARE)
+        if replay >= self.interval && ran >= self.cost.saturating_mul(LARGEST_SHARE) {
+            return Due::Now;
+        }
+        if !self.announced && replay >= self.interval / 2 {
+            self.announced = true;
+            return Due::Soon;
+        }
+        Due::No
     }
 
-    fn made(&mut self, cost: Duration) {
+    /// One was made: it took `cost`, and of that `once` for address spaces that had none before.
+    fn made(&mut self, cost: Duration, once: Duration) {
         self.last = self.run_time();
-        self.cost = cost;
+        self.cost = cost.saturating_sub(once) + once / ONCE_SHARE;
         self.events = 0;
         self.made += 1;
+        self.announced = false;
     }
 
     /// How many were made.
@@ -86,24 +110,57 @@ impl Session {
     /// Takes a checkpoint, with `next` as the task that runs after it. Nothing is taken when a task
     /// is in a state that a checkpoint cannot hold.
     pub(crate) fn checkpoint(&mut self, next: Tid) -> Result<(), RecordError> {
-        let started = Instant::now();
+        match self.take_checkpoint(next) {
+            Err(error) if error.is_gone() => {
+                // Killed out of its stop. What was gathered by then is lost for the next one.
+                for space in self.spaces.values_mut() {
+                    space.take_all_again();
+                }
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn take_checkpoint(&mut self, next: Tid) -> Result<(), RecordError> {
+        let started = monotonic();
         let Some(tasks) = self.task_states()? else {
             return Ok(());
         };
-        let Some(current) = self.tasks.get(&next).map(|task| task.id) else { return Ok(()) };
+        let Some(current) = self.tasks.get(&next).map(|task| task.id) else {
+            return Ok(());
+        };
         let ids: Vec<SpaceId> = self.spaces.keys().copied().collect();
         let mut spaces = Vec::new();
+        let mut once = Duration::ZERO;
         for id in ids {
+            let (begun, is_new) = (monotonic(), !self.space(id)?.tracking.tried);
             self.start_tracking(id)?;
             spaces.extend(self.space_draft(id)?);
+            if is_new {
+                once += monotonic().saturating_sub(begun);
+            }
         }
+        self.forget_unmapped_objects();
         let shared = self.shared_drafts();
         let run_time_ns = u64::try_from(self.schedule.run_time().as_nanos()).unwrap_or(u64::MAX);
         let event = self.event_count();
         let draft = CheckpointDraft { event, run_time_ns, current, tasks, spaces, shared };
         let _index: CheckpointIndex = self.writer.add_checkpoint(draft)?;
-        self.schedule.made(started.elapsed());
+        self.schedule.made(monotonic().saturating_sub(started), once);
         Ok(())
+    }
+
+    /// Has memory made ready for the pages of address spaces that no checkpoint has yet.
+    pub(crate) fn prepare_checkpoint(&self) {
+        let new = self.spaces.iter().filter(|(_, space)| !space.tracking.tried);
+        let pages: u64 = new
+            .filter_map(|(id, _)| retake_ptrace::private_page_count(self.reader_of(*id)?.tid))
+            .sum();
+        if pages > 0 {
+            let bytes = pages.saturating_mul(PAGE_SIZE);
+            self.writer.prepare_for(usize::try_from(bytes).unwrap_or(usize::MAX));
+        }
     }
 
     fn task_states(&self) -> Result<Option<Vec<TaskState>>, RecordError> {
@@ -115,9 +172,16 @@ impl Session {
                     // Killed out of its stop: its end is the next event.
                     _ => return Ok(None),
                 },
-                (Run::Kernel, Some(OpenCall { vector: Some(vector), call, .. })) => {
-                    (vector.clone(), 0, Some(call.no))
+                // A call that is replacing the address space, or that may be writing to it, has no
+                // state that could be taken.
+                (Run::Kernel, Some(open)) if !open.writes_directly && !open.replaces_memory() => {
+                    let Some(vector) = &open.vector else { return Ok(None) };
+                    (vector.clone(), 0, Some(open.call.no))
                 }
+                (Run::Kernel, None) => match &task.stopped {
+                    Some((vector, mask)) => (vector.clone(), *mask, None),
+                    None => return Ok(None),
+                },
                 _ => return Ok(None),
             };
             states.push(TaskState {
@@ -141,7 +205,9 @@ impl Session {
     }
 
     fn space_draft(&mut self, id: SpaceId) -> Result<Option<SpaceDraft>, RecordError> {
-        let Some(tid) = self.reader_of(id).map(|task| task.tid) else { return Ok(None) };
+        let Some(tid) = self.reader_of(id).map(|task| task.tid) else {
+            return Ok(None);
+        };
         let map = PageMap::open(tid)?;
         let space = self.space(id)?;
         let mappings = space.table.to_vec();
@@ -152,25 +218,65 @@ impl Session {
                 space.tracking.changed(&map, mapping, &mut pages)?;
             }
         }
-        let mut batch = PageBatch { addrs: Vec::new(), bytes: Vec::new() };
-        crate::image::copy_pages(&ProcessMemory::new(tid), &pages, &mut batch);
+        let mut batch = self.writer.pool().batch();
+        let memory = ProcessMemory::new(tid);
+        crate::image::copy_pages(&memory, &pages, &mut batch);
+        // Pages that cannot be read are left out, which is right only while the memory exists.
+        memory.read_exact(InjectPage::ADDR, &mut [0; InjectPage::CODE.len()])?;
         Ok(Some(SpaceDraft { space: id, mappings, cleared, complete: false, pages: batch }))
     }
 
+    fn forget_unmapped_objects(&mut self) {
+        let mapped = self.spaces.values().flat_map(|space| space.table.iter());
+        let mapped = mapped.filter_map(|m| m.backing.shared_object()).map(|(id, _)| id).collect();
+        self.files.retain(&mapped);
+    }
+
     fn shared_drafts(&self) -> Vec<SharedDraft> {
+        let pool = self.writer.pool();
         self.files
             .shared()
-            .filter_map(|object| {
-                let pages = crate::files::nonzero_pages(object.file.as_ref()?, 0, object.len);
-                Some(SharedDraft { shared: object.id, len: object.len, complete: true, pages })
+            .map(|object| {
+                let pages = match &object.file {
+                    Some(file) => crate::files::nonzero_pages(pool, file, 0, object.len),
+                    None => self.mapped_pages(object.id),
+                };
+                SharedDraft { shared: object.id, len: object.len, complete: true, pages }
             })
             .collect()
     }
 
+    /// The contents of a shared object that cannot be opened (anonymous memory needs privilege), from
+    /// the memory of those who map it. What nobody maps, nobody can see.
+    fn mapped_pages(&self, id: SharedId) -> PageBatch {
+        let mut parts = Vec::new();
+        for (space, known) in &self.spaces {
+            let Some(tid) = self.reader_of(*space).map(|task| task.tid) else { continue };
+            for mapping in known.table.iter() {
+                if let Backing::Shared { shared, offset } = mapping.backing
+                    && shared == id
+                {
+                    parts.push((offset.get(), mapping.range, tid));
+                }
+            }
+        }
+        parts.sort_by_key(|(offset, ..)| *offset);
+        let mut batch = self.writer.pool().batch();
+        let mut at = 0_u64;
+        for (offset, range, tid) in parts {
+            let skip = at.saturating_sub(offset).min(range.len());
+            let memory = ProcessMemory::new(tid);
+            if let Some(start) = range.start().checked_add(skip) {
+                let rest = range.len() - skip;
+                crate::files::nonzero_pages_in(&memory, start, rest, offset + skip, &mut batch);
+            }
+            at = at.max(offset + range.len());
+        }
+        batch
+    }
+
     /// Makes a write-tracker for a space that has none, where the kernel can.
     fn start_tracking(&mut self, id: SpaceId) -> Result<(), RecordError> {
-        const USERFAULTFD: retake_model::SyscallNo = nr::USERFAULTFD;
-        const USER_MODE_ONLY_CLOEXEC: u64 = 1 | 0o2_000_000;
         if self.space(id)?.tracking.tried {
             return Ok(());
         }
@@ -180,22 +286,35 @@ impl Session {
                 && retake_abi::Errno::from_result(task.registers.rax.cast_signed())
                     .is_none_or(|errno| !errno.is_restart())
         };
-        let Some(task) = self.tasks.values_mut().find(usable) else { return Ok(()) };
-        let registers = task.registers;
-        let tid = task.tid;
-        let Run::Ready(stopped) = &mut task.run else { return Ok(()) };
-        let made = inject(stopped, &registers, USERFAULTFD, [USER_MODE_ONLY_CLOEXEC, 0, 0, 0, 0, 0])?;
-        task.held.extend(made.signals);
-        let mut tracker = None;
-        if let Ok(fd) = i32::try_from(made.result)
-            && fd >= 0
-        {
-            tracker = copy_fd(tid, fd).and_then(|fd| WriteTracker::new(tid, fd)).ok();
-            let args = [made.result.cast_unsigned(), 0, 0, 0, 0, 0];
-            let closed = inject(stopped, &registers, nr::CLOSE, args)?;
-            task.held.extend(closed.signals);
+        let Some(task) = self.tasks.values_mut().find(usable) else {
+            return Ok(());
+        };
+        let Run::Ready(mut stopped) = std::mem::replace(&mut task.run, Run::Away) else {
+            return Ok(());
+        };
+        let made = make_tracker(task, &mut stopped);
+        task.run = Run::Ready(stopped);
+        self.tracking_tried(id, made?)
+    }
+
+    /// The same with a task that is not listed, as it is being handled.
+    pub(crate) fn start_tracking_with(
+        &mut self,
+        task: &mut Task,
+        stopped: &mut Stopped,
+    ) -> Result<(), RecordError> {
+        if self.space(task.space)?.tracking.tried {
+            return Ok(());
         }
-        stopped.set_registers(&registers)?;
+        let made = make_tracker(task, stopped)?;
+        self.tracking_tried(task.space, made)
+    }
+
+    fn tracking_tried(
+        &mut self,
+        id: SpaceId,
+        tracker: Option<WriteTracker>,
+    ) -> Result<(), RecordError> {
         let space = self.space(id)?;
         space.tracking.tried = true;
         if let Some(tracker) = tracker {
@@ -203,4 +322,27 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// Has the task make a userfaultfd, and takes it from there.
+fn make_tracker(
+    task: &mut Task,
+    stopped: &mut Stopped,
+) -> Result<Option<WriteTracker>, RecordError> {
+    const USER_MODE_ONLY_CLOEXEC: u64 = 1 | 0o2_000_000;
+    let registers = stopped.registers()?;
+    let args = [USER_MODE_ONLY_CLOEXEC, 0, 0, 0, 0, 0];
+    let made = inject(stopped, &registers, nr::USERFAULTFD, args)?;
+    task.held.extend(made.signals);
+    let mut tracker = None;
+    if let Ok(fd) = i32::try_from(made.result)
+        && fd >= 0
+    {
+        tracker = copy_fd(task.tid, fd).and_then(|fd| WriteTracker::new(task.tid, fd)).ok();
+        let args = [made.result.cast_unsigned(), 0, 0, 0, 0, 0];
+        let closed = inject(stopped, &registers, nr::CLOSE, args)?;
+        task.held.extend(closed.signals);
+    }
+    stopped.set_registers(&registers)?;
+    Ok(tracker)
 }

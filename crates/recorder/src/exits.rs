@@ -1,7 +1,7 @@
 //! Ends of tasks.
 
-use retake_model::{Addr, Signal};
-use retake_ptrace::{PtraceStop, Resume, StopEvent, Stopped, WaitFlags, wait};
+use retake_model::{Addr, Signal, Tid};
+use retake_ptrace::{PtraceStop, Resume, StopEvent, Stopped, WaitFlags, wait, yield_cpu};
 use retake_recording::{Effect, EventKind, ExitStatus, Where};
 
 use crate::error::RecordError;
@@ -32,7 +32,7 @@ impl Session {
         let shared = self.shares_memory(task);
         let words = if shared { words_the_kernel_writes(task) } else { Vec::new() };
         let tid = task.tid;
-        if !shared || (is_leader && others_in_process) {
+        if !shared {
             self.record_end(task, status, Some(&stopped))?;
             return Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Waiting));
         }
@@ -45,6 +45,13 @@ impl Session {
             self.append_end(task, status, at)?;
             return Ok(Next::Waiting);
         }
+        if is_leader && others_in_process {
+            // Its end is reported only when the last of its threads is gone.
+            until_memory_is_left(tid);
+            self.add_words_written(task, words);
+            self.append_end(task, status, at)?;
+            return Ok(Next::Waiting);
+        }
         loop {
             match wait(tid, WaitFlags::Block) {
                 Ok(Some(PtraceStop::Stopped(stopped, StopEvent::Exit | StopEvent::Signal(_)))) => {
@@ -54,43 +61,62 @@ impl Session {
                 Ok(Some(_)) | Err(_) => break,
             }
         }
-        let reader = self.tasks.values().find(|other| other.space == task.space);
-        let mut effects = Vec::new();
-        if let Some(reader) = reader {
-            for (addr, old) in words {
-                let mut bytes = [0; 4];
-                if reader.memory.read_exact(addr, &mut bytes).is_ok() && bytes != old {
-                    effects.push(Effect::Write { addr, bytes: bytes.to_vec() });
-                }
-            }
-        }
-        self.effects.clear();
-        for effect in &effects {
-            self.effect(effect);
-        }
+        self.add_words_written(task, words);
         self.append_end(task, status, at)?;
         self.free_space_of(task);
         Ok(Next::Gone)
     }
 
-    fn place_of(&mut self, task: &Task, stopped: Option<&Stopped>) -> Result<(Where, retake_model::Registers), RecordError> {
-        let Some(stopped) = stopped.filter(|_| task.open.is_none()) else {
+    /// Adds what the kernel wrote to these words when the task went to the next event.
+    fn add_words_written(&mut self, task: &Task, words: Vec<(Addr, [u8; 4])>) {
+        self.effects.clear();
+        let Some(reader) = self.tasks.values().find(|other| other.space == task.space) else {
+            return;
+        };
+        let mut effects = Vec::new();
+        for (addr, old) in words {
+            let mut bytes = [0; 4];
+            if reader.memory.read_exact(addr, &mut bytes).is_ok() && bytes != old {
+                effects.push(Effect::Write { addr, bytes: bytes.to_vec() });
+            }
+        }
+        for effect in &effects {
+            self.effect(effect);
+        }
+    }
+
+    fn place_of(
+        &mut self,
+        task: &mut Task,
+        stopped: Option<&Stopped>,
+    ) -> Result<(Where, retake_model::Registers), RecordError> {
+        if task.dying {
+            return Ok((Where::Located, task.registers));
+        }
+        if let Some(open) = &task.open {
+            // In a call, also one that it sent the signal with.
+            return Ok((Where::Located, open.entry));
+        }
+        let Some(stopped) = stopped else {
             return Ok((Where::Located, task.registers));
         };
         let now = stopped.registers()?;
-        if now == task.registers || now.orig_rax.cast_signed() >= 0 {
-            // No user code since its last event, or killed at the entry of a call.
-            let before = if now == task.registers { now } else { task.registers };
-            if now == task.registers {
-                return Ok((Where::Located, before));
-            }
-            let entered = retake_model::Registers {
-                rax: (-i64::from(retake_abi::Errno::ENOSYS.number())).cast_unsigned(),
-                ..now
-            };
-            return Ok((Where::Located, entered));
+        // Killed where it was preempted: whether it ran in between makes no difference any more.
+        let preempted_here = task.mid_code && crate::midcode::normal(&now) == task.registers;
+        if preempted_here {
+            return Ok((Where::Located, task.registers));
         }
-        Ok((crate::signals::fingerprint(task, stopped, &now)?, now))
+        if self.is_where_it_was(task, &now)? {
+            return Ok((Where::Located, now));
+        }
+        if now.orig_rax.cast_signed() >= 0 {
+            // Killed at the entry of a call.
+            self.restart_if_interrupted(task)?;
+            let rax = (-i64::from(retake_abi::Errno::ENOSYS.number())).cast_unsigned();
+            return Ok((Where::Located, retake_model::Registers { rax, ..now }));
+        }
+        let now = crate::midcode::normal(&now);
+        Ok((self.fingerprint(task, stopped, &now, None)?, now))
     }
 
     /// Records the end of a task.
@@ -125,7 +151,11 @@ impl Session {
     }
 
     /// The task was reported dead.
-    pub(crate) fn reaped(&mut self, task: &mut Task, status: ExitStatus) -> Result<(), RecordError> {
+    pub(crate) fn reaped(
+        &mut self,
+        task: &mut Task,
+        status: ExitStatus,
+    ) -> Result<(), RecordError> {
         self.record_end(task, status, None)?;
         if task.tid == self.root {
             self.status = Some(status);
@@ -133,6 +163,25 @@ impl Session {
         }
         self.free_space_of(task);
         Ok(())
+    }
+}
+
+/// How often a task that ends is given the CPU before it is taken to have left its memory.
+const PATIENCE: usize = 10_000;
+
+/// Waits until a task that is past its exit stop does not use its memory any more: it is a zombie,
+/// or procfs shows no memory of it (proc_pid_stat(5), `state` and `vsize`).
+fn until_memory_is_left(tid: Tid) {
+    for _ in 0..PATIENCE {
+        let stat = std::fs::read_to_string(format!("/proc/{tid}/stat")).unwrap_or_default();
+        let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let mut fields = after_name.split_whitespace();
+        // Stopped: a thread has taken over its number by `execve`.
+        let lives = matches!(fields.next(), Some("R" | "S" | "D"));
+        if !lives || fields.nth(19) == Some("0") {
+            return;
+        }
+        yield_cpu();
     }
 }
 

@@ -6,23 +6,20 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use retake_abi::nr;
-use retake_model::{
-    Addr, Backing, Mapping, PAGE_SIZE, PageAddr, Registers, Tid,
-};
+use retake_model::{Addr, Backing, Mapping, PAGE_LEN, PageAddr, Registers, Tid};
 use retake_ptrace::{PageMap, ProcessMemory, Stopped};
 use retake_recording::{Effect, Image, PageBatch};
 use retake_tracee::{InjectPage, MappingTable, MapsEntry, call_in_place, inject, read_maps};
 
 use crate::error::RecordError;
-use crate::files::{Mapped, keep};
+use crate::files::Mapped;
+use crate::growth::grow_stack;
 use crate::session::Session;
 use crate::task::{Space, Task};
 
 const AT_NULL: u64 = 0;
 const AT_IGNORE: u64 = 1;
 const AT_SYSINFO_EHDR: u64 = 33;
-/// A stack without limit is made this large at once.
-const LARGEST_STACK: u64 = 64 << 20;
 
 pub(crate) fn program_path(tid: Tid) -> Vec<u8> {
     let path = std::fs::read_link(format!("/proc/{tid}/exe")).unwrap_or_default();
@@ -69,13 +66,6 @@ fn hide_vdso_pointer(memory: &mut ProcessMemory, sp: Addr) -> Result<(), RecordE
     }
 }
 
-fn stack_limit(tid: Tid) -> u64 {
-    let limits = std::fs::read_to_string(format!("/proc/{tid}/limits")).unwrap_or_default();
-    let line = limits.lines().find(|line| line.starts_with("Max stack size"));
-    let soft = line.and_then(|line| line.split_whitespace().nth(3));
-    soft.and_then(|soft| soft.parse().ok()).unwrap_or(LARGEST_STACK)
-}
-
 impl Session {
     /// Makes a fresh image ours (our page in, the vdso out, the stack at its full size) and adds it to
     /// the next event. Gives the registers the program starts with.
@@ -90,10 +80,8 @@ impl Session {
         stopped.set_registers(&registers)?;
         let (mappings, batch) = self.mappings_and_pages(task)?;
         let pages = self.writer.store_image_pages(batch);
-        self.spaces.insert(
-            task.space,
-            Space::new(MappingTable::new(mappings.iter().cloned()), Some(brk)),
-        );
+        self.spaces
+            .insert(task.space, Space::new(MappingTable::new(mappings.iter().cloned()), Some(brk)));
         let image = Image { space: task.space, mappings, pages, path };
         self.effect(&Effect::Exec { image: Box::new(image) });
         self.effect(&Effect::Vector { state: stopped.vector()? });
@@ -120,22 +108,22 @@ impl Session {
         }
         task.held.extend(made.signals);
         task.memory.write(page, &InjectPage::CODE)?;
-        let mut call = |no, args| -> Result<i64, RecordError> {
-            let done = inject(stopped, registers, no, args)?;
-            task.held.extend(done.signals);
-            Ok(done.result)
-        };
         let entries = maps(task.tid)?;
         for entry in entries.iter().filter(|entry| is_kernels(&entry.path)) {
-            call(nr::MUNMAP, [entry.range.start().get(), entry.range.len(), 0, 0, 0, 0])?;
+            let args = [entry.range.start().get(), entry.range.len(), 0, 0, 0, 0];
+            task.held.extend(inject(stopped, registers, nr::MUNMAP, args)?.signals);
         }
         if let Some(stack) = entries.iter().find(|entry| entry.path == "[stack]") {
-            let full = stack_limit(task.tid).min(LARGEST_STACK);
-            let lowest = stack.range.end().get().saturating_sub(full) + PAGE_SIZE;
-            // The kernel grows the stack for an access of its own: looking up an empty path.
-            call(nr::ACCESS, [lowest.next_multiple_of(PAGE_SIZE), 0, 0, 0, 0, 0])?;
+            grow_stack(task, stopped, registers, stack.range.end())?;
         }
-        let brk = call(nr::BRK, [0; 6])?.cast_unsigned();
+        if self.traps_cpuid {
+            // Executing a program ended it.
+            let args = [retake_ptrace::ARCH_SET_CPUID, 0, 0, 0, 0, 0];
+            task.held.extend(inject(stopped, registers, nr::ARCH_PRCTL, args)?.signals);
+        }
+        let done = inject(stopped, registers, nr::BRK, [0; 6])?;
+        task.held.extend(done.signals);
+        let brk = done.result.cast_unsigned();
         hide_vdso_pointer(&mut task.memory, registers.sp())?;
         Ok(brk)
     }
@@ -146,7 +134,7 @@ impl Session {
     ) -> Result<(Vec<Mapping>, PageBatch), RecordError> {
         let map = PageMap::open(task.tid)?;
         let mut mappings = Vec::new();
-        let mut batch = PageBatch { addrs: Vec::new(), bytes: Vec::new() };
+        let mut batch = self.writer.pool().batch();
         for entry in maps(task.tid)? {
             if entry.range.start() == InjectPage::ADDR || entry.path == "[vsyscall]" {
                 continue;
@@ -170,11 +158,13 @@ impl Session {
 
     fn kept_backing(&mut self, entry: &MapsEntry) -> Result<Option<Backing>, RecordError> {
         let path = Path::new(&entry.path);
-        let Ok(file) = File::open(path) else { return Ok(None) };
+        let Ok(file) = File::open(path) else {
+            return Ok(None);
+        };
         if file.metadata().is_ok_and(|meta| meta.ino() != entry.ino) {
             return Ok(None);
         }
-        Ok(match keep(&mut self.writer, path, &file)? {
+        Ok(match self.files.keep(&mut self.writer, path, &file)? {
             Mapped::Kept(file) => Some(Backing::File { file, offset: entry.offset }),
             Mapped::Zero | Mapped::Other => None,
         })
@@ -195,22 +185,7 @@ impl Session {
         let args = [scratch.get(), room, READ_WRITE, PRIVATE_ANONYMOUS_FIXED, u64::MAX, 0];
         let done = inject(stopped, entry, nr::MMAP, args)?;
         task.held.extend(done.signals);
-        // Back to the call: the instruction is executed again, and its entry seen again.
-        let again = Registers {
-            rip: entry.rip.wrapping_sub(2),
-            rax: entry.orig_rax,
-            orig_rax: u64::MAX,
-            ..*entry
-        };
-        stopped.set_registers(&again)?;
-        let mut event = stopped.resume_and_wait(retake_ptrace::Resume::Continue, None)?;
-        while let retake_ptrace::StopEvent::Signal(_) = event {
-            task.held.push_back(stopped.siginfo()?);
-            event = stopped.resume_and_wait(retake_ptrace::Resume::Continue, None)?;
-        }
-        if event != retake_ptrace::StopEvent::Seccomp {
-            return Err(RecordError::Unsupported(format!("{event:?} instead of a call's entry")));
-        }
+        self.enter_again(task, stopped, entry)?;
         // A forked child inherits its parent's slots: they exist already.
         let exists = retake_abi::Errno::from_result(done.result) == Some(retake_abi::Errno::EEXIST);
         Ok(done.result.cast_unsigned() == scratch.get() || exists)
@@ -220,42 +195,29 @@ impl Session {
 /// Copies pages out of a process. Pages that cannot be read (beyond the end of their file) are left
 /// out.
 pub(crate) fn copy_pages(memory: &ProcessMemory, pages: &[PageAddr], batch: &mut PageBatch) {
-    let page_len = usize::try_from(PAGE_SIZE).unwrap_or(4096);
     let mut rest = pages;
-    while let Some((first, _)) = rest.split_first() {
-        let mut run = 1;
-        while run < 1024
-            && rest.get(run).map(|p| p.addr())
-                == first.addr().checked_add(run as u64 * PAGE_SIZE)
+    while !rest.is_empty() {
+        let out = batch.room(rest.len());
+        let wanted = out.len() / PAGE_LEN;
+        let mut done = memory.read_pages(rest.get(..wanted).unwrap_or(rest), out);
+        batch.commit(rest.get(..done).unwrap_or_default());
+        if done < wanted
+            && let Some(page) = rest.get(done)
         {
-            run += 1;
-        }
-        let (now, later) = rest.split_at(run);
-        rest = later;
-        let start = batch.bytes.len();
-        batch.bytes.resize(start + run * page_len, 0);
-        let Some(out) = batch.bytes.get_mut(start..) else { return };
-        let got = memory.read(first.addr(), out).unwrap_or(0) / page_len;
-        batch.addrs.extend(now.iter().take(got));
-        batch.bytes.truncate(start + got * page_len);
-        if got < run {
-            // Go on after the page that could not be read.
-            for page in now.iter().skip(got) {
-                let start = batch.bytes.len();
-                batch.bytes.resize(start + page_len, 0);
-                let read = batch.bytes.get_mut(start..).map(|out| memory.read_exact(page.addr(), out));
-                if matches!(read, Some(Ok(()))) {
-                    batch.addrs.push(*page);
-                } else {
-                    batch.bytes.truncate(start);
-                }
+            if memory.read_exact(page.addr(), batch.room(1)).is_ok() {
+                batch.commit(&[*page]);
             }
+            done += 1;
         }
+        rest = rest.get(done..).unwrap_or_default();
     }
 }
 
 /// The file to execute for a command name: as `execvp` finds it.
-pub(crate) fn find_program(name: &std::ffi::OsStr, path: Option<&std::ffi::OsStr>) -> Option<PathBuf> {
+pub(crate) fn find_program(
+    name: &std::ffi::OsStr,
+    path: Option<&std::ffi::OsStr>,
+) -> Option<PathBuf> {
     if name.as_bytes().contains(&b'/') {
         return Some(PathBuf::from(name));
     }

@@ -6,19 +6,33 @@
 //! hardware counters nor privileges. It refuses interfaces where the kernel writes memory outside of
 //! any call (io_uring, kernel aio, userfaultfd), with the error that programs know how to handle.
 
+mod audit;
 mod calls;
+mod chaos;
 mod checkpoints;
+mod clocks;
+mod cpuid;
+mod descriptors;
 mod echo;
 mod error;
 mod exits;
+mod file_writes;
 mod files;
+mod growth;
 mod image;
+mod inheritance;
 mod memory_calls;
+mod midcode;
 mod output;
 mod page_diff;
+mod partial;
+mod places;
 mod record;
+mod refusals;
 mod scratch;
+mod seccomp;
 mod session;
+mod shared_memory;
 mod signals;
 mod task;
 mod task_calls;

@@ -4,23 +4,34 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
+use retake_abi::consts::madvise;
 use retake_abi::{Errno, MemoryCall};
 use retake_model::{
-    Addr, AddrRange, Backing, FileOffset, Mapping, PAGE_SIZE, Protection, Registers,
+    Addr, AddrRange, Backing, FileOffset, Mapping, PAGE_SIZE, Protection, Registers, SpaceId,
 };
 use retake_ptrace::Stopped;
 use retake_recording::Effect;
 
 use crate::error::RecordError;
-use crate::files::{Mapped, keep};
+use crate::files::{Mapped, nonzero_pages_in};
+use crate::inheritance::Fork;
 use crate::session::Session;
 use crate::task::Task;
 
 const MAP_SHARED: u64 = 1;
 const MAP_ANONYMOUS: u64 = 0x20;
 const MAP_GROWSDOWN: u64 = 0x100;
-const MADV_DONTNEED: u64 = 4;
+const PROT_GROWSDOWN: u64 = 0x0100_0000;
 const MREMAP_DONTUNMAP: u64 = 4;
+
+/// First address above user memory (4-level page tables).
+const USER_END: u64 = 0x7fff_ffff_f000;
+
+/// Whether it is `/dev/zero` (device 1, 5): mapped shared, that is shared anonymous memory.
+fn is_zero_device(file: &File) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    file.metadata().is_ok_and(|meta| meta.file_type().is_char_device() && meta.rdev() == 0x105)
+}
 
 fn pages(start: u64, len: u64) -> Option<AddrRange> {
     AddrRange::with_len(Addr::new(start), len).map(AddrRange::to_pages)
@@ -51,11 +62,17 @@ impl Session {
         let partial = failed == Some(Errno::ENOMEM);
         match kind {
             MemoryCall::Break => return self.heap_moved(task, result.cast_unsigned()),
-            MemoryCall::Advise if failed.is_none() || partial => {
-                if let Some(range) = pages(a, b).filter(|_| c == MADV_DONTNEED) {
-                    self.discard(task, range)?;
-                }
-                return Ok(());
+            MemoryCall::Advise => {
+                return match pages(a, b) {
+                    Some(range) if failed.is_none() || partial => self.advised(task, range, c),
+                    Some(range) if c == madvise::MADV_DONTNEED => {
+                        self.discard_what_is_gone(task, range)
+                    }
+                    _ => Ok(()),
+                };
+            }
+            MemoryCall::Protect if failed.is_some() => {
+                return pages(a, b).map_or(Ok(()), |range| self.follow_protections(task, range));
             }
             _ if failed.is_some() => return Ok(()),
             _ => {}
@@ -70,8 +87,25 @@ impl Session {
             }
             MemoryCall::Protect => {
                 if let Some(range) = pages(a, b) {
+                    if c & PROT_GROWSDOWN != 0 {
+                        // Down to where the mapping starts.
+                        let table = &self.space(task.space)?.table;
+                        let start = table.find(range.start()).map(|m| m.range.start());
+                        let whole = start.and_then(|start| AddrRange::new(start, range.end()));
+                        return self.follow_protections(task, whole.unwrap_or(range));
+                    }
                     let prot = Protection::from_bits(c);
                     self.change(task, Effect::Protect { range, prot })?;
+                }
+            }
+            MemoryCall::Remap if b == 0 => {
+                // A second mapping of what is shared.
+                let there = self.space(task.space)?.table.find(Addr::new(a)).cloned();
+                if let (Some(old), Some(range)) = (there, pages(at, c))
+                    && let Some(backing) = old.backing_at(Addr::new(a))
+                {
+                    let mapping = Mapping { range, backing, ..old };
+                    self.change(task, Effect::Map { mapping })?;
                 }
             }
             MemoryCall::Remap => {
@@ -93,19 +127,48 @@ impl Session {
     }
 
     /// Makes a change of the address space known: to our table, to write-tracking, to the event.
-    fn change(&mut self, task: &Task, effect: Effect) -> Result<(), RecordError> {
-        let space = self.space(task.space)?;
-        match &effect {
+    pub(crate) fn change(&mut self, task: &Task, effect: Effect) -> Result<(), RecordError> {
+        self.change_in(task, task.space, effect)
+    }
+
+    /// The same in another address space.
+    pub(crate) fn change_in(
+        &mut self,
+        task: &Task,
+        space: SpaceId,
+        effect: Effect,
+    ) -> Result<(), RecordError> {
+        self.change_space(space, &effect)?;
+        if space == task.space {
+            self.effect(&effect);
+        } else {
+            self.space(space)?.foreign_changes += 1;
+            self.effect(&Effect::In { space, effect: Box::new(effect) });
+        }
+        Ok(())
+    }
+
+    /// Makes a change known to our table and to write-tracking only.
+    pub(crate) fn change_space(
+        &mut self,
+        space: SpaceId,
+        effect: &Effect,
+    ) -> Result<(), RecordError> {
+        let space = self.space(space)?;
+        match effect {
             Effect::Map { mapping } => {
+                space.inheritance.forget(mapping.range);
                 space.table.map(mapping.clone());
                 space.forget_contents(mapping.range);
             }
             Effect::Unmap { range } => {
+                space.inheritance.forget(*range);
                 space.table.unmap(*range);
                 space.forget_contents(*range);
             }
             Effect::Protect { range, prot } => space.table.protect(*range, *prot),
             Effect::Move { from, to, keep } => {
+                space.inheritance.moved(*from, *to, *keep);
                 space.table.move_range(*from, *to, *keep);
                 space.forget_contents(*from);
                 space.forget_contents(*to);
@@ -113,7 +176,34 @@ impl Session {
             Effect::Discard { range } => space.forget_contents(*range),
             _ => {}
         }
-        self.effect(&effect);
+        Ok(())
+    }
+
+    fn advised(&mut self, task: &Task, range: AddrRange, advice: u64) -> Result<(), RecordError> {
+        match advice {
+            madvise::MADV_DONTNEED | madvise::MADV_DONTNEED_LOCKED => self.discard(task, range)?,
+            madvise::MADV_REMOVE => {
+                for part in self.space(task.space)?.table.parts(range) {
+                    if let Some((shared, offset)) = part.backing.shared_object() {
+                        let (offset, len) = (offset.get(), part.range.len());
+                        self.effect(&Effect::ZeroShared { shared, offset, len });
+                    }
+                }
+            }
+            madvise::MADV_DONTFORK => {
+                self.space(task.space)?.inheritance.mark(range, Fork::Absent);
+            }
+            madvise::MADV_DOFORK => {
+                self.space(task.space)?.inheritance.unmark(range, Fork::Absent);
+            }
+            madvise::MADV_WIPEONFORK => {
+                self.space(task.space)?.inheritance.mark(range, Fork::Wiped);
+            }
+            madvise::MADV_KEEPONFORK => {
+                self.space(task.space)?.inheritance.unmark(range, Fork::Wiped);
+            }
+            _ => {}
+        }
         Ok(())
     }
 
@@ -130,11 +220,11 @@ impl Session {
         let space = self.space(task.space)?;
         let old = space.brk.replace(end).unwrap_or(end);
         let (old, new) = (old.next_multiple_of(PAGE_SIZE), end.next_multiple_of(PAGE_SIZE));
-        if let Some(range) = AddrRange::new(Addr::new(old), Addr::new(new)).filter(|r| !r.is_empty())
+        if let Some(range) =
+            AddrRange::new(Addr::new(old), Addr::new(new)).filter(|r| !r.is_empty())
         {
             let prot = Protection::READ.union(Protection::WRITE);
-            let mapping =
-                Mapping { range, prot, backing: Backing::Anonymous, grows_down: false };
+            let mapping = Mapping { range, prot, backing: Backing::Anonymous, grows_down: false };
             self.change(task, Effect::Map { mapping })?;
         } else if let Some(range) =
             AddrRange::new(Addr::new(new), Addr::new(old)).filter(|r| !r.is_empty())
@@ -146,15 +236,18 @@ impl Session {
 
     fn mapped(&mut self, task: &Task, at: u64, args: &[u64; 6]) -> Result<(), RecordError> {
         let [_, len, prot, flags, fd, offset] = *args;
-        let Some(range) = pages(at, len) else { return Ok(()) };
+        let Some(range) = pages(at, len) else {
+            return Ok(());
+        };
         let prot = Protection::from_bits(prot);
         let shared = flags & MAP_SHARED != 0;
-        let plain = |backing| Mapping { range, prot, backing, grows_down: false };
+        let grows_down = flags & MAP_GROWSDOWN != 0;
+        let plain = |backing| Mapping { range, prot, backing, grows_down };
         if flags & MAP_ANONYMOUS != 0 && !shared {
             return self.change(task, Effect::Map { mapping: plain(Backing::Anonymous) });
         }
         if flags & MAP_ANONYMOUS != 0 {
-            return self.map_shared_anonymous(task, range, prot);
+            return self.map_shared_anonymous(task, range.start());
         }
         #[expect(clippy::cast_possible_truncation, reason = "the kernel takes 32 bits too")]
         let link = PathBuf::from(format!("/proc/{}/fd/{}", task.tid, fd as i32));
@@ -164,7 +257,8 @@ impl Session {
             return self.map_by_contents(task, plain(Backing::Anonymous));
         };
         let meta = file.metadata().ok();
-        if shared && self.is_written_through(task, &link, prot)
+        if shared
+            && self.is_written_through(task, &link, prot)
             && let Some(meta) = meta.filter(|m| m.is_file())
         {
             let mut effects = Vec::new();
@@ -172,11 +266,15 @@ impl Session {
             if meta.nlink() > 0 {
                 self.files.warn_shared(&mut self.writer, &path);
             }
+            if !self.files.is_shared(identity) {
+                // Private mappings of it show what is stored through this one.
+                self.share_kept_file(task, identity, || file.try_clone().ok())?;
+            }
             let id = self.files.shared_object(
                 &mut self.writer,
                 identity,
                 meta.len(),
-                File::options().read(true).write(true).open(&link).ok().or(Some(file)),
+                Some(file),
                 &mut effects,
             );
             for effect in &effects {
@@ -185,7 +283,16 @@ impl Session {
             let backing = Backing::Shared { shared: id, offset };
             return self.change(task, Effect::Map { mapping: plain(backing) });
         }
-        match keep(&mut self.writer, &path, &file)? {
+        if let Some(meta) = file.metadata().ok().filter(|meta| meta.is_file())
+            && let Some(object) = self.files.object((meta.dev(), meta.ino()))
+        {
+            let backing = Backing::Private { shared: object.id, offset };
+            return self.change(task, Effect::Map { mapping: plain(backing) });
+        }
+        if shared && is_zero_device(&file) {
+            return self.map_shared_anonymous(task, range.start());
+        }
+        match self.files.keep(&mut self.writer, &path, &file)? {
             Mapped::Kept(file) => {
                 let backing = Backing::File { file, offset };
                 self.change(task, Effect::Map { mapping: plain(backing) })
@@ -208,43 +315,45 @@ impl Session {
         self.change(task, Effect::Map { mapping })?;
         let len = usize::try_from(range.len()).unwrap_or(0);
         let memory = &task.memory;
-        self.effects.write_with(range.start(), len, |out| {
-            memory.read(range.start(), out).unwrap_or(0)
-        });
+        self.effects
+            .write_with(range.start(), len, |out| memory.read(range.start(), out).unwrap_or(0));
         Ok(())
     }
 
     /// The shared object behind the mapping at `addr`, by what the kernel says of it.
-    fn shared_at(&mut self, task: &Task, addr: Addr, len: Option<u64>) -> Result<Option<(Backing, u64)>, RecordError> {
+    fn shared_at(
+        &mut self,
+        task: &Task,
+        addr: Addr,
+    ) -> Result<Option<(Backing, AddrRange, Protection)>, RecordError> {
         let maps = retake_tracee::read_maps(task.tid)
             .map_err(|error| RecordError::System { attempt: "read /proc/PID/maps", error })?;
         let Some(entry) = maps.into_iter().find(|m| m.range.contains(addr)) else {
             return Ok(None);
         };
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .open(format!("/proc/{}/map_files/{:x}-{:x}", task.tid, entry.range.start(), entry.range.end()))
-            .ok();
-        let len = len.unwrap_or(entry.range.len());
+        let (start, len) = (entry.range.start(), entry.range.len());
         let mut effects = Vec::new();
         let identity = (entry.dev, entry.ino);
-        let id = self.files.shared_object(&mut self.writer, identity, len, file, &mut effects);
+        let id = self.files.shared_object(&mut self.writer, identity, len, None, &mut effects);
         for effect in &effects {
             self.effect(effect);
         }
-        let skip = addr.offset_from(entry.range.start()).unwrap_or(0);
-        let offset = FileOffset::new(entry.offset.get() + skip);
-        Ok(Some((Backing::Shared { shared: id, offset }, entry.range.len())))
+        if !effects.is_empty() {
+            // Others may have written to it before it was known.
+            let mut batch = self.writer.pool().batch();
+            nonzero_pages_in(&task.memory, start, len, entry.offset.get(), &mut batch);
+            for (addr, bytes) in batch.pages() {
+                let (offset, bytes) = (addr.addr().get(), bytes.to_vec());
+                self.effect(&Effect::SharedWrite { shared: id, offset, bytes });
+            }
+        }
+        let backing = Backing::Shared { shared: id, offset: entry.offset };
+        Ok(Some((backing, entry.range, entry.prot)))
     }
 
-    fn map_shared_anonymous(
-        &mut self,
-        task: &Task,
-        range: AddrRange,
-        prot: Protection,
-    ) -> Result<(), RecordError> {
-        if let Some((backing, _)) = self.shared_at(task, range.start(), Some(range.len()))? {
+    /// Where it could not be made of a memfd.
+    fn map_shared_anonymous(&mut self, task: &Task, addr: Addr) -> Result<(), RecordError> {
+        if let Some((backing, range, prot)) = self.shared_at(task, addr)? {
             let mapping = Mapping { range, prot, backing, grows_down: false };
             self.change(task, Effect::Map { mapping })?;
         }
@@ -252,11 +361,8 @@ impl Session {
     }
 
     fn segment_attached(&mut self, task: &Task, addr: Addr) -> Result<(), RecordError> {
-        if let Some((backing, len)) = self.shared_at(task, addr, None)?
-            && let Some(range) = AddrRange::with_len(addr, len)
-        {
-            let prot = Protection::READ.union(Protection::WRITE);
-            self.space(task.space)?.attached.insert(addr, len);
+        if let Some((backing, range, prot)) = self.shared_at(task, addr)? {
+            self.space(task.space)?.attached.insert(addr, range.len());
             let mapping = Mapping { range, prot, backing, grows_down: false };
             self.change(task, Effect::Map { mapping })?;
         }
@@ -265,6 +371,15 @@ impl Session {
 }
 
 impl crate::task::Space {
+    /// The next checkpoint takes every page.
+    pub(crate) fn take_all_again(&mut self) {
+        let Some(all) = AddrRange::new(Addr::NULL, Addr::new(USER_END)) else {
+            return;
+        };
+        self.tracking.forget(all);
+        self.cleared = vec![all];
+    }
+
     /// The pages of `range` are not what the last checkpoint says any more.
     pub(crate) fn forget_contents(&mut self, range: AddrRange) {
         self.tracking.forget(range);

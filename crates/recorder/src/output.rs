@@ -1,7 +1,7 @@
 //! Output of the program, and outputs that went through scratch memory.
 
 use retake_model::{Addr, SyscallNo};
-use retake_recording::{Effect, Stream};
+use retake_recording::{Effect, OutputHash, Stream};
 
 use crate::calls::{Answer, View};
 use crate::error::RecordError;
@@ -39,18 +39,20 @@ impl Session {
         }
     }
 
-    /// Notes which bytes of memory a write sent to the program's output.
-    pub(crate) fn echo_output(&mut self, task: &Task, open: &OpenCall, result: i64) {
-        let Ok(mut left @ 1..) = u64::try_from(result) else { return };
+    /// Notes which bytes of memory a write took, and a hash of them.
+    pub(crate) fn note_output(&mut self, task: &Task, open: &OpenCall, result: i64) {
+        let Ok(mut left @ 1..) = u64::try_from(result) else {
+            return;
+        };
         let [fd, data, len, ..] = open.args;
         let vectored = match open.call.no {
             nr::WRITE | nr::PWRITE64 | nr::SENDTO => false,
             nr::WRITEV | nr::PWRITEV | nr::PWRITEV2 => true,
             _ => return,
         };
-        let Some(stream) = self.echo.stream(task.pid, descriptor(fd)) else { return };
+        let stream = self.echo.stream(task.pid, descriptor(fd));
         if !vectored {
-            self.effect(&Effect::Echo { stream, addr: Addr::new(data), len: left.min(len) });
+            self.note_piece(task, stream, data, left.min(len));
             return;
         }
         for n in 0..len.min(1024) {
@@ -60,15 +62,55 @@ impl Session {
             }
             let mut words = retake_ptrace::read_words(&iov);
             let (base, size) = (words.next().unwrap_or(0), words.next().unwrap_or(0).min(left));
-            self.echo_piece(stream, base, size);
+            self.note_piece(task, stream, base, size);
             left -= size;
         }
     }
 
-    fn echo_piece(&mut self, stream: Stream, base: u64, len: u64) {
-        if len > 0 {
-            self.effect(&Effect::Echo { stream, addr: Addr::new(base), len });
+    fn note_piece(&mut self, task: &Task, stream: Option<Stream>, base: u64, len: u64) {
+        let mut hash = OutputHash::default();
+        let mut block = [0; 16 << 10];
+        let mut done = 0;
+        while done < len {
+            let most = usize::try_from(len - done).unwrap_or(usize::MAX).min(block.len());
+            let Some(part) = block.get_mut(..most) else { break };
+            if task.memory.read_exact(Addr::new(base.wrapping_add(done)), part).is_err() {
+                // The kernel could read it, so it was changed since by another process.
+                return;
+            }
+            hash.update(part);
+            done += part.len() as u64;
         }
+        if len > 0 {
+            let (addr, hash) = (Addr::new(base), hash.finish());
+            self.effect(&Effect::Output { stream, addr, len, hash });
+        }
+    }
+
+    /// After a call that failed halfway: whatever it may have written, as it is now.
+    pub(crate) fn capture_possible_outputs(
+        &mut self,
+        task: &Task,
+        open: &OpenCall,
+    ) -> Result<(), RecordError> {
+        let mut ranges = Vec::new();
+        let view = View(&task.memory);
+        retake_abi::possible_outputs(
+            &open.call,
+            &open.args,
+            &open.before,
+            &view,
+            &mut |addr, len| {
+                ranges.push((addr, len));
+            },
+        );
+        let space = self.space(task.space)?;
+        let writable = ranges.into_iter().map(|(addr, len)| (addr, space.writable_len(addr, len)));
+        for (addr, len) in writable.collect::<Vec<_>>() {
+            let len = usize::try_from(len).unwrap_or(0);
+            self.effects.write_with(addr, len, |out| task.memory.read(addr, out).unwrap_or(0));
+        }
+        Ok(())
     }
 
     /// Moves what a redirected call wrote to where the program wanted it.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use retake_model::{Addr, Backing, PAGE_SIZE, PageAddr, Protection};
+use retake_model::{Addr, Backing, PageAddr, Protection};
 use retake_ptrace::{PageMap, ProcessMemory, PtraceError};
 use retake_recording::EffectBuffer;
 
@@ -14,7 +14,7 @@ pub(crate) struct PagesBefore {
     pages: BTreeMap<PageAddr, Box<[u8]>>,
 }
 
-const PAGE: usize = PAGE_SIZE as usize;
+const PAGE: usize = retake_model::PAGE_LEN;
 
 fn writable_pages(space: &Space, memory: &ProcessMemory) -> Result<Vec<PageAddr>, PtraceError> {
     let map = PageMap::open(memory.tid())?;
@@ -57,14 +57,21 @@ impl PagesBefore {
             memory.read_exact(page.addr(), &mut now)?;
             let before = self.pages.get(&page).map_or(&zero[..], |b| b);
             let known = self.pages.contains_key(&page);
-            if !known && matches!(space.table.find(page.addr()).map(|m| m.backing), Some(Backing::File { .. })) {
+            if !known
+                && matches!(
+                    space.table.find(page.addr()).map(|m| m.backing),
+                    Some(Backing::File { .. } | Backing::Private { .. })
+                )
+            {
                 effects.write_with(page.addr(), PAGE, |out| {
                     out.copy_from_slice(&now);
                     PAGE
                 });
                 continue;
             }
-            let Some(first) = (0..PAGE).find(|&i| now.get(i) != before.get(i)) else { continue };
+            let Some(first) = (0..PAGE).find(|&i| now.get(i) != before.get(i)) else {
+                continue;
+            };
             let last = (0..PAGE).rfind(|&i| now.get(i) != before.get(i)).unwrap_or(first);
             let changed = now.get(first..=last).unwrap_or_default();
             let at = Addr::new(page.addr().get() + first as u64);

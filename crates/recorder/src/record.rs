@@ -5,8 +5,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use retake_ptrace::{Filter, SpawnError, current_cpu, pin_current_thread, spawn_program, unpin_from};
-use retake_recording::{End, ExitStatus, Machine, Manifest, RecordingWriter, Summary, WriterOptions};
+use retake_ptrace::{
+    Filter, SpawnError, TrappedCounter, current_cpu, pin_current_thread, spawn_program, trap_cpuid,
+    unpin_from,
+};
+use retake_recording::{End, ExitStatus, Manifest, RecordingWriter, Summary, WriterOptions};
 use retake_tracee::InjectPage;
 
 use crate::error::RecordError;
@@ -24,6 +27,10 @@ pub struct RecordOptions {
     pub command: Vec<OsString>,
     /// Run time between checkpoints.
     pub checkpoint_every: Duration,
+    /// Schedule tasks at random, by this seed.
+    pub chaos: Option<u64>,
+    /// Compare what the kernel writes with what the table says, for every call. Slow.
+    pub audit: bool,
 }
 
 /// A finished recording.
@@ -35,6 +42,8 @@ pub struct Recorded {
     pub summary: Summary,
     /// Wall-clock time.
     pub took: Duration,
+    /// What the audit found, a sentence for each call that the table is wrong about.
+    pub violations: Vec<String>,
 }
 
 fn c_string(bytes: &[u8]) -> Result<CString, RecordError> {
@@ -42,33 +51,21 @@ fn c_string(bytes: &[u8]) -> Result<CString, RecordError> {
         .map_err(|_| RecordError::Unsupported("an argument with a zero byte in it".to_owned()))
 }
 
+/// The recorder's own environment, with `LD_BIND_NOW` set (ld.so(8)).
+///
+/// A function that is bound at its first call is looked up by code that saves the vector registers on
+/// the stack, and leaves out those in their initial state. Whether the processor takes them for that
+/// depends on where the system switched tasks: the bytes would differ from replay to replay.
 fn environment() -> Vec<Vec<u8>> {
-    std::env::vars_os()
+    const BIND_NOW: &str = "LD_BIND_NOW";
+    let mut list: Vec<Vec<u8>> = std::env::vars_os()
+        .filter(|(name, value)| name != BIND_NOW || !value.is_empty())
         .map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat())
-        .collect()
-}
-
-fn machine() -> Machine {
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let mut cpuid = Vec::new();
-    for base in [0, 0x8000_0000] {
-        let last = retake_ptrace::cpuid(base, 0).eax.min(base + 0x40);
-        for leaf in base..=last {
-            let subleaves = if matches!(leaf, 4 | 7 | 0xd) { 3 } else { 1 };
-            for subleaf in 0..subleaves {
-                let a = retake_ptrace::cpuid(leaf, subleaf);
-                // Leaf 1 ebx has the APIC id of this very CPU in its top byte.
-                let ebx = if leaf == 1 { a.ebx & 0x00ff_ffff } else { a.ebx };
-                cpuid.push([leaf, subleaf, a.eax, ebx, a.ecx, a.edx]);
-            }
-        }
+        .collect();
+    if !list.iter().any(|var| var.starts_with(b"LD_BIND_NOW=")) {
+        list.push(format!("{BIND_NOW}=1").into_bytes());
     }
-    Machine {
-        kernel: kernel.trim().to_owned(),
-        cpuid,
-        xsave_size: retake_ptrace::cpuid(0xd, 0).ebx,
-        cpuid_trapped: false,
-    }
+    list
 }
 
 /// Records `options.command` until its last task ends.
@@ -87,20 +84,23 @@ pub fn record(options: &RecordOptions) -> Result<Recorded, RecordError> {
     let not_found = || RecordError::NotFound { program: program.clone() };
     let path = find_program(program, std::env::var_os("PATH").as_deref()).ok_or_else(not_found)?;
     let path_c = c_string(path.as_os_str().as_bytes())?;
-    let argv =
-        options.command.iter().map(|arg| c_string(arg.as_bytes())).collect::<Result<Vec<_>, _>>()?;
+    let argv = options
+        .command
+        .iter()
+        .map(|arg| c_string(arg.as_bytes()))
+        .collect::<Result<Vec<_>, _>>()?;
     let env_bytes = environment();
     let env = env_bytes.iter().map(|var| c_string(var)).collect::<Result<Vec<_>, _>>()?;
 
     let cpu = current_cpu();
+    // Whether it can be trapped shows when it is tried.
+    let traps_cpuid = trap_cpuid(true) && trap_cpuid(false);
     pin_current_thread(cpu)
         .map_err(|error| RecordError::System { attempt: "bind the recorder to a CPU", error })?;
     let filter = Filter::trace_all_but(InjectPage::AFTER.get());
     let task = spawn_program(&path_c, &argv, &env, &filter).map_err(|error| match error {
         SpawnError::Exec(error) if error.kind() == std::io::ErrorKind::NotFound => not_found(),
-        SpawnError::Exec(error) => {
-            RecordError::CannotExecute { program: program.clone(), error }
-        }
+        SpawnError::Exec(error) => RecordError::CannotExecute { program: program.clone(), error },
         other => RecordError::Spawn(other),
     })?;
     let root = task.tid();
@@ -117,7 +117,7 @@ pub fn record(options: &RecordOptions) -> Result<Recorded, RecordError> {
         env: env_bytes,
         root_tid: Some(root.get()),
         cwd: cwd.as_os_str().as_bytes().to_vec(),
-        machine: machine(),
+        machine: crate::cpuid::machine(cpu, traps_cpuid),
         warnings: Vec::new(),
         end: None,
     };
@@ -130,7 +130,16 @@ pub fn record(options: &RecordOptions) -> Result<Recorded, RecordError> {
     };
     let writer = RecordingWriter::create(&options.dir, manifest, writer_options)?;
     let mut session = Session::new(writer, root, options.checkpoint_every);
-    let outcome = session.adopt_root(task).and_then(|()| session.run());
+    session.traps_cpuid = traps_cpuid;
+    session.chaos = options.chaos.map(crate::chaos::Chaos::new);
+    session.audit = options.audit.then(crate::audit::Audit::default);
+    let outcome = {
+        let _as_in_the_program = TrappedCounter::start();
+        if options.chaos.is_some() {
+            retake_ptrace::prefer_short_slices();
+        }
+        session.adopt_root(task).and_then(|()| session.run())
+    };
     if outcome.is_err() {
         for task in session.tasks.values() {
             retake_ptrace::kill_process(task.pid);
@@ -138,7 +147,8 @@ pub fn record(options: &RecordOptions) -> Result<Recorded, RecordError> {
         retake_ptrace::kill_process(root);
     }
     retake_ptrace::stop_forwarding();
-    let status = outcome.as_ref().ok().copied().unwrap_or(ExitStatus::Killed(retake_model::Signal::KILL));
+    let status =
+        outcome.as_ref().ok().copied().unwrap_or(ExitStatus::Killed(retake_model::Signal::KILL));
     let took = started.elapsed();
     let events = session.event_count().get();
     let end = End {
@@ -147,6 +157,11 @@ pub fn record(options: &RecordOptions) -> Result<Recorded, RecordError> {
         checkpoints: session.schedule.count(),
         wall_ns: u64::try_from(took.as_nanos()).unwrap_or(u64::MAX),
     };
+    let violations = session.audit.as_ref().map_or_else(Vec::new, crate::audit::Audit::violations);
+    if !violations.is_empty() {
+        let warnings = violations.iter().map(|text| format!("audit: {text}"));
+        session.writer.update_manifest(|manifest| manifest.warnings.extend(warnings));
+    }
     let summary = session.writer.finish(end)?;
-    outcome.map(|status| Recorded { status, summary, took })
+    outcome.map(|status| Recorded { status, summary, took, violations })
 }

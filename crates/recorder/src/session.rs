@@ -1,15 +1,18 @@
 //! The recording loop: which task runs, and what its stops mean.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use retake_model::{EventIndex, Registers, SpaceId, SyscallNo, TaskId, Tid};
+use retake_model::{EventIndex, Registers, Signal, SpaceId, SyscallNo, TaskId, Tid};
 use retake_ptrace::{
-    PtraceStop, Resume, Running, StopEvent, Stopped, WaitFlags, wait, wait_any, yield_cpu,
+    PtraceError, PtraceStop, Resume, Running, StopEvent, Stopped, Ticker, WaitFlags, monotonic,
+    wait, wait_any, yield_cpu,
 };
 use retake_recording::{Effect, EffectBuffer, EventKind, ExitStatus, RecordingWriter};
 
-use crate::checkpoints::Schedule;
+use crate::chaos::Chaos;
+use crate::checkpoints::{Due, Schedule};
+use crate::descriptors::Descriptors;
 use crate::echo::Echo;
 use crate::error::RecordError;
 use crate::files::Files;
@@ -28,17 +31,34 @@ pub(crate) struct Session {
     pub(crate) spaces: BTreeMap<SpaceId, Space>,
     pub(crate) files: Files,
     pub(crate) echo: Echo,
+    pub(crate) descriptors: Descriptors,
     pub(crate) effects: EffectBuffer,
     pub(crate) schedule: Schedule,
+    /// Calls that the manifest warns of already.
+    pub(crate) warned_refused: BTreeSet<SyscallNo>,
+    pub(crate) audit: Option<crate::audit::Audit>,
     pub(crate) root: Tid,
     pub(crate) status: Option<ExitStatus>,
+    /// A task made or joined namespaces: its clocks may not be ours.
+    pub(crate) changed_namespaces: bool,
     pub(crate) next_task: TaskId,
     pub(crate) next_space: SpaceId,
     /// New tasks whose first stop came before their parent's event.
     pub(crate) early: BTreeMap<Tid, Stopped>,
     /// The program's path as `execve` was given it, for the image.
     pub(crate) current: Option<Tid>,
-    slice_start: Instant,
+    /// The current task computes in a loop: it is looked at again when its slice is so long.
+    pub(crate) next_look: Duration,
+    /// Schedules at random.
+    pub(crate) chaos: Option<Chaos>,
+    /// How long the current task may run then.
+    pub(crate) chaos_slice: Option<Duration>,
+    /// `cpuid` is to fault in the program.
+    pub(crate) traps_cpuid: bool,
+    /// Interrupts the wait for a task that runs for long. Without a timer nothing does.
+    pub(crate) ticker: Option<Ticker>,
+    /// On the monotonic clock.
+    slice_start: Duration,
 }
 
 /// What comes next for a task whose stop was handled.
@@ -67,25 +87,37 @@ impl Session {
             spaces: BTreeMap::new(),
             files: Files::default(),
             echo: Echo::new(),
+            descriptors: Descriptors::default(),
             effects: EffectBuffer::new(),
             schedule: Schedule::new(interval),
+            warned_refused: BTreeSet::new(),
+            audit: None,
             root,
             status: None,
+            changed_namespaces: false,
             next_task: TaskId::new(0),
             next_space: SpaceId::new(0),
             early: BTreeMap::new(),
             current: None,
-            slice_start: Instant::now(),
+            next_look: Duration::ZERO,
+            chaos: None,
+            chaos_slice: None,
+            traps_cpuid: false,
+            ticker: Ticker::new().ok(),
+            slice_start: monotonic(),
         }
     }
 
     /// Runs until every task is gone.
     pub(crate) fn run(&mut self) -> Result<ExitStatus, RecordError> {
+        self.tick_every(crate::midcode::TICK);
         while !self.tasks.is_empty() {
             self.collect()?;
             let Some(tid) = self.choose() else { continue };
-            if self.schedule.is_due() {
-                self.checkpoint(tid)?;
+            match self.schedule.due() {
+                Due::No => {}
+                Due::Soon => self.prepare_checkpoint(),
+                Due::Now => self.checkpoint(tid)?,
             }
             self.advance(tid)?;
         }
@@ -101,50 +133,92 @@ impl Session {
             return Ok(());
         }
         if ready {
-            while let Some((tid, stop)) = wait_any(WaitFlags::Poll)? {
+            while let Some((tid, stop)) = self.next_stop(WaitFlags::Poll)? {
                 self.take_in(tid, stop)?;
             }
             return Ok(());
         }
         self.schedule.pause();
-        let stop = wait_any(WaitFlags::Block);
+        self.tick_every(Duration::ZERO);
+        let stop = self.next_stop(WaitFlags::Block);
+        self.tick_every(crate::midcode::TICK);
         self.schedule.resume();
-        match stop {
-            Ok(Some((tid, stop))) => self.take_in(tid, stop)?,
-            Ok(None) => {}
-            // Nothing left to wait for: whatever we still list has gone without a word.
-            Err(error) if error.has_no_child() => self.tasks.clear(),
-            Err(error) => return Err(error.into()),
+        if let Some((tid, stop)) = stop? {
+            self.take_in(tid, stop)?;
         }
         Ok(())
     }
 
+    /// The next stop of any task. When there is none left to wait for, whatever is still listed has
+    /// gone without a word.
+    fn next_stop(&mut self, flags: WaitFlags) -> Result<Option<(Tid, PtraceStop)>, RecordError> {
+        match wait_any(flags) {
+            Err(error) if error.has_no_child() => {
+                self.tasks.clear();
+                Ok(None)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    fn tick_every(&self, period: Duration) {
+        if let Some(ticker) = &self.ticker {
+            ticker.every(period);
+        }
+    }
+
+    /// How long the current task has had the CPU.
+    pub(crate) fn slice_ran(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.slice_start)
+    }
+
     fn slice_is_over(&self) -> bool {
         self.current.is_none_or(|tid| !self.tasks.get(&tid).is_some_and(|t| t.run.is_ready()))
-            || self.slice_start.elapsed() >= SLICE
+            || self.slice_ran(monotonic()) >= self.chaos_slice.unwrap_or(SLICE)
     }
 
     /// The task to run: the current one until its slice is over, then the next in turn.
     fn choose(&mut self) -> Option<Tid> {
+        let goes_on = self.chaos.as_mut().is_none_or(|chaos| !chaos.changes_now());
         if let Some(tid) = self.current
             && self.tasks.get(&tid).is_some_and(|task| task.run.is_ready())
-            && (self.tasks.len() == 1 || self.slice_start.elapsed() < SLICE)
+            && (self.tasks.len() == 1 || (goes_on && !self.slice_is_over()))
         {
             return Some(tid);
         }
-        let after = self.current.unwrap_or(Tid::new(0)).next();
-        let ready = |(_, task): &(&Tid, &Task)| task.run.is_ready();
-        let next = self.tasks.range(after..).find(ready);
-        let tid = next.or_else(|| self.tasks.iter().find(ready)).map(|(tid, _)| *tid);
-        self.slice_start = Instant::now();
+        let tid = self.next_ready();
+        self.slice_start = monotonic();
+        self.next_look = Duration::ZERO;
+        if let Some(chaos) = &mut self.chaos {
+            let slice = chaos.slice();
+            self.chaos_slice = Some(slice);
+            if let Some(ticker) = &self.ticker {
+                // A tick that comes while nobody waits is lost: the next one is not far.
+                ticker.first_then(slice, (slice / 4).max(Duration::from_micros(25)));
+            }
+        }
         self.current = tid;
         tid
     }
 
+    /// The next ready task in turn, or any one.
+    fn next_ready(&mut self) -> Option<Tid> {
+        let ready = |(_, task): &(&Tid, &Task)| task.run.is_ready();
+        if let Some(chaos) = &mut self.chaos {
+            let count = self.tasks.iter().filter(ready).count();
+            return self.tasks.iter().filter(ready).nth(chaos.below(count)).map(|(tid, _)| *tid);
+        }
+        let after = self.current.unwrap_or(Tid::new(0)).next();
+        let next = self.tasks.range(after..).find(ready);
+        next.or_else(|| self.tasks.iter().find(ready)).map(|(tid, _)| *tid)
+    }
+
     fn take_in(&mut self, tid: Tid, stop: PtraceStop) -> Result<(), RecordError> {
-        if let PtraceStop::Stopped(stopped, StopEvent::Exec) = stop {
-            let tid = self.settle_exec_identity(tid, &stopped)?;
-            return self.follow(tid, Some(PtraceStop::Stopped(stopped, StopEvent::Exec)));
+        if let PtraceStop::Stopped(stopped, StopEvent::Exec) = &stop {
+            let leader = self.tasks.remove(&tid);
+            if let Some(task) = self.settle_exec_identity(tid, stopped, leader)? {
+                self.tasks.insert(tid, task);
+            }
         }
         if !self.tasks.contains_key(&tid) {
             if let PtraceStop::Stopped(stopped, _) = stop {
@@ -157,7 +231,9 @@ impl Session {
 
     /// Lets a ready task run until its next event is recorded.
     fn advance(&mut self, tid: Tid) -> Result<(), RecordError> {
-        let Some(task) = self.tasks.get_mut(&tid) else { return Ok(()) };
+        let Some(task) = self.tasks.get_mut(&tid) else {
+            return Ok(());
+        };
         if let Run::Ready(stopped) = std::mem::replace(&mut task.run, Run::Away) {
             match stopped.resume(Resume::Continue, None) {
                 Ok(_) => {}
@@ -171,17 +247,31 @@ impl Session {
 
     /// Handles the stops of one task until it is ready, waits in the kernel, or is gone.
     fn follow(&mut self, tid: Tid, first: Option<PtraceStop>) -> Result<(), RecordError> {
-        let Some(mut task) = self.tasks.remove(&tid) else { return Ok(()) };
+        let Some(mut task) = self.tasks.remove(&tid) else {
+            return Ok(());
+        };
         let mut stop = first;
         loop {
             let now = match stop.take() {
                 Some(stop) => Some(stop),
-                None => match wait(tid, WaitFlags::Block) {
+                None => match wait(tid, WaitFlags::Interruptible) {
                     Ok(stop) => stop,
-                    Err(error) if error.has_no_child() => return Ok(()),
+                    Err(error) if error.has_no_child() => return self.vanished(task),
+                    Err(error) if error.is_gone() => {
+                        self.record_end(&mut task, ExitStatus::Killed(Signal::KILL), None)?;
+                        task.run = Run::Kernel;
+                        self.tasks.insert(tid, task);
+                        return Ok(());
+                    }
                     Err(error) => return Err(error.into()),
                 },
             };
+            if let Some(PtraceStop::Stopped(stopped, StopEvent::Exec)) = &now {
+                match self.settle_exec_identity(tid, stopped, Some(task))? {
+                    Some(settled) => task = settled,
+                    None => return Ok(()),
+                }
+            }
             let next = match now {
                 Some(PtraceStop::Stopped(stopped, event)) => {
                     match self.handle(&mut task, stopped, event) {
@@ -197,7 +287,10 @@ impl Session {
                     self.reaped(&mut task, ExitStatus::Killed(signal))?;
                     Next::Gone
                 }
-                None => Next::Soon,
+                None => {
+                    self.tick(&mut task)?;
+                    Next::Soon
+                }
             };
             match next {
                 Next::Ready(stopped) => {
@@ -220,12 +313,25 @@ impl Session {
         }
     }
 
+    /// A task that is not there any more under its number has ended (it was killed in the middle of
+    /// an operation on it), or executes a program and has become the leader of its process: then it
+    /// stops with that number.
+    fn vanished(&mut self, mut task: Task) -> Result<(), RecordError> {
+        if task.open.as_ref().is_some_and(crate::task::OpenCall::replaces_memory) {
+            task.run = Run::Kernel;
+            self.tasks.insert(task.tid, task);
+            return Ok(());
+        }
+        let status = ExitStatus::Killed(Signal::KILL);
+        self.reaped(&mut task, status)
+    }
+
     /// Most calls that may wait do not: let the task run, and look.
     fn give_it_a_chance(&mut self, tid: Tid) -> Result<Option<PtraceStop>, RecordError> {
         // (The task itself is not in the list while it is followed.)
         if self.tasks.is_empty() && self.early.is_empty() {
             self.schedule.pause();
-            let stop = wait(tid, WaitFlags::Block);
+            let stop = self.wait_alone(tid);
             self.schedule.resume();
             return match stop {
                 Err(error) if error.has_no_child() => Ok(None),
@@ -244,9 +350,23 @@ impl Session {
         Ok(None)
     }
 
+    /// Waits for the only task, looking seldom once that takes longer.
+    fn wait_alone(&self, tid: Tid) -> Result<Option<PtraceStop>, PtraceError> {
+        let first = wait(tid, WaitFlags::Interruptible);
+        if !matches!(first, Ok(None)) {
+            return first;
+        }
+        self.tick_every(crate::midcode::IDLE_TICK);
+        let stop = wait(tid, WaitFlags::Block);
+        self.tick_every(crate::midcode::TICK);
+        stop
+    }
+
     /// The entry of a call that waits becomes an event of its own.
     pub(crate) fn record_entry(&mut self, task: &mut Task) -> Result<(), RecordError> {
-        let Some(open) = task.open.as_mut() else { return Ok(()) };
+        let Some(open) = task.open.as_mut() else {
+            return Ok(());
+        };
         if open.entered {
             return Ok(());
         }
@@ -267,6 +387,7 @@ impl Session {
         self.writer.append(task.id, kind, before, after, &self.effects)?;
         self.effects.clear();
         task.registers = *after;
+        task.mid_code = false;
         self.schedule.count_event();
         Ok(())
     }
@@ -281,22 +402,26 @@ impl Session {
         self.writer.event_count()
     }
 
-    fn handle(
+    pub(crate) fn handle(
         &mut self,
         task: &mut Task,
         stopped: Stopped,
         event: StopEvent,
     ) -> Result<Next, RecordError> {
+        task.stopped = None;
         match event {
             StopEvent::Seccomp => self.call_entered(task, stopped),
             StopEvent::Syscall => self.call_completed(task, stopped),
             StopEvent::Cloned => self.task_created(task, stopped),
             StopEvent::Exec => Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Soon)),
-            StopEvent::VforkDone => {
-                Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Soon))
-            }
+            StopEvent::VforkDone => Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Soon)),
             StopEvent::Exit => self.task_ends(task, stopped),
             StopEvent::Signal(signal) => self.signal_arrived(task, stopped, signal),
+            StopEvent::Stop(retake_model::Signal::TRAP)
+                if task.asked_to_stop && task.open.is_none() =>
+            {
+                self.stopped_as_asked(task, stopped)
+            }
             StopEvent::Stop(signal) => self.group_stop(task, stopped, signal),
         }
     }

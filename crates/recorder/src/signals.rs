@@ -1,9 +1,11 @@
 //! Signals: faults, traps, and those that come from elsewhere.
 
-use retake_abi::Errno;
+use retake_abi::{Errno, nr};
 use retake_model::{Addr, AddrRange, Registers, SigInfo, Signal};
-use retake_ptrace::{Resume, StopEvent, Stopped, kill_task, read_tsc};
-use retake_recording::{Delivery, Effect, EventKind, Fingerprint, TrappedInstruction, Where};
+use retake_ptrace::{Resume, StopEvent, Stopped, kill_task, monotonic, read_tsc};
+use retake_recording::{Delivery, Effect, EventKind, TrappedInstruction, Where};
+
+use retake_tracee::{InjectPage, inject};
 
 use crate::error::RecordError;
 use crate::session::{Next, Session, resumed};
@@ -25,9 +27,16 @@ enum Disposition {
     Stop,
 }
 
-fn status_mask(status: &str, field: &str) -> u64 {
+pub(crate) fn status_mask(status: &str, field: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix(field));
     line.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).unwrap_or(0)
+}
+
+/// Whether this is the status of the first process of a PID namespace below the recorder's.
+fn is_namespace_init(status: &str) -> bool {
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NStgid:")).unwrap_or("");
+    let mut numbers = numbers.split_whitespace();
+    numbers.next().is_some() && numbers.next_back() == Some("1")
 }
 
 fn disposition(task: &Task, signal: Signal) -> Disposition {
@@ -38,6 +47,10 @@ fn disposition(task: &Task, signal: Signal) -> Disposition {
     if status_mask(&status, "SigIgn:") & signal.mask_bit() != 0 {
         return Disposition::Ignored;
     }
+    if is_namespace_init(&status) && !matches!(signal, Signal::KILL | Signal::STOP) {
+        // What comes from within its namespace has no default action on it (pid_namespaces(7)).
+        return Disposition::Ignored;
+    }
     match signal {
         Signal::CHLD | Signal::URG | Signal::WINCH | Signal::CONT => Disposition::Ignored,
         Signal::STOP | Signal::TSTP | Signal::TTIN | Signal::TTOU => Disposition::Stop,
@@ -45,12 +58,39 @@ fn disposition(task: &Task, signal: Signal) -> Disposition {
     }
 }
 
+/// Whether a signal sent to the task would run a handler.
+pub(crate) fn would_handle(
+    task: &Task,
+    stopped: &Stopped,
+    signal: Signal,
+) -> Result<bool, RecordError> {
+    let blocked = stopped.signal_mask()? & signal.mask_bit() != 0;
+    Ok(!blocked && disposition(task, signal) == Disposition::Handler)
+}
+
 fn is_synchronous(signal: Signal, info: &SigInfo) -> bool {
-    let kind = matches!(
-        signal,
-        Signal::SEGV | Signal::BUS | Signal::ILL | Signal::FPE | Signal::TRAP
-    );
+    let kind =
+        matches!(signal, Signal::SEGV | Signal::BUS | Signal::ILL | Signal::FPE | Signal::TRAP);
     kind && info.code() > 0
+}
+
+/// The registers with which the call is made again that a task has entered.
+pub(crate) fn before_call(entry: &Registers) -> Registers {
+    const SYSCALL_LEN: u64 = 2;
+    Registers {
+        rip: entry.rip.wrapping_sub(SYSCALL_LEN),
+        rax: entry.orig_rax,
+        orig_rax: u64::MAX,
+        ..*entry
+    }
+}
+
+/// Whether a signal is one that the recorder sent with [`kill_task`]. In another PID namespace the
+/// sender's number is 0.
+fn is_ours(info: &SigInfo) -> bool {
+    const SI_TKILL: i32 = -6;
+    let sender = info.sender();
+    info.code() == SI_TKILL && (sender == 0 || u32::try_from(sender) == Ok(std::process::id()))
 }
 
 fn restart_code(registers: &Registers) -> Option<Errno> {
@@ -60,18 +100,43 @@ fn restart_code(registers: &Registers) -> Option<Errno> {
     Errno::from_result(registers.rax.cast_signed()).filter(|errno| errno.is_restart())
 }
 
+/// What the kernel makes of the registers of an interrupted call that is to be made again.
+fn restarted(registers: &Registers) -> Option<Registers> {
+    const RESTART_SYSCALL: u64 = 219;
+    let errno = restart_code(registers)?;
+    let again = errno == Errno::ERESTART_RESTARTBLOCK;
+    let rax = if again { RESTART_SYSCALL } else { registers.orig_rax };
+    Some(Registers { rax, rip: registers.rip.wrapping_sub(2), ..*registers })
+}
+
 impl Session {
     /// After an interrupted call the kernel, with no handler to run, sets the task back to make the
     /// call again. That is an event: no user code shows it.
     pub(crate) fn restart_if_interrupted(&mut self, task: &mut Task) -> Result<(), RecordError> {
-        const RESTART_SYSCALL: u64 = 219;
         let before = task.registers;
-        let Some(errno) = restart_code(&before) else { return Ok(()) };
-        let rax =
-            if errno == Errno::ERESTART_RESTARTBLOCK { RESTART_SYSCALL } else { before.orig_rax };
-        let after = Registers { rax, rip: before.rip.wrapping_sub(2), ..before };
+        let Some(after) = restarted(&before) else {
+            return Ok(());
+        };
         self.effects.clear();
         self.append(task, &EventKind::Restart, &before, &after)
+    }
+
+    /// Whether the task has run no user code since its last event. A call that was set back in the
+    /// meantime is recorded as such.
+    pub(crate) fn is_where_it_was(
+        &mut self,
+        task: &mut Task,
+        now: &Registers,
+    ) -> Result<bool, RecordError> {
+        if *now == task.registers {
+            // In the middle of code it can come to the same registers again.
+            return Ok(!task.mid_code);
+        }
+        if restarted(&task.registers).as_ref() != Some(now) {
+            return Ok(false);
+        }
+        self.restart_if_interrupted(task)?;
+        Ok(true)
     }
 
     pub(crate) fn signal_arrived(
@@ -82,43 +147,42 @@ impl Session {
     ) -> Result<Next, RecordError> {
         let info = stopped.siginfo()?;
         let registers = stopped.registers()?;
-        if signal == Signal::SEGV && info.code() == SI_KERNEL
+        if signal == Signal::SEGV
+            && info.code() == SI_KERNEL
             && let Some(next) = self.trapped_instruction(task, &mut stopped, &registers)?
         {
             self.append(task, &next.0, &registers, &next.1)?;
             return Ok(Next::Ready(stopped));
         }
-        let located = is_synchronous(signal, &info) || registers == task.registers;
+        if self.grow_down(task, &mut stopped, &info, &registers)? {
+            return Ok(Next::Ready(stopped));
+        }
+        let located = is_synchronous(signal, &info) || self.is_where_it_was(task, &registers)?;
         match disposition(task, signal) {
-            Disposition::Ignored if located && !is_synchronous(signal, &info) => {
-                self.restart_if_interrupted(task)?;
-                Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon))
-            }
+            // Whether the kernel then sets an interrupted call back shows when the task goes on.
             Disposition::Ignored if !is_synchronous(signal, &info) => {
                 Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon))
             }
             Disposition::Stop => {
-                if located {
-                    self.restart_if_interrupted(task)?;
-                }
                 Ok(resumed(stopped.resume(Resume::Continue, Some(signal))?, Next::Soon))
             }
-            Disposition::Handler if !located => {
+            // It waits for a place; after a while one is chosen for it.
+            Disposition::Handler | Disposition::Fatal if !located => {
                 let merged = !signal.is_realtime()
                     && task.held.iter().any(|held| held.signal() == Ok(signal));
+                if task.held.is_empty() {
+                    task.held_since = monotonic();
+                }
                 if !merged {
                     task.held.push_back(info);
                 }
                 Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon))
             }
-            _ => {
-                let at = if located { Where::Located } else { fingerprint(task, &stopped, &registers)? };
-                self.deliver(task, stopped, signal, info, &registers, at)
-            }
+            _ => self.deliver(task, stopped, signal, info, &registers),
         }
     }
 
-    /// rdtsc, rdtscp: executed here, with the result recorded.
+    /// rdtsc, rdtscp, cpuid: executed here, with the result recorded.
     fn trapped_instruction(
         &mut self,
         task: &mut Task,
@@ -132,6 +196,13 @@ impl Session {
         let (instruction, len) = match code {
             [0x0f, 0x31, _] => (TrappedInstruction::Rdtsc, 2),
             [0x0f, 0x01, 0xf9] => (TrappedInstruction::Rdtscp, 3),
+            [0x0f, 0xa2, _] => {
+                let after = crate::cpuid::executed(registers);
+                stopped.set_registers(&after)?;
+                self.effects.clear();
+                let instruction = TrappedInstruction::Cpuid;
+                return Ok(Some((EventKind::Instruction { instruction }, after)));
+            }
             _ => return Ok(None),
         };
         let tsc = read_tsc();
@@ -155,13 +226,17 @@ impl Session {
         task: &mut Task,
         stopped: &Stopped,
     ) -> Result<Option<SigInfo>, RecordError> {
-        if task.held.is_empty() {
-            return Ok(None);
-        }
-        let mask = stopped.signal_mask()?;
-        let free = |info: &SigInfo| info.signal().is_ok_and(|s| mask & s.mask_bit() == 0);
-        let at = task.held.iter().position(free);
+        let at = deliverable(task, stopped)?;
         Ok(at.and_then(|at| task.held.remove(at)))
+    }
+
+    /// Whether there is such a signal.
+    pub(crate) fn has_deliverable(
+        &self,
+        task: &Task,
+        stopped: &Stopped,
+    ) -> Result<bool, RecordError> {
+        Ok(deliverable(task, stopped)?.is_some())
     }
 
     /// Delivers a held signal to a task that stands at the entry of a call: the call is undone and
@@ -169,25 +244,56 @@ impl Session {
     pub(crate) fn deliver_at_entry(
         &mut self,
         task: &mut Task,
-        mut stopped: Stopped,
+        stopped: Stopped,
         entry: &Registers,
         info: &SigInfo,
     ) -> Result<Next, RecordError> {
-        let Ok(signal) = info.signal() else { return Ok(Next::Ready(stopped)) };
-        let undone = Registers {
-            rip: entry.rip.wrapping_sub(2),
-            rax: entry.orig_rax,
-            orig_rax: u64::MAX,
-            ..*entry
+        self.send_to_stopped(task, stopped, &before_call(entry), entry, info)
+    }
+
+    /// Sends a signal to a stopped task that is to go on with `registers`; `before` are those of the
+    /// event.
+    pub(crate) fn send_to_stopped(
+        &mut self,
+        task: &mut Task,
+        mut stopped: Stopped,
+        registers: &Registers,
+        before: &Registers,
+        info: &SigInfo,
+    ) -> Result<Next, RecordError> {
+        stopped.set_registers(registers)?;
+        self.deliver_here(task, stopped, before, info)
+    }
+
+    /// Delivers a held signal to a task that stands where its last event left it, or at the entry of a
+    /// call that was undone: `before` are the registers there.
+    pub(crate) fn deliver_here(
+        &mut self,
+        task: &mut Task,
+        mut stopped: Stopped,
+        before: &Registers,
+        info: &SigInfo,
+    ) -> Result<Next, RecordError> {
+        let Ok(signal) = info.signal() else {
+            return Ok(Next::Ready(stopped));
         };
-        stopped.set_registers(&undone)?;
         kill_task(task.pid, task.tid, signal)?;
+        let mut stopped_by_group = false;
         loop {
             match stopped.resume_and_wait(Resume::Continue, None)? {
-                StopEvent::Signal(arrived) if arrived == signal => break,
+                StopEvent::Signal(arrived) if arrived == signal => {
+                    // Real-time signals queue: those before the one just sent stay the program's.
+                    let arrived = stopped.siginfo()?;
+                    if !signal.is_realtime() || is_ours(&arrived) {
+                        break;
+                    }
+                    task.held.push_back(arrived);
+                }
                 StopEvent::Signal(_) => task.held.push_back(stopped.siginfo()?),
                 StopEvent::Exit => return self.task_ends(task, stopped),
-                StopEvent::Stop(_) => {}
+                StopEvent::Stop(Signal::TRAP) => {}
+                // A group-stop comes again when the handler is to run.
+                StopEvent::Stop(_) => stopped_by_group = true,
                 other => {
                     return Err(RecordError::Unsupported(format!(
                         "{other:?} while delivering {signal}"
@@ -195,12 +301,22 @@ impl Session {
                 }
             }
         }
-        stopped.set_siginfo(info)?;
-        if disposition(task, signal) == Disposition::Ignored {
-            // Changed by another thread since: the call goes on as if nothing had come.
-            return Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon));
+        if stopped_by_group {
+            stopped.stop_again()?;
         }
-        self.deliver(task, stopped, signal, info.clone(), entry, Where::Located)
+        stopped.set_siginfo(info)?;
+        match disposition(task, signal) {
+            // Changed by another thread since: the call goes on as if nothing had come.
+            Disposition::Ignored => {
+                Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon))
+            }
+            Disposition::Stop => {
+                Ok(resumed(stopped.resume(Resume::Continue, Some(signal))?, Next::Soon))
+            }
+            Disposition::Handler | Disposition::Fatal => {
+                self.deliver(task, stopped, signal, info.clone(), before)
+            }
+        }
     }
 
     /// Lets the kernel deliver a signal, and records what that does.
@@ -211,12 +327,13 @@ impl Session {
         signal: Signal,
         info: SigInfo,
         before: &Registers,
-        at: Where,
     ) -> Result<Next, RecordError> {
+        let at = Where::Located;
         self.effects.clear();
         if disposition(task, signal) != Disposition::Handler {
             let kind = EventKind::Signal { info, delivery: Delivery::Fatal { core: false }, at };
             self.append(task, &kind, before, before)?;
+            task.dying = true;
             return Ok(resumed(stopped.resume(Resume::Continue, Some(signal))?, Next::Soon));
         }
         let old_sp = stopped.registers()?.rsp;
@@ -235,14 +352,32 @@ impl Session {
         if let Some(frame) = frame_range(task, old_sp, after.rsp) {
             let memory = &task.memory;
             let len = usize::try_from(frame.len()).unwrap_or(0);
-            self.effects.write_with(frame.start(), len, |out| {
-                memory.read(frame.start(), out).unwrap_or(0)
-            });
+            self.effects
+                .write_with(frame.start(), len, |out| memory.read(frame.start(), out).unwrap_or(0));
         }
         self.effect(&Effect::Vector { state: stopped.vector()? });
         let kind = EventKind::Signal { info, delivery: Delivery::Handler, at };
         self.append(task, &kind, before, &after)?;
         Ok(Next::Ready(stopped))
+    }
+
+    /// Makes a signal that the task blocks, ignores or handles end it (kernel/signal.c,
+    /// `force_sig_info`).
+    pub(crate) fn make_fatal(
+        &mut self,
+        task: &mut Task,
+        stopped: &mut Stopped,
+        signal: Signal,
+        base: &Registers,
+    ) -> Result<(), RecordError> {
+        // The page of injected calls is zero behind its code: the default action.
+        let default = InjectPage::ADDR.get() + InjectPage::LEN / 2;
+        let number = u64::try_from(signal.number()).unwrap_or(0);
+        let done = inject(stopped, base, nr::RT_SIGACTION, [number, default, 0, 8, 0, 0])?;
+        task.held.extend(done.signals);
+        let mask = stopped.signal_mask()?;
+        stopped.set_signal_mask(mask & !signal.mask_bit())?;
+        Ok(())
     }
 
     pub(crate) fn group_stop(
@@ -253,10 +388,13 @@ impl Session {
     ) -> Result<Next, RecordError> {
         match signal {
             Signal::STOP | Signal::TSTP | Signal::TTIN | Signal::TTOU => {
-                match stopped.listen() {
-                    Ok(running) => Ok(resumed(running, Next::Waiting)),
-                    Err(error) => Err(error.into()),
-                }
+                // In the middle of code there is no state that a checkpoint could take.
+                let at_event = self.is_where_it_was(task, &stopped.registers()?)?;
+                task.stopped = match at_event {
+                    true => Some((stopped.vector()?, stopped.signal_mask()?)),
+                    false => None,
+                };
+                Ok(resumed(stopped.listen()?, Next::Waiting))
             }
             _ if task.open.is_some() => {
                 Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Waiting))
@@ -264,6 +402,14 @@ impl Session {
             _ => Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon)),
         }
     }
+}
+
+fn deliverable(task: &Task, stopped: &Stopped) -> Result<Option<usize>, RecordError> {
+    if task.held.is_empty() {
+        return Ok(None);
+    }
+    let mask = stopped.signal_mask()?;
+    Ok(task.held.iter().position(|info| info.signal().is_ok_and(|s| mask & s.mask_bit() == 0)))
 }
 
 /// Where the frame of a handler that starts at `sp` lies: up to the interrupted stack's red zone, or
@@ -278,20 +424,4 @@ fn frame_range(task: &Task, old_sp: u64, sp: u64) -> Option<AddrRange> {
     let size = task.memory.read_u64(Addr::new(sp + UC_STACK + 16)).ok()?;
     let end = base.checked_add(size)?;
     (base <= sp && sp < end).then(|| AddrRange::new(Addr::new(sp), Addr::new(end))).flatten()
-}
-
-/// The state of a task in the middle of code.
-pub(crate) fn fingerprint(
-    task: &Task,
-    stopped: &Stopped,
-    registers: &Registers,
-) -> Result<Where, RecordError> {
-    const PROBES: u64 = 8;
-    let probe = |n: u64| {
-        let addr = registers.sp().checked_add(n * 8)?;
-        Some((addr, task.memory.read_u64(addr).ok()?))
-    };
-    let probes = (0..PROBES).filter_map(probe).collect();
-    let vector = stopped.vector()?;
-    Ok(Where::MidCode(Box::new(Fingerprint { vector, probes, pages: None })))
 }

@@ -1,6 +1,7 @@
 //! Calls that make, replace and end tasks.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use retake_abi::TaskCall;
 use retake_model::{Addr, Registers, SpaceId, TaskId, Tid};
@@ -8,6 +9,7 @@ use retake_ptrace::{ProcessMemory, PtraceStop, Resume, StopEvent, Stopped, WaitF
 use retake_recording::{Effect, EventKind};
 
 use crate::error::RecordError;
+use crate::seccomp::Confinement;
 use crate::session::{Next, Session, resumed};
 use crate::task::{OpenCall, Run, Task};
 
@@ -39,7 +41,9 @@ impl Session {
         stopped: Stopped,
     ) -> Result<Next, RecordError> {
         let tid = Tid::new(i32::try_from(stopped.event_message()?).unwrap_or(0));
-        let Some(open) = task.open.take() else { return Ok(Next::Ready(stopped)) };
+        let Some(open) = task.open.take() else {
+            return Ok(Next::Ready(stopped));
+        };
         let flags = match open.call.class {
             retake_abi::Class::Task(TaskCall::Clone) => open.args[0],
             retake_abi::Class::Task(TaskCall::Vfork) => CLONE_VM,
@@ -61,7 +65,12 @@ impl Session {
             return Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Waiting));
         }
         let mut stopped = stopped;
-        let event = stopped.resume_and_wait(Resume::Syscall, None);
+        let event = loop {
+            match stopped.resume_and_wait(Resume::Syscall, None) {
+                Ok(StopEvent::Stop(_)) => {}
+                other => break other,
+            }
+        };
         let mut after = stopped.registers()?;
         if flags & CLONE_PARENT_SETTID != 0 {
             let mut bytes = [0; 4];
@@ -74,6 +83,7 @@ impl Session {
             after.rdi = open.args[0];
             stopped.set_registers(&after)?;
         }
+        self.audit_after(task, &open, after.rax.cast_signed())?;
         self.append(task, &EventKind::Syscall { no }, &entry, &after)?;
         match event? {
             StopEvent::Syscall => Ok(Next::Ready(stopped)),
@@ -115,6 +125,9 @@ impl Session {
             fresh
         };
         self.effect(&Effect::Spawn { child: id, tid, pid, space, registers });
+        if space != parent.space {
+            self.inherit(space)?;
+        }
         let memory = ProcessMemory::new(tid);
         if flags & CLONE_CHILD_SETTID != 0 {
             let addr = Addr::new(open.args[3]);
@@ -136,35 +149,43 @@ impl Session {
             registers,
             open: None,
             interrupted: None,
+            mid_code: false,
             held: VecDeque::new(),
+            held_since: Duration::ZERO,
+            asked_to_stop: false,
             clear_tid,
             robust: Addr::NULL,
+            confinement: parent.confinement.clone(),
+            stopped: None,
+            dying: false,
             ended: false,
         };
         self.tasks.insert(tid, task);
         Ok(())
     }
 
-    /// `execve` by a task that is not its process's leader takes over the leader's number.
+    /// `execve` by a task that is not its process's leader takes over the leader's number: gives the
+    /// task that stopped with that number. `leader` is the one that has had it, if it is known.
     pub(crate) fn settle_exec_identity(
         &mut self,
         tid: Tid,
         stopped: &Stopped,
-    ) -> Result<Tid, RecordError> {
+        leader: Option<Task>,
+    ) -> Result<Option<Task>, RecordError> {
         let former = Tid::new(i32::try_from(stopped.event_message()?).unwrap_or(0));
         if former == tid {
-            return Ok(tid);
+            return Ok(leader);
         }
-        if let Some(mut leader) = self.tasks.remove(&tid) {
+        let Some(mut task) = self.tasks.remove(&former) else {
+            return Ok(leader);
+        };
+        if let Some(mut leader) = leader {
             self.record_end(&mut leader, retake_recording::ExitStatus::Exited(0), None)?;
             self.free_space_of(&leader);
         }
-        if let Some(mut task) = self.tasks.remove(&former) {
-            task.tid = tid;
-            task.memory = ProcessMemory::new(tid);
-            self.tasks.insert(tid, task);
-        }
-        Ok(tid)
+        task.tid = tid;
+        task.memory = ProcessMemory::new(tid);
+        Ok(Some(task))
     }
 
     /// `execve` succeeded: `stopped` is at its exit.
@@ -182,15 +203,13 @@ impl Session {
         task.clear_tid = Addr::NULL;
         task.robust = Addr::NULL;
         self.echo.forget();
+        self.descriptors.forget();
         let path = crate::image::program_path(task.tid);
         task.name = crate::image::task_name(task.tid);
         let after = self.take_image(task, &mut stopped, path)?;
         let no = open.call.no;
-        let kind = if open.entered {
-            EventKind::SyscallExit { no }
-        } else {
-            EventKind::Syscall { no }
-        };
+        let kind =
+            if open.entered { EventKind::SyscallExit { no } } else { EventKind::Syscall { no } };
         self.append(task, &kind, &open.entry, &after)?;
         if !self.tasks.values().any(|other| other.space == old) {
             self.spaces.remove(&old);
@@ -232,9 +251,15 @@ impl Session {
             registers: Registers::default(),
             open: None,
             interrupted: None,
+            mid_code: false,
             held: VecDeque::new(),
+            held_since: Duration::ZERO,
+            asked_to_stop: false,
             clear_tid: Addr::NULL,
             robust: Addr::NULL,
+            confinement: Confinement::inherited(),
+            stopped: None,
+            dying: false,
             ended: false,
         };
         self.effects.clear();

@@ -1,0 +1,91 @@
+//! What programs see of the processor: `cpuid` is answered here.
+//!
+//! Answers are events, so that a recording does not depend on the processor it is replayed on. And the
+//! features are hidden whose results no recorder can see: random numbers (RDRAND, RDSEED),
+//! transactions (HLE, RTM), waiting for a moment (WAITPKG), and saves whose image depends on
+//! interrupts (XSAVEOPT).
+
+use retake_model::Registers;
+use retake_ptrace::{CpuidAnswer, cpuid};
+use retake_recording::Machine;
+
+/// A bit of an answer that programs must not see (Intel SDM vol. 2, CPUID).
+struct Hidden {
+    leaf: u32,
+    subleaf: u32,
+    mask: CpuidAnswer,
+}
+
+const NOTHING: CpuidAnswer = CpuidAnswer { eax: 0, ebx: 0, ecx: 0, edx: 0 };
+
+const HIDDEN: [Hidden; 3] = [
+    // RDRAND
+    Hidden { leaf: 1, subleaf: 0, mask: CpuidAnswer { ecx: 1 << 30, ..NOTHING } },
+    // HLE, RTM, RDSEED; WAITPKG
+    Hidden {
+        leaf: 7,
+        subleaf: 0,
+        mask: CpuidAnswer { ebx: 1 << 4 | 1 << 11 | 1 << 18, ecx: 1 << 5, ..NOTHING },
+    },
+    // XSAVEOPT
+    Hidden { leaf: 0xd, subleaf: 1, mask: CpuidAnswer { eax: 1, ..NOTHING } },
+];
+
+/// What a program gets for a leaf.
+fn answer(leaf: u32, subleaf: u32) -> CpuidAnswer {
+    let true_answer = cpuid(leaf, subleaf);
+    // The subleaf means nothing for leaf 1.
+    let hidden = HIDDEN.iter().find(|h| h.leaf == leaf && (h.subleaf == subleaf || leaf == 1));
+    let mask = hidden.map_or(NOTHING, |hidden| hidden.mask);
+    CpuidAnswer {
+        eax: true_answer.eax & !mask.eax,
+        ebx: true_answer.ebx & !mask.ebx,
+        ecx: true_answer.ecx & !mask.ecx,
+        edx: true_answer.edx & !mask.edx,
+    }
+}
+
+/// Registers after a `cpuid` at these.
+pub(crate) fn executed(registers: &Registers) -> Registers {
+    const LEN: u64 = 2;
+    #[expect(clippy::cast_possible_truncation, reason = "cpuid looks at the lower halves")]
+    let (leaf, subleaf) = (registers.rax as u32, registers.rcx as u32);
+    let answer = answer(leaf, subleaf);
+    Registers {
+        rip: registers.rip.wrapping_add(LEN),
+        rax: answer.eax.into(),
+        rbx: answer.ebx.into(),
+        rcx: answer.ecx.into(),
+        rdx: answer.edx.into(),
+        ..*registers
+    }
+}
+
+/// The machine, for the manifest.
+pub(crate) fn machine(cpu: usize, cpuid_trapped: bool) -> Machine {
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    Machine {
+        kernel: kernel.trim().to_owned(),
+        cpuid: retake_ptrace::cpuid_table(),
+        cpu: Some(cpu),
+        xsave_size: cpuid(0xd, 0).ebx,
+        cpuid_trapped,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_numbers_are_hidden() {
+        let registers =
+            Registers { rax: 0xffff_ffff_0000_0001, rcx: 7, rip: 0x1000, ..Registers::default() };
+        let after = executed(&registers);
+        assert_eq!(after.rip, 0x1002);
+        assert_eq!(after.rcx & 1 << 30, 0, "RDRAND");
+        assert_eq!(after.rcx | 1 << 30, u64::from(cpuid(1, 7).ecx) | 1 << 30, "and nothing else");
+        let after = executed(&Registers { rax: 7, ..Registers::default() });
+        assert_eq!(after.rbx & (1 << 18 | 1 << 11 | 1 << 4), 0, "RDSEED, RTM, HLE");
+    }
+}

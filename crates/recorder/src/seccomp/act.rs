@@ -1,0 +1,124 @@
+//! What a filter's verdict does to a call.
+
+use retake_abi::{Errno, nr};
+use retake_model::{Registers, SigInfo, Signal};
+use retake_ptrace::{Resume, Stopped, kill_process};
+use retake_recording::EventKind;
+
+use super::{ARCH_X86_64, Verdict};
+use crate::error::RecordError;
+use crate::session::{Next, Session, call_number, resumed};
+use crate::task::Task;
+
+/// `SYS_SECCOMP`: the code of the SIGSYS of a filter.
+const SYS_SECCOMP: i32 = 1;
+
+/// A call after the program's filters.
+pub(crate) enum Judged {
+    /// It goes on.
+    Allowed(Stopped),
+    /// It was dealt with.
+    Done(Next),
+}
+
+impl Session {
+    /// Runs the program's filters over a call at its entry.
+    pub(crate) fn judge(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+        entry: &Registers,
+    ) -> Result<Judged, RecordError> {
+        let verdict = task.confinement.judge(entry);
+        let next = match verdict {
+            Verdict::Allow => return Ok(Judged::Allowed(stopped)),
+            Verdict::Fail(errno) => {
+                self.effects.clear();
+                self.answer(task, stopped, call_number(entry), entry, -i64::from(errno))?
+            }
+            Verdict::Ask => {
+                let result = Errno::ENOSYS.to_result();
+                self.effects.clear();
+                self.answer(task, stopped, call_number(entry), entry, result)?
+            }
+            Verdict::Trap(data) => self.send_sigsys(task, stopped, entry, data, true)?,
+            Verdict::KillProcess(data) => self.send_sigsys(task, stopped, entry, data, false)?,
+            Verdict::KillThread(data) => {
+                if self.tasks.values().any(|other| other.pid == task.pid && !other.ended) {
+                    self.end_thread(task, stopped, entry)?
+                } else {
+                    self.send_sigsys(task, stopped, entry, data, false)?
+                }
+            }
+            Verdict::KillStrict => {
+                self.effects.clear();
+                let kind = EventKind::SyscallEnter { no: call_number(entry) };
+                self.append(task, &kind, entry, entry)?;
+                task.dying = true;
+                kill_process(task.pid);
+                Next::Soon
+            }
+        };
+        Ok(Judged::Done(next))
+    }
+
+    /// The kernel skips the call and forces SIGSYS on the task (kernel/seccomp.c,
+    /// `force_sig_seccomp`).
+    fn send_sigsys(
+        &mut self,
+        task: &mut Task,
+        mut stopped: Stopped,
+        entry: &Registers,
+        data: u16,
+        may_handle: bool,
+    ) -> Result<Next, RecordError> {
+        // As after `syscall_rollback`, and with no call to be made.
+        let skipped = Registers { rax: entry.orig_rax, orig_rax: u64::MAX, ..*entry };
+        let info = siginfo(entry, data);
+        if !(may_handle && crate::signals::would_handle(task, &stopped, Signal::SYS)?) {
+            self.make_fatal(task, &mut stopped, Signal::SYS, &skipped)?;
+        }
+        self.send_to_stopped(task, stopped, &skipped, entry, &info)
+    }
+
+    /// Ends the thread alone, as `exit` does. (The kernel says that SIGSYS ended it, which only shows
+    /// where the thread is a leader whose threads all end the same way.)
+    fn end_thread(
+        &mut self,
+        task: &mut Task,
+        mut stopped: Stopped,
+        entry: &Registers,
+    ) -> Result<Next, RecordError> {
+        self.effects.clear();
+        let kind = EventKind::SyscallEnter { no: call_number(entry) };
+        self.append(task, &kind, entry, entry)?;
+        let exit = Registers {
+            orig_rax: u64::from(nr::EXIT.get()),
+            rdi: u64::try_from(Signal::SYS.number()).unwrap_or(0),
+            ..*entry
+        };
+        stopped.set_registers(&exit)?;
+        task.dying = true;
+        Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon))
+    }
+}
+
+/// `siginfo_t` of a filter's SIGSYS: `si_call_addr`, `si_syscall`, `si_arch`.
+fn siginfo(entry: &Registers, data: u16) -> SigInfo {
+    let mut bytes = [0; SigInfo::SIZE];
+    let number = Signal::SYS.number();
+    let fields: [(usize, &[u8]); 6] = [
+        (0, &number.to_le_bytes()),
+        (4, &i32::from(data).to_le_bytes()),
+        (8, &SYS_SECCOMP.to_le_bytes()),
+        (16, &entry.rip.to_le_bytes()),
+        (24, &call_number(entry).get().to_le_bytes()),
+        (28, &ARCH_X86_64.to_le_bytes()),
+    ];
+    for (at, field) in fields {
+        if let Some(to) = bytes.get_mut(at..at + field.len()) {
+            to.copy_from_slice(field);
+        }
+    }
+    SigInfo::from_bytes(bytes)
+}

@@ -1,0 +1,142 @@
+//! Seccomp filters of the program (seccomp(2)), applied by the recorder.
+//!
+//! A filter in the kernel would judge the calls that the recorder injects too, and could not be told
+//! from the recorder's own. So the kernel never gets one: the recorder, which sees each call of the
+//! program anyway, keeps the program's filters and runs them at the entry of each call. Tasks inherit
+//! them as the kernel has it: over `clone`, `fork` and `execve`.
+//!
+//! Not emulated: user notification (`SECCOMP_FILTER_FLAG_NEW_LISTENER`), which is refused as by a
+//! kernel that does not have it. What `/proc/PID/status` says about seccomp is about the recorder's.
+
+mod act;
+mod bpf;
+mod install;
+
+use std::sync::Arc;
+
+use retake_model::Registers;
+
+pub(crate) use act::Judged;
+use bpf::{DATA_LEN, Program};
+
+/// `AUDIT_ARCH_X86_64`
+const ARCH_X86_64: u32 = 0xc000_003e;
+/// `MAX_INSNS_PER_PATH` (kernel/seccomp.c): over all filters of a task.
+const MOST_INSTRUCTIONS: usize = 32_768;
+/// What each filter counts besides its instructions.
+const FILTER_PENALTY: usize = 4;
+
+/// What a task may do.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Confinement {
+    /// `PR_SET_NO_NEW_PRIVS`, as the program knows it.
+    pub(crate) no_new_privs: bool,
+    mode: Mode,
+}
+
+#[derive(Clone, Debug, Default)]
+enum Mode {
+    #[default]
+    Free,
+    Strict,
+    Filtered(Arc<Installed>),
+}
+
+/// A filter with those that were installed before it.
+#[derive(Debug)]
+struct Installed {
+    program: Program,
+    before: Option<Arc<Installed>>,
+}
+
+/// What is to be done with a call (`SECCOMP_RET_ACTION_FULL`), with the data of the filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Allow,
+    Fail(u16),
+    Trap(u16),
+    /// `SECCOMP_RET_TRACE` and `SECCOMP_RET_USER_NOTIF`, with nobody there to ask.
+    Ask,
+    KillThread(u16),
+    KillProcess(u16),
+    /// Strict mode: as by SIGKILL.
+    KillStrict,
+}
+
+impl Confinement {
+    /// Whether every call is allowed.
+    pub(crate) fn is_free(&self) -> bool {
+        matches!(self.mode, Mode::Free)
+    }
+
+    /// What this process starts with.
+    pub(crate) fn inherited() -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let flag = status.lines().find_map(|line| line.strip_prefix("NoNewPrivs:"));
+        Self { no_new_privs: flag.is_some_and(|flag| flag.trim() == "1"), mode: Mode::Free }
+    }
+
+    fn judge(&self, entry: &Registers) -> Verdict {
+        match &self.mode {
+            Mode::Free => Verdict::Allow,
+            Mode::Strict => match entry.orig_rax {
+                // read, write, rt_sigreturn, exit
+                0 | 1 | 15 | 60 => Verdict::Allow,
+                _ => Verdict::KillStrict,
+            },
+            Mode::Filtered(filters) => {
+                let data = data_of(entry);
+                let mut last = 0x7fff_0000;
+                let mut next = Some(filters);
+                while let Some(filter) = next {
+                    let value = filter.program.run(&data);
+                    if rank(value) < rank(last) {
+                        last = value;
+                    }
+                    next = filter.before.as_ref();
+                }
+                verdict(last)
+            }
+        }
+    }
+}
+
+/// The lower, the stronger: `SECCOMP_RET_KILL_PROCESS` is negative as the kernel compares them.
+fn rank(value: u32) -> i32 {
+    (value & 0xffff_0000).cast_signed()
+}
+
+fn verdict(value: u32) -> Verdict {
+    let data = u16::try_from(value & 0xffff).unwrap_or(0);
+    match value & 0xffff_0000 {
+        0x7fff_0000 | 0x7ffc_0000 => Verdict::Allow,
+        0x7ff0_0000 | 0x7fc0_0000 => Verdict::Ask,
+        0x0005_0000 => Verdict::Fail(data.min(4095)),
+        0x0003_0000 => Verdict::Trap(data),
+        0x0000_0000 => Verdict::KillThread(data),
+        _ => Verdict::KillProcess(data),
+    }
+}
+
+/// `struct seccomp_data`
+fn data_of(entry: &Registers) -> [u8; DATA_LEN] {
+    let number = u32::try_from(entry.orig_rax & 0xffff_ffff).unwrap_or(0);
+    let mut data = [0; DATA_LEN];
+    let args = entry.args();
+    let words = [u64::from(ARCH_X86_64) << 32 | u64::from(number), entry.rip];
+    for (to, word) in data.as_chunks_mut::<8>().0.iter_mut().zip(words.iter().chain(&args)) {
+        *to = word.to_le_bytes();
+    }
+    data
+}
+
+/// How much of the kernel's limit a list of filters takes.
+fn cost(filters: &Installed) -> usize {
+    let mut sum = 0;
+    let mut next = Some(filters);
+    while let Some(filter) = next {
+        sum += filter.program.len() + FILTER_PENALTY;
+        next = filter.before.as_deref();
+    }
+    sum
+}
