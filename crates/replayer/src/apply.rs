@@ -2,8 +2,9 @@
 
 use std::os::unix::fs::FileExt;
 
+use retake_execution::Divergence;
 use retake_model::{Addr, AddrRange, Backing, Mapping, SpaceId, TaskId};
-use retake_recording::{Effect, Stream};
+use retake_recording::{Effect, OutputHash, Stream};
 
 use crate::failure::Failure;
 use crate::live::{Identity, LiveTask};
@@ -55,6 +56,16 @@ impl Machine {
                 }
                 Ok(())
             }
+            Effect::ZeroShared { shared, offset, len } => {
+                if let Some(file) = self.shared.get(shared) {
+                    retake_ptrace::punch_hole(file, *offset, *len)?;
+                }
+                Ok(())
+            }
+            Effect::In { space, effect } => match self.task_in(*space).map(|task| task.id) {
+                Some(task) => self.apply_effect(task, effect, sink),
+                None => Ok(()),
+            },
             Effect::Spawn { child, tid, pid, space, registers } => {
                 let identity = Identity { id: *child, tid: *tid, pid: *pid, space: *space };
                 self.spawn(task, identity, registers)
@@ -65,12 +76,22 @@ impl Machine {
                 self.task(task)?.name.clone_from(name);
                 Ok(())
             }
-            Effect::Echo { stream, addr, len } => self.echo(task, *stream, *addr, *len, sink),
+            Effect::Output { stream, addr, len, hash } => {
+                self.output(task, *stream, (*addr, *len), *hash, sink)
+            }
         }
     }
 
     fn write(&mut self, task: TaskId, addr: Addr, bytes: &[u8]) -> Result<(), Failure> {
-        Ok(self.task(task)?.memory.write(addr, bytes)?)
+        let space = self.task(task)?.space;
+        let range = AddrRange::with_len(addr, bytes.len() as u64);
+        let Some(range) = range.filter(|range| self.sites.in_range(space, *range)) else {
+            return Ok(self.task(task)?.memory.write(addr, bytes)?);
+        };
+        // What is written replaces what stands below the breakpoints.
+        self.remove_sites_in(space, range)?;
+        self.task(task)?.memory.write(addr, bytes)?;
+        self.refresh_sites(space)
     }
 
     fn map(&mut self, task: TaskId, mapping: &Mapping) -> Result<(), Failure> {
@@ -86,9 +107,12 @@ impl Machine {
         change: impl FnOnce(&mut retake_tracee::MappingTable),
     ) -> Result<(), Failure> {
         let space = self.task(task)?.space;
-        change(&mut self.space(space).table);
+        let table = &mut self.space(space).table;
+        change(table);
+        let exec = retake_model::Protection::EXEC;
+        let runs = table.parts(range).iter().any(|mapping| mapping.prot.allows(exec));
         self.sites.forget_range(space, range);
-        self.refresh_sites(space)
+        if runs { self.refresh_sites(space) } else { Ok(()) }
     }
 
     fn forget_sites(&mut self, task: TaskId, range: AddrRange) -> Result<(), Failure> {
@@ -126,7 +150,7 @@ impl Machine {
             },
             |old| (old.tid, old.pid),
         );
-        let fresh = LiveTask::start(Identity { id: task, tid, pid, space: image.space })?;
+        let fresh = self.start_task(Identity { id: task, tid, pid, space: image.space })?;
         let old_space = old.as_ref().map(|old| old.space);
         drop(old);
         self.tasks.insert(task, fresh);
@@ -149,25 +173,41 @@ impl Machine {
         retake_model::Tid::new(self.recording.manifest().root_tid.unwrap_or(0))
     }
 
-    fn echo(
+    fn output(
         &mut self,
         task: TaskId,
-        stream: Stream,
-        addr: Addr,
-        len: u64,
+        stream: Option<Stream>,
+        (addr, len): (Addr, u64),
+        recorded: u64,
         sink: Sink<'_>,
     ) -> Result<(), Failure> {
+        let mut hash = OutputHash::default();
         let mut buffer = [0_u8; 16 << 10];
         let mut at = addr;
         let mut left = usize::try_from(len).unwrap_or(0);
         while left > 0 {
             let part = buffer.get_mut(..left.min(16 << 10)).unwrap_or_default();
+            let space = self.task(task)?.space;
             self.task(task)?.memory.read_exact(at, part)?;
-            sink(stream, part);
+            self.sites.mask(space, at, part);
+            hash.update(part);
+            if let Some(stream) = stream {
+                sink(stream, part);
+            }
             left -= part.len();
             at = Addr::new(at.get() + part.len() as u64);
         }
-        Ok(())
+        if hash.finish() == recorded {
+            return Ok(());
+        }
+        Err(Failure::Divergence(Box::new(Divergence {
+            event: self.done,
+            task: Some(task),
+            what: format!("the {len} bytes at {addr} that it writes"),
+            expected: format!("hash {recorded:016x}"),
+            actual: format!("hash {:016x}", hash.finish()),
+            context: crate::describe::context(&self.recording, self.done),
+        })))
     }
 
     /// Where a byte of a kept file is mapped executable in a space.

@@ -1,20 +1,21 @@
 //! Comparing the replayed state with a checkpoint.
 
 use retake_execution::Divergence;
-use retake_model::{Backing, CheckpointIndex, PAGE_SIZE, PageAddr, PageId, TaskId, VectorState};
+use retake_model::{
+    Backing, CheckpointIndex, PAGE_LEN, PAGE_SIZE, PageAddr, PageId, TaskId, VectorState,
+};
 use retake_ptrace::PageMap;
-use retake_recording::{Checkpoint, SpaceState, page_id};
+use retake_recording::{Checkpoint, SharedState, SpaceState, page_id};
 
 use crate::failure::Failure;
 use crate::machine::Machine;
 
-/// Bytes of x87 and SSE state at the start of an XSAVE area; the header follows.
-const LEGACY: usize = 512;
+/// Bytes of an XSAVE area up to its header's end: x87 and SSE state, and which components are in use.
 const HEADER_END: usize = 576;
 
 /// Vector states are equal if every component holds the same values, also where one of them says
 /// "as at reset" and the other spells that out.
-fn same_vector(expected: &VectorState, actual: &VectorState) -> bool {
+pub(crate) fn same_vector(expected: &VectorState, actual: &VectorState) -> bool {
     let (a, b) = (expected.as_bytes(), actual.as_bytes());
     if a == b {
         return true;
@@ -25,7 +26,6 @@ fn same_vector(expected: &VectorState, actual: &VectorState) -> bool {
     let same_sse = a.get(sse.clone()) == b.get(sse);
     let x87 = 32..160;
     let same_x87 = (used(expected) | used(actual)) & 1 == 0 || a.get(x87.clone()) == b.get(x87);
-    debug_assert!(LEGACY < HEADER_END);
     same_sse && same_x87 && a.get(HEADER_END..) == b.get(HEADER_END..)
 }
 
@@ -71,12 +71,8 @@ impl Machine {
                 ))));
             }
             if !same_vector(&state.vector, &vector) {
-                let first = state
-                    .vector
-                    .as_bytes()
-                    .iter()
-                    .zip(vector.as_bytes())
-                    .position(|(a, b)| a != b);
+                let first =
+                    state.vector.as_bytes().iter().zip(vector.as_bytes()).position(|(a, b)| a != b);
                 let what = format!("vector registers (byte {first:?} of the XSAVE area)");
                 let (e, a) = (format!("{:?}", state.vector), format!("{vector:?}"));
                 return Err(self.differs(&checkpoint, Some(state.task), what, e, a));
@@ -97,7 +93,9 @@ impl Machine {
             let (e, a) = (format!("{missing:?}"), format!("{extra:?}"));
             return Err(self.differs(checkpoint, None, what, e, a));
         }
-        let Some(task) = self.task_in(state.space) else { return Ok(()) };
+        let Some(task) = self.task_in(state.space) else {
+            return Ok(());
+        };
         let tid = task.stopped.tid();
         let map = PageMap::open(tid)?;
         let zero = page_id(&[0; 4096]);
@@ -136,8 +134,10 @@ impl Machine {
         expected: Option<PageId>,
         zero: PageId,
     ) -> Result<(), Failure> {
-        let mut bytes = [0_u8; PAGE_SIZE as usize];
-        let Some(task) = self.task_in(state.space) else { return Ok(()) };
+        let mut bytes = [0_u8; PAGE_LEN];
+        let Some(task) = self.task_in(state.space) else {
+            return Ok(());
+        };
         if task.memory.read_exact(page.addr(), &mut bytes).is_err() {
             return Ok(());
         }
@@ -149,9 +149,13 @@ impl Machine {
         if actual == expected {
             return Ok(());
         }
-        let mut recorded = [0_u8; PAGE_SIZE as usize];
+        let mut recorded = [0_u8; PAGE_LEN];
         if expected != zero {
-            self.recording.read_pages(&[expected], &mut |_, page| recorded.copy_from_slice(page))?;
+            self.recording.read_pages(&[expected], &mut |found| {
+                for (_, page) in found {
+                    recorded.copy_from_slice(page);
+                }
+            })?;
         }
         let at = recorded.iter().zip(&bytes).position(|(a, b)| a != b).unwrap_or(0);
         let count = recorded.iter().zip(&bytes).filter(|(a, b)| a != b).count();
@@ -160,25 +164,58 @@ impl Machine {
             let part = bytes.get(at..(at + 16).min(bytes.len())).unwrap_or_default();
             part.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(" ")
         };
-        let what =
-            format!("memory of address space {} from {addr:#x} on ({count} bytes of the page)", state.space);
+        let what = format!(
+            "memory of address space {} from {addr:#x} on ({count} bytes of the page)",
+            state.space
+        );
         Err(self.differs(checkpoint, None, what, show(&recorded), show(&bytes)))
     }
 
     fn check_shared(&mut self, checkpoint: &Checkpoint) -> Result<(), Failure> {
-        use std::os::unix::fs::FileExt;
         for state in &checkpoint.shared {
-            let Some(file) = self.shared.get(&state.shared) else { continue };
-            for (number, id) in &state.pages {
-                let mut bytes = [0_u8; PAGE_SIZE as usize];
-                let _ = file.read_at(&mut bytes, number * PAGE_SIZE)?;
-                if page_id(&bytes) != *id {
-                    let what = format!("page {number} of shared object {}", state.shared);
-                    let (e, a) = (format!("{id:?}"), format!("{:?}", page_id(&bytes)));
-                    return Err(self.differs(checkpoint, None, what, e, a));
-                }
+            let Some(file) = self.shared.get(&state.shared) else {
+                let (what, e) = (format!("shared object {}", state.shared), "one".to_owned());
+                return Err(self.differs(checkpoint, None, what, e, "none".to_owned()));
+            };
+            let len = file.metadata()?.len();
+            if len != state.len {
+                let what = format!("length of shared object {}", state.shared);
+                let (e, a) = (state.len.to_string(), len.to_string());
+                return Err(self.differs(checkpoint, None, what, e, a));
+            }
+            if let Some((number, expected, actual)) = shared_page_that_differs(file, state)? {
+                let what = format!("page {number} of shared object {}", state.shared);
+                let (e, a) = (format!("{expected:?}"), format!("{actual:?}"));
+                return Err(self.differs(checkpoint, None, what, e, a));
             }
         }
         Ok(())
     }
+}
+
+/// The first page of a shared object that is not as recorded: pages that are not listed are zero.
+fn shared_page_that_differs(
+    file: &std::fs::File,
+    state: &SharedState,
+) -> std::io::Result<Option<(u64, PageId, PageId)>> {
+    use std::os::unix::fs::FileExt;
+    let zero = page_id(&[0; PAGE_LEN]);
+    let mut bytes = [0_u8; PAGE_LEN];
+    let mut listed = state.pages.iter().peekable();
+    for (start, end) in retake_ptrace::data_ranges(file, 0, state.len) {
+        for number in start / PAGE_SIZE..end.div_ceil(PAGE_SIZE) {
+            if let Some((hole, id)) = listed.next_if(|(at, _)| *at < number) {
+                // What comes before the data is a hole.
+                return Ok((*id != zero).then_some((*hole, *id, zero)));
+            }
+            bytes.fill(0);
+            let _ = file.read_at(&mut bytes, number * PAGE_SIZE)?;
+            let expected = listed.next_if(|(at, _)| *at == number).map_or(zero, |(_, id)| *id);
+            let actual = page_id(&bytes);
+            if actual != expected {
+                return Ok(Some((number, expected, actual)));
+            }
+        }
+    }
+    Ok(listed.find(|(_, id)| *id != zero).map(|(number, id)| (*number, *id, zero)))
 }

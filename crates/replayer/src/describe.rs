@@ -7,17 +7,27 @@ use retake_recording::{Delivery, Effect, Event, EventKind, ExitStatus, Recording
 /// How many events before and after a divergence are shown.
 const AROUND: u64 = 3;
 
-fn place(at: &Where) -> &'static str {
-    match at {
-        Where::Located => "",
-        Where::MidCode(_) => " in the middle of code",
-    }
+fn place(event: &Event, at: &Where) -> String {
+    let Where::MidCode(print) = at else { return String::new() };
+    let found = match print.watch {
+        Some(word) => format!("found by the word at {word}"),
+        None => "found by looking at each arrival".to_owned(),
+    };
+    format!(" in the middle of code at {}, {found}", event.before.pc())
+}
+
+const fn is_exec(effect: &Effect) -> bool {
+    matches!(effect, Effect::Exec { .. })
 }
 
 /// One line that says what an event is.
 pub fn describe_event(event: &Event) -> String {
     let args = event.before.args();
     let text = match &event.kind {
+        // The registers are those of the new program: the arguments are gone.
+        EventKind::Syscall { no } if event.effects.iter().any(is_exec) => {
+            retake_abi::lookup(*no).map_or("?", |call| call.name).to_owned()
+        }
         EventKind::Syscall { no } => {
             let result = retake_abi::format_result(event.after.rax.cast_signed());
             format!("{} = {result}", retake_abi::format_call(*no, &args))
@@ -40,12 +50,12 @@ pub fn describe_event(event: &Event) -> String {
                 Delivery::Fatal { .. } => "ends the process",
                 Delivery::Stop => "stops the process",
             };
-            format!("{name}: {what}{}", place(at))
+            format!("{name}: {what}{}", place(event, at))
         }
-        EventKind::Preempt { at } => format!("preempted{}", place(at)),
+        EventKind::Preempt { at } => format!("preempted{}", place(event, at)),
         EventKind::Exit { status, at } => match status {
-            ExitStatus::Exited(code) => format!("exit with {code}{}", place(at)),
-            ExitStatus::Killed(signal) => format!("killed by {signal}{}", place(at)),
+            ExitStatus::Exited(code) => format!("exit with {code}{}", place(event, at)),
+            ExitStatus::Killed(signal) => format!("killed by {signal}{}", place(event, at)),
         },
     };
     let writes = event.effects.iter().filter(|e| matches!(e, Effect::Write { .. })).count();

@@ -11,10 +11,13 @@
 
 mod apply;
 mod check;
+mod copy;
 mod describe;
 mod failure;
 mod live;
 mod machine;
+mod midcode;
+mod processor;
 mod restore;
 mod run;
 mod sites;

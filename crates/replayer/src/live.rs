@@ -9,7 +9,7 @@ use retake_abi::nr;
 use retake_model::{
     Addr, AddrRange, FileOffset, Protection, Registers, SpaceId, SyscallNo, TaskId, Tid,
 };
-use retake_ptrace::{ProcessMemory, Stopped, kill_process, send_fd, spawn_stub, wait};
+use retake_ptrace::{Cpuid, ProcessMemory, Stopped, kill_process, send_fd, spawn_stub, wait};
 use retake_tracee::{InjectPage, call_in_place, inject};
 
 use crate::failure::Failure;
@@ -44,6 +44,8 @@ pub(crate) struct LiveTask {
     /// Registers as the recording has them since its last event.
     pub(crate) registers: Registers,
     pub(crate) in_syscall: Option<SyscallNo>,
+    /// It was made to execute calls of ours: its registers are not its own until they are set again.
+    borrowed: bool,
     socket: Arc<UnixStream>,
     socket_fd: RawFd,
 }
@@ -77,8 +79,8 @@ pub(crate) struct Identity {
 
 impl LiveTask {
     /// A task in an empty address space.
-    pub(crate) fn start(identity: Identity) -> Result<Self, Failure> {
-        let stub = spawn_stub()?;
+    pub(crate) fn start(identity: Identity, cpuid: Cpuid) -> Result<Self, Failure> {
+        let stub = spawn_stub(cpuid)?;
         let mut stopped = stub.task;
         let mut memory = ProcessMemory::new(stopped.tid());
         let base = stopped.registers()?;
@@ -88,7 +90,9 @@ impl LiveTask {
         let args = [page.get(), InjectPage::LEN, ALL, flags, u64::MAX, 0];
         let made = call_in_place(&mut stopped, &mut memory, &base, nr::MMAP, args)?;
         if made.result.cast_unsigned() != page.get() {
-            return Err(Failure::Refused("no room for retake's page in a fresh process".to_owned()));
+            return Err(Failure::Refused(
+                "no room for retake's page in a fresh process".to_owned(),
+            ));
         }
         memory.write(page, &InjectPage::CODE)?;
         let above = page.get() + InjectPage::LEN;
@@ -107,6 +111,7 @@ impl LiveTask {
             memory,
             registers: base,
             in_syscall: None,
+            borrowed: true,
             socket,
             socket_fd: stub.socket_fd,
         };
@@ -127,6 +132,7 @@ impl LiveTask {
 
     /// Makes the task execute a call; an error of the kernel's is an error here.
     fn call(&mut self, no: SyscallNo, args: [u64; 6]) -> Result<u64, Failure> {
+        self.borrowed = true;
         let done = inject(&mut self.stopped, &self.registers, no, args)?;
         if let Some(errno) = retake_abi::Errno::from_result(done.result) {
             let call = retake_abi::format_call(no, &args);
@@ -135,7 +141,11 @@ impl LiveTask {
         Ok(done.result.cast_unsigned())
     }
 
-    pub(crate) fn map_anonymous(&mut self, range: AddrRange, prot: Protection) -> Result<(), Failure> {
+    pub(crate) fn map_anonymous(
+        &mut self,
+        range: AddrRange,
+        prot: Protection,
+    ) -> Result<(), Failure> {
         let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
         let args = [range.start().get(), range.len(), prot.bits(), flags, u64::MAX, 0];
         self.call(nr::MMAP, args).map(drop)
@@ -156,7 +166,8 @@ impl LiveTask {
         self.call(nr::RECVMSG, [socket, message, 0, 0, 0, 0])?;
         let mut fd = [0; 4];
         // After `struct cmsghdr` (cmsg(3)): 16 bytes.
-        self.memory.read_exact(Addr::new(InjectPage::ADDR.get() + MESSAGE_CONTROL + 16), &mut fd)?;
+        self.memory
+            .read_exact(Addr::new(InjectPage::ADDR.get() + MESSAGE_CONTROL + 16), &mut fd)?;
         let fd = u64::from(u32::from_le_bytes(fd));
         let kind = if shared { MAP_SHARED } else { MAP_PRIVATE | MAP_NORESERVE };
         let args =
@@ -174,7 +185,12 @@ impl LiveTask {
         self.call(nr::MPROTECT, [range.start().get(), range.len(), prot.bits(), 0, 0, 0]).map(drop)
     }
 
-    pub(crate) fn move_range(&mut self, from: AddrRange, to: AddrRange, keep: bool) -> Result<(), Failure> {
+    pub(crate) fn move_range(
+        &mut self,
+        from: AddrRange,
+        to: AddrRange,
+        keep: bool,
+    ) -> Result<(), Failure> {
         const MAYMOVE_FIXED: u64 = 3;
         const DONTUNMAP: u64 = 4;
         let in_place = from.start() == to.start();
@@ -183,8 +199,14 @@ impl LiveTask {
             (false, false) => MAYMOVE_FIXED,
             (false, true) => MAYMOVE_FIXED | DONTUNMAP,
         };
-        let args =
-            [from.start().get(), from.len(), to.len(), flags, if in_place { 0 } else { to.start().get() }, 0];
+        let args = [
+            from.start().get(),
+            from.len(),
+            to.len(),
+            flags,
+            if in_place { 0 } else { to.start().get() },
+            0,
+        ];
         self.call(nr::MREMAP, args).map(drop)
     }
 
@@ -193,10 +215,32 @@ impl LiveTask {
         self.call(nr::MADVISE, [range.start().get(), range.len(), MADV_DONTNEED, 0, 0, 0]).map(drop)
     }
 
-    /// A new task: a copy of this one's memory, or a sharer of it.
+    /// Asks for huge pages, which cost one fault where small ones cost 512. Does no harm where there
+    /// are none.
+    pub(crate) fn prefer_huge_pages(&mut self, range: AddrRange) {
+        const MADV_HUGEPAGE: u64 = 14;
+        let args = [range.start().get(), range.len(), MADV_HUGEPAGE, 0, 0, 0];
+        let _ = self.call(nr::MADVISE, args);
+    }
+
+    /// A new task: a sharer of this one's memory if it is in the same address space, else a copy.
     pub(crate) fn spawn(&mut self, identity: Identity) -> Result<Self, Failure> {
-        let shares = identity.space == self.space;
+        self.clone_process(identity, identity.space == self.space)
+    }
+
+    /// The same task once more, over a copy of its memory.
+    pub(crate) fn copy(&mut self) -> Result<Self, Failure> {
+        self.clone_process(self.identity(), false)
+    }
+
+    /// The numbers that tell this task from others.
+    pub(crate) fn identity(&self) -> Identity {
+        Identity { id: self.id, tid: self.tid, pid: self.pid, space: self.space }
+    }
+
+    fn clone_process(&mut self, identity: Identity, shares: bool) -> Result<Self, Failure> {
         let flags = if shares { CLONE_VM | SIGCHLD } else { SIGCHLD };
+        self.borrowed = true;
         let done = inject(&mut self.stopped, &self.registers, nr::CLONE, [flags, 0, 0, 0, 0, 0])?;
         let Some(child) = done.child else {
             return Err(Failure::Refused(format!("clone in the replay gave {}", done.result)));
@@ -216,14 +260,29 @@ impl LiveTask {
             stopped,
             registers: self.registers,
             in_syscall: None,
+            borrowed: true,
             socket: Arc::clone(&self.socket),
             socket_fd: self.socket_fd,
         })
     }
 
+    /// Gives the task its own registers back if it was made to execute calls of ours since they were
+    /// set. Such calls are made only where the last event left it.
+    pub(crate) fn give_back(&mut self) -> Result<(), Failure> {
+        if self.borrowed {
+            {
+                let own = self.registers;
+                self.set_registers(&own)
+            }
+        } else {
+            Ok(())
+        }
+    }
+
     /// Makes `registers` the task's own.
     pub(crate) fn set_registers(&mut self, registers: &Registers) -> Result<(), Failure> {
         self.registers = *registers;
+        self.borrowed = false;
         // With a call's number in place the kernel might take a result for a call to restart.
         let live = Registers { orig_rax: u64::MAX, ..*registers };
         self.stopped.set_registers(&live)?;

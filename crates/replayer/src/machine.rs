@@ -36,7 +36,9 @@ pub struct Machine {
     /// The running task stands at this site, which was reported.
     pub(crate) standing_at: Option<Addr>,
     pub(crate) root_status: Option<ExitStatus>,
-    pub(crate) watch: Watch,
+    pub(crate) watch: Arc<Watch>,
+    /// This machine's processor was found to do.
+    pub(crate) processor_fits: bool,
 }
 
 /// An address space of the replay.
@@ -52,8 +54,14 @@ impl Machine {
     /// None at present; starting tasks is where things can fail.
     pub fn at_start(recording: Recording, interrupt: Arc<AtomicBool>) -> Self {
         let cursor = recording.events(EventIndex::ZERO);
-        // The processes do best on the CPU of the thread that steers them.
-        let _ = retake_ptrace::pin_current_thread(retake_ptrace::current_cpu());
+        // Steering thread and processes share one CPU. Without trapped cpuid it must be the one that
+        // was recorded on, as its number shows in what cpuid answers; a machine that has no such CPU
+        // may diverge, and says so then.
+        let recorded = recording.manifest().machine.cpu;
+        recording.on_reader_start(retake_ptrace::unpin_current_thread);
+        if recorded.is_none_or(|cpu| retake_ptrace::pin_current_thread(cpu).is_err()) {
+            let _ = retake_ptrace::pin_current_thread(retake_ptrace::current_cpu());
+        }
         Self {
             recording,
             tasks: BTreeMap::new(),
@@ -67,7 +75,8 @@ impl Machine {
             arrivals: BTreeMap::new(),
             standing_at: None,
             root_status: None,
-            watch: Watch::new(interrupt),
+            watch: Arc::new(Watch::new(interrupt)),
+            processor_fits: false,
         }
     }
 
@@ -85,7 +94,9 @@ impl Machine {
     }
 
     pub(crate) fn task(&mut self, id: TaskId) -> Result<&mut LiveTask, Failure> {
-        self.tasks.get_mut(&id).ok_or_else(|| Failure::NotFound(format!("there is no task {id} here")))
+        self.tasks
+            .get_mut(&id)
+            .ok_or_else(|| Failure::NotFound(format!("there is no task {id} here")))
     }
 
     pub(crate) fn space(&mut self, id: SpaceId) -> &mut LiveSpace {

@@ -2,16 +2,26 @@
 
 use std::os::unix::fs::FileExt;
 
-use retake_model::{Backing, CheckpointIndex, Mapping, PAGE_SIZE, PageAddr, PageId, SpaceId, TaskId};
-use retake_recording::{Checkpoint, TaskState};
+use retake_model::{
+    Backing, CheckpointIndex, Mapping, PAGE_LEN, PAGE_SIZE, PageAddr, PageId, SpaceId, TaskId,
+};
+use retake_recording::{Checkpoint, TaskState, page_id};
 use retake_tracee::MappingTable;
 
 use crate::failure::Failure;
-use crate::live::{Identity, LiveTask};
+use crate::live::Identity;
 use crate::machine::Machine;
 
-/// Pages written to a process in one go.
-const RUN_PAGES: usize = 256;
+/// Whether most of a large mapping is going to be filled.
+fn is_dense(mapping: &Mapping, pages: &[(PageAddr, PageId)]) -> bool {
+    const LARGE: u64 = 4 << 20;
+    if mapping.backing != Backing::Anonymous || mapping.range.len() < LARGE {
+        return false;
+    }
+    let before = |addr| pages.partition_point(|(page, _)| page.addr() < addr);
+    let filled = (before(mapping.range.end()) - before(mapping.range.start())) as u64 * PAGE_SIZE;
+    filled >= mapping.range.len() / 4 * 3
+}
 
 impl Machine {
     /// Makes `mapping` in the task's memory. Its table is the caller's.
@@ -22,7 +32,8 @@ impl Machine {
                 let file = self.file(file)?;
                 self.task(task)?.map_file(mapping.range, mapping.prot, &file, offset, false)
             }
-            Backing::Shared { shared, offset } => {
+            Backing::Shared { shared, offset } | Backing::Private { shared, offset } => {
+                let writes_through = matches!(mapping.backing, Backing::Shared { .. });
                 let file = match self.shared.get(&shared) {
                     Some(file) => file.try_clone()?,
                     None => {
@@ -31,7 +42,13 @@ impl Machine {
                         )));
                     }
                 };
-                self.task(task)?.map_file(mapping.range, mapping.prot, &file, offset, true)
+                self.task(task)?.map_file(
+                    mapping.range,
+                    mapping.prot,
+                    &file,
+                    offset,
+                    writes_through,
+                )
             }
         }
     }
@@ -44,30 +61,16 @@ impl Machine {
     ) -> Result<(), Failure> {
         let recording = self.recording.clone();
         let memory = &mut self.task(task)?.memory;
-        let page_len = usize::try_from(PAGE_SIZE).unwrap_or(4096);
-        for part in pages.chunks(8192) {
-            let ids: Vec<PageId> = part.iter().map(|(_, id)| *id).collect();
-            let mut bytes = vec![0_u8; part.len() * page_len];
-            recording.read_pages(&ids, &mut |n, page| {
-                if let Some(out) = bytes.get_mut(n * page_len..(n + 1) * page_len) {
-                    out.copy_from_slice(page);
-                }
-            })?;
-            let mut from = 0;
-            while let Some((first, _)) = part.get(from) {
-                let mut run = 1;
-                while run < RUN_PAGES
-                    && part.get(from + run).map(|(page, _)| page.addr())
-                        == first.addr().checked_add(run as u64 * PAGE_SIZE)
-                {
-                    run += 1;
-                }
-                let data = bytes.get(from * page_len..(from + run) * page_len).unwrap_or_default();
-                memory.write(first.addr(), data)?;
-                from += run;
+        let ids: Vec<PageId> = pages.iter().map(|(_, id)| *id).collect();
+        let mut result = Ok(());
+        recording.read_pages(&ids, &mut |found| {
+            let place = |(n, page): &(usize, _)| Some((pages.get(*n)?.0, *page));
+            let list: Vec<(PageAddr, &[u8])> = found.iter().filter_map(place).collect();
+            if result.is_ok() {
+                result = memory.write_pages(&list);
             }
-        }
-        Ok(())
+        })?;
+        Ok(result?)
     }
 
     /// Fills the empty address space of `task`.
@@ -80,22 +83,36 @@ impl Machine {
     ) -> Result<(), Failure> {
         for mapping in mappings {
             self.map_into(task, mapping)?;
+            if is_dense(mapping, pages) {
+                self.task(task)?.prefer_huge_pages(mapping.range);
+            }
         }
         self.write_pages(task, pages)?;
         self.space(space).table = MappingTable::new(mappings.iter().cloned());
         Ok(())
     }
 
-    pub(crate) fn make_shared(&mut self, id: retake_model::SharedId, len: u64, pages: &[(u64, PageId)]) -> Result<(), Failure> {
+    pub(crate) fn make_shared(
+        &mut self,
+        id: retake_model::SharedId,
+        len: u64,
+        pages: &[(u64, PageId)],
+    ) -> Result<(), Failure> {
         let file = retake_ptrace::create_memfd()?;
         file.set_len(len)?;
+        // A page that became zero, or that is cut off by now, is listed as zero: it is a hole here.
+        let zero = page_id(&[0; PAGE_LEN]);
+        let pages: Vec<(u64, PageId)> =
+            pages.iter().copied().filter(|(_, id)| *id != zero).collect();
         let ids: Vec<PageId> = pages.iter().map(|(_, id)| *id).collect();
         let mut result = Ok(());
-        self.recording.clone().read_pages(&ids, &mut |n, bytes| {
-            if let Some((number, _)) = pages.get(n)
-                && let Err(error) = file.write_all_at(bytes, number * PAGE_SIZE)
-            {
-                result = Err(error);
+        self.recording.clone().read_pages(&ids, &mut |found| {
+            for (n, bytes) in found {
+                if let Some((number, _)) = pages.get(*n)
+                    && let Err(error) = file.write_all_at(bytes, number * PAGE_SIZE)
+                {
+                    result = Err(error);
+                }
             }
         })?;
         result?;
@@ -125,7 +142,7 @@ impl Machine {
         let fresh = sharer.is_none();
         let task = match sharer {
             Some(task) => task,
-            None => LiveTask::start(identity)?,
+            None => self.start_task(identity)?,
         };
         self.tasks.insert(state.task, task);
         if fresh {
@@ -159,4 +176,3 @@ impl Machine {
         self.cursor = self.recording.events(self.done);
     }
 }
-

@@ -15,24 +15,20 @@ pub(crate) enum Step {
     /// The next event took effect.
     Event,
     /// The running task arrived at a site; it has not executed the instruction there.
-    Hit {
-        task: TaskId,
-        pc: Addr,
-        nth: u64,
-    },
+    Hit { task: TaskId, pc: Addr, nth: u64 },
     /// The recording has no further event.
     End,
 }
 
-/// Control bits of debug register 7: register 0 is on for this task, for execution.
-const DR7_EXECUTE_0: u64 = 1;
+/// EFLAGS.TF
+const TRAP_FLAG: u64 = 0x100;
 
-fn is_at_call(registers: &Registers) -> bool {
+pub(crate) fn is_at_call(registers: &Registers) -> bool {
     registers.orig_rax.cast_signed() >= 0
 }
 
 /// Whether the task has to execute anything to get to the event.
-fn must_run(registers: &Registers, event: &Event) -> bool {
+pub(crate) fn must_run(registers: &Registers, event: &Event) -> bool {
     match &event.kind {
         EventKind::Syscall { .. }
         | EventKind::SyscallEnter { .. }
@@ -44,19 +40,35 @@ fn must_run(registers: &Registers, event: &Event) -> bool {
     }
 }
 
+/// How an event in the middle of code is found.
+pub(crate) fn fingerprint(event: &Event) -> Option<&Fingerprint> {
+    match &event.kind {
+        EventKind::Signal { at: Where::MidCode(print), .. }
+        | EventKind::Exit { at: Where::MidCode(print), .. }
+        | EventKind::Preempt { at: Where::MidCode(print) } => Some(print),
+        _ => None,
+    }
+}
+
 impl Machine {
     /// Goes on to the next event, or to a site before it.
     pub(crate) fn step(&mut self, sink: Sink<'_>) -> Result<Step, Failure> {
         if self.watch.is_interrupted() {
             return Err(Failure::Interrupted);
         }
-        let Some((index, event)) = self.peek()?.cloned() else { return Ok(Step::End) };
+        let Some((index, event)) = self.peek()?.cloned() else {
+            return Ok(Step::End);
+        };
         // The first event makes the first task: nothing runs before it.
         if index != EventIndex::ZERO {
             let Some(registers) = self.tasks.get(&event.task).map(|task| task.registers) else {
                 return Err(self.divergence(index, &event, "the task", "exists", "does not exist"));
             };
-            if must_run(&registers, &event) {
+            if let Some(print) = fingerprint(&event) {
+                if let Some(hit) = self.run_to_fingerprint(index, &event, print)? {
+                    return Ok(hit);
+                }
+            } else if must_run(&registers, &event) {
                 if let Some(hit) = self.run_to(index, &event)? {
                     return Ok(hit);
                 }
@@ -68,7 +80,7 @@ impl Machine {
         Ok(Step::Event)
     }
 
-    fn divergence(
+    pub(crate) fn divergence(
         &self,
         index: EventIndex,
         event: &Event,
@@ -100,18 +112,14 @@ impl Machine {
 
     /// Lets the event's task run until it is where the event found it.
     fn run_to(&mut self, index: EventIndex, event: &Event) -> Result<Option<Step>, Failure> {
-        if let EventKind::Signal { at: Where::MidCode(print), .. }
-        | EventKind::Exit { at: Where::MidCode(print), .. }
-        | EventKind::Preempt { at: Where::MidCode(print) } = &event.kind
-        {
-            return self.run_to_fingerprint(index, event, print);
-        }
         let (stop, actual) = match self.run_until_stop(event.task)? {
             Ran::Hit(pc) => return Ok(Some(self.hit(event.task, pc))),
             Ran::Stopped(stop, registers) => (stop, registers),
         };
         let matches = match (&event.kind, stop) {
-            (EventKind::Syscall { .. } | EventKind::SyscallEnter { .. }, StopEvent::Syscall) => true,
+            (EventKind::Syscall { .. } | EventKind::SyscallEnter { .. }, StopEvent::Syscall) => {
+                true
+            }
             (EventKind::Instruction { instruction }, StopEvent::Signal(Signal::SEGV)) => {
                 self.stands_at(event.task, &actual, *instruction)?
             }
@@ -125,16 +133,7 @@ impl Machine {
         };
         if !matches {
             let expected = crate::describe::describe_event(event);
-            let seen = match stop {
-                StopEvent::Syscall => {
-                    let no = retake_model::SyscallNo::new(
-                        u32::try_from(actual.orig_rax).unwrap_or(u32::MAX),
-                    );
-                    retake_abi::format_call(no, &actual.args())
-                }
-                StopEvent::Signal(signal) => format!("{signal} at {:#x}", actual.rip),
-                other => format!("{other:?} at {:#x}", actual.rip),
-            };
+            let seen = describe_stop(stop, &actual);
             return Err(self.divergence(index, event, "what the task did next", expected, seen));
         }
         if actual != event.before {
@@ -143,7 +142,7 @@ impl Machine {
         Ok(None)
     }
 
-    fn hit(&mut self, task: TaskId, pc: Addr) -> Step {
+    pub(crate) fn hit(&mut self, task: TaskId, pc: Addr) -> Step {
         let nth = self.arrivals.entry(pc).or_insert(0);
         *nth += 1;
         self.standing_at = Some(pc);
@@ -166,20 +165,11 @@ impl Machine {
     }
 
     /// Resumes a task until it stops at a site or for an event.
-    fn run_until_stop(&mut self, id: TaskId) -> Result<Ran, Failure> {
-        let space = self.task(id)?.space;
-        if let Some(site) = self.standing_at.take()
-            && self.sites.is_installed(space, site)
-        {
-            self.remove_site(space, site)?;
-            let stop = self.resume(id, Resume::EmulateStep)?;
-            self.install_site(space, site)?;
-            let registers = self.task(id)?.stopped.registers()?;
-            if stop != StopEvent::Signal(Signal::TRAP) {
-                return Ok(Ran::Stopped(stop, registers));
-            }
-            // A stepped instruction can end on the next site: running on finds it there.
+    pub(crate) fn run_until_stop(&mut self, id: TaskId) -> Result<Ran, Failure> {
+        if let Some(stopped) = self.leave_site(id)? {
+            return Ok(stopped);
         }
+        let space = self.task(id)?.space;
         let stop = self.resume(id, Resume::Emulate)?;
         let task = self.task(id)?;
         let mut registers = task.stopped.registers()?;
@@ -195,8 +185,53 @@ impl Machine {
         Ok(Ran::Stopped(stop, registers))
     }
 
+    /// Executes the instruction under the site that the task stands at. Gives the stop if that
+    /// instruction leads to an event.
+    pub(crate) fn leave_site(&mut self, id: TaskId) -> Result<Option<Ran>, Failure> {
+        let space = self.task(id)?.space;
+        let Some(site) = self.standing_at.take().filter(|at| self.sites.is_installed(space, *at))
+        else {
+            return Ok(None);
+        };
+        self.remove_site(space, site)?;
+        let pushes_flags = self.pushes_flags(id, site)?;
+        let stop = self.resume(id, Resume::EmulateStep)?;
+        self.install_site(space, site)?;
+        let task = self.task(id)?;
+        let mut registers = task.stopped.registers()?;
+        if stop == StopEvent::Signal(Signal::TRAP) {
+            if pushes_flags {
+                // The step's own trap flag went to the stack (Intel SDM vol. 2, PUSHF).
+                let word = task.memory.read_u64(registers.sp())? & !TRAP_FLAG;
+                task.memory.write(registers.sp(), &word.to_le_bytes()[..2])?;
+            }
+            // It can end on the next site: running on finds it there.
+            return Ok(None);
+        }
+        if stop == StopEvent::Syscall {
+            // `syscall` keeps the flags in r11, with the step's own trap flag in them.
+            registers.r11 &= !TRAP_FLAG;
+            task.stopped.set_registers(&registers)?;
+        }
+        Ok(Some(Ran::Stopped(stop, registers)))
+    }
+
+    fn pushes_flags(&mut self, id: TaskId, at: Addr) -> Result<bool, Failure> {
+        const PUSHF: u8 = 0x9c;
+        const OPERAND_SIZE: u8 = 0x66;
+        let mut code = [0; 2];
+        let read = self.task(id)?.memory.read(at, &mut code)?;
+        Ok(match code {
+            [PUSHF, _] => read >= 1,
+            [OPERAND_SIZE, PUSHF] => true,
+            _ => false,
+        })
+    }
+
     fn resume(&mut self, id: TaskId, how: Resume) -> Result<StopEvent, Failure> {
-        let tid = self.task(id)?.stopped.tid();
+        let task = self.task(id)?;
+        task.give_back()?;
+        let tid = task.stopped.tid();
         self.watch.start(tid);
         let stop = self.task(id)?.stopped.resume_and_wait(how, None);
         self.watch.end();
@@ -204,49 +239,13 @@ impl Machine {
         if stop == StopEvent::Signal(Signal::STOP) {
             if self.watch.is_overdue() {
                 return Err(Failure::Refused(
-                    "the replay does not come to its next event (it ran for five minutes)".to_owned(),
+                    "the replay does not come to its next event (it ran for five minutes)"
+                        .to_owned(),
                 ));
             }
             return Err(Failure::Interrupted);
         }
         Ok(stop)
-    }
-
-    /// Lets a task run until its state is the recorded one: a debug register stops it at each arrival
-    /// at the program counter, registers and probe words are compared there.
-    fn run_to_fingerprint(
-        &mut self,
-        index: EventIndex,
-        event: &Event,
-        print: &Fingerprint,
-    ) -> Result<Option<Step>, Failure> {
-        let id = event.task;
-        loop {
-            self.task(id)?.stopped.set_debug_register(0, event.before.rip)?;
-            self.task(id)?.stopped.set_debug_register(7, DR7_EXECUTE_0)?;
-            let ran = self.run_until_stop(id);
-            if let Ok(task) = self.task(id) {
-                task.stopped.set_debug_register(7, 0)?;
-            }
-            let (stop, actual) = match ran? {
-                Ran::Hit(pc) => return Ok(Some(self.hit(id, pc))),
-                Ran::Stopped(stop, registers) => (stop, registers),
-            };
-            if stop != StopEvent::Signal(Signal::TRAP) || actual.rip != event.before.rip {
-                let expected = crate::describe::describe_event(event);
-                let seen = format!("{stop:?} at {:#x} first", actual.rip);
-                return Err(self.divergence(index, event, "what the task did next", expected, seen));
-            }
-            // Resuming from a stop leaves RF set where the recording has it clear.
-            let same = Registers { eflags: event.before.eflags, orig_rax: event.before.orig_rax, ..actual }
-                == event.before;
-            let memory = &self.task(id)?.memory;
-            let probes =
-                || print.probes.iter().all(|(addr, word)| memory.read_u64(*addr).ok() == Some(*word));
-            if same && probes() && self.task(id)?.stopped.vector()? == print.vector {
-                return Ok(None);
-            }
-        }
     }
 
     /// The event takes effect.
@@ -280,8 +279,21 @@ impl Machine {
     }
 }
 
+/// What a task did instead of what was recorded.
+pub(crate) fn describe_stop(stop: StopEvent, registers: &Registers) -> String {
+    match stop {
+        StopEvent::Syscall => {
+            let no = u32::try_from(registers.orig_rax).unwrap_or(u32::MAX);
+            retake_abi::format_call(retake_model::SyscallNo::new(no), &registers.args())
+        }
+        StopEvent::Signal(signal) => format!("{signal} at {:#x}", registers.rip),
+        other => format!("{other:?} at {:#x}", registers.rip),
+    }
+}
+
 /// Why a task stopped.
-enum Ran {
+#[expect(clippy::large_enum_variant, reason = "passed on once, never kept")]
+pub(crate) enum Ran {
     Hit(Addr),
     Stopped(StopEvent, Registers),
 }

@@ -12,7 +12,7 @@ use crate::machine::Machine;
 const BREAKPOINT: u8 = 0xcc;
 
 /// What is asked for and what is installed.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct SiteTable {
     wanted: Vec<Site>,
     /// The byte that was there before, by place.
@@ -58,7 +58,9 @@ impl SiteTable {
 
     /// Puts the bytes that were there before back into what was read from `addr`.
     pub(crate) fn mask(&self, space: SpaceId, addr: Addr, bytes: &mut [u8]) {
-        let Some(range) = AddrRange::with_len(addr, bytes.len() as u64) else { return };
+        let Some(range) = AddrRange::with_len(addr, bytes.len() as u64) else {
+            return;
+        };
         for ((_, at), byte) in self.installed.range(range_of(space, range)) {
             let offset = at.offset_from(addr).and_then(|offset| usize::try_from(offset).ok());
             if let Some(place) = offset.and_then(|offset| bytes.get_mut(offset)) {
@@ -76,8 +78,16 @@ impl SiteTable {
 impl Machine {
     /// Makes `sites` the places to stop at.
     pub(crate) fn want_sites(&mut self, sites: &[Site]) -> Result<(), Failure> {
+        if self.sites.wanted == sites {
+            return Ok(());
+        }
         self.sites.wanted = sites.to_vec();
         self.refresh_all_sites()
+    }
+
+    /// Whether stops at `target` are wanted, under whatever number.
+    pub(crate) fn wants(&self, target: SiteTarget) -> bool {
+        self.sites.wanted.iter().any(|site| site.target == target)
     }
 
     pub(crate) fn refresh_all_sites(&mut self) -> Result<(), Failure> {
@@ -88,7 +98,11 @@ impl Machine {
     /// The first wanted site at an address.
     pub(crate) fn site_at(&self, space: SpaceId, addr: Addr) -> Option<SiteId> {
         let table = &self.spaces.get(&space)?.table;
-        self.sites.wanted.iter().find(|site| places(table, site.target).contains(&addr)).map(|s| s.id)
+        self.sites
+            .wanted
+            .iter()
+            .find(|site| places(table, site.target).contains(&addr))
+            .map(|s| s.id)
     }
 
     /// Installs and removes breakpoints so that they are where they are wanted in `space`.
@@ -96,7 +110,9 @@ impl Machine {
         if self.sites.wanted.is_empty() && self.sites.installed.is_empty() {
             return Ok(());
         }
-        let Some(live) = self.spaces.get(&space) else { return Ok(()) };
+        let Some(live) = self.spaces.get(&space) else {
+            return Ok(());
+        };
         let mut wanted: Vec<Addr> =
             self.sites.wanted.iter().flat_map(|site| places(&live.table, site.target)).collect();
         wanted.sort_unstable();
@@ -116,7 +132,9 @@ impl Machine {
         if self.sites.is_installed(space, addr) {
             return Ok(());
         }
-        let Some(task) = self.task_in(space) else { return Ok(()) };
+        let Some(task) = self.task_in(space) else {
+            return Ok(());
+        };
         let mut byte = [0];
         task.memory.read_exact(addr, &mut byte)?;
         task.memory.write(addr, &[BREAKPOINT])?;
@@ -126,14 +144,20 @@ impl Machine {
     }
 
     pub(crate) fn remove_site(&mut self, space: SpaceId, addr: Addr) -> Result<(), Failure> {
-        let Some(byte) = self.sites.installed.remove(&(space, addr)) else { return Ok(()) };
+        let Some(byte) = self.sites.installed.remove(&(space, addr)) else {
+            return Ok(());
+        };
         match self.task_in(space) {
             Some(task) => Ok(task.memory.write(addr, &[byte])?),
             None => Ok(()),
         }
     }
 
-    pub(crate) fn remove_sites_in(&mut self, space: SpaceId, range: AddrRange) -> Result<(), Failure> {
+    pub(crate) fn remove_sites_in(
+        &mut self,
+        space: SpaceId,
+        range: AddrRange,
+    ) -> Result<(), Failure> {
         let there: Vec<Addr> =
             self.sites.installed.range(range_of(space, range)).map(|((_, a), _)| *a).collect();
         there.into_iter().try_for_each(|addr| self.remove_site(space, addr))

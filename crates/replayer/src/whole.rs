@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use retake_execution::ExecutionError;
 use retake_model::{CheckpointIndex, EventIndex};
+use retake_ptrace::TrappedCounter;
 use retake_recording::{ExitStatus, Recording, Stream};
 
 use crate::failure::Failure;
@@ -32,6 +33,7 @@ pub fn replay(
     sink: &mut dyn FnMut(Stream, &[u8]),
 ) -> Result<Option<ExitStatus>, ExecutionError> {
     let mut machine = Machine::at_start(recording.clone(), Arc::new(AtomicBool::new(false)));
+    let _as_in_the_program = TrappedCounter::start();
     let mut checkpoints = recording.checkpoints().iter().peekable();
     let failed = |failure: Failure| failure.while_doing("replay the recording");
     loop {
@@ -41,7 +43,9 @@ pub fn replay(
             }
         }
         if machine.step(sink).map_err(failed)? == Step::End {
-            return Ok(machine.root_status);
+            // A process whose leader ended first ends with what its last thread says.
+            let end = recording.manifest().end.as_ref().map(|end| end.status);
+            return Ok(machine.root_status.map(|leader| end.unwrap_or(leader)));
         }
     }
 }
@@ -63,8 +67,7 @@ pub fn verify(recording: &Recording, jobs: usize) -> Result<VerifyReport, Execut
                     intervals.get(n).map(|interval| (n, interval))
                 } {
                     if let Err(failure) = check_interval(recording, interval) {
-                        let mut failures =
-                            failures.lock().unwrap_or_else(PoisonError::into_inner);
+                        let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
                         failures.push((n, failure));
                         return;
                     }
@@ -103,6 +106,7 @@ fn intervals(recording: &Recording) -> Vec<Interval> {
 
 fn check_interval(recording: &Recording, interval: &Interval) -> Result<(), Failure> {
     let mut machine = Machine::at_start(recording.clone(), Arc::new(AtomicBool::new(false)));
+    let _as_in_the_program = TrappedCounter::start();
     if let Some(from) = interval.from {
         machine.restore(from)?;
     }

@@ -1,0 +1,217 @@
+//! A whole recording, and a moment in it.
+
+mod ends;
+mod snapshots;
+mod travel;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use retake_execution::{
+    CheckpointInfo, Direction, ErrorKind, Execution, ExecutionError, FileBytes, FileInfo, Hit,
+    Site, Stop, StopReason, TaskInfo,
+};
+use retake_model::{Addr, EventIndex, FileId, Mapping, Place, Position, Registers, TaskId};
+use retake_ptrace::TrappedCounter;
+use retake_recording::Recording;
+
+use crate::failure::Failure;
+use crate::live::LiveTask;
+use crate::machine::Machine;
+use snapshots::Snapshots;
+
+/// A recording, restored and re-executed up to one moment. The thread that opens it must be the one
+/// that uses it: it traces the replayed processes.
+///
+/// The first moment is the one after the first event, which makes the first task. The last one is
+/// right before the program's end, while there is something to look at.
+#[derive(Debug)]
+pub struct Timeline {
+    recording: Recording,
+    machine: Machine,
+    position: Position,
+    task: TaskId,
+    sites: Vec<Site>,
+    snapshots: Snapshots,
+    start: Position,
+    /// The event that the last moment comes before.
+    last_moment: EventIndex,
+    /// The machine is not at `position`: something failed on the way.
+    lost: bool,
+    interrupt: Arc<AtomicBool>,
+}
+
+impl Timeline {
+    /// Opens a recording at its start.
+    ///
+    /// # Errors
+    /// When its first image cannot be restored.
+    pub fn open(recording: Recording) -> Result<Self, ExecutionError> {
+        Self::with_interrupt(recording, Arc::new(AtomicBool::new(false)))
+    }
+
+    fn with_interrupt(
+        recording: Recording,
+        interrupt: Arc<AtomicBool>,
+    ) -> Result<Self, ExecutionError> {
+        let start = Position::at_event(EventIndex::new(recording.event_count().get().min(1)));
+        let mut timeline = Self {
+            machine: Machine::at_start(recording.clone(), Arc::clone(&interrupt)),
+            position: start,
+            task: TaskId::new(0),
+            sites: Vec::new(),
+            snapshots: Snapshots::new(),
+            start,
+            last_moment: ends::last_moment(&recording),
+            lost: false,
+            interrupt,
+            recording,
+        };
+        let trapped = TrappedCounter::start();
+        timeline.bring(start).map_err(|failure| failure.while_doing("open the recording"))?;
+        drop(trapped);
+        Ok(timeline)
+    }
+
+    fn live(&self, task: TaskId) -> Result<&LiveTask, ExecutionError> {
+        self.machine.tasks.get(&task).ok_or_else(|| {
+            let what = format!("there is no task {task} at {}", self.position);
+            ExecutionError::new("look at a task", ErrorKind::NotFound(what))
+        })
+    }
+}
+
+impl Execution for Timeline {
+    fn event_count(&self) -> EventIndex {
+        self.recording.event_count()
+    }
+
+    fn checkpoints(&self) -> Vec<CheckpointInfo> {
+        let info = |c: &retake_recording::CheckpointSummary| CheckpointInfo {
+            index: c.index,
+            event: c.event,
+            run_time_ns: c.run_time_ns,
+        };
+        self.recording.checkpoints().iter().map(info).collect()
+    }
+
+    fn files(&self) -> Vec<FileInfo> {
+        let info = |file: &retake_recording::FileEntry| FileInfo {
+            file: file.id,
+            path: String::from_utf8_lossy(&file.path).into_owned(),
+        };
+        self.recording.files().iter().map(info).collect()
+    }
+
+    fn file_bytes(&self, file: FileId) -> Result<FileBytes, ExecutionError> {
+        let read = || -> Result<Vec<u8>, Failure> {
+            let mut bytes = Vec::new();
+            std::io::Read::read_to_end(&mut self.recording.open_file(file)?, &mut bytes)?;
+            Ok(bytes)
+        };
+        let bytes = read().map_err(|failure| failure.while_doing(format!("read file {file}")))?;
+        Ok(Arc::new(bytes))
+    }
+
+    fn describe_event(&self, event: EventIndex) -> Result<String, ExecutionError> {
+        let found = self.recording.event(event).map_err(Failure::from);
+        let found = found.map_err(|failure| failure.while_doing(format!("read event {event}")))?;
+        Ok(crate::describe::describe_event(&found))
+    }
+
+    fn position(&self) -> Position {
+        self.position
+    }
+
+    fn current_task(&self) -> TaskId {
+        self.task
+    }
+
+    fn tasks(&self) -> Vec<TaskInfo> {
+        let info = |task: &LiveTask| TaskInfo {
+            task: task.id,
+            tid: task.tid,
+            pid: task.pid,
+            space: task.space,
+            name: String::from_utf8_lossy(&task.name).into_owned(),
+            in_syscall: task.in_syscall,
+        };
+        self.machine.tasks.values().map(info).collect()
+    }
+
+    fn registers(&self, task: TaskId) -> Result<Registers, ExecutionError> {
+        let live = self.live(task)?;
+        // Whoever runs has gone on since its last event; all others are as that left them.
+        if task == self.task && matches!(self.position.place(), Place::Arrival(_)) {
+            let registers = live.stopped.registers().map_err(Failure::from);
+            return registers.map_err(|failure| failure.while_doing("read registers"));
+        }
+        Ok(live.registers)
+    }
+
+    fn read_memory(&self, task: TaskId, addr: Addr, out: &mut [u8]) -> Result<(), ExecutionError> {
+        let live = self.live(task)?;
+        let read = live.memory.read_exact(addr, out).map_err(Failure::from);
+        read.map_err(|failure| failure.while_doing(format!("read memory at {addr}")))?;
+        self.machine.sites.mask(live.space, addr, out);
+        Ok(())
+    }
+
+    fn mappings(&self, task: TaskId) -> Result<Vec<Mapping>, ExecutionError> {
+        let space = self.live(task)?.space;
+        Ok(self.machine.spaces.get(&space).map(|space| space.table.to_vec()).unwrap_or_default())
+    }
+
+    fn set_sites(&mut self, sites: &[Site]) {
+        self.sites = sites.to_vec();
+    }
+
+    fn seek(&mut self, to: Position) -> Result<Stop, ExecutionError> {
+        let end = Position::at_event(self.event_count());
+        let travel = |timeline: &mut Self| {
+            if to == end {
+                return timeline.last();
+            }
+            timeline.bring(to)?;
+            Ok(timeline.stop(StopReason::Reached))
+        };
+        self.moving(travel).map_err(|failure| failure.while_doing(format!("go to {to}")))
+    }
+
+    fn run(&mut self, direction: Direction) -> Result<Stop, ExecutionError> {
+        let stop = match direction {
+            Direction::Forward => self.moving(Self::forward),
+            Direction::Backward => self.moving(Self::backward),
+        };
+        stop.map_err(|failure| {
+            failure.while_doing(match direction {
+                Direction::Forward => "run forwards",
+                Direction::Backward => "run backwards",
+            })
+        })
+    }
+
+    fn hits(
+        &mut self,
+        sites: &[Site],
+        sink: &mut dyn FnMut(&Hit, &dyn Execution) -> ControlFlow<()>,
+    ) -> Result<(), ExecutionError> {
+        let mut scout = Self::with_interrupt(self.recording.clone(), Arc::clone(&self.interrupt))?;
+        scout.set_sites(sites);
+        let _as_in_the_program = TrappedCounter::start();
+        loop {
+            let next = scout.next_hit().map_err(|failure| failure.while_doing("look for hits"))?;
+            let Some((site, task, pc)) = next else { return Ok(()) };
+            let space = scout.live(task)?.space;
+            let hit = Hit { site, position: scout.position, task, space, pc };
+            if sink(&hit, &scout).is_break() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn interrupter(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.interrupt)
+    }
+}
