@@ -3,6 +3,7 @@
 use retake_execution::ExecutionError;
 
 use crate::expr::ExprError;
+use crate::output::ScriptStep;
 use crate::session::SessionError;
 
 /// A command failed. The session goes on; a batch ends.
@@ -58,8 +59,20 @@ pub enum DebugError {
         command: String,
         /// Why it failed.
         source: Box<DebugError>,
+        /// What ran before it, where nobody has been given that yet.
+        done: Vec<ScriptStep>,
     },
     /// The session's journal could not be written: nothing was run.
     #[error(transparent)]
     Session(#[from] SessionError),
+}
+
+impl DebugError {
+    /// The commands of nested scripts that ran before the one that failed.
+    pub fn done(&self) -> Vec<&ScriptStep> {
+        match self {
+            Self::Script { source, done, .. } => done.iter().chain(source.done()).collect(),
+            _ => Vec::new(),
+        }
+    }
 }

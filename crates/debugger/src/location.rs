@@ -79,7 +79,9 @@ impl Location {
                             places.into_iter().map(|place| Found { file: info.file, place }),
                         );
                     }
-                    // Data files are mapped too, so this matters only if nothing else is found.
+                    // The system's data files are mapped too (caches, locales): no news.
+                    Err(DebugError::Code { .. }) if is_system(info) => {}
+                    // This matters only if nothing else is found.
                     Err(err @ DebugError::Code { .. }) => {
                         unreadable.get_or_insert(err);
                     }

@@ -1,13 +1,13 @@
 //! What commands give: plain data, rendered elsewhere.
 
 use retake_model::{Addr, TaskId, Tid};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::BreakpointId;
 use crate::code::SourceLine;
 
-/// The result of one command.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// The result of one command. What `retake debug --json` prints can be read back into this.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "data", rename_all = "snake_case")]
 pub enum Output {
     /// Nothing to say.
@@ -49,7 +49,7 @@ pub enum Output {
 }
 
 /// A place in code.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlaceView {
     /// The address, or the offset in the file where there is no address.
     pub pc: Addr,
@@ -62,7 +62,7 @@ pub struct PlaceView {
 }
 
 /// A breakpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BreakpointView {
     /// Its number.
     pub id: BreakpointId,
@@ -73,7 +73,7 @@ pub struct BreakpointView {
 }
 
 /// The end of a movement.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopView {
     /// The moment.
     pub position: String,
@@ -88,7 +88,7 @@ pub struct StopView {
 }
 
 /// A list of hits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HitsView {
     /// How many.
     pub count: usize,
@@ -97,7 +97,7 @@ pub struct HitsView {
 }
 
 /// One hit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HitView {
     /// Its number in this list, from 1.
     pub n: usize,
@@ -112,7 +112,7 @@ pub struct HitView {
 }
 
 /// One frame of a stack.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameView {
     /// Its number, from 0.
     pub n: usize,
@@ -123,7 +123,7 @@ pub struct FrameView {
 }
 
 /// A task.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThreadView {
     /// Which one.
     pub task: TaskId,
@@ -145,7 +145,7 @@ pub struct ThreadView {
 }
 
 /// A register.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegisterView {
     /// Its name.
     pub name: String,
@@ -154,7 +154,7 @@ pub struct RegisterView {
 }
 
 /// Memory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryView {
     /// The first address.
     pub addr: Addr,
@@ -165,16 +165,19 @@ pub struct MemoryView {
 }
 
 /// Source text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListView {
     /// The file.
     pub file: String,
     /// The lines.
     pub lines: Vec<LineView>,
+    /// The frame that this is the source of, where that is not the innermost one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frame: Option<FrameView>,
 }
 
 /// One line of source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineView {
     /// Its number.
     pub line: u32,
@@ -185,7 +188,7 @@ pub struct LineView {
 }
 
 /// The current moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WhenView {
     /// The moment.
     pub position: String,
@@ -204,7 +207,7 @@ pub struct WhenView {
 }
 
 /// A checkpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckpointView {
     /// Its number, from 0.
     pub checkpoint: u32,
@@ -215,7 +218,7 @@ pub struct CheckpointView {
 }
 
 /// One command of a script.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScriptStep {
     /// The line, from 1.
     pub line: usize,
@@ -226,14 +229,14 @@ pub struct ScriptStep {
 }
 
 /// An assertion that holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AssertView {
     /// The expression.
     pub expression: String,
 }
 
 /// A command.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HelpView {
     /// How it is written.
     pub usage: String,

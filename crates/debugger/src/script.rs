@@ -66,6 +66,7 @@ pub(crate) fn run_lines<E: Execution>(
             line,
             command: command.to_owned(),
             source: Box::new(source),
+            done: Vec::new(),
         })?;
         sink(line, command, &output);
         if output == Output::Exit {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use retake_execution::{Execution, FileInfo};
-use retake_model::{Addr, Backing, FileId, FileOffset, Protection, Registers, TaskId};
+use retake_model::{Addr, Backing, FileId, FileOffset, Mapping, Protection, Registers, TaskId};
 
 use super::{CodeFrame, CodeModule, CodeReader, Loaded, RawFrame};
 use crate::DebugError;
@@ -80,8 +80,11 @@ impl Catalog {
     ) -> Result<Vec<RawFrame>, DebugError> {
         let files = execution.files();
         let mut modules = Vec::new();
-        for mapping in execution.mappings(task)? {
-            let Backing::File { file, offset } = mapping.backing else { continue };
+        let mappings = execution.mappings(task)?;
+        for mapping in &mappings {
+            let Backing::File { file, offset } = mapping.backing else {
+                continue;
+            };
             let info = files.iter().find(|info| info.file == file);
             let (true, Some(info)) = (mapping.prot.allows(Protection::EXEC), info) else {
                 continue;
@@ -103,7 +106,15 @@ impl Catalog {
             execution.read_memory(task, addr, &mut word).ok()?;
             Some(u64::from_le_bytes(word))
         };
-        Ok(self.reader.unwind(&loaded, registers, &mut read, max))
+        let mut frames = self.reader.unwind(&loaded, registers, &mut read, max);
+        // Where the last frame has no caller, an unwinder may take any word for one.
+        let is_code = |addr| {
+            let holds = |mapping: &&Mapping| mapping.range.contains(addr);
+            mappings.iter().find(holds).is_some_and(|m| m.prot.allows(Protection::EXEC))
+        };
+        let ends = frames.iter().skip(1).position(|frame| !is_code(frame.lookup));
+        frames.truncate(ends.map_or(frames.len(), |callers| callers + 1));
+        Ok(frames)
     }
 }
 
@@ -117,6 +128,6 @@ pub(crate) fn file_at(
     let mapping = mappings.iter().find(|mapping| mapping.range.contains(addr))?;
     match mapping.backing_at(addr)? {
         Backing::File { file, offset } => Some((file, offset)),
-        Backing::Anonymous | Backing::Shared { .. } => None,
+        Backing::Anonymous | Backing::Shared { .. } | Backing::Private { .. } => None,
     }
 }

@@ -4,6 +4,7 @@
 //! ELF and DWARF is behind them; tests have modules made of text.
 
 mod catalog;
+mod dwarf;
 mod none;
 #[cfg(test)]
 pub(crate) mod text;
@@ -14,15 +15,15 @@ use std::fmt;
 use regex::Regex;
 use retake_execution::FileBytes;
 use retake_model::{Addr, AddrRange, FileOffset, Registers};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use none::NoCode;
 
 pub(crate) use catalog::{Catalog, file_at};
 
-/// The reader of this build.
+/// The reader of ELF files with DWARF.
 pub fn default_reader() -> Box<dyn CodeReader> {
-    Box::new(NoCode)
+    Box::new(dwarf::DwarfReader)
 }
 
 /// Parses files and unwinds stacks over them.
@@ -104,7 +105,7 @@ pub struct CodeFrame {
 }
 
 /// A line of a source file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceLine {
     /// The path, as the compiler wrote it.
     pub file: String,

@@ -41,7 +41,9 @@ impl CodeReader for TextReader {
         let mut frames = vec![first];
         let mut frame = registers.rbp;
         while frame != 0 && frames.len() < max {
-            let Some(pc) = read(Addr::new(frame + 8)) else { break };
+            let Some(pc) = read(Addr::new(frame + 8)) else {
+                break;
+            };
             let (pc, sp) = (Addr::new(pc), Addr::new(frame + 16));
             frames.push(RawFrame { pc, lookup: Addr::new(pc.get() - 1), sp });
             frame = read(Addr::new(frame)).unwrap_or(0);

@@ -35,8 +35,12 @@ pub(super) fn run<E: Execution>(
         steps.push(ScriptStep { line, command, output });
     });
     debugger.depth -= 1;
-    match result? {
-        crate::Outcome::Exit => Ok(Output::Exit),
-        crate::Outcome::Done => Ok(Output::Script(steps)),
+    match result {
+        Ok(crate::Outcome::Exit) => Ok(Output::Exit),
+        Ok(crate::Outcome::Done) => Ok(Output::Script(steps)),
+        Err(DebugError::Script { file, line, command, source, .. }) => {
+            Err(DebugError::Script { file, line, command, source, done: steps })
+        }
+        Err(err) => Err(err),
     }
 }

@@ -15,13 +15,21 @@ pub(super) const INFO: CommandInfo = CommandInfo {
 };
 
 /// As many frames as Delve shows.
-const DEPTH: usize = 50;
+pub(super) const DEPTH: usize = 50;
 
 pub(super) fn run<E: Execution>(
     debugger: &mut Debugger<E>,
     args: &str,
 ) -> Result<Output, DebugError> {
     let depth = if args.is_empty() { DEPTH } else { INFO.number(args)? };
+    Ok(Output::Stack(frames(debugger, depth)?))
+}
+
+/// The frames of the selected task, inlined ones included.
+pub(super) fn frames<E: Execution>(
+    debugger: &Debugger<E>,
+    depth: usize,
+) -> Result<Vec<FrameView>, DebugError> {
     let (execution, task) = (&debugger.execution, debugger.task());
     let registers = execution.registers(task)?;
     let found = debugger.catalog.unwind(execution, task, &registers, depth)?;
@@ -35,5 +43,5 @@ pub(super) fn run<E: Execution>(
         }
     }
     frames.truncate(depth);
-    Ok(Output::Stack(frames))
+    Ok(frames)
 }

@@ -141,7 +141,9 @@ impl Parser {
 
 /// How tightly a token binds as an operator.
 fn operator(token: &Token) -> Option<(u8, Binary)> {
-    let Token::Sign(sign) = token else { return None };
+    let Token::Sign(sign) = token else {
+        return None;
+    };
     Some(match *sign {
         "||" => (0, Binary::Or),
         "&&" => (1, Binary::And),

@@ -25,7 +25,13 @@ pub fn json_step(command: &str, result: &Result<Output, DebugError>) -> String {
             Ok(value) => json!({ "command": command, "data": value }),
             Err(err) => return failed(&err),
         },
-        Err(err) => json!({ "command": command, "error": err.to_string() }),
+        Err(err) => {
+            let mut object = json!({ "command": command, "error": err.to_string() });
+            if !err.done().is_empty() {
+                object["done"] = json!(err.done());
+            }
+            object
+        }
     };
     object.to_string()
 }

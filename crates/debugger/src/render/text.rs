@@ -141,7 +141,12 @@ fn memory(view: &MemoryView) -> Vec<String> {
 }
 
 fn list(view: &ListView) -> Vec<String> {
-    let mut lines = vec![format!("{}:", view.file)];
+    let of = |frame: &FrameView| {
+        let function = frame.place.function.as_deref().unwrap_or("?");
+        format!("frame {}, {function}, in ", frame.n)
+    };
+    let frame = view.frame.as_ref().map(of).unwrap_or_default();
+    let mut lines = vec![format!("{frame}{}:", view.file)];
     lines.extend(view.lines.iter().map(|line| {
         let arrow = if line.here { "=>" } else { "  " };
         format!("{arrow} {:>5}  {}", line.line, line.text).trim_end().to_owned()

@@ -1,5 +1,6 @@
 use std::fs;
 
+use retake_model::RegisterName;
 use retake_testkit::fake::FakeBuilder;
 
 use super::{check, check_with, debugger, recording, text};
@@ -102,7 +103,10 @@ fn source_text_is_read_where_it_is() {
     let path = path.to_str().unwrap();
     let code = format!("0 main+ {path}:7\n10 main {path}:99\n20 main /missing.c:1\n");
     let fake = FakeBuilder::new().file("/app", code).map_code(1, 0x1000, 0x1000, 0, 0);
-    let mut debugger = debugger(fake.steps(&[0x1000, 0x1010]).build());
+    // At 0x1020, 0x1001 is the caller.
+    let fake = fake.map_data(1, 0x8000, 0x1000).write(0x8108, [0x01, 0x10]);
+    let fake = fake.steps(&[0x1000, 0x1010]).set(RegisterName::Rbp, 0x8100);
+    let mut debugger = debugger(fake.steps(&[0x1020, 0x1010]).build());
     check_with(
         &mut debugger,
         "
@@ -127,6 +131,21 @@ PATH:
 error: PATH:99 does not exist: the file has changed
 > list missing.c:1
 error: failed to read /missing.c: No such file or directory (os error 2)
+> goto 0@0x1020#1
+0@0x1020#1  thread 1  0x1020 in main at /missing.c:1  (reached)
+> list
+frame 1, main, in PATH:
+       2  line 2
+       3  line 3
+       4  line 4
+       5  line 5
+       6  line 6
+=>     7  line 7
+       8  line 8
+       9  line 9
+      10  line 10
+      11  line 11
+      12  line 12
 "
         .replace("PATH", path)
         .as_str(),

@@ -114,7 +114,7 @@ set breakpoint 2: /^(main|work)$/
 > c
 0@0x1000#1  thread 1  0x1000 in main at app.c:1  (breakpoint 2)
 > b nothing
-error: there is no function \"nothing\" (not searched: failed to read the code of /usr/share/data: invalid utf-8 sequence of 1 bytes from index 0)
+error: there is no function \"nothing\"
 ",
     );
 }

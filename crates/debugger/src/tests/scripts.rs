@@ -58,6 +58,29 @@ fn scripts_run_scripts() {
 }
 
 #[test]
+fn what_ran_before_a_failure_is_not_lost() {
+    let folder = TempDir::new().unwrap();
+    let (outer, inner) = (folder.path().join("outer"), folder.path().join("inner"));
+    fs::write(&inner, "b work\njump\n").unwrap();
+    fs::write(&outer, format!("b main\nsource {}\n", inner.display())).unwrap();
+    let result = debugger(recording().build()).execute(&format!("source {}", outer.display()));
+    let err = result.as_ref().unwrap_err();
+    let done: Vec<&str> = err.done().into_iter().map(|step| step.command.as_str()).collect();
+    assert_eq!(done, ["b main", "b work"]);
+    assert!(render::json_step("source", &result).contains(r#""done":[{"#));
+}
+
+#[test]
+fn json_can_be_read_back() {
+    let mut debugger = debugger(recording().build());
+    for command in ["help", "b work", "c", "hits", "bt", "threads", "regs", "when", "bp", "exit"] {
+        let output = debugger.execute(command).unwrap();
+        let line = render::json_step(command, &Ok(output.clone()));
+        assert_eq!(serde_json::from_str::<Output>(&line).unwrap(), output, "{line}");
+    }
+}
+
+#[test]
 fn a_step_is_one_object() {
     let output = Ok(Output::Exit);
     assert_eq!(render::json_step("q", &output), r#"{"command":"q","kind":"exit"}"#);

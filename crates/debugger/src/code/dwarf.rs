@@ -1,0 +1,94 @@
+//! The reader of ELF files with DWARF.
+
+use std::any::Any;
+
+use regex::Regex;
+use retake_execution::FileBytes;
+use retake_model::{Addr, FileOffset, Registers};
+use retake_symbols::{FunctionPlace, Module, SharedBytes, Unwinder};
+
+use super::{CodeFrame, CodeModule, CodePlace, CodeReader, Loaded, RawFrame, SourceLine};
+
+/// Reads ELF files.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DwarfReader;
+
+#[derive(Debug)]
+struct DwarfModule(Module);
+
+impl CodeReader for DwarfReader {
+    fn parse(&self, bytes: FileBytes) -> Result<Box<dyn CodeModule>, String> {
+        let module = Module::parse(SharedBytes::from_arc(bytes));
+        Ok(Box::new(DwarfModule(module.map_err(|err| err.to_string())?)))
+    }
+
+    fn unwind(
+        &self,
+        loaded: &[Loaded<'_>],
+        registers: &Registers,
+        read: &mut dyn FnMut(Addr) -> Option<u64>,
+        max: usize,
+    ) -> Vec<RawFrame> {
+        let mut unwinder = Unwinder::new();
+        for part in loaded {
+            let module = part.module.as_any().downcast_ref::<DwarfModule>();
+            let Some(DwarfModule(module)) = module else { continue };
+            if let Some(bias) = module.load_bias(part.range.start(), part.offset) {
+                unwinder.add_module(module, part.range, bias);
+            }
+        }
+        let frames = unwinder.unwind(registers, read, max);
+        let frame = |frame: retake_symbols::UnwoundFrame| RawFrame {
+            pc: frame.pc,
+            lookup: frame.lookup,
+            sp: frame.sp,
+        };
+        frames.into_iter().map(frame).collect()
+    }
+}
+
+impl DwarfModule {
+    fn places(&self, functions: Vec<FunctionPlace>) -> Vec<CodePlace> {
+        let place = |function: FunctionPlace| {
+            let offset = self.0.offset_of_file_addr(function.stop_at)?;
+            let source = self.frames_at(offset).into_iter().next().and_then(|frame| frame.source);
+            Some(CodePlace { offset, function: Some(function.name), source })
+        };
+        functions.into_iter().filter_map(place).collect()
+    }
+}
+
+impl CodeModule for DwarfModule {
+    fn find_functions(&self, name: &str) -> Vec<CodePlace> {
+        self.places(self.0.find_functions(name))
+    }
+
+    fn functions_matching(&self, pattern: &Regex) -> Vec<CodePlace> {
+        self.places(self.0.functions_matching(pattern))
+    }
+
+    fn find_line(&self, file: &str, line: u32) -> Vec<CodePlace> {
+        let place = |place: retake_symbols::LinePlace| {
+            let frames = self.0.frames_at(place.addr);
+            Some(CodePlace {
+                offset: self.0.offset_of_file_addr(place.addr)?,
+                function: frames.into_iter().next().and_then(|frame| frame.function),
+                source: Some(SourceLine { file: place.file, line: place.line }),
+            })
+        };
+        self.0.find_line(file, line).into_iter().filter_map(place).collect()
+    }
+
+    fn frames_at(&self, offset: FileOffset) -> Vec<CodeFrame> {
+        let Some(addr) = self.0.file_addr_of_offset(offset) else { return Vec::new() };
+        let frame = |frame: retake_symbols::CodeFrame| CodeFrame {
+            function: frame.function,
+            source: frame.location.map(|at| SourceLine { file: at.file, line: at.line }),
+        };
+        self.0.frames_at(addr).into_iter().map(frame).collect()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
