@@ -15,24 +15,24 @@ use crate::prompt::{Line, Prompt};
 
 /// How `retake debug` is called, apart from the recording.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub struct DebugArgs {
+pub(crate) struct DebugArgs {
     /// Run the commands in this file first.
     #[arg(long, value_name = "FILE")]
-    pub init: Option<PathBuf>,
+    pub(crate) init: Option<PathBuf>,
     /// Show no prompt: run --init (or standard input) and leave; the first command that fails ends
     /// it with exit code 1.
     #[arg(long)]
-    pub batch: bool,
+    pub(crate) batch: bool,
     /// Print one JSON object per command.
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
     /// Go on with the last session of this recording, at its position and with its breakpoints.
     #[arg(long)]
-    pub resume: bool,
+    pub(crate) resume: bool,
 }
 
 /// Debugs a recording until the user leaves.
-pub fn run<E: Execution>(args: &DebugArgs, recording: &Path, execution: E) -> ExitCode {
+pub(crate) fn run<E: Execution>(args: &DebugArgs, recording: &Path, execution: E) -> ExitCode {
     let interrupter = execution.interrupter();
     // Without this, Ctrl-C ends the debugger; the session can be resumed then.
     if let Err(err) = signal_hook::flag::register(signal_hook::consts::SIGINT, interrupter) {
@@ -144,6 +144,7 @@ impl<E: Execution> Console<'_, E> {
                         line: number,
                         command: command.to_owned(),
                         source: Box::new(source),
+                        done: Vec::new(),
                     };
                     let end = self.failed(err);
                     if self.args.batch {
@@ -161,6 +162,7 @@ impl<E: Execution> Console<'_, E> {
     fn prompt(&mut self, recording: &Path) -> Result<(), End> {
         let failed = |err| End::Failed(format!("failed to read commands: {err}"));
         let mut prompt = Prompt::new(&recording.join("sessions/history")).map_err(failed)?;
+        warn(&"type `help` for the commands, Tab completes them, Ctrl-D leaves");
         loop {
             let command = match prompt.read().map_err(failed)? {
                 Line::Command(command) => command,
@@ -168,13 +170,11 @@ impl<E: Execution> Console<'_, E> {
                 Line::End => return Ok(()),
             };
             let result = self.debugger.execute(&command);
-            if let (Err(err), false) = (&result, self.args.json) {
-                warn(err);
-                continue;
-            }
             show(self.args.json, &command, &result)?;
-            if matches!(result, Ok(Output::Exit)) {
-                return Ok(());
+            match result {
+                Ok(Output::Exit) => return Ok(()),
+                Err(err) if !self.args.json => warn(&err),
+                _ => {}
             }
         }
     }
@@ -182,9 +182,9 @@ impl<E: Execution> Console<'_, E> {
     /// Ends with a script's error, which is an object too with `--json`.
     fn failed(&self, err: DebugError) -> End {
         let text = err.to_string();
-        if let (true, DebugError::Script { command, .. }) = (self.args.json, &err) {
+        if let DebugError::Script { command, .. } = &err {
             let command = command.clone();
-            if let Err(end) = show(true, &command, &Err(err)) {
+            if let Err(end) = show(self.args.json, &command, &Err(err)) {
                 return end;
             }
         }
@@ -192,12 +192,15 @@ impl<E: Execution> Console<'_, E> {
     }
 }
 
-/// Prints what a command gave.
+/// Prints what a command gave. As text that is, of one that failed, only what ran before the failure.
 fn show(json: bool, command: &str, result: &Result<Output, DebugError>) -> Result<(), End> {
     let text = match result {
         _ if json => render::json_step(command, result),
         Ok(output) => render::text(output),
-        Err(err) => err.to_string(),
+        Err(err) => {
+            let texts = err.done().into_iter().map(|step| render::text(&step.output));
+            texts.filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n")
+        }
     };
     if text.is_empty() {
         return Ok(());

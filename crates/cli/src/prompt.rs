@@ -6,10 +6,10 @@ use retake_debugger::command_infos;
 use rustyline::completion::{Completer, FilenameCompleter, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
-use rustyline::{Config, Context, Editor, Helper, Highlighter, Hinter, Validator};
+use rustyline::{CompletionType, Config, Context, Editor, Helper, Highlighter, Hinter, Validator};
 
 /// What the user typed.
-pub enum Line {
+pub(crate) enum Line {
     /// A command.
     Command(String),
     /// Nothing to run (Ctrl-C, or an empty line before any command).
@@ -19,7 +19,7 @@ pub enum Line {
 }
 
 /// The prompt.
-pub struct Prompt {
+pub(crate) struct Prompt {
     editor: Editor<Words, FileHistory>,
     history: PathBuf,
     /// An empty line repeats this, as in Delve.
@@ -28,8 +28,12 @@ pub struct Prompt {
 
 impl Prompt {
     /// A prompt with the history of this file, if there is one.
-    pub fn new(history: &Path) -> Result<Self, ReadlineError> {
-        let config = Config::builder().auto_add_history(true).max_history_size(10_000)?.build();
+    pub(crate) fn new(history: &Path) -> Result<Self, ReadlineError> {
+        let config = Config::builder()
+            .auto_add_history(true)
+            .completion_type(CompletionType::List)
+            .max_history_size(10_000)?
+            .build();
         let mut editor = Editor::with_config(config)?;
         editor.set_helper(Some(Words { files: FilenameCompleter::new() }));
         // The first session has no history; any other failure costs only convenience.
@@ -38,7 +42,7 @@ impl Prompt {
     }
 
     /// The next line.
-    pub fn read(&mut self) -> Result<Line, ReadlineError> {
+    pub(crate) fn read(&mut self) -> Result<Line, ReadlineError> {
         let line = match self.editor.readline("(retake) ") {
             Ok(line) => line,
             Err(ReadlineError::Interrupted) => return Ok(Line::Nothing),

@@ -1,0 +1,32 @@
+//! `retake debug`: the debugger on a recording.
+
+use std::process::ExitCode;
+
+use retake_replayer::Timeline;
+
+use super::Which;
+use crate::debug::DebugArgs;
+use crate::failure::Failure;
+use crate::output::notice;
+
+/// Debug a recording: stop at breakpoints, go back, look at any moment
+///
+/// Commands come from --init, then from a prompt or from standard input; `help` lists them.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DebugCommand {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    args: DebugArgs,
+}
+
+impl DebugCommand {
+    pub(crate) fn run(&self) -> Result<ExitCode, Failure> {
+        let recording = self.which.open()?;
+        if let Some(loss) = recording.loss() {
+            notice(loss);
+        }
+        let dir = recording.dir().to_owned();
+        Ok(crate::debug::run(&self.args, &dir, Timeline::open(recording)?))
+    }
+}

@@ -1,0 +1,157 @@
+//! `retake info`: what is known about one recording.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use retake_model::{EventIndex, TaskId, Tid};
+use retake_recording::{Effect, EventKind, ExitStatus, Recording, disk_usage};
+use serde_json::{Value, json};
+
+use super::Which;
+use crate::failure::Failure;
+use crate::output::Out;
+use crate::text;
+
+/// Show what is known about a recording: program, machine, tasks, files, losses
+#[derive(Debug, clap::Args)]
+pub(crate) struct InfoArgs {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    which: Which,
+}
+
+impl InfoArgs {
+    pub(crate) fn run(&self) -> Result<ExitCode, Failure> {
+        let recording = self.which.open()?;
+        let tasks = tasks(&recording);
+        let mut out = Out::new();
+        if self.json {
+            out.json(&object(&recording, &tasks))?;
+        } else {
+            print(&mut out, &recording, &tasks)?;
+        }
+        out.finish()?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// A task over its whole life.
+struct Task {
+    tid: Option<Tid>,
+    pid: Option<Tid>,
+    name: String,
+    first: EventIndex,
+    status: Option<ExitStatus>,
+}
+
+/// All tasks there ever were, as far as the events can be read.
+fn tasks(recording: &Recording) -> BTreeMap<TaskId, Task> {
+    let root = recording.manifest().root_tid.map(Tid::new);
+    let mut tasks: BTreeMap<TaskId, Task> = BTreeMap::new();
+    for (index, event) in recording.events(EventIndex::ZERO).flatten() {
+        let unnamed = |tid, pid, name| Task { tid, pid, name, first: index, status: None };
+        // Only the first task was created by nobody.
+        let task = tasks.entry(event.task).or_insert_with(|| unnamed(root, root, String::new()));
+        if let EventKind::Exit { status, .. } = event.kind {
+            task.status = Some(status);
+        }
+        for effect in &event.effects {
+            match effect {
+                Effect::Exec { image } => {
+                    let path = String::from_utf8_lossy(&image.path);
+                    task.name =
+                        path.rsplit('/').next().unwrap_or_default().chars().take(15).collect();
+                }
+                Effect::Name { name } => task.name = String::from_utf8_lossy(name).into_owned(),
+                _ => {}
+            }
+        }
+        let parent = task.name.clone();
+        for effect in event.effects {
+            if let Effect::Spawn { child, tid, pid, .. } = effect {
+                tasks.insert(child, unnamed(Some(tid), Some(pid), parent.clone()));
+            }
+        }
+    }
+    tasks
+}
+
+fn print(
+    out: &mut Out,
+    recording: &Recording,
+    tasks: &BTreeMap<TaskId, Task>,
+) -> Result<(), Failure> {
+    let manifest = recording.manifest();
+    let machine = &manifest.machine;
+    let cpu = machine.cpu.map(|cpu| format!(", CPU {cpu}")).unwrap_or_default();
+    let mut fact = |name: &str, value: &str| out.line(format_args!("{name:<12} {value}"));
+    fact("recording", &recording.dir().display().to_string())?;
+    fact("command", &text::command(&manifest.command))?;
+    fact("program", &String::from_utf8_lossy(&manifest.program))?;
+    fact("folder", &String::from_utf8_lossy(&manifest.cwd))?;
+    fact("started", &text::time(manifest.started_ns))?;
+    fact("ended", &super::how_it_ended(recording))?;
+    if let Some(end) = &manifest.end {
+        fact("time", &text::duration(Duration::from_nanos(end.wall_ns)))?;
+    }
+    fact("events", &recording.event_count().to_string())?;
+    fact("checkpoints", &recording.checkpoints().len().to_string())?;
+    fact("pages", &recording.page_count().to_string())?;
+    fact("size", &text::size(disk_usage(recording.dir())))?;
+    fact("machine", &format!("Linux {}{cpu}", machine.kernel))?;
+    fact("written by", &format!("retake {}, format {}", manifest.tool, manifest.format))?;
+    for warning in &manifest.warnings {
+        fact("warning", warning)?;
+    }
+    if let Some(loss) = recording.loss() {
+        fact("loss", loss)?;
+    }
+    let number = |n: Option<Tid>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
+    let row = |(id, task): (&TaskId, &Task)| {
+        let ended = task.status.map_or_else(|| "-".to_owned(), text::ended);
+        vec![
+            id.to_string(),
+            number(task.tid),
+            number(task.pid),
+            task.first.to_string(),
+            ended,
+            task.name.clone(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = tasks.iter().map(row).collect();
+    out.line("")?;
+    out.table(&["TASK", "TID", "PID", "EVENT", "ENDED", "NAME"], &rows)?;
+    let row = |file: &retake_recording::FileEntry| {
+        vec![text::size(file.len), String::from_utf8_lossy(&file.path).into_owned()]
+    };
+    let rows: Vec<Vec<String>> = recording.files().iter().map(row).collect();
+    out.line("")?;
+    out.table(&["SIZE", "KEPT FILE"], &rows)
+}
+
+fn object(recording: &Recording, tasks: &BTreeMap<TaskId, Task>) -> Value {
+    let manifest = recording.manifest();
+    let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let task = |(id, task): (&TaskId, &Task)| {
+        json!({
+            "task": id, "tid": task.tid, "pid": task.pid, "name": task.name,
+            "first_event": task.first, "end": task.status.map(super::status_object),
+        })
+    };
+    let file = |file: &retake_recording::FileEntry| json!({ "file": file.id, "path": lossy(&file.path), "size": file.len });
+    let mut value = super::facts(recording);
+    value["cwd"] = lossy(&manifest.cwd).into();
+    value["env"] = manifest.env.iter().map(|var| lossy(var)).collect();
+    value["pages"] = recording.page_count().into();
+    value["warnings"] = manifest.warnings.clone().into();
+    value["kernel"] = manifest.machine.kernel.clone().into();
+    value["cpu"] = manifest.machine.cpu.into();
+    value["tool"] = manifest.tool.clone().into();
+    value["format"] = manifest.format.clone().into();
+    value["tasks"] = tasks.iter().map(task).collect();
+    value["files"] = recording.files().iter().map(file).collect();
+    value
+}

@@ -1,0 +1,127 @@
+//! The commands, a file each.
+
+mod checkpoints;
+mod debug;
+mod demo;
+mod events;
+mod info;
+mod ls;
+mod record;
+mod replay;
+mod rm;
+mod verify;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use retake_recording::{ExitStatus, Recording, disk_usage};
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+use crate::home::Home;
+use crate::text;
+
+/// What to do.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    Record(record::RecordArgs),
+    Replay(replay::ReplayArgs),
+    Debug(debug::DebugCommand),
+    Verify(verify::VerifyArgs),
+    Ls(ls::LsArgs),
+    Info(info::InfoArgs),
+    Events(events::EventsArgs),
+    Checkpoints(checkpoints::CheckpointsArgs),
+    Rm(rm::RmArgs),
+    Demo(demo::DemoArgs),
+}
+
+impl Command {
+    /// Does it.
+    pub(crate) fn run(&self) -> Result<ExitCode, Failure> {
+        match self {
+            Self::Record(args) => args.run(),
+            Self::Replay(args) => args.run(),
+            Self::Debug(args) => args.run(),
+            Self::Verify(args) => args.run(),
+            Self::Ls(args) => args.run(),
+            Self::Info(args) => args.run(),
+            Self::Events(args) => args.run(),
+            Self::Checkpoints(args) => args.run(),
+            Self::Rm(args) => args.run(),
+            Self::Demo(args) => args.run(),
+        }
+    }
+}
+
+/// Whether the command of this name exits as the recorded program did.
+pub(crate) fn exits_as_program(command: Option<OsString>) -> bool {
+    command.is_some_and(|name| name == "record" || name == "replay")
+}
+
+/// Which recording a command is about.
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// Folder or name of the recording [default: the latest]
+    recording: Option<OsString>,
+}
+
+impl Which {
+    fn open(&self) -> Result<Recording, Failure> {
+        Home::find()?.open(self.recording.as_deref())
+    }
+}
+
+/// How a recorded program ended, in words.
+fn how_it_ended(recording: &Recording) -> String {
+    match &recording.manifest().end {
+        Some(end) if missing(recording).is_some() => {
+            format!("{} (damaged)", text::ended(end.status))
+        }
+        Some(end) => text::ended(end.status),
+        None => "interrupted".to_owned(),
+    }
+}
+
+/// What a finished recording lacks. One whose recorder was killed ends early, which is no damage:
+/// [`Recording::loss`] says so.
+fn missing(recording: &Recording) -> Option<String> {
+    let end = recording.manifest().end.as_ref()?;
+    if let Some(loss) = recording.loss() {
+        return Some(loss.to_owned());
+    }
+    let less = |what, found: u64, written: u64| {
+        (found < written).then(|| format!("{written} {what} were written, {found} can be read"))
+    };
+    let checkpoints = u64::try_from(recording.checkpoints().len()).unwrap_or(u64::MAX);
+    less("events", recording.event_count().get(), end.events)
+        .or_else(|| less("checkpoints", checkpoints, end.checkpoints.into()))
+}
+
+/// How a program or a task ended, for machines.
+fn status_object(status: ExitStatus) -> Value {
+    match status {
+        ExitStatus::Exited(code) => json!({ "exit": code }),
+        ExitStatus::Killed(signal) => json!({ "signal": signal.to_string() }),
+    }
+}
+
+/// What a recording is, in short, for machines.
+fn facts(recording: &Recording) -> Value {
+    let manifest = recording.manifest();
+    let lossy = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+    json!({
+        "path": recording.dir().to_string_lossy(),
+        "program": lossy(&manifest.program),
+        "command": manifest.command.iter().map(lossy).collect::<Vec<_>>(),
+        "started_ns": manifest.started_ns,
+        "started": text::time(manifest.started_ns).replacen(' ', "T", 1),
+        "wall_ns": manifest.end.as_ref().map(|end| end.wall_ns),
+        "events": recording.event_count(),
+        "checkpoints": recording.checkpoints().len(),
+        "size": disk_usage(recording.dir()),
+        "finished": recording.is_finished(),
+        "end": manifest.end.as_ref().map(|end| status_object(end.status)),
+        "loss": recording.loss(),
+    })
+}

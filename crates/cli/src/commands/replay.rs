@@ -1,0 +1,62 @@
+//! `retake replay`: re-executes a recording.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use retake_recording::Stream;
+
+use super::{Which, missing};
+use crate::failure::{Failure, OURS};
+use crate::output::notice;
+
+/// Re-execute a recording, with the program's output and exit status
+///
+/// Every event is checked against the recording; exits with 125 where the replay differs. A recording
+/// whose recorder was killed ends early; the exit code is 0 then.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReplayArgs {
+    #[command(flatten)]
+    which: Which,
+}
+
+impl ReplayArgs {
+    pub(crate) fn run(&self) -> Result<ExitCode, Failure> {
+        self.replay().map_err(|failure| failure.with_code(OURS))
+    }
+
+    fn replay(&self) -> Result<ExitCode, Failure> {
+        let recording = self.which.open()?;
+        let mut unwritten = None;
+        let status = retake_replayer::replay(&recording, &mut |stream, bytes| {
+            if let (Err(err), None) = (write(stream, bytes), &unwritten) {
+                if err.kind() == io::ErrorKind::BrokenPipe && stream == Stream::Stdout {
+                    // Nobody reads on. The replayed processes end with their tracer.
+                    std::process::exit(0);
+                }
+                unwritten = Some(err);
+            }
+        })?;
+        if let Some(err) = unwritten {
+            return Err(Failure::text(format!("failed to write the program's output: {err}")));
+        }
+        if let (Some(what), None) = (missing(&recording), status) {
+            return Err(Failure::text(format!("the recording is damaged: {what}")));
+        }
+        if let Some(loss) = recording.loss() {
+            notice(loss);
+        }
+        Ok(status.map_or(ExitCode::SUCCESS, |status| ExitCode::from(status.shell_code())))
+    }
+}
+
+/// Writes at once: the two streams stay in the order they had.
+fn write(stream: Stream, bytes: &[u8]) -> io::Result<()> {
+    match stream {
+        Stream::Stdout => {
+            let mut out = io::stdout().lock();
+            out.write_all(bytes)?;
+            out.flush()
+        }
+        Stream::Stderr => io::stderr().write_all(bytes),
+    }
+}
