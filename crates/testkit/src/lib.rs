@@ -1,5 +1,15 @@
-//! What tests of several crates share.
+//! What tests of several crates share. A dev-dependency only.
 //!
-//! [`fake`] stands in for a replay.
+//! [`fake`] stands in for a replay; [`fixture`] builds the programs in `fixtures/`; [`Retake`] is the
+//! command as users call it; [`require()`] finds tools, or says that a test is skipped.
+
+#![expect(clippy::panic, reason = "a test's support fails by panicking")]
 
 pub mod fake;
+pub mod fixture;
+pub mod go;
+mod require;
+mod retake;
+
+pub use require::{NO_SKIP, find, require, skip};
+pub use retake::{Ended, Guarded, Retake, finish};

@@ -1,0 +1,113 @@
+//! The programs in `fixtures/`, built once.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::go;
+
+/// The top of the project.
+pub fn project() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).map_or_else(|| here.to_owned(), Path::to_owned)
+}
+
+/// A file below `fixtures/`.
+pub fn source(name: &str) -> PathBuf {
+    project().join("fixtures").join(name)
+}
+
+/// The line of a source that has `// MARK: mark` (or `# MARK: mark`) in it.
+///
+/// # Panics
+/// When there is not exactly one.
+pub fn line_of(name: &str, mark: &str) -> u32 {
+    let text = read(&source(name));
+    let wanted = format!("MARK: {mark}");
+    let mut lines = (1..).zip(text.lines()).filter(|(_, line)| line.trim_end().ends_with(&wanted));
+    match (lines.next(), lines.next()) {
+        (Some((line, _)), None) => line,
+        _ => panic!("{name} does not have one line with {wanted}"),
+    }
+}
+
+/// Builds a C fixture (`c/threads.c`) with gcc.
+pub fn c(name: &str, flags: &[&str]) -> PathBuf {
+    let common = ["-g", "-O1", "-pthread", "-w"];
+    built(name, &[&common[..], flags].concat(), |source, out, flags| {
+        let mut command = Command::new("gcc");
+        command.args(flags).arg(source).arg("-o").arg(out);
+        command
+    })
+}
+
+/// Builds a C++ fixture with g++.
+pub fn cpp(name: &str) -> PathBuf {
+    built(name, &["-g", "-O1", "-pthread"], |source, out, flags| {
+        let mut command = Command::new("g++");
+        command.args(flags).arg(source).arg("-o").arg(out);
+        command
+    })
+}
+
+/// Builds a Rust fixture with rustc.
+pub fn rust(name: &str, flags: &[&str]) -> PathBuf {
+    built(name, &[&["-g", "--edition=2024"][..], flags].concat(), |source, out, flags| {
+        let mut command = Command::new("rustc");
+        command.args(flags).arg(source).arg("-o").arg(out);
+        command
+    })
+}
+
+/// Builds a Go fixture; `None` where no Go can be had.
+pub fn go(test: &str, name: &str) -> Option<PathBuf> {
+    let toolchain = match go::toolchain() {
+        Ok(toolchain) => toolchain,
+        Err(why) => {
+            crate::require::skip(test, &why);
+            return None;
+        }
+    };
+    Some(built(name, &[], |source, out, _| {
+        let mut command = toolchain.command();
+        command.arg("build").arg("-o").arg(out).arg(source);
+        command
+    }))
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Builds into a file named after source and flags, unless that is there. Test processes that build
+/// the same one at once put it in place by renaming.
+fn built(
+    name: &str,
+    flags: &[&str],
+    compiler: impl Fn(&Path, &Path, &[&str]) -> Command,
+) -> PathBuf {
+    let source = source(name);
+    let mut hasher = DefaultHasher::new();
+    (read(&source), flags).hash(&mut hasher);
+    let folder = project().join("target").join("fixtures");
+    fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let stem = source.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into());
+    let folder = folder.join(format!("{:016x}", hasher.finish()));
+    let out = folder.join(&stem);
+    if out.exists() {
+        return out;
+    }
+    fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let partial =
+        folder.join(format!("{stem}.{}.{:?}", std::process::id(), std::thread::current().id()));
+    let result = compiler(&source, &partial, flags).output();
+    let output = result.unwrap_or_else(|error| panic!("the compiler of {name}: {error}"));
+    assert!(
+        output.status.success(),
+        "{name} does not compile: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    fs::rename(&partial, &out).unwrap_or_else(|error| panic!("{}: {error}", out.display()));
+    out
+}

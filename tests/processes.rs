@@ -1,0 +1,108 @@
+//! Trees of processes: their ends, their parents, what they may do.
+
+use retake_testkit::{Ended, Retake, fixture, require, skip};
+
+const OFTEN: &[&str] = &["--checkpoint-every", "20ms"];
+
+fn retake() -> Retake {
+    Retake::new(env!("CARGO_BIN_EXE_retake"))
+}
+
+#[track_caller]
+fn check(name: &str, code: i32) -> String {
+    let program = fixture::c(name, &[]);
+    let ended = retake().round_trip("recording", OFTEN, &[&program]);
+    assert_eq!(ended.code(), code, "{}\n{}", ended.output(), ended.errors());
+    ended.output()
+}
+
+#[test]
+fn execve_by_a_thread() {
+    let output = check("c/exec_from_thread.c", 4);
+    assert_eq!(output.matches("executed with").count(), 5, "{output}");
+}
+
+#[test]
+fn leaders_that_end_first() {
+    let output = check("c/zombie_leader.c", 5);
+    assert!(output.contains("ended with 500"), "{output}");
+    assert!(output.contains("not to be had yet: 0"), "{output}");
+}
+
+#[test]
+fn families() {
+    let output = check("c/families.c", 3);
+    assert_eq!(output.matches("a child of the subreaper: 1").count(), 3, "{output}");
+    assert!(output.contains("told by 10"), "{output}");
+    assert!(output.contains("end of file 0"), "{output}");
+    assert!(output.contains("vfork, killed: 9"), "{output}");
+}
+
+#[test]
+fn undumpable() {
+    let output = check("c/undumpable.c", 0);
+    assert!(output.contains("set to 0: 0\nthen 0\n"), "{output}");
+    assert!(output.contains("set to 2: -1\n"), "{output}");
+}
+
+#[test]
+fn pid_namespaces() {
+    let program = fixture::c("c/pid_namespace.c", &[]);
+    let ended = retake().round_trip("recording", OFTEN, &[&program]);
+    if ended.code() == 77 {
+        skip("pid_namespaces", "making a PID namespace is not permitted");
+        return;
+    }
+    let output = ended.output();
+    assert_eq!(output.matches("ended with 600").count(), 2, "{output}");
+    assert_eq!(output.matches("thread 2 of 1").count(), 2, "{output}");
+}
+
+/// Output with what differs from run to run taken out.
+fn without_numbers(output: &str) -> String {
+    let mut text = String::new();
+    let mut digits = String::new();
+    for c in output.chars().chain(['\n']) {
+        if c.is_ascii_hexdigit() {
+            digits.push(c);
+            continue;
+        }
+        text.push_str(if digits.len() > 3 { "N" } else { &digits });
+        digits.clear();
+        text.push(c);
+    }
+    text
+}
+
+#[test]
+fn seccomp_filters_of_the_program() {
+    let program = fixture::c("c/seccomp.c", &[]);
+    let native = std::process::Command::new(&program).output().expect("it runs");
+    let native = String::from_utf8_lossy(&native.stdout).into_owned();
+    let output = check("c/seccomp.c", 0);
+    assert!(native.contains("trap: 0 at"), "the kernel has no filters: {native}");
+    assert_eq!(without_numbers(&output), without_numbers(&native));
+}
+
+fn tracer(test: &str, tool: &str, args: &[&str]) -> Option<(Ended, String)> {
+    let tool = require(test, tool)?;
+    let retake = retake();
+    let program = fixture::c("c/hello.c", &[]);
+    let mut command: Vec<std::ffi::OsString> = vec![tool.into()];
+    command.extend(args.iter().map(Into::into));
+    command.push(program.into());
+    let ended = retake.round_trip("recording", OFTEN, &command);
+    let info = retake.run(["info".as_ref(), retake.path("recording").as_os_str()]).good().output();
+    Some((ended, info))
+}
+
+/// A tracer in the recording is told that it may not trace, and the user that it was told so, once.
+#[test]
+fn tracers_are_refused() {
+    let strace = tracer("tracers_are_refused", "strace", &["-f"]);
+    let gdb = tracer("tracers_are_refused", "gdb", &["-batch", "-ex", "run", "-ex", "bt"]);
+    for (ended, info) in strace.into_iter().chain(gdb) {
+        assert_eq!(info.matches("the program used ptrace").count(), 1, "{info}");
+        assert!(ended.errors().contains("not permitted"), "{}", ended.errors());
+    }
+}
