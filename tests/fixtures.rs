@@ -117,6 +117,23 @@ fn executing_what_was_written_through_a_mapping() {
     check(&fixture::c("c/executed_output.c", &[]), Some(0));
 }
 
+/// Its image is not where its path leads.
+#[test]
+fn a_program_that_was_deleted_while_it_started() {
+    for unprivileged in [false, true] {
+        let retake = if unprivileged {
+            Retake::unprivileged(env!("CARGO_BIN_EXE_retake"))
+        } else {
+            retake()
+        };
+        let program = retake.path("program");
+        std::fs::copy(fixture::c("c/deleted_program.c", &[]), &program).expect("a copy");
+        let ended = retake.round_trip("recording", OFTEN, &[&program]);
+        assert_eq!(ended.code(), 0, "{}", ended.errors());
+        assert!(!program.exists());
+    }
+}
+
 #[test]
 fn memory_shared_by_children() {
     check(&fixture::c("c/shared_by_children.c", &[]), Some(0));

@@ -83,16 +83,24 @@ pub enum Backing {
         /// Offset of the mapping's first byte in it.
         offset: FileOffset,
     },
+    /// Something whose contents the recording could not keep (a device, a file that nobody may open):
+    /// the bytes were copied out of the program's memory, and every checkpoint has all of its pages.
+    Copied,
 }
 
 impl Backing {
+    /// Whether pages that no checkpoint lists are zeroes: the replayed memory is anonymous.
+    pub const fn starts_as_zeroes(self) -> bool {
+        matches!(self, Self::Anonymous | Self::Copied)
+    }
+
     /// The shared object behind it, and the offset in it.
     pub const fn shared_object(self) -> Option<(SharedId, FileOffset)> {
         match self {
             Self::Shared { shared, offset } | Self::Private { shared, offset } => {
                 Some((shared, offset))
             }
-            Self::Anonymous | Self::File { .. } => None,
+            Self::Anonymous | Self::Copied | Self::File { .. } => None,
         }
     }
 }
@@ -122,7 +130,7 @@ impl Mapping {
     pub fn backing_at(&self, addr: Addr) -> Option<Backing> {
         let skip = addr.offset_from(self.range.start())?;
         Some(match self.backing {
-            Backing::Anonymous => Backing::Anonymous,
+            same @ (Backing::Anonymous | Backing::Copied) => same,
             Backing::File { file, offset } => {
                 Backing::File { file, offset: offset.checked_add(skip)? }
             }

@@ -12,6 +12,7 @@ use crate::PtraceError;
 
 const UFFDIO_API: libc::c_ulong = 0xc018_aa3f;
 const UFFDIO_REGISTER: libc::c_ulong = 0xc020_aa00;
+const UFFDIO_UNREGISTER: libc::c_ulong = 0x8010_aa01;
 const UFFD_API: u64 = 0xaa;
 /// `UFFD_FEATURE_WP_UNPOPULATED | UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_HUGETLBFS_SHMEM`
 const FEATURES: u64 = 1 << 13 | 1 << 15 | 1 << 12;
@@ -57,5 +58,16 @@ impl WriteTracker {
     pub fn track(&self, range: AddrRange) -> Result<(), PtraceError> {
         let (start, len) = (range.start().get(), range.len());
         self.ioctl("UFFDIO_REGISTER", UFFDIO_REGISTER, &mut [start, len, REGISTER_MODE_WP, 0])
+    }
+
+    /// Ends that, where it was begun. Also removes the marks that protected pages of files leave behind
+    /// when the kernel takes them out (truncated, discarded, reclaimed): until then such a page
+    /// counts as one that was swapped out, and so as the process's own.
+    ///
+    /// # Errors
+    /// When the range holds a mapping that cannot be tracked.
+    pub fn untrack(&self, range: AddrRange) -> Result<(), PtraceError> {
+        let range = &mut [range.start().get(), range.len()];
+        self.ioctl("UFFDIO_UNREGISTER", UFFDIO_UNREGISTER, range)
     }
 }

@@ -214,8 +214,13 @@ impl Session {
         let cleared = std::mem::take(&mut space.cleared);
         let mut pages = Vec::new();
         for mapping in &mappings {
-            if !matches!(mapping.backing, Backing::Shared { .. }) {
-                space.tracking.changed(&map, mapping, &mut pages)?;
+            match mapping.backing {
+                Backing::Shared { .. } => {}
+                Backing::Copied => {
+                    space.tracking.changed(&map, mapping, &mut Vec::new())?;
+                    pages.extend(mapping.range.pages());
+                }
+                _ => space.tracking.changed(&map, mapping, &mut pages)?,
             }
         }
         let mut batch = self.writer.pool().batch();

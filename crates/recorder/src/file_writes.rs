@@ -293,7 +293,7 @@ impl Session {
             let backing = Backing::Private { shared, offset };
             self.change_in(task, space, Effect::Map { mapping: Mapping { backing, ..mapping } })?;
             let mut pages = Vec::new();
-            PageMap::open(tid)?.private_pages(range, &mut pages)?;
+            self.space(space)?.tracking.own_pages(&PageMap::open(tid)?, range, &mut pages)?;
             let memory = ProcessMemory::new(tid);
             for page in pages {
                 let mut bytes = vec![0; PAGE_LEN];

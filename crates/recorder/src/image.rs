@@ -139,32 +139,35 @@ impl Session {
             if entry.range.start() == InjectPage::ADDR || entry.path == "[vsyscall]" {
                 continue;
             }
-            let backing = if entry.ino == 0 { None } else { self.kept_backing(&entry)? };
+            let backing = match entry.ino {
+                0 => Backing::Anonymous,
+                _ => self.kept_backing(task.tid, &entry)?.unwrap_or(Backing::Copied),
+            };
             let mut pages = Vec::new();
             match backing {
-                None if entry.ino != 0 => pages.extend(entry.range.pages()),
+                Backing::Copied => pages.extend(entry.range.pages()),
                 _ => map.private_pages(entry.range, &mut pages)?,
             }
             copy_pages(&task.memory, &pages, &mut batch);
             mappings.push(Mapping {
                 range: entry.range,
                 prot: entry.prot,
-                backing: backing.unwrap_or(Backing::Anonymous),
+                backing,
                 grows_down: false,
             });
         }
         Ok((mappings, batch))
     }
 
-    fn kept_backing(&mut self, entry: &MapsEntry) -> Result<Option<Backing>, RecordError> {
-        let path = Path::new(&entry.path);
-        let Ok(file) = File::open(path) else {
+    fn kept_backing(
+        &mut self,
+        tid: Tid,
+        entry: &MapsEntry,
+    ) -> Result<Option<Backing>, RecordError> {
+        let Some(file) = open_mapped(tid, entry) else {
             return Ok(None);
         };
-        if file.metadata().is_ok_and(|meta| meta.ino() != entry.ino) {
-            return Ok(None);
-        }
-        Ok(match self.files.keep(&mut self.writer, path, &file)? {
+        Ok(match self.files.keep(&mut self.writer, Path::new(&entry.path), &file)? {
             Mapped::Kept(file) => Some(Backing::File { file, offset: entry.offset }),
             Mapped::Zero | Mapped::Other => None,
         })
@@ -190,6 +193,20 @@ impl Session {
         let exists = retake_abi::Errno::from_result(done.result) == Some(retake_abi::Errno::EEXIST);
         Ok(done.result.cast_unsigned() == scratch.get() || exists)
     }
+}
+
+/// The file that is mapped there. Its path may lead to another one by now, or to none: programs are
+/// rebuilt and deleted while they start. `/proc/PID/exe` still leads to the program itself;
+/// `/proc/PID/map_files` (proc(5)) to every mapped file, but needs privilege.
+fn open_mapped(tid: Tid, entry: &MapsEntry) -> Option<File> {
+    let (start, end) = (entry.range.start().get(), entry.range.end().get());
+    // Devices are not compared: some filesystems give another one here than stat(2) does.
+    let is_it = |file: &File| file.metadata().is_ok_and(|meta| meta.ino() == entry.ino);
+    [PathBuf::from(&entry.path), PathBuf::from(format!("/proc/{tid}/exe"))]
+        .iter()
+        .filter_map(|place| File::open(place).ok())
+        .find(is_it)
+        .or_else(|| File::open(format!("/proc/{tid}/map_files/{start:x}-{end:x}")).ok())
 }
 
 /// Copies pages out of a process. Pages that cannot be read (beyond the end of their file) are left

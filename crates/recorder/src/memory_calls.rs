@@ -254,7 +254,7 @@ impl Session {
         let path = std::fs::read_link(&link).unwrap_or_default();
         let offset = FileOffset::new(offset);
         let Ok(file) = File::open(&link) else {
-            return self.map_by_contents(task, plain(Backing::Anonymous));
+            return self.map_by_contents(task, plain(Backing::Copied));
         };
         let meta = file.metadata().ok();
         if shared
@@ -298,7 +298,7 @@ impl Session {
                 self.change(task, Effect::Map { mapping: plain(backing) })
             }
             Mapped::Zero => self.change(task, Effect::Map { mapping: plain(Backing::Anonymous) }),
-            Mapped::Other => self.map_by_contents(task, plain(Backing::Anonymous)),
+            Mapped::Other => self.map_by_contents(task, plain(Backing::Copied)),
         }
     }
 

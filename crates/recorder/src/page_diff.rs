@@ -60,7 +60,7 @@ impl PagesBefore {
             if !known
                 && matches!(
                     space.table.find(page.addr()).map(|m| m.backing),
-                    Some(Backing::File { .. } | Backing::Private { .. })
+                    Some(Backing::File { .. } | Backing::Private { .. } | Backing::Copied)
                 )
             {
                 effects.write_with(page.addr(), PAGE, |out| {

@@ -105,6 +105,8 @@ impl Tracking {
             }
             // All of them: what was tracked before and is taken again has pages that a scan has
             // protected since, and that do not count as written.
+            // Where it fails, nothing was.
+            let _ = tracker.untrack(part);
             map.private_pages(part, found)?;
             if tracker.track(part).is_ok() {
                 fresh.push(part);
@@ -114,6 +116,21 @@ impl Tracking {
         }
         self.cover(fresh);
         Ok(())
+    }
+
+    /// Pages of `range` that have contents of their own. It is not tracked any more.
+    pub(crate) fn own_pages(
+        &mut self,
+        map: &PageMap,
+        range: AddrRange,
+        found: &mut Vec<PageAddr>,
+    ) -> Result<(), PtraceError> {
+        self.forget(range);
+        if let Some(tracker) = &self.tracker {
+            // Where it fails, nothing was tracked.
+            let _ = tracker.untrack(range);
+        }
+        map.private_pages(range, found)
     }
 
     fn cover(&mut self, fresh: Vec<AddrRange>) {

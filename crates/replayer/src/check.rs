@@ -108,7 +108,7 @@ impl Machine {
             let mut listed = state.pages.get(from..to).unwrap_or_default().iter().peekable();
             let mut live = Vec::new();
             map.private_pages(mapping.range, &mut live)?;
-            let anonymous = mapping.backing == Backing::Anonymous;
+            let anonymous = mapping.backing.starts_as_zeroes();
             for page in live {
                 while let Some((addr, id)) = listed.next_if(|(addr, _)| *addr < page) {
                     // Recorded as written, untouched here: equal if both read as the backing.

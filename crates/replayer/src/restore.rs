@@ -15,7 +15,7 @@ use crate::machine::Machine;
 /// Whether most of a large mapping is going to be filled.
 fn is_dense(mapping: &Mapping, pages: &[(PageAddr, PageId)]) -> bool {
     const LARGE: u64 = 4 << 20;
-    if mapping.backing != Backing::Anonymous || mapping.range.len() < LARGE {
+    if !mapping.backing.starts_as_zeroes() || mapping.range.len() < LARGE {
         return false;
     }
     let before = |addr| pages.partition_point(|(page, _)| page.addr() < addr);
@@ -27,7 +27,9 @@ impl Machine {
     /// Makes `mapping` in the task's memory. Its table is the caller's.
     pub(crate) fn map_into(&mut self, task: TaskId, mapping: &Mapping) -> Result<(), Failure> {
         match mapping.backing {
-            Backing::Anonymous => self.task(task)?.map_anonymous(mapping.range, mapping.prot),
+            Backing::Anonymous | Backing::Copied => {
+                self.task(task)?.map_anonymous(mapping.range, mapping.prot)
+            }
             Backing::File { file, offset } => {
                 let file = self.file(file)?;
                 self.task(task)?.map_file(mapping.range, mapping.prot, &file, offset, false)

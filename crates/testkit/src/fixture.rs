@@ -80,8 +80,8 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Builds into a file named after source and flags, unless that is there. Test processes that build
-/// the same one at once put it in place by renaming.
+/// Builds into a file named after source and flags, unless that is there. The first of
+/// several test processes that build the same one at once puts it in place.
 fn built(
     name: &str,
     flags: &[&str],
@@ -108,6 +108,10 @@ fn built(
         "{name} does not compile: {}",
         String::from_utf8_lossy(&output.stderr)
     );
-    fs::rename(&partial, &out).unwrap_or_else(|error| panic!("{}: {error}", out.display()));
+    // Not by renaming: a program that another test runs by now stays the same file.
+    if let Err(error) = fs::hard_link(&partial, &out) {
+        assert!(out.exists(), "{}: {error}", out.display());
+    }
+    let _ = fs::remove_file(&partial);
     out
 }

@@ -128,6 +128,8 @@ pub(crate) fn file_at(
     let mapping = mappings.iter().find(|mapping| mapping.range.contains(addr))?;
     match mapping.backing_at(addr)? {
         Backing::File { file, offset } => Some((file, offset)),
-        Backing::Anonymous | Backing::Shared { .. } | Backing::Private { .. } => None,
+        Backing::Anonymous | Backing::Copied | Backing::Shared { .. } | Backing::Private { .. } => {
+            None
+        }
     }
 }

@@ -135,7 +135,10 @@ impl CodeAt {
     fn target(&self) -> Option<SiteTarget> {
         match self.0 {
             Backing::File { file, offset } => Some(SiteTarget::Code { file, offset }),
-            Backing::Anonymous | Backing::Shared { .. } | Backing::Private { .. } => None,
+            Backing::Anonymous
+            | Backing::Copied
+            | Backing::Shared { .. }
+            | Backing::Private { .. } => None,
         }
     }
 }
