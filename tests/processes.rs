@@ -29,6 +29,14 @@ fn leaders_that_end_first() {
     assert!(output.contains("not to be had yet: 0"), "{output}");
 }
 
+/// What the kernel writes for a killed parent shows in the memory that a vfork child shares with it.
+#[test]
+fn vfork_children_of_killed_parents() {
+    let output = check("c/killed_parent.c", 0);
+    assert_eq!(output.matches("killed with 9").count(), 5, "{output}");
+    assert_eq!(output.matches("after 0").count(), 5, "{output}");
+}
+
 #[test]
 fn families() {
     let output = check("c/families.c", 3);

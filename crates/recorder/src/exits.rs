@@ -19,6 +19,23 @@ fn decode(status: u64) -> ExitStatus {
     }
 }
 
+/// Whether a signal that ends a process has it write a core file (signal(7)).
+fn dumps_core(signal: Signal) -> bool {
+    matches!(
+        signal,
+        Signal::QUIT
+            | Signal::ILL
+            | Signal::TRAP
+            | Signal::ABRT
+            | Signal::BUS
+            | Signal::FPE
+            | Signal::SEGV
+            | Signal::XCPU
+            | Signal::XFSZ
+            | Signal::SYS
+    )
+}
+
 impl Session {
     /// The task is at its exit stop: it runs no user code any more.
     pub(crate) fn task_ends(
@@ -38,7 +55,7 @@ impl Session {
         }
         // Others see what the kernel writes when the task goes: wait until it has.
         let at = self.place_of(task, Some(&stopped))?;
-        let waits_for_dump = matches!(status, ExitStatus::Killed(_));
+        let waits_for_dump = matches!(status, ExitStatus::Killed(signal) if dumps_core(signal));
         let _running = stopped.resume(Resume::Continue, None)?;
         if waits_for_dump {
             // A dumping process waits for all its threads: it must not wait for one.
