@@ -43,4 +43,4 @@ pub use task::{Resume, Running, Stopped, interrupt, kill_process, kill_task};
 pub use ticker::Ticker;
 pub use tsc::{Clock, TrappedCounter, clock, monotonic, process_cpu_time, read_tsc};
 pub use uffd::WriteTracker;
-pub use watchpoints::{WATCHPOINTS, Watchpoint};
+pub use watchpoints::{WATCHPOINTS, Watchpoint, is_watchpoint};

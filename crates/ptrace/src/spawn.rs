@@ -272,6 +272,10 @@ fn run_stub(socket: RawFd, report: RawFd, socket_fd: RawFd, cpuid: Cpuid, filter
         // SAFETY: descriptors are integers.
         unsafe { libc::close(fd) };
     }
+    // What is sent to retake's process group is not for the replayed processes. Signals are blocked
+    // there, but a SIGCONT shows all the same.
+    // SAFETY: no arguments; a child just forked leads no group, so it cannot fail.
+    unsafe { libc::setsid() };
     let all = u64::MAX;
     // SAFETY: the mask is eight live bytes, as the size says.
     unsafe {

@@ -25,6 +25,21 @@ pub enum PtraceStop {
     Stopped(Stopped, StopEvent),
 }
 
+impl PtraceStop {
+    /// The same, with the task's hardware watchpoints taken out.
+    #[must_use]
+    pub fn without_watchpoints(self) -> Self {
+        match self {
+            Self::Stopped(mut stopped, event) => {
+                // Where it fails the task is gone, and its watchpoints with it.
+                let _ = stopped.set_watchpoints(&[]);
+                Self::Stopped(stopped, event)
+            }
+            ended => ended,
+        }
+    }
+}
+
 /// Why a task is in a ptrace-stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopEvent {
@@ -88,11 +103,12 @@ fn decode(tid: Tid, status: i32) -> Result<PtraceStop, PtraceError> {
 }
 
 fn wait_raw(pid: i32, flags: WaitFlags) -> Result<Option<(Tid, PtraceStop)>, PtraceError> {
-    let options = libc::__WALL
+    let mut options = libc::__WALL
         | match flags {
             WaitFlags::Block | WaitFlags::Interruptible => 0,
             WaitFlags::Poll => libc::WNOHANG,
         };
+    let mut is_dead = false;
     loop {
         let mut status = 0;
         // SAFETY: `status` is a valid place for the status word.
@@ -100,6 +116,11 @@ fn wait_raw(pid: i32, flags: WaitFlags) -> Result<Option<(Tid, PtraceStop)>, Ptr
         if got > 0 {
             let tid = Tid::new(got);
             return Ok(Some((tid, decode(tid, status)?)));
+        }
+        if got == 0 && is_dead {
+            // Killed out of its stop, and then resumed from its exit stop unseen: its end is
+            // reported only after that of all its threads.
+            return Err(PtraceError::of("waitpid", Tid::new(pid), nix::errno::Errno::ESRCH));
         }
         if got == 0 {
             return Ok(None);
@@ -109,9 +130,10 @@ fn wait_raw(pid: i32, flags: WaitFlags) -> Result<Option<(Tid, PtraceStop)>, Ptr
             return Err(error);
         }
         if pid > 0 && is_zombie(pid) {
-            // Killed out of its stop, and then resumed from its exit stop unseen: its end is
-            // reported only after that of all its threads.
-            return Err(PtraceError::of("waitpid", Tid::new(pid), nix::errno::Errno::ESRCH));
+            // It can have ended just now; then its end is reported.
+            is_dead = true;
+            options |= libc::WNOHANG;
+            continue;
         }
         if flags == WaitFlags::Interruptible {
             // Let the caller look at what its handler noted, or at the time.

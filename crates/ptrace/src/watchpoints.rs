@@ -1,7 +1,9 @@
 //! Debug registers: stops at code and at accesses of memory that leave the program as it is.
 
-use retake_model::Addr;
+use nix::libc;
+use retake_model::{Addr, SigInfo, Signal};
 
+use crate::sys::ptrace_with;
 use crate::{PtraceError, Stopped};
 
 /// How many there are.
@@ -55,6 +57,38 @@ impl Stopped {
         }
         Ok(())
     }
+
+    /// Whether the SIGTRAP of a debug register waits to be reported: another stop came first.
+    ///
+    /// # Errors
+    /// When the task is gone.
+    pub fn has_queued_watchpoint(&self) -> Result<bool, PtraceError> {
+        /// `struct ptrace_peeksiginfo_args` (ptrace(2)).
+        #[repr(C)]
+        struct Peek {
+            offset: u64,
+            flags: u32,
+            count: i32,
+        }
+        const MOST: usize = 16;
+        // Signals of the task itself are what this gives without flags. What is not there stays zero.
+        let peek = Peek { offset: 0, flags: 0, count: 16 };
+        let mut queued = [[0_u8; SigInfo::SIZE]; MOST];
+        ptrace_with(
+            "PTRACE_PEEKSIGINFO",
+            libc::PTRACE_PEEKSIGINFO,
+            self.tid(),
+            (&raw const peek).expose_provenance(),
+            &mut queued,
+        )?;
+        Ok(queued.into_iter().map(SigInfo::from_bytes).any(|info| is_watchpoint(&info)))
+    }
+}
+
+/// Whether a signal comes from a debug register: programs cannot set one themselves.
+pub fn is_watchpoint(info: &SigInfo) -> bool {
+    const TRAP_HWBKPT: i32 = 4;
+    info.signal() == Ok(Signal::TRAP) && info.code() == TRAP_HWBKPT
 }
 
 #[cfg(test)]
