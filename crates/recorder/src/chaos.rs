@@ -4,23 +4,45 @@
 //! code as often as not: right there if the task has not run for long, else the task is first brought
 //! to a cold place, which replay finds fast, and goes on from there for some microseconds. Either way
 //! few places have to be tested in replay.
+//!
+//! Phases of two kinds take turns. In one any task may be next at any time. In the other tasks have
+//! priorities drawn by lot, and the highest runs until it waits or its slice ends, which changes its
+//! priority (after Burckhardt et al., "A Randomized Scheduler with Probabilistic Guarantees of
+//! Finding Bugs", 2010): many races need a task that is much slower than it ever is.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use retake_model::Tid;
+use retake_ptrace::monotonic;
+
+use crate::places::Search;
 
 /// A place is near if the task has run no longer since its last event: replay then tests some ten
 /// thousand arrivals at most.
 pub(crate) const NEAR: Duration = Duration::from_micros(40);
 
+/// How long the search for a cold place may take.
+const HASTE: Duration = Duration::from_micros(200);
+
 /// Random numbers from a seed (xorshift64*, Marsaglia 2003 and Vigna 2016).
 #[derive(Clone, Debug)]
 pub(crate) struct Chaos {
     state: u64,
+    /// In a phase with priorities: those drawn so far.
+    priorities: Option<BTreeMap<Tid, u64>>,
+    /// When the phase ends (on the monotonic clock).
+    until: Duration,
 }
 
 impl Chaos {
     pub(crate) fn new(seed: u64) -> Self {
         // The state must not be zero; neighbouring seeds must not start alike.
-        let mut chaos = Self { state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 };
+        let mut chaos = Self {
+            state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
+            priorities: None,
+            until: Duration::ZERO,
+        };
         for _ in 0..4 {
             chaos.next();
         }
@@ -35,7 +57,7 @@ impl Chaos {
     }
 
     /// A number below `limit`; 0 if that is 0.
-    pub(crate) fn below(&mut self, limit: usize) -> usize {
+    fn below(&mut self, limit: usize) -> usize {
         let limit = u64::try_from(limit).unwrap_or(1).max(1);
         usize::try_from(self.next() % limit).unwrap_or(0)
     }
@@ -43,7 +65,10 @@ impl Chaos {
     /// How long a task may run: mostly short, now and then long, so that both a few instructions and
     /// whole phases of a program fall between two changes.
     pub(crate) fn slice(&mut self) -> Duration {
-        let scale = [40, 200, 1000, 8000];
+        let scale = match self.priorities {
+            None => [40, 200, 1000, 8000],
+            Some(_) => [200, 1000, 8000, 64000],
+        };
         let most = scale[self.below(scale.len())];
         Duration::from_micros(self.next() % most + 8)
     }
@@ -54,14 +79,43 @@ impl Chaos {
         ran < NEAR && self.below(4) != 0
     }
 
+    /// How a cold place is looked for: not for long, as that would undo what the slice was for, and
+    /// mostly not far out.
+    pub(crate) fn search(&mut self) -> Search {
+        let returns = [1, 1, 2, 4][self.below(4)];
+        Search { patience: HASTE, returns }
+    }
+
     /// How long a task runs on from a cold place before it is stopped wherever it is.
     pub(crate) fn step_aside(&mut self) -> Option<Duration> {
-        (self.below(4) != 0).then(|| Duration::from_micros(self.next() % 40 + 1))
+        (self.below(4) == 0).then(|| Duration::from_micros(self.next() % 40 + 1))
+    }
+
+    /// The next task to run. The slice of `ended` is over, and it could go on.
+    pub(crate) fn pick(&mut self, ready: &[Tid], ended: Option<Tid>) -> Option<Tid> {
+        let now = monotonic();
+        if now >= self.until {
+            let most = [2, 20, 200][self.below(3)] * 1000;
+            self.until = now + Duration::from_micros(self.next() % most);
+            self.priorities = (self.below(3) != 0).then(BTreeMap::new);
+        }
+        let Some(mut priorities) = self.priorities.take() else {
+            return ready.get(self.below(ready.len())).copied();
+        };
+        if let Some(ended) = ended {
+            priorities.remove(&ended);
+        }
+        for tid in ready {
+            priorities.entry(*tid).or_insert_with(|| self.next());
+        }
+        let highest = ready.iter().copied().max_by_key(|tid| priorities.get(tid));
+        self.priorities = Some(priorities);
+        highest
     }
 
     /// Whether the task changes at this event.
     pub(crate) fn changes_now(&mut self) -> bool {
-        self.below(6) == 0
+        self.below(if self.priorities.is_some() { 100 } else { 6 }) == 0
     }
 }
 
@@ -80,5 +134,18 @@ mod tests {
         assert_eq!(draw(7), draw(7));
         assert_ne!(draw(7), draw(8));
         assert!(draw(0).iter().any(|(_, _, changes)| *changes));
+    }
+
+    #[test]
+    fn the_highest_priority_runs_until_its_slice_ends() {
+        let mut chaos = Chaos::new(3);
+        let tasks = [Tid::new(5), Tid::new(6), Tid::new(7)];
+        chaos.until = Duration::MAX;
+        chaos.priorities = Some(BTreeMap::new());
+        let first = chaos.pick(&tasks, None);
+        assert!((0..20).all(|_| chaos.pick(&tasks, None) == first));
+        assert!((0..20).any(|_| chaos.pick(&tasks, first) != first));
+        assert_eq!(chaos.pick(&tasks[1..2], None), Some(tasks[1]));
+        assert_eq!(chaos.pick(&[], None), None);
     }
 }

@@ -34,6 +34,7 @@ mod seccomp;
 mod session;
 mod shared_memory;
 mod signals;
+mod string_instruction;
 mod task;
 mod task_calls;
 mod tracking;

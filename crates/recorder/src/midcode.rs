@@ -11,7 +11,7 @@ use retake_recording::{EventKind, ExitStatus, Fingerprint, PageDigest, PageHashe
 
 use crate::chaos::{Chaos, NEAR};
 use crate::error::RecordError;
-use crate::places::{Found, PATIENCE, find_cold_place, once_around, run_for};
+use crate::places::{Found, Search, find_cold_place, once_around, run_for};
 use crate::session::{Next, Session, resumed};
 use crate::task::Task;
 
@@ -25,8 +25,6 @@ const DEADLINE: Duration = Duration::from_millis(10);
 const LONGEST_SLICE: Duration = Duration::from_millis(50);
 /// How long it may run in a loop that computes and makes no calls.
 const LONGEST_LOOP: Duration = Duration::from_secs(1);
-/// How long the search for a place may take where slices are short on purpose.
-const HASTE: Duration = Duration::from_micros(200);
 /// Words of memory in a fingerprint: above the stack pointer, and below the frame pointer.
 const PROBES: u64 = 8;
 
@@ -66,10 +64,6 @@ impl Session {
         let signal_waits = self.has_deliverable(task, &stopped)?;
         let wanted = signal_waits || self.others_could_run(task);
         let ran = self.slice_ran(monotonic());
-        if wanted && self.chaos.as_mut().is_some_and(|chaos| chaos.stays_here(ran)) {
-            let stopped = self.preempt(task, stopped, None)?;
-            return self.go_on_at_event(task, stopped);
-        }
         let Some(ticker) = self.ticker.as_ref().filter(|_| wanted) else {
             // What it was for is gone, or blocked for now.
             task.held_since = monotonic();
@@ -79,8 +73,17 @@ impl Session {
             .spaces
             .get(&task.space)
             .ok_or_else(|| RecordError::Unsupported("a task without memory".to_owned()))?;
-        let patience = if self.chaos.is_some() { HASTE } else { PATIENCE };
-        let found = find_cold_place(stopped, task, space, ticker, patience);
+        if self.chaos.as_mut().is_some_and(|chaos| chaos.stays_here(ran)) {
+            return match Found::Place(stopped, None).past_strings(task, ticker)? {
+                Found::Place(stopped, _) => {
+                    let stopped = self.preempt(task, stopped, None)?;
+                    self.go_on_at_event(task, stopped)
+                }
+                Found::Stop(stop) => self.handle_stop(task, stop),
+            };
+        }
+        let search = self.chaos.as_mut().map_or(Search::THOROUGH, Chaos::search);
+        let found = find_cold_place(stopped, task, space, ticker, search);
         ticker.every(TICK);
         let aside = self.chaos.as_mut().and_then(Chaos::step_aside);
         match found? {
@@ -142,7 +145,7 @@ impl Session {
             return self.go_on_at_event(task, stopped);
         };
         let before = process_cpu_time(task.pid);
-        let found = run_for(stopped, task, ticker, time);
+        let found = run_for(stopped, task, ticker, time)?.past_strings(task, ticker);
         ticker.every(TICK);
         match found? {
             Found::Place(stopped, _) if process_cpu_time(task.pid) - before > NEAR => {

@@ -10,15 +10,15 @@ use std::time::Duration;
 use retake_model::{Addr, Protection, Registers, Signal};
 use retake_ptrace::{
     PtraceStop, Resume, StopEvent, Stopped, Ticker, WATCHPOINTS, WaitFlags, Watchpoint, interrupt,
-    monotonic, process_cpu_time, wait,
+    is_watchpoint, monotonic, process_cpu_time, wait,
 };
 
 use crate::error::RecordError;
+use crate::string_instruction;
 use crate::task::{Space, Task};
 
-/// How long a task may run on to a better place, in CPU time of its process. After half of that it
-/// stays at the place it has reached.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(2);
+/// How long a task may run on to the coldest place.
+const PATIENCE: Duration = Duration::from_millis(2);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_micros(500);
 /// Longest search in real time, whoever else has the CPU.
@@ -56,6 +56,20 @@ pub(crate) enum Found {
     Place(Stopped, Option<Addr>),
     /// It came to a stop of its own.
     Stop(PtraceStop),
+}
+
+impl Found {
+    /// A place where no instruction is half done.
+    pub(crate) fn past_strings(
+        self,
+        task: &mut Task,
+        ticker: &Ticker,
+    ) -> Result<Self, RecordError> {
+        match self {
+            Self::Place(stopped, None) => string_instruction::let_past(stopped, task, ticker),
+            other => Ok(other),
+        }
+    }
 }
 
 /// What a run of limited time came to.
@@ -179,8 +193,7 @@ fn run_until(
     loop {
         match wait(tid, WaitFlags::Interruptible)? {
             Some(PtraceStop::Stopped(stopped, StopEvent::Signal(Signal::TRAP))) => {
-                const TRAP_HWBKPT: i32 = 4;
-                if stopped.siginfo()?.code() == TRAP_HWBKPT {
+                if is_watchpoint(&stopped.siginfo()?) {
                     return Ok(Ran::Access(stopped));
                 }
                 let stop = PtraceStop::Stopped(stopped, StopEvent::Signal(Signal::TRAP));
@@ -190,7 +203,11 @@ fn run_until(
                 if task.asked_to_stop =>
             {
                 task.asked_to_stop = false;
-                return Ok(Ran::Late(stopped));
+                if !stopped.has_queued_watchpoint()? {
+                    return Ok(Ran::Late(stopped));
+                }
+                // It came at the same time, and would be taken for the program's later.
+                let _running = stopped.resume(Resume::Continue, None)?;
             }
             Some(stop) => return Ok(Ran::Other(stop)),
             None if task.asked_to_stop => {}
@@ -231,13 +248,9 @@ pub(crate) fn once_around(
     match run_for(stopped, task, ticker, LOOK)? {
         Found::Place(mut stopped, _) => {
             stopped.set_watchpoints(&[])?;
-            Ok(Found::Place(stopped, None))
+            Found::Place(stopped, None).past_strings(task, ticker)
         }
-        Found::Stop(PtraceStop::Stopped(mut stopped, event)) => {
-            let _ = stopped.set_watchpoints(&[]);
-            Ok(Found::Stop(PtraceStop::Stopped(stopped, event)))
-        }
-        other => Ok(other),
+        Found::Stop(stop) => Ok(Found::Stop(stop.without_watchpoints())),
     }
 }
 
@@ -255,16 +268,32 @@ pub(crate) fn run_for(
     })
 }
 
-/// Lets a task that was stopped in the middle of code run on, for `patience` at most, to the return
-/// into the outermost frame that it reaches in half that time.
+/// How far a task is let run on to a better place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Search {
+    /// CPU time of its process. After half of that it stays at the place it has reached.
+    pub(crate) patience: Duration,
+    /// After so many returns it stays as well.
+    pub(crate) returns: usize,
+}
+
+impl Search {
+    /// For the coldest place.
+    pub(crate) const THOROUGH: Self = Self { patience: PATIENCE, returns: usize::MAX };
+}
+
+/// Lets a task that was stopped in the middle of code run on to the return into the outermost frame
+/// that it reaches in time.
 pub(crate) fn find_cold_place(
     mut stopped: Stopped,
     task: &mut Task,
     space: &Space,
     ticker: &Ticker,
-    patience: Duration,
+    search: Search,
 ) -> Result<Found, RecordError> {
+    let Search { patience, returns } = search;
     let content = patience / 2;
+    let mut returned = 0;
     let mut budget = Budget::start(task);
     let frames = frames(task, space, &stopped.registers()?);
     let mut watched = spread(&frames, 0);
@@ -281,6 +310,9 @@ pub(crate) fn find_cold_place(
             Ran::Access(at) => {
                 stopped = at;
                 let registers = stopped.registers()?;
+                if falls_back && string_instruction::behind(task, registers.pc()).is_some() {
+                    break;
+                }
                 if falls_back {
                     // By a call or by the return from it: the word is passed as seldom.
                     stopped.set_watchpoints(&[])?;
@@ -290,7 +322,9 @@ pub(crate) fn find_cold_place(
                 if let Some((n, frame)) = left.next() {
                     watched = spread(&frames, n + 1);
                     reached = Some(n);
-                    if watched.is_empty() || budget.has_used(task, content) {
+                    returned += 1;
+                    let enough = watched.is_empty() || returned >= returns;
+                    if enough || budget.has_used(task, content) {
                         stopped.set_watchpoints(&[])?;
                         return Ok(Found::Place(stopped, Some(frame.slot)));
                     }
@@ -302,11 +336,7 @@ pub(crate) fn find_cold_place(
                 }
             }
             Ran::Late(at) => stopped = at,
-            Ran::Other(PtraceStop::Stopped(mut stopped, event)) => {
-                let _ = stopped.set_watchpoints(&[]);
-                return Ok(Found::Stop(PtraceStop::Stopped(stopped, event)));
-            }
-            Ran::Other(stop) => return Ok(Found::Stop(stop)),
+            Ran::Other(stop) => return Ok(Found::Stop(stop.without_watchpoints())),
         }
         let next = fall_backs.next().and_then(|levels| fall_back(&frames, reached, *levels));
         let Some(word) = next else { break };
@@ -315,7 +345,7 @@ pub(crate) fn find_cold_place(
         budget = Budget::start(task);
     }
     let _ = stopped.set_watchpoints(&[]);
-    Ok(Found::Place(stopped, None))
+    Found::Place(stopped, None).past_strings(task, ticker)
 }
 
 #[cfg(test)]

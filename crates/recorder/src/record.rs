@@ -135,7 +135,7 @@ pub fn record(options: &RecordOptions) -> Result<Recorded, RecordError> {
     session.audit = options.audit.then(crate::audit::Audit::default);
     let outcome = {
         let _as_in_the_program = TrappedCounter::start();
-        if options.chaos.is_some() {
+        if options.chaos.is_some() && unpin_from(cpu).is_err() {
             retake_ptrace::prefer_short_slices();
         }
         session.adopt_root(task).and_then(|()| session.run())

@@ -205,8 +205,9 @@ impl Session {
     fn next_ready(&mut self) -> Option<Tid> {
         let ready = |(_, task): &(&Tid, &Task)| task.run.is_ready();
         if let Some(chaos) = &mut self.chaos {
-            let count = self.tasks.iter().filter(ready).count();
-            return self.tasks.iter().filter(ready).nth(chaos.below(count)).map(|(tid, _)| *tid);
+            let ready: Vec<Tid> = self.tasks.iter().filter(ready).map(|(tid, _)| *tid).collect();
+            let ended = self.current.filter(|tid| ready.contains(tid));
+            return chaos.pick(&ready, ended);
         }
         let after = self.current.unwrap_or(Tid::new(0)).next();
         let next = self.tasks.range(after..).find(ready);

@@ -2,7 +2,7 @@
 
 use retake_abi::{Errno, nr};
 use retake_model::{Addr, AddrRange, Registers, SigInfo, Signal};
-use retake_ptrace::{Resume, StopEvent, Stopped, kill_task, monotonic, read_tsc};
+use retake_ptrace::{Resume, StopEvent, Stopped, is_watchpoint, kill_task, monotonic, read_tsc};
 use retake_recording::{Delivery, Effect, EventKind, TrappedInstruction, Where};
 
 use retake_tracee::{InjectPage, inject};
@@ -146,6 +146,10 @@ impl Session {
         signal: Signal,
     ) -> Result<Next, RecordError> {
         let info = stopped.siginfo()?;
+        if is_watchpoint(&info) {
+            // Ours, from a search that another stop ended.
+            return Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon));
+        }
         let registers = stopped.registers()?;
         if signal == Signal::SEGV
             && info.code() == SI_KERNEL
