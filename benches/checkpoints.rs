@@ -19,7 +19,7 @@ use measure::{Made, Run, duration, median, megabytes};
 use retake_execution::Execution;
 use retake_model::Position;
 use retake_recording::Recording;
-use retake_replayer::Timeline;
+use retake_replayer::{Control, Timeline};
 use retake_testkit::{Retake, fixture};
 
 /// How long the program runs, in its own seconds.
@@ -74,7 +74,8 @@ fn restores(dir: &Path) {
     let started = Instant::now();
     let recording = Recording::open(dir).expect("the recording can be read");
     let opened = started.elapsed();
-    let mut timeline = Timeline::open(recording).expect("the recording can be replayed");
+    let mut timeline =
+        Timeline::open(recording, Control::default()).expect("the recording can be replayed");
     let checkpoints = timeline.checkpoints();
     let mut times: Vec<Duration> = Vec::new();
     for _ in 0..3 {

@@ -10,6 +10,7 @@ mod demo;
 mod failure;
 mod home;
 mod output;
+mod progress;
 mod prompt;
 mod store;
 mod text;

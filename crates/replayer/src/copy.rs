@@ -36,6 +36,7 @@ impl Machine {
             standing_at: None,
             root_status: self.root_status,
             watch: Arc::clone(&self.watch),
+            control: self.control.clone(),
             processor_fits: self.processor_fits,
         };
         for (id, task) in &mut self.tasks {

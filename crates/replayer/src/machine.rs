@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use retake_model::{Addr, EventIndex, FileId, SharedId, SpaceId, TaskId};
 use retake_recording::{Event, EventCursor, ExitStatus, Recording, Stream};
@@ -11,6 +10,7 @@ use retake_tracee::MappingTable;
 
 use crate::failure::Failure;
 use crate::live::LiveTask;
+use crate::search::Control;
 use crate::sites::SiteTable;
 use crate::watch::Watch;
 
@@ -37,6 +37,7 @@ pub struct Machine {
     pub(crate) standing_at: Option<Addr>,
     pub(crate) root_status: Option<ExitStatus>,
     pub(crate) watch: Arc<Watch>,
+    pub(crate) control: Control,
     /// This machine's processor was found to do.
     pub(crate) processor_fits: bool,
 }
@@ -52,7 +53,7 @@ impl Machine {
     ///
     /// # Errors
     /// None at present; starting tasks is where things can fail.
-    pub fn at_start(recording: Recording, interrupt: Arc<AtomicBool>) -> Self {
+    pub fn at_start(recording: Recording, control: Control) -> Self {
         let cursor = recording.events(EventIndex::ZERO);
         // Steering thread and processes share one CPU. Without trapped cpuid it must be the one that
         // was recorded on, as its number shows in what cpuid answers; a machine that has no such CPU
@@ -75,7 +76,8 @@ impl Machine {
             arrivals: BTreeMap::new(),
             standing_at: None,
             root_status: None,
-            watch: Arc::new(Watch::new(interrupt)),
+            watch: Arc::new(Watch::new(Arc::clone(&control.interrupt))),
+            control,
             processor_fits: false,
         }
     }

@@ -1,13 +1,15 @@
 //! Finding a place in the middle of code by the state that the recording has of it.
 
-use retake_model::{EventIndex, PAGE_LEN, Registers, Signal, TaskId};
-use retake_ptrace::{StopEvent, Watchpoint};
+use retake_model::{Addr, EventIndex, PAGE_LEN, Registers, Signal, TaskId};
+use retake_ptrace::{StopEvent, monotonic};
 use retake_recording::{Event, Fingerprint, PageDigest, PageHasher};
 
 use crate::check::same_vector;
 use crate::failure::Failure;
 use crate::machine::Machine;
+use crate::means::{Armed, Breakpoint, Means, Stopper};
 use crate::run::{Ran, Step, describe_stop};
+use crate::search::{Search, counting_words};
 
 /// EFLAGS.RF: the processor sets it to get past a breakpoint; no instruction does.
 const RESUME_FLAG: u64 = 1 << 16;
@@ -39,19 +41,15 @@ impl Machine {
             Some(Ran::Stopped(stop, registers)) => {
                 return Err(self.missed(index, event, stop, &registers));
             }
-            Some(Ran::Hit(at)) => return Ok(Some(self.hit(id, at))),
+            Some(Ran::Hit(at, _)) => return Ok(Some(self.hit(id, at))),
             None if self.stands_at_place(event, print)? => return Ok(None),
             None => {}
         }
-        let watchpoint = match print.watch {
-            Some(word) => Watchpoint::Access(word),
-            None => Watchpoint::Execute(pc),
-        };
-        self.task(id)?.stopped.set_watchpoints(&[watchpoint])?;
-        let ran = self.run_to_candidate(id, event, print);
-        if let Ok(task) = self.task(id) {
-            let _ = task.stopped.set_watchpoints(&[]);
-        }
+        let mut means = Means::new(pc, print.watch, self.breakpoint_for(id, pc)?);
+        let search = self.search(index, event, print);
+        let ran = self.run_to_candidate(id, event, print, &mut means, search);
+        let disarmed = self.disarm(id, &means);
+        let ran = ran.and_then(|ran| disarmed.map(|()| ran));
         match ran? {
             Candidate::Here => Ok(None),
             Candidate::Hit(at) => Ok(Some(self.hit(id, at))),
@@ -64,30 +62,101 @@ impl Machine {
         self.is_place(event.task, &now, event, print)
     }
 
+    /// A breakpoint at `pc`, unless there is one that was asked for, or it could not be left without a
+    /// step.
+    fn breakpoint_for(&mut self, id: TaskId, pc: Addr) -> Result<Option<Breakpoint>, Failure> {
+        let space = self.task(id)?.space;
+        if self.sites.is_installed(space, pc) {
+            return Ok(None);
+        }
+        Ok(self.displaced(id, pc)?.map(|displaced| Breakpoint { pc, displaced }))
+    }
+
+    fn arm(&mut self, id: TaskId, means: &Means) -> Result<(), Failure> {
+        let space = self.task(id)?.space;
+        let armed = means.armed();
+        if let Some(breakpoint) = means.breakpoint {
+            match armed {
+                Armed::Watchpoint => self.remove_site(space, breakpoint.pc)?,
+                Armed::Breakpoint | Armed::Both => self.install_site(space, breakpoint.pc)?,
+            }
+        }
+        let watchpoints: &[_] = match armed {
+            Armed::Breakpoint => &[],
+            Armed::Watchpoint | Armed::Both => &[means.watchpoint],
+        };
+        Ok(self.task(id)?.stopped.set_watchpoints(watchpoints)?)
+    }
+
+    fn disarm(&mut self, id: TaskId, means: &Means) -> Result<(), Failure> {
+        let task = self.task(id)?;
+        let space = task.space;
+        let _ = task.stopped.set_watchpoints(&[]);
+        match means.breakpoint {
+            Some(breakpoint) => self.remove_site(space, breakpoint.pc),
+            None => Ok(()),
+        }
+    }
+
     /// Runs from candidate to candidate.
     fn run_to_candidate(
         &mut self,
         id: TaskId,
         event: &Event,
         print: &Fingerprint,
+        means: &mut Means,
+        mut search: Search,
     ) -> Result<Candidate, Failure> {
+        self.arm(id, means)?;
+        let mut leaving = None;
         loop {
-            let (stop, actual) = match self.run_until_stop(id)? {
-                Ran::Hit(at) => return Ok(Candidate::Hit(at)),
-                Ran::Stopped(stop, registers) => (stop, registers),
+            let began = monotonic();
+            let ran = match leaving.take() {
+                Some((displaced, registers)) => self.run_from(id, displaced, &registers)?,
+                None => self.run_until_stop(id)?,
             };
-            if stop != StopEvent::Signal(Signal::TRAP) || !self.is_watchpoint(id)? {
-                return Ok(Candidate::Missed(stop, actual));
-            }
+            let ours = means.breakpoint.filter(|_| means.armed() != Armed::Watchpoint);
+            let (stopper, actual) = match ran {
+                Ran::Hit(at, registers) => match ours.filter(|ours| ours.pc == at) {
+                    Some(ours) => {
+                        leaving = Some((ours.displaced, registers));
+                        (Stopper::Breakpoint, registers)
+                    }
+                    None => return Ok(Candidate::Hit(at)),
+                },
+                Ran::Stopped(StopEvent::Signal(Signal::TRAP), registers)
+                    if self.is_watchpoint(id)? =>
+                {
+                    (Stopper::Watchpoint, registers)
+                }
+                Ran::Stopped(stop, registers) => return Ok(Candidate::Missed(stop, registers)),
+            };
             if self.is_place(id, &actual, event, print)? {
                 return Ok(Candidate::Here);
+            }
+            let memory = &self.task(id)?.memory;
+            search.passed(|| {
+                let probed = |(addr, _): &(Addr, u64)| memory.read_u64(*addr).unwrap_or(0);
+                counting_words(&actual).into_iter().chain(print.probes.iter().map(probed)).collect()
+            });
+            if means.stopped_by(stopper, monotonic().saturating_sub(began)) {
+                self.arm(id, means)?;
+                search.counts_anew();
+                if means.armed() == Armed::Watchpoint {
+                    leaving = None;
+                }
             }
         }
     }
 
     fn is_watchpoint(&mut self, id: TaskId) -> Result<bool, Failure> {
-        const TRAP_HWBKPT: i32 = 4;
-        Ok(self.task(id)?.stopped.siginfo()?.code() == TRAP_HWBKPT)
+        Ok(retake_ptrace::is_watchpoint(&self.task(id)?.stopped.siginfo()?))
+    }
+
+    fn search(&self, index: EventIndex, event: &Event, print: &Fingerprint) -> Search {
+        let mut wanted = counting_words(&event.before);
+        wanted.extend(print.probes.iter().map(|(_, word)| *word));
+        Search::new(self.control.clone(), index, wanted)
     }
 
     fn missed(
@@ -148,6 +217,6 @@ impl Machine {
 #[expect(clippy::large_enum_variant, reason = "passed on once, never kept")]
 enum Candidate {
     Here,
-    Hit(retake_model::Addr),
+    Hit(Addr),
     Missed(StopEvent, Registers),
 }

@@ -6,6 +6,7 @@ use retake_ptrace::{Resume, StopEvent};
 use retake_recording::{Event, EventKind, Fingerprint, TrappedInstruction, Where};
 
 use crate::describe::{context, registers_differ};
+use crate::displaced::Displaced;
 use crate::failure::Failure;
 use crate::machine::{Machine, Sink};
 
@@ -113,7 +114,7 @@ impl Machine {
     /// Lets the event's task run until it is where the event found it.
     fn run_to(&mut self, index: EventIndex, event: &Event) -> Result<Option<Step>, Failure> {
         let (stop, actual) = match self.run_until_stop(event.task)? {
-            Ran::Hit(pc) => return Ok(Some(self.hit(event.task, pc))),
+            Ran::Hit(pc, _) => return Ok(Some(self.hit(event.task, pc))),
             Ran::Stopped(stop, registers) => (stop, registers),
         };
         let matches = match (&event.kind, stop) {
@@ -166,31 +167,69 @@ impl Machine {
 
     /// Resumes a task until it stops at a site or for an event.
     pub(crate) fn run_until_stop(&mut self, id: TaskId) -> Result<Ran, Failure> {
+        let displaced = match self.standing_site(id)? {
+            Some(site) => self.displaced(id, site)?,
+            None => None,
+        };
+        if let Some(displaced) = displaced {
+            self.standing_at = None;
+            let task = self.task(id)?;
+            task.give_back()?;
+            let registers = task.stopped.registers()?;
+            return self.run_from(id, displaced, &registers);
+        }
         if let Some(stopped) = self.leave_site(id)? {
             return Ok(stopped);
         }
+        self.run_on(id, None)
+    }
+
+    /// Resumes a task that stands at a breakpoint, without executing the instruction there.
+    pub(crate) fn run_from(
+        &mut self,
+        id: TaskId,
+        displaced: Displaced,
+        registers: &Registers,
+    ) -> Result<Ran, Failure> {
+        let elsewhere = Registers { rip: displaced.entry().get(), ..*registers };
+        self.task(id)?.stopped.set_registers(&elsewhere)?;
+        self.run_on(id, Some(displaced))
+    }
+
+    fn run_on(&mut self, id: TaskId, displaced: Option<Displaced>) -> Result<Ran, Failure> {
         let space = self.task(id)?.space;
         let stop = self.resume(id, Resume::Emulate)?;
         let task = self.task(id)?;
         let mut registers = task.stopped.registers()?;
+        if let Some(real) = displaced.and_then(|displaced| displaced.real(&registers)) {
+            registers = real;
+            task.stopped.set_registers(&registers)?;
+        }
         if stop == StopEvent::Signal(Signal::TRAP) {
             let at = Addr::new(registers.rip.wrapping_sub(1));
             if self.sites.is_installed(space, at) {
                 registers.rip = at.get();
                 let task = self.task(id)?;
                 task.stopped.set_registers(&registers)?;
-                return Ok(Ran::Hit(at));
+                return Ok(Ran::Hit(at, registers));
             }
         }
         Ok(Ran::Stopped(stop, registers))
+    }
+
+    /// The installed site that the task stands at.
+    fn standing_site(&mut self, id: TaskId) -> Result<Option<Addr>, Failure> {
+        let space = self.task(id)?.space;
+        Ok(self.standing_at.filter(|at| self.sites.is_installed(space, *at)))
     }
 
     /// Executes the instruction under the site that the task stands at. Gives the stop if that
     /// instruction leads to an event.
     pub(crate) fn leave_site(&mut self, id: TaskId) -> Result<Option<Ran>, Failure> {
         let space = self.task(id)?.space;
-        let Some(site) = self.standing_at.take().filter(|at| self.sites.is_installed(space, *at))
-        else {
+        let site = self.standing_site(id)?;
+        self.standing_at = None;
+        let Some(site) = site else {
             return Ok(None);
         };
         self.remove_site(space, site)?;
@@ -233,7 +272,13 @@ impl Machine {
         task.give_back()?;
         let tid = task.stopped.tid();
         self.watch.start(tid);
-        let stop = self.task(id)?.stopped.resume_and_wait(how, None);
+        let stop = loop {
+            let stop = self.task(id)?.stopped.resume_and_wait(how, None);
+            // Someone sent the process a SIGCONT (ptrace(2), "PTRACE_EVENT_STOP").
+            if !matches!(stop, Ok(StopEvent::Stop(Signal::TRAP))) {
+                break stop;
+            }
+        };
         self.watch.end();
         let stop = stop?;
         if stop == StopEvent::Signal(Signal::STOP) {
@@ -292,8 +337,7 @@ pub(crate) fn describe_stop(stop: StopEvent, registers: &Registers) -> String {
 }
 
 /// Why a task stopped.
-#[expect(clippy::large_enum_variant, reason = "passed on once, never kept")]
 pub(crate) enum Ran {
-    Hit(Addr),
+    Hit(Addr, Registers),
     Stopped(StopEvent, Registers),
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use retake_execution::{Site, SiteId, SiteTarget};
 use retake_model::{Addr, AddrRange, Protection, SpaceId};
 
+use crate::displaced::Copies;
 use crate::failure::Failure;
 use crate::machine::Machine;
 
@@ -17,6 +18,8 @@ pub(crate) struct SiteTable {
     wanted: Vec<Site>,
     /// The byte that was there before, by place.
     installed: BTreeMap<(SpaceId, Addr), u8>,
+    /// Instructions under breakpoints that are executed elsewhere.
+    pub(crate) copies: Copies,
 }
 
 fn range_of(space: SpaceId, range: AddrRange) -> std::ops::Range<(SpaceId, Addr)> {
@@ -30,10 +33,12 @@ impl SiteTable {
 
     pub(crate) fn forget_installed(&mut self) {
         self.installed.clear();
+        self.copies.forget_all();
     }
 
     pub(crate) fn forget_space(&mut self, space: SpaceId) {
         self.installed.retain(|(s, _), _| *s != space);
+        self.copies.forget_space(space);
     }
 
     /// The memory of `range` is new: no breakpoint is in it.
@@ -54,6 +59,7 @@ impl SiteTable {
             .map(|((_, addr), byte)| ((to, *addr), *byte))
             .collect();
         self.installed.extend(copies);
+        self.copies.copy_space(from, to);
     }
 
     /// Puts the bytes that were there before back into what was read from `addr`.

@@ -1,7 +1,7 @@
 //! Going through all of a recording.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use retake_execution::ExecutionError;
 use retake_model::{CheckpointIndex, EventIndex};
@@ -11,6 +11,7 @@ use retake_recording::{ExitStatus, Recording, Stream};
 use crate::failure::Failure;
 use crate::machine::Machine;
 use crate::run::Step;
+use crate::search::Control;
 
 /// What [`verify`] went through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +31,10 @@ pub struct VerifyReport {
 /// When the replay diverges, or the system does not let it run.
 pub fn replay(
     recording: &Recording,
+    control: &Control,
     sink: &mut dyn FnMut(Stream, &[u8]),
 ) -> Result<Option<ExitStatus>, ExecutionError> {
-    let mut machine = Machine::at_start(recording.clone(), Arc::new(AtomicBool::new(false)));
+    let mut machine = Machine::at_start(recording.clone(), control.clone());
     let _as_in_the_program = TrappedCounter::start();
     let mut checkpoints = recording.checkpoints().iter().peekable();
     let failed = |failure: Failure| failure.while_doing("replay the recording");
@@ -55,7 +57,11 @@ pub fn replay(
 ///
 /// # Errors
 /// The divergence of the earliest interval that has one; or when the system does not let it run.
-pub fn verify(recording: &Recording, jobs: usize) -> Result<VerifyReport, ExecutionError> {
+pub fn verify(
+    recording: &Recording,
+    control: &Control,
+    jobs: usize,
+) -> Result<VerifyReport, ExecutionError> {
     let intervals = intervals(recording);
     let next = AtomicUsize::new(0);
     let failures: Mutex<Vec<(usize, Failure)>> = Mutex::new(Vec::new());
@@ -66,7 +72,7 @@ pub fn verify(recording: &Recording, jobs: usize) -> Result<VerifyReport, Execut
                     let n = next.fetch_add(1, Ordering::Relaxed);
                     intervals.get(n).map(|interval| (n, interval))
                 } {
-                    if let Err(failure) = check_interval(recording, interval) {
+                    if let Err(failure) = check_interval(recording, control, interval) {
                         let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
                         failures.push((n, failure));
                         return;
@@ -104,8 +110,12 @@ fn intervals(recording: &Recording) -> Vec<Interval> {
     list
 }
 
-fn check_interval(recording: &Recording, interval: &Interval) -> Result<(), Failure> {
-    let mut machine = Machine::at_start(recording.clone(), Arc::new(AtomicBool::new(false)));
+fn check_interval(
+    recording: &Recording,
+    control: &Control,
+    interval: &Interval,
+) -> Result<(), Failure> {
+    let mut machine = Machine::at_start(recording.clone(), control.clone());
     let _as_in_the_program = TrappedCounter::start();
     if let Some(from) = interval.from {
         machine.restore(from)?;

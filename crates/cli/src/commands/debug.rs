@@ -8,6 +8,7 @@ use super::Which;
 use crate::debug::DebugArgs;
 use crate::failure::Failure;
 use crate::output::notice;
+use crate::progress;
 
 /// Debug a recording: stop at breakpoints, go back, look at any moment
 ///
@@ -27,6 +28,6 @@ impl DebugCommand {
             notice(loss);
         }
         let dir = recording.dir().to_owned();
-        Ok(crate::debug::run(&self.args, &dir, Timeline::open(recording)?))
+        Ok(crate::debug::run(&self.args, &dir, Timeline::open(recording, progress::control())?))
     }
 }

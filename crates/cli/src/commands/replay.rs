@@ -8,6 +8,7 @@ use retake_recording::Stream;
 use super::{Which, missing};
 use crate::failure::{Failure, OURS};
 use crate::output::notice;
+use crate::progress;
 
 /// Re-execute a recording, with the program's output and exit status
 ///
@@ -27,15 +28,19 @@ impl ReplayArgs {
     fn replay(&self) -> Result<ExitCode, Failure> {
         let recording = self.which.open()?;
         let mut unwritten = None;
-        let status = retake_replayer::replay(&recording, &mut |stream, bytes| {
-            if let (Err(err), None) = (write(stream, bytes), &unwritten) {
-                if err.kind() == io::ErrorKind::BrokenPipe && stream == Stream::Stdout {
-                    // Nobody reads on. The replayed processes end with their tracer.
-                    std::process::exit(0);
+        let status = retake_replayer::replay(
+            &recording,
+            &progress::control_beside_output(),
+            &mut |stream, bytes| {
+                if let (Err(err), None) = (write(stream, bytes), &unwritten) {
+                    if err.kind() == io::ErrorKind::BrokenPipe && stream == Stream::Stdout {
+                        // Nobody reads on. The replayed processes end with their tracer.
+                        std::process::exit(0);
+                    }
+                    unwritten = Some(err);
                 }
-                unwritten = Some(err);
-            }
-        })?;
+            },
+        )?;
         if let Some(err) = unwritten {
             return Err(Failure::text(format!("failed to write the program's output: {err}")));
         }

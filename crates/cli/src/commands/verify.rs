@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::{Which, missing};
 use crate::failure::Failure;
 use crate::output::{Out, notice};
+use crate::progress;
 use crate::text;
 
 /// Re-execute every checkpoint interval of a recording and compare all state
@@ -27,7 +28,11 @@ impl VerifyArgs {
         let recording = self.which.open()?;
         let jobs = self.jobs.or_else(|| std::thread::available_parallelism().ok());
         let started = Instant::now();
-        let report = retake_replayer::verify(&recording, jobs.map_or(1, NonZeroUsize::get))?;
+        let report = retake_replayer::verify(
+            &recording,
+            &progress::control(),
+            jobs.map_or(1, NonZeroUsize::get),
+        )?;
         if let Some(what) = missing(&recording) {
             return Err(Failure::text(format!("the recording is damaged: {what}")));
         }

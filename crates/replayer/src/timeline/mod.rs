@@ -19,6 +19,7 @@ use retake_recording::Recording;
 use crate::failure::Failure;
 use crate::live::LiveTask;
 use crate::machine::Machine;
+use crate::search::Control;
 use snapshots::Snapshots;
 
 /// A recording, restored and re-executed up to one moment. The thread that opens it must be the one
@@ -39,7 +40,7 @@ pub struct Timeline {
     last_moment: EventIndex,
     /// The machine is not at `position`: something failed on the way.
     lost: bool,
-    interrupt: Arc<AtomicBool>,
+    control: Control,
 }
 
 impl Timeline {
@@ -47,17 +48,10 @@ impl Timeline {
     ///
     /// # Errors
     /// When its first image cannot be restored.
-    pub fn open(recording: Recording) -> Result<Self, ExecutionError> {
-        Self::with_interrupt(recording, Arc::new(AtomicBool::new(false)))
-    }
-
-    fn with_interrupt(
-        recording: Recording,
-        interrupt: Arc<AtomicBool>,
-    ) -> Result<Self, ExecutionError> {
+    pub fn open(recording: Recording, control: Control) -> Result<Self, ExecutionError> {
         let start = Position::at_event(EventIndex::new(recording.event_count().get().min(1)));
         let mut timeline = Self {
-            machine: Machine::at_start(recording.clone(), Arc::clone(&interrupt)),
+            machine: Machine::at_start(recording.clone(), control.clone()),
             position: start,
             task: TaskId::new(0),
             sites: Vec::new(),
@@ -65,7 +59,7 @@ impl Timeline {
             start,
             last_moment: ends::last_moment(&recording),
             lost: false,
-            interrupt,
+            control,
             recording,
         };
         let trapped = TrappedCounter::start();
@@ -197,7 +191,7 @@ impl Execution for Timeline {
         sites: &[Site],
         sink: &mut dyn FnMut(&Hit, &dyn Execution) -> ControlFlow<()>,
     ) -> Result<(), ExecutionError> {
-        let mut scout = Self::with_interrupt(self.recording.clone(), Arc::clone(&self.interrupt))?;
+        let mut scout = Self::open(self.recording.clone(), self.control.clone())?;
         scout.set_sites(sites);
         let _as_in_the_program = TrappedCounter::start();
         loop {
@@ -212,6 +206,6 @@ impl Execution for Timeline {
     }
 
     fn interrupter(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.interrupt)
+        Arc::clone(&self.control.interrupt)
     }
 }

@@ -39,7 +39,7 @@ impl Timeline {
         if result.is_err() {
             self.lost = true;
             // The way back is not to be interrupted by the request that led to it.
-            self.interrupt.store(false, Ordering::SeqCst);
+            self.control.interrupt.store(false, Ordering::SeqCst);
             self.bring(before)?;
         }
         result

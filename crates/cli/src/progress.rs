@@ -1,0 +1,101 @@
+//! Says how far a long search is: on a terminal in a line of its own that goes again, elsewhere in a
+//! line now and then.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use retake_replayer::{Control, Observer, SearchProgress};
+
+use crate::output::notice;
+use crate::text;
+
+/// Searches that are over sooner are not spoken of.
+const FIRST: Duration = Duration::from_secs(1);
+/// Time between two lines where they stay.
+const BETWEEN_LINES: Duration = Duration::from_secs(10);
+
+/// For a replay that reports its long searches on standard error.
+pub(crate) fn control() -> Control {
+    let reporter = Reporter { terminal: io::stderr().is_terminal(), shown: Mutex::default() };
+    Control { observer: Some(Arc::new(reporter)), ..Control::default() }
+}
+
+/// For a replay whose standard error is the program's: only a terminal shows more than that.
+pub(crate) fn control_beside_output() -> Control {
+    if io::stderr().is_terminal() { control() } else { Control::default() }
+}
+
+#[derive(Debug)]
+struct Reporter {
+    terminal: bool,
+    /// How long the search had taken when the last line was printed.
+    shown: Mutex<Option<Duration>>,
+}
+
+impl Observer for Reporter {
+    fn searching(&self, progress: &SearchProgress) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = match *shown {
+            _ if progress.elapsed < FIRST => false,
+            Some(last) if !self.terminal => progress.elapsed >= last + BETWEEN_LINES,
+            _ => true,
+        };
+        if !due {
+            return;
+        }
+        *shown = Some(progress.elapsed);
+        if self.terminal {
+            // Back to the start of the line, and clear it.
+            let _ = write!(io::stderr(), "\r\x1b[K{}", describe(progress));
+        } else {
+            notice(describe(progress));
+        }
+    }
+
+    fn over(&self) {
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if self.terminal && shown.is_some() {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+fn describe(progress: &SearchProgress) -> String {
+    let SearchProgress { event, passes, expected, elapsed } = *progress;
+    let so_far = format!(
+        "event {event} is in a hot loop: passed {} in {}",
+        text::count(passes, "time"),
+        text::duration(elapsed)
+    );
+    match expected.zip(progress.left()) {
+        Some((expected, left)) => {
+            let percent = passes.saturating_mul(100) / expected.max(1);
+            format!(
+                "{so_far}, {percent} % of about {expected}, about {} left",
+                text::duration(left)
+            )
+        }
+        None => format!("{so_far}, no estimate of how many more; Ctrl-C stops"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use retake_model::EventIndex;
+
+    #[test]
+    fn a_line_says_how_far_it_is() {
+        let (event, elapsed) = (EventIndex::new(7), Duration::from_secs(20));
+        let line =
+            |expected| describe(&SearchProgress { event, passes: 500_000, expected, elapsed });
+        assert!(
+            line(Some(2_000_000)).contains("25 % of about 2000000"),
+            "{}",
+            line(Some(2_000_000))
+        );
+        assert!(line(Some(2_000_000)).contains("left"));
+        assert!(line(None).contains("no estimate"));
+    }
+}
