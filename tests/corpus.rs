@@ -30,7 +30,8 @@ use table::Program;
 const ENOUGH: usize = 150;
 
 /// Programs of the ordinary tests: short, of different kinds, and on nearly every system.
-const SAMPLE: &[&str] = &["find-xargs-parallel", "dash-traps", "perl-fork", "python-sqlite", "git-log"];
+const SAMPLE: &[&str] =
+    &["find-xargs-parallel", "dash-traps", "perl-fork", "python-sqlite", "git-log"];
 
 fn run_all(programs: &[Program]) -> Vec<Row> {
     let mut rows = Vec::new();

@@ -45,7 +45,7 @@ pub fn cpuid_table() -> Vec<[u32; 6]> {
 
 /// Has `cpuid` fault in the calling thread, and in what it starts until they execute a program, or
 /// ends that (arch_prctl(2), Linux 4.12). False where the processor cannot.
-pub fn trap_cpuid(on: bool) -> bool {
+pub(crate) fn trap_cpuid(on: bool) -> bool {
     // SAFETY: arch_prctl with integer arguments.
     unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_SET_CPUID, u64::from(!on)) == 0 }
 }

@@ -27,7 +27,7 @@ mod watchpoints;
 
 pub use cpu::{
     ARCH_SET_CPUID, CpuidAnswer, cpuid, cpuid_table, current_cpu, pin_current_thread,
-    prefer_short_slices, trap_cpuid, unpin_current_thread, unpin_from, xgetbv_xcr0,
+    prefer_short_slices, unpin_current_thread, unpin_from, xgetbv_xcr0,
 };
 pub use error::PtraceError;
 pub use fds::{copy_fd, create_memfd, same_open_file, send_fd};
@@ -41,6 +41,6 @@ pub use stop::{PtraceStop, StopEvent, WaitFlags, others_have_stopped, wait, wait
 pub use sys::yield_cpu;
 pub use task::{Resume, Running, Stopped, interrupt, kill_process, kill_task};
 pub use ticker::Ticker;
-pub use tsc::{Clock, TrappedCounter, clock, monotonic, process_cpu_time, read_tsc};
+pub use tsc::{Clock, SameTraps, can_trap_cpuid, clock, monotonic, process_cpu_time, read_tsc};
 pub use uffd::WriteTracker;
 pub use watchpoints::{WATCHPOINTS, Watchpoint, is_watchpoint};

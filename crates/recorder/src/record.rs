@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use retake_ptrace::{
-    Filter, SpawnError, TrappedCounter, current_cpu, pin_current_thread, spawn_program, trap_cpuid,
-    unpin_from,
+    Cpuid, Filter, SameTraps, SpawnError, can_trap_cpuid, current_cpu, pin_current_thread,
+    spawn_program, unpin_from,
 };
 use retake_recording::{End, ExitStatus, Manifest, RecordingWriter, Summary, WriterOptions};
 use retake_tracee::InjectPage;
@@ -93,8 +93,7 @@ pub fn record(options: &RecordOptions) -> Result<Recorded, RecordError> {
     let env = env_bytes.iter().map(|var| c_string(var)).collect::<Result<Vec<_>, _>>()?;
 
     let cpu = current_cpu();
-    // Whether it can be trapped shows when it is tried.
-    let traps_cpuid = trap_cpuid(true) && trap_cpuid(false);
+    let traps_cpuid = can_trap_cpuid();
     pin_current_thread(cpu)
         .map_err(|error| RecordError::System { attempt: "bind the recorder to a CPU", error })?;
     let filter = Filter::trace_all_but(InjectPage::AFTER.get());
@@ -134,7 +133,8 @@ pub fn record(options: &RecordOptions) -> Result<Recorded, RecordError> {
     session.chaos = options.chaos.map(crate::chaos::Chaos::new);
     session.audit = options.audit.then(crate::audit::Audit::default);
     let outcome = {
-        let _as_in_the_program = TrappedCounter::start();
+        let _as_in_the_program =
+            SameTraps::start(if traps_cpuid { Cpuid::Trapped } else { Cpuid::Executed });
         if options.chaos.is_some() && unpin_from(cpu).is_err() {
             retake_ptrace::prefer_short_slices();
         }

@@ -1,19 +1,25 @@
 //! Whether this machine's processor can stand in for the recorded one.
 
-use retake_ptrace::{Cpuid, cpuid, cpuid_table, trap_cpuid};
+use retake_ptrace::{Cpuid, SameTraps, can_trap_cpuid, cpuid, cpuid_table};
+use retake_recording::Recording;
 
 use crate::failure::Failure;
 use crate::live::{Identity, LiveTask};
 use crate::machine::Machine;
 
+fn what_cpuid_does(recording: &Recording) -> Cpuid {
+    if recording.manifest().machine.cpuid_trapped { Cpuid::Trapped } else { Cpuid::Executed }
+}
+
+/// Has this thread trap what the processes that replay `recording` trap.
+pub(crate) fn same_traps(recording: &Recording) -> SameTraps {
+    SameTraps::start(what_cpuid_does(recording))
+}
+
 impl Machine {
     /// A task in an empty address space, on a processor that will do.
     pub(crate) fn start_task(&mut self, identity: Identity) -> Result<LiveTask, Failure> {
-        let cpuid = if self.recording.manifest().machine.cpuid_trapped {
-            Cpuid::Trapped
-        } else {
-            Cpuid::Executed
-        };
+        let cpuid = what_cpuid_does(&self.recording);
         if !self.processor_fits {
             self.check_processor(cpuid)?;
             self.processor_fits = true;
@@ -32,10 +38,7 @@ impl Machine {
             )));
         }
         match how {
-            Cpuid::Trapped if trap_cpuid(true) => {
-                trap_cpuid(false);
-                Ok(())
-            }
+            Cpuid::Trapped if can_trap_cpuid() => Ok(()),
             Cpuid::Trapped => Err(Failure::Refused(
                 "the recording has the answers of cpuid in it, and this machine cannot trap that \
                  instruction: replay it on one that can (cpuid_fault in /proc/cpuinfo)"

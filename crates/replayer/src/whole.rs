@@ -5,11 +5,11 @@ use std::sync::{Mutex, PoisonError};
 
 use retake_execution::ExecutionError;
 use retake_model::{CheckpointIndex, EventIndex};
-use retake_ptrace::TrappedCounter;
 use retake_recording::{ExitStatus, Recording, Stream};
 
 use crate::failure::Failure;
 use crate::machine::Machine;
+use crate::processor::same_traps;
 use crate::run::Step;
 use crate::search::Control;
 
@@ -35,7 +35,7 @@ pub fn replay(
     sink: &mut dyn FnMut(Stream, &[u8]),
 ) -> Result<Option<ExitStatus>, ExecutionError> {
     let mut machine = Machine::at_start(recording.clone(), control.clone());
-    let _as_in_the_program = TrappedCounter::start();
+    let _as_in_the_program = same_traps(recording);
     let mut checkpoints = recording.checkpoints().iter().peekable();
     let failed = |failure: Failure| failure.while_doing("replay the recording");
     loop {
@@ -116,7 +116,7 @@ fn check_interval(
     interval: &Interval,
 ) -> Result<(), Failure> {
     let mut machine = Machine::at_start(recording.clone(), control.clone());
-    let _as_in_the_program = TrappedCounter::start();
+    let _as_in_the_program = same_traps(recording);
     if let Some(from) = interval.from {
         machine.restore(from)?;
     }

@@ -13,12 +13,12 @@ use retake_execution::{
     Site, Stop, StopReason, TaskInfo,
 };
 use retake_model::{Addr, EventIndex, FileId, Mapping, Place, Position, Registers, TaskId};
-use retake_ptrace::TrappedCounter;
 use retake_recording::Recording;
 
 use crate::failure::Failure;
 use crate::live::LiveTask;
 use crate::machine::Machine;
+use crate::processor::same_traps;
 use crate::search::Control;
 use snapshots::Snapshots;
 
@@ -62,7 +62,7 @@ impl Timeline {
             control,
             recording,
         };
-        let trapped = TrappedCounter::start();
+        let trapped = same_traps(&timeline.recording);
         timeline.bring(start).map_err(|failure| failure.while_doing("open the recording"))?;
         drop(trapped);
         Ok(timeline)
@@ -193,7 +193,7 @@ impl Execution for Timeline {
     ) -> Result<(), ExecutionError> {
         let mut scout = Self::open(self.recording.clone(), self.control.clone())?;
         scout.set_sites(sites);
-        let _as_in_the_program = TrappedCounter::start();
+        let _as_in_the_program = same_traps(&self.recording);
         loop {
             let next = scout.next_hit().map_err(|failure| failure.while_doing("look for hits"))?;
             let Some((site, task, pc)) = next else { return Ok(()) };

@@ -4,11 +4,11 @@ use std::sync::atomic::Ordering;
 
 use retake_execution::{Site, SiteId, SiteTarget, Stop, StopReason};
 use retake_model::{Addr, EventIndex, Place, Position, TaskId};
-use retake_ptrace::TrappedCounter;
 
 use super::Timeline;
 use super::ends::{fatal, last_pc};
 use crate::failure::Failure;
+use crate::processor::same_traps;
 use crate::run::Step;
 
 /// The number of the site that a position is found by. Callers count from 0.
@@ -34,7 +34,7 @@ impl Timeline {
         travel: impl FnOnce(&mut Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let before = self.position;
-        let _as_in_the_program = TrappedCounter::start();
+        let _as_in_the_program = same_traps(&self.recording);
         let result = travel(self);
         if result.is_err() {
             self.lost = true;
