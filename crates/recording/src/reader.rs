@@ -59,6 +59,8 @@ struct Inner {
     loss: Option<String>,
     buffers: pages::Buffers,
     on_reader_start: OnceLock<fn()>,
+    /// CPUs there were when it was opened: whoever reads may be bound to one of them later.
+    cpus: usize,
 }
 
 /// Opens one of the binary files and gives its whole frames: header, offset and payload. The last
@@ -180,6 +182,7 @@ impl Recording {
             loss,
             buffers: pages::Buffers::default(),
             on_reader_start: OnceLock::new(),
+            cpus: std::thread::available_parallelism().map_or(1, usize::from),
         };
         Ok(Self { inner: Arc::new(inner) })
     }

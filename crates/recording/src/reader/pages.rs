@@ -71,9 +71,8 @@ impl Recording {
         }
         wanted.sort_unstable();
         let parts: Vec<&[Wanted]> = wanted.chunk_by(|a, b| a.0 == b.0).collect();
-        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         // The caller is busy with what it gets.
-        let workers = cpus.min(MOST_WORKERS).min(parts.len() / WORTH_A_THREAD);
+        let workers = self.inner.cpus.min(MOST_WORKERS).min(parts.len() / WORTH_A_THREAD);
         let whole = if workers == 0 {
             self.unpack_here(&parts, out)
         } else {
