@@ -2,13 +2,11 @@
 //!
 //! Every fixture prints values that depend on time, chance, addresses or scheduling, so that a replay
 //! that merely ran it again would not match. Checkpoints come often, so that restored state is
-//! compared too.
+//! compared too. `RETAKE_ROUNDS=20` repeats most of them.
 
 use std::path::Path;
 
-use retake_testkit::{Retake, fixture};
-
-const OFTEN: &[&str] = &["--checkpoint-every", "20ms"];
+use retake_testkit::{OFTEN, Retake, fixture, rounds};
 
 fn retake() -> Retake {
     Retake::new(env!("CARGO_BIN_EXE_retake"))
@@ -17,12 +15,14 @@ fn retake() -> Retake {
 /// Records twice; the two runs must differ, or the fixture proves nothing.
 #[track_caller]
 fn check(program: &Path, code: Option<i32>) {
-    let retake = retake();
-    let first = retake.round_trip("first", OFTEN, &[program]);
-    let second = retake.round_trip("second", OFTEN, &[program]);
-    assert_ne!(first.stdout, second.stdout, "two runs are equal");
-    if let Some(code) = code {
-        assert_eq!(first.code(), code, "{}", first.errors());
+    for _ in 0..rounds().div_ceil(2) {
+        let retake = retake();
+        let first = retake.round_trip("first", OFTEN, &[program]);
+        let second = retake.round_trip("second", OFTEN, &[program]);
+        assert_ne!(first.stdout, second.stdout, "two runs are equal");
+        if let Some(code) = code {
+            assert_eq!(first.code(), code, "{}", first.errors());
+        }
     }
 }
 

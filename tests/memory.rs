@@ -6,16 +6,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use retake_testkit::{Retake, fixture, require};
-
-const OFTEN: &[&str] = &["--checkpoint-every", "20ms"];
+use retake_testkit::{OFTEN, Retake, fixture, require, rounds};
 
 fn retake() -> Retake {
     Retake::new(env!("CARGO_BIN_EXE_retake"))
-}
-
-fn rounds() -> usize {
-    std::env::var("RETAKE_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
 /// Records a fixture, twice at least: two runs must differ, or it proves nothing. Gives what the last

@@ -1,10 +1,12 @@
 //! Signals and changes of tasks in code that makes no system call.
+//!
+//! `RETAKE_ROUNDS=20` repeats most of them.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 
-use retake_testkit::{Retake, fixture};
+use retake_testkit::{Retake, fixture, rounds};
 
 const OFTEN: &[&str] = &["--checkpoint-every", "100ms"];
 
@@ -17,8 +19,16 @@ fn check(name: &str, flags: &[&str], args: &[&str]) -> String {
 /// The same with so many of those events at least.
 #[track_caller]
 fn check_placed(name: &str, flags: &[&str], args: &[&str], least: usize) -> String {
-    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
     let program = fixture::c(name, flags);
+    let mut output = round(&program, args, least);
+    for _ in 1..rounds() {
+        output = round(&program, args, least);
+    }
+    output
+}
+
+fn round(program: &Path, args: &[&str], least: usize) -> String {
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
     let mut command = vec![program.to_str().expect("a path")];
     command.extend(args);
     let recorded = retake.round_trip("recording", OFTEN, &command);

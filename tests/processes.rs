@@ -1,8 +1,8 @@
 //! Trees of processes: their ends, their parents, what they may do.
+//!
+//! `RETAKE_ROUNDS=20` repeats most of them.
 
-use retake_testkit::{Ended, Retake, fixture, require, skip};
-
-const OFTEN: &[&str] = &["--checkpoint-every", "20ms"];
+use retake_testkit::{Ended, OFTEN, Retake, check_fixture, fixture, require, skip};
 
 fn retake() -> Retake {
     Retake::new(env!("CARGO_BIN_EXE_retake"))
@@ -10,10 +10,7 @@ fn retake() -> Retake {
 
 #[track_caller]
 fn check(name: &str, code: i32) -> String {
-    let program = fixture::c(name, &[]);
-    let ended = retake().round_trip("recording", OFTEN, &[&program]);
-    assert_eq!(ended.code(), code, "{}\n{}", ended.output(), ended.errors());
-    ended.output()
+    check_fixture(env!("CARGO_BIN_EXE_retake"), name, code)
 }
 
 #[test]

@@ -7,13 +7,9 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
-use retake_testkit::{Guarded, Retake, find, finish, fixture, require};
+use retake_testkit::{Guarded, Retake, find, finish, fixture, require, rounds};
 
 const OFTEN: &[&str] = &["--checkpoint-every", "200ms"];
-
-fn rounds() -> usize {
-    std::env::var("RETAKE_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
-}
 
 /// Runs a program of the system on a fixture as often as asked.
 fn check(test: &str, tool: &str, args: &[&str], prepare: impl Fn(&Retake)) {

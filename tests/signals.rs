@@ -1,12 +1,12 @@
 //! Signals and job control: each sentence a fixture that is recorded, replayed and verified, and
 //! signals that come from outside.
+//!
+//! `RETAKE_ROUNDS=20` repeats most of them.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
-use retake_testkit::{Guarded, Retake, fixture};
-
-const OFTEN: &[&str] = &["--checkpoint-every", "20ms"];
+use retake_testkit::{Guarded, OFTEN, Retake, check_fixture, fixture};
 
 fn retake() -> Retake {
     Retake::new(env!("CARGO_BIN_EXE_retake"))
@@ -14,10 +14,7 @@ fn retake() -> Retake {
 
 #[track_caller]
 fn check(name: &str, code: i32) -> String {
-    let program = fixture::c(name, &[]);
-    let ended = retake().round_trip("recording", OFTEN, &[&program]);
-    assert_eq!(ended.code(), code, "{}\n{}", ended.output(), ended.errors());
-    ended.output()
+    check_fixture(env!("CARGO_BIN_EXE_retake"), name, code)
 }
 
 fn count(text: &str, part: &str) -> usize {

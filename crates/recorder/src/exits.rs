@@ -1,5 +1,6 @@
 //! Ends of tasks.
 
+use retake_abi::{DefaultAction, default_action};
 use retake_model::{Addr, Signal, Tid};
 use retake_ptrace::{PtraceStop, Resume, StopEvent, Stopped, WaitFlags, wait, yield_cpu};
 use retake_recording::{Effect, EventKind, ExitStatus, Where};
@@ -17,23 +18,6 @@ fn decode(status: u64) -> ExitStatus {
         Ok(signal) => ExitStatus::Killed(signal),
         Err(_) => ExitStatus::Exited(u8::try_from(status >> 8 & 0xff).unwrap_or(0)),
     }
-}
-
-/// Whether a signal that ends a process has it write a core file (signal(7)).
-fn dumps_core(signal: Signal) -> bool {
-    matches!(
-        signal,
-        Signal::QUIT
-            | Signal::ILL
-            | Signal::TRAP
-            | Signal::ABRT
-            | Signal::BUS
-            | Signal::FPE
-            | Signal::SEGV
-            | Signal::XCPU
-            | Signal::XFSZ
-            | Signal::SYS
-    )
 }
 
 impl Session {
@@ -55,7 +39,7 @@ impl Session {
         }
         // Others see what the kernel writes when the task goes: wait until it has.
         let at = self.place_of(task, Some(&stopped))?;
-        let waits_for_dump = matches!(status, ExitStatus::Killed(signal) if dumps_core(signal));
+        let waits_for_dump = matches!(status, ExitStatus::Killed(signal) if default_action(signal) == DefaultAction::Core);
         let _running = stopped.resume(Resume::Continue, None)?;
         if waits_for_dump {
             // A dumping process waits for all its threads: it must not wait for one.

@@ -1,6 +1,6 @@
 //! Signals: faults, traps, and those that come from elsewhere.
 
-use retake_abi::{Errno, nr};
+use retake_abi::{DefaultAction, Errno, default_action, nr};
 use retake_model::{Addr, AddrRange, Registers, SigInfo, Signal};
 use retake_ptrace::{Resume, StopEvent, Stopped, is_watchpoint, kill_task, monotonic, read_tsc};
 use retake_recording::{Delivery, Effect, EventKind, TrappedInstruction, Where};
@@ -51,10 +51,10 @@ fn disposition(task: &Task, signal: Signal) -> Disposition {
         // What comes from within its namespace has no default action on it (pid_namespaces(7)).
         return Disposition::Ignored;
     }
-    match signal {
-        Signal::CHLD | Signal::URG | Signal::WINCH | Signal::CONT => Disposition::Ignored,
-        Signal::STOP | Signal::TSTP | Signal::TTIN | Signal::TTOU => Disposition::Stop,
-        _ => Disposition::Fatal,
+    match default_action(signal) {
+        DefaultAction::Ignore | DefaultAction::Continue => Disposition::Ignored,
+        DefaultAction::Stop => Disposition::Stop,
+        DefaultAction::Terminate | DefaultAction::Core => Disposition::Fatal,
     }
 }
 

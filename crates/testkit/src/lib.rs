@@ -10,6 +10,8 @@ pub mod fixture;
 pub mod go;
 mod require;
 mod retake;
+mod rounds;
 
 pub use require::{NO_SKIP, find, require, skip};
 pub use retake::{Ended, Guarded, Retake, finish};
+pub use rounds::{OFTEN, check_fixture, rounds};
