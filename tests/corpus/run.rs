@@ -18,7 +18,7 @@ use crate::report::{Row, Verdict};
 use crate::table::Program;
 
 /// A step that takes longer hangs.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(120);
 /// The user for programs that refuse to run as root: Debian's `nobody`.
 const NOBODY: u32 = 65534;
 
