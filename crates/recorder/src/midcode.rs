@@ -276,12 +276,18 @@ impl Session {
     }
 }
 
-/// Registers of a task that is in no system call, whatever the kernel keeps in `orig_rax` then.
+/// EFLAGS.RF: set where a breakpoint at an instruction was hit, on some processors; no instruction does
+/// (Intel SDM vol. 3, 19.3.1.1).
+const RESUME_FLAG: u64 = 1 << 16;
+
+/// Registers of a task that is in no system call, whatever the kernel keeps in `orig_rax` then, and
+/// whatever it was stopped by.
 pub(crate) fn normal(registers: &Registers) -> Registers {
+    let eflags = registers.eflags & !RESUME_FLAG;
     if registers.orig_rax.cast_signed() < 0 {
-        Registers { orig_rax: u64::MAX, ..*registers }
+        Registers { orig_rax: u64::MAX, eflags, ..*registers }
     } else {
-        *registers
+        Registers { eflags, ..*registers }
     }
 }
 
