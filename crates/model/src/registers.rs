@@ -106,7 +106,17 @@ impl fmt::Display for RegisterDifference {
     }
 }
 
+/// EFLAGS.RF.
+const RESUME_FLAG: u64 = 1 << 16;
+
 impl Registers {
+    /// The same without EFLAGS.RF, which a processor sets to get past a breakpoint, some of them also
+    /// when one is hit (Intel SDM vol. 3, 19.3.1.1). No instruction does: it is not the program's state.
+    #[must_use]
+    pub const fn without_resume_flag(&self) -> Self {
+        Self { eflags: self.eflags & !RESUME_FLAG, ..*self }
+    }
+
     /// Program counter.
     pub const fn pc(&self) -> Addr {
         Addr::new(self.rip)

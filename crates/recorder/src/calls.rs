@@ -379,7 +379,7 @@ impl Session {
         if known.is_some() {
             return Ok(Errno::EBUSY.to_result());
         }
-        let cpu = u32::try_from(retake_ptrace::current_cpu()).unwrap_or(0).to_le_bytes();
+        let cpu = u32::try_from(self.cpu).unwrap_or(0).to_le_bytes();
         self.write_now(task, Addr::new(area), &[cpu, cpu].concat());
         self.space(task.space)?.rseq.insert(id, Addr::new(area));
         Ok(0)

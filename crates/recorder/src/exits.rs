@@ -39,7 +39,10 @@ impl Session {
         }
         // Others see what the kernel writes when the task goes: wait until it has.
         let at = self.place_of(task, Some(&stopped))?;
-        let waits_for_dump = matches!(status, ExitStatus::Killed(signal) if default_action(signal) == DefaultAction::Core);
+        let waits_for_dump = match status {
+            ExitStatus::Killed(signal) => default_action(signal) == DefaultAction::Core,
+            ExitStatus::Exited(_) => false,
+        };
         let _running = stopped.resume(Resume::Continue, None)?;
         if waits_for_dump {
             // A dumping process waits for all its threads: it must not wait for one.

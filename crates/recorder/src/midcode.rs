@@ -74,7 +74,9 @@ impl Session {
             .get(&task.space)
             .ok_or_else(|| RecordError::Unsupported("a task without memory".to_owned()))?;
         if self.chaos.as_mut().is_some_and(|chaos| chaos.stays_here(ran)) {
-            return match Found::Place(stopped, None).past_strings(task, ticker)? {
+            let found = Found::Place(stopped, None).past_strings(task, ticker);
+            ticker.every(TICK);
+            return match found? {
                 Found::Place(stopped, _) => {
                     let stopped = self.preempt(task, stopped, None)?;
                     self.go_on_at_event(task, stopped)
@@ -145,7 +147,8 @@ impl Session {
             return self.go_on_at_event(task, stopped);
         };
         let before = process_cpu_time(task.pid);
-        let found = run_for(stopped, task, ticker, time)?.past_strings(task, ticker);
+        let found =
+            run_for(stopped, task, ticker, time).and_then(|found| found.past_strings(task, ticker));
         ticker.every(TICK);
         match found? {
             Found::Place(stopped, _) if process_cpu_time(task.pid) - before > NEAR => {
@@ -276,18 +279,14 @@ impl Session {
     }
 }
 
-/// EFLAGS.RF: set where a breakpoint at an instruction was hit, on some processors; no instruction does
-/// (Intel SDM vol. 3, 19.3.1.1).
-const RESUME_FLAG: u64 = 1 << 16;
-
 /// Registers of a task that is in no system call, whatever the kernel keeps in `orig_rax` then, and
 /// whatever it was stopped by.
 pub(crate) fn normal(registers: &Registers) -> Registers {
-    let eflags = registers.eflags & !RESUME_FLAG;
+    let registers = registers.without_resume_flag();
     if registers.orig_rax.cast_signed() < 0 {
-        Registers { orig_rax: u64::MAX, eflags, ..*registers }
+        Registers { orig_rax: u64::MAX, ..registers }
     } else {
-        Registers { eflags, ..*registers }
+        registers
     }
 }
 

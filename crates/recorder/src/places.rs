@@ -237,21 +237,32 @@ fn fall_back(frames: &[Frame], reached: Option<usize>, levels: usize) -> Option<
 /// Runs the task to its next arrival at the place where it stands. `Found::Place` also if that does not
 /// come soon.
 pub(crate) fn once_around(
-    mut stopped: Stopped,
+    stopped: Stopped,
     task: &mut Task,
     ticker: &Ticker,
 ) -> Result<Found, RecordError> {
     let pc = stopped.registers()?.pc();
+    run_to(stopped, task, ticker, pc, LOOK)?.past_strings(task, ticker)
+}
+
+/// Lets a task run on to its next arrival at `pc`, for so much CPU time at most.
+pub(crate) fn run_to(
+    mut stopped: Stopped,
+    task: &mut Task,
+    ticker: &Ticker,
+    pc: Addr,
+    time: Duration,
+) -> Result<Found, RecordError> {
     if stopped.set_watchpoints(&[Watchpoint::Execute(pc)]).is_err() {
         return Ok(Found::Place(stopped, None));
     }
-    match run_for(stopped, task, ticker, LOOK)? {
-        Found::Place(mut stopped, _) => {
+    Ok(match run_for(stopped, task, ticker, time)? {
+        Found::Place(mut stopped, word) => {
             stopped.set_watchpoints(&[])?;
-            Found::Place(stopped, None).past_strings(task, ticker)
+            Found::Place(stopped, word)
         }
-        Found::Stop(stop) => Ok(Found::Stop(stop.without_watchpoints())),
-    }
+        Found::Stop(stop) => Found::Stop(stop.without_watchpoints()),
+    })
 }
 
 /// Lets a task run on for so much CPU time, and stops it wherever it is then.

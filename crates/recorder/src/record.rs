@@ -130,6 +130,7 @@ pub fn record(options: &RecordOptions) -> Result<Recorded, RecordError> {
     let writer = RecordingWriter::create(&options.dir, manifest, writer_options)?;
     let mut session = Session::new(writer, root, options.checkpoint_every);
     session.traps_cpuid = traps_cpuid;
+    session.cpu = cpu;
     session.chaos = options.chaos.map(crate::chaos::Chaos::new);
     session.audit = options.audit.then(crate::audit::Audit::default);
     let outcome = {

@@ -55,6 +55,8 @@ pub(crate) struct Session {
     pub(crate) chaos_slice: Option<Duration>,
     /// `cpuid` is to fault in the program.
     pub(crate) traps_cpuid: bool,
+    /// The CPU that the program is bound to.
+    pub(crate) cpu: usize,
     /// Interrupts the wait for a task that runs for long. Without a timer nothing does.
     pub(crate) ticker: Option<Ticker>,
     /// On the monotonic clock.
@@ -103,6 +105,7 @@ impl Session {
             chaos: None,
             chaos_slice: None,
             traps_cpuid: false,
+            cpu: 0,
             ticker: Ticker::new().ok(),
             slice_start: monotonic(),
         }

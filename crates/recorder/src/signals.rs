@@ -217,7 +217,7 @@ impl Session {
             ..*registers
         };
         if instruction == TrappedInstruction::Rdtscp {
-            after.rcx = retake_ptrace::current_cpu() as u64;
+            after.rcx = self.cpu as u64;
         }
         stopped.set_registers(&after)?;
         self.effects.clear();

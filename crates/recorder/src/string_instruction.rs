@@ -6,10 +6,10 @@
 use std::time::Duration;
 
 use retake_model::Addr;
-use retake_ptrace::{Stopped, Ticker, Watchpoint};
+use retake_ptrace::{Stopped, Ticker};
 
 use crate::error::RecordError;
-use crate::places::{Found, run_for};
+use crate::places::{Found, run_to};
 use crate::task::Task;
 
 /// Longest instruction (Intel SDM vol. 2, 2.3.11).
@@ -42,23 +42,14 @@ pub(crate) fn behind(task: &Task, pc: Addr) -> Option<Addr> {
 
 /// Lets a task that stands at a repeated string instruction come to the next instruction.
 pub(crate) fn let_past(
-    mut stopped: Stopped,
+    stopped: Stopped,
     task: &mut Task,
     ticker: &Ticker,
 ) -> Result<Found, RecordError> {
-    let Some(next) = behind(task, stopped.registers()?.pc()) else {
-        return Ok(Found::Place(stopped, None));
-    };
-    if stopped.set_watchpoints(&[Watchpoint::Execute(next)]).is_err() {
-        return Ok(Found::Place(stopped, None));
+    match behind(task, stopped.registers()?.pc()) {
+        Some(next) => run_to(stopped, task, ticker, next, PATIENCE),
+        None => Ok(Found::Place(stopped, None)),
     }
-    Ok(match run_for(stopped, task, ticker, PATIENCE)? {
-        Found::Place(mut stopped, _) => {
-            stopped.set_watchpoints(&[])?;
-            Found::Place(stopped, None)
-        }
-        Found::Stop(stop) => Found::Stop(stop.without_watchpoints()),
-    })
 }
 
 #[cfg(test)]

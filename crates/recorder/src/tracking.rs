@@ -105,9 +105,7 @@ impl Tracking {
             }
             // All of them: what was tracked before and is taken again has pages that a scan has
             // protected since, and that do not count as written.
-            // Where it fails, nothing was.
-            let _ = tracker.untrack(part);
-            map.private_pages(part, found)?;
+            all_pages(tracker, map, part, found)?;
             if tracker.track(part).is_ok() {
                 fresh.push(part);
                 protected.clear();
@@ -126,11 +124,10 @@ impl Tracking {
         found: &mut Vec<PageAddr>,
     ) -> Result<(), PtraceError> {
         self.forget(range);
-        if let Some(tracker) = &self.tracker {
-            // Where it fails, nothing was tracked.
-            let _ = tracker.untrack(range);
+        match &self.tracker {
+            Some(tracker) => all_pages(tracker, map, range, found),
+            None => map.private_pages(range, found),
         }
-        map.private_pages(range, found)
     }
 
     fn cover(&mut self, fresh: Vec<AddrRange>) {
@@ -149,6 +146,19 @@ impl Tracking {
             })
         });
     }
+}
+
+/// Every private page of a range, which is not tracked any more: pages that were cut off while it was
+/// have left marks that would count as well.
+fn all_pages(
+    tracker: &WriteTracker,
+    map: &PageMap,
+    range: AddrRange,
+    found: &mut Vec<PageAddr>,
+) -> Result<(), PtraceError> {
+    // Where it fails, nothing was tracked.
+    let _ = tracker.untrack(range);
+    map.private_pages(range, found)
 }
 
 /// Cuts `range` where it passes from tracked to untracked memory. `covered` is in ascending order.

@@ -115,29 +115,20 @@ impl Machine {
         let Some(code) = code.get_mut(..got) else { return Ok(None) };
         self.sites.mask(space, at, code);
         let known = self.sites.copies.spaces.entry(space).or_default();
-        let found = known.iter().position(|copied| copied.at == at);
-        let place = |n: usize| {
-            let n = u64::try_from(n).ok()?;
-            InjectPage::ADDR.checked_add(FIRST + n * ROOM)
-        };
-        if let Some(n) = found
-            && let Some(copied) = known.get(n)
-            && code.starts_with(&copied.instruction)
-        {
-            let len = copied.instruction.len() as u64;
-            return Ok(place(n).map(|copy| Displaced { at, len, copy }));
-        }
-        let n = found.unwrap_or(known.len());
+        let n = known.iter().position(|copied| copied.at == at).unwrap_or(known.len());
         let Some(instruction) = movable(code, at).filter(|_| n < MOST) else { return Ok(None) };
         let len = instruction.len() as u64;
-        let (Some(copy), Some(behind)) = (place(n), at.checked_add(len)) else { return Ok(None) };
-        let copied = Copied { at, instruction: instruction.to_vec() };
-        match known.get_mut(n) {
-            Some(old) => *old = copied,
-            None => known.push(copied),
+        let copy = InjectPage::ADDR.checked_add(FIRST + n as u64 * ROOM);
+        let (Some(copy), Some(behind)) = (copy, at.checked_add(len)) else { return Ok(None) };
+        if known.get(n).is_none_or(|copied| copied.instruction != instruction) {
+            let copied = Copied { at, instruction: instruction.to_vec() };
+            let bytes = with_jump(instruction, behind);
+            match known.get_mut(n) {
+                Some(old) => *old = copied,
+                None => known.push(copied),
+            }
+            self.task(id)?.memory.write(copy, &bytes)?;
         }
-        let bytes = with_jump(instruction, behind);
-        self.task(id)?.memory.write(copy, &bytes)?;
         Ok(Some(Displaced { at, len, copy }))
     }
 }

@@ -11,14 +11,12 @@ use crate::means::{Armed, Breakpoint, Means, Stopper};
 use crate::run::{Ran, Step, describe_stop};
 use crate::search::{Search, counting_words};
 
-/// EFLAGS.RF: the processor sets it to get past a breakpoint; no instruction does.
-const RESUME_FLAG: u64 = 1 << 16;
 /// Pages read at once.
 const AT_ONCE: usize = 256;
 
 /// Registers as the recording has them of a task in the middle of code.
 fn comparable(registers: &Registers) -> Registers {
-    Registers { eflags: registers.eflags & !RESUME_FLAG, orig_rax: u64::MAX, ..*registers }
+    Registers { orig_rax: u64::MAX, ..registers.without_resume_flag() }
 }
 
 impl Machine {

@@ -167,11 +167,9 @@ impl Machine {
 
     /// Resumes a task until it stops at a site or for an event.
     pub(crate) fn run_until_stop(&mut self, id: TaskId) -> Result<Ran, Failure> {
-        let displaced = match self.standing_site(id)? {
-            Some(site) => self.displaced(id, site)?,
-            None => None,
-        };
-        if let Some(displaced) = displaced {
+        if let Some(site) = self.standing_site(id)?
+            && let Some(displaced) = self.displaced(id, site)?
+        {
             self.standing_at = None;
             let task = self.task(id)?;
             task.give_back()?;
