@@ -8,6 +8,7 @@
 
 use std::hint::black_box;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
@@ -125,8 +126,11 @@ fn pages(c: &mut Criterion) {
     let ids: Vec<PageId> = listed.into_iter().map(|(_, id)| id).collect();
     group.bench_function("read", |b| {
         b.iter(|| {
-            let mut count = 0;
-            recording.read_pages(&ids, &mut |found| count += black_box(found).len()).expect("read");
+            let count = AtomicUsize::new(0);
+            let take = |found: &[(usize, &[u8])]| {
+                count.fetch_add(black_box(found).len(), Ordering::Relaxed);
+            };
+            recording.read_pages(&ids, &take).expect("read");
             count
         })
     });

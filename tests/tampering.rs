@@ -179,8 +179,7 @@ fn a_page_of_a_checkpoint() {
     let checkpoint = recording.checkpoint(summary.index).expect("it reads");
     let space = checkpoint.spaces.first().expect("a space");
     let (page, id) = *space.pages.last().expect("a page");
-    let mut contents = [0; 4096];
-    recording.read_pages(&[id], &mut |found| contents.copy_from_slice(found[0].1)).expect("read");
+    let mut contents = recording.read_page(id).expect("read");
     contents[0] ^= 1;
     rewrite_page(&dir, summary.index, space.space, page, &contents).expect("rewritten");
     diverges_at(&retake, &dir, summary.event, "memory of address space");

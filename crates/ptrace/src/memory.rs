@@ -160,11 +160,13 @@ impl ProcessMemory {
         usize::try_from(put) == Ok(bytes.len())
     }
 
-    /// Writes whole pages, whatever their protection.
-    ///
-    /// # Errors
-    /// When one of them is not mapped or the process is gone.
-    pub fn write_pages(&mut self, pages: &[(PageAddr, &[u8])]) -> Result<(), PtraceError> {
+    /// Writes whole pages, those that the process itself may write, and gives the others to `refused`.
+    /// Several threads may do so at once.
+    pub fn write_pages_as_allowed<'a>(
+        &self,
+        pages: &[(PageAddr, &'a [u8])],
+        mut refused: impl FnMut(PageAddr, &'a [u8]),
+    ) {
         for part in pages.chunks(MOST_RUNS) {
             let (remote, count) = runs(part.iter().map(|(page, _)| *page));
             let mut local = [EMPTY; MOST_RUNS];
@@ -181,13 +183,15 @@ impl ProcessMemory {
                 let (local, remote) = (local.as_ptr(), remote.as_ptr());
                 libc::process_vm_writev(self.tid.get(), local, ours, remote, theirs, 0)
             };
-            if usize::try_from(put) != Ok(total) {
-                for (page, bytes) in part {
-                    self.write(page.addr(), bytes)?;
+            if usize::try_from(put) == Ok(total) {
+                continue;
+            }
+            for (page, bytes) in part {
+                if !self.write_as_allowed(page.addr(), bytes) {
+                    refused(*page, bytes);
                 }
             }
         }
-        Ok(())
     }
 
     fn write_forced(&mut self, addr: Addr, bytes: &[u8]) -> Result<(), PtraceError> {

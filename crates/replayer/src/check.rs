@@ -149,14 +149,10 @@ impl Machine {
         if actual == expected {
             return Ok(());
         }
-        let mut recorded = [0_u8; PAGE_LEN];
-        if expected != zero {
-            self.recording.read_pages(&[expected], &mut |found| {
-                for (_, page) in found {
-                    recorded.copy_from_slice(page);
-                }
-            })?;
-        }
+        let recorded = match expected == zero {
+            true => [0; PAGE_LEN],
+            false => self.recording.read_page(expected)?,
+        };
         let at = recorded.iter().zip(&bytes).position(|(a, b)| a != b).unwrap_or(0);
         let count = recorded.iter().zip(&bytes).filter(|(a, b)| a != b).count();
         let addr = page.addr().get() + at as u64;

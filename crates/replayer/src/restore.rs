@@ -1,16 +1,23 @@
 //! Restoring images and checkpoints into fresh processes.
 
 use std::os::unix::fs::FileExt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use retake_model::{
     Backing, CheckpointIndex, Mapping, PAGE_LEN, PAGE_SIZE, PageAddr, PageId, SpaceId, TaskId,
 };
+use retake_ptrace::ProcessMemory;
 use retake_recording::{Checkpoint, TaskState, page_id};
 use retake_tracee::MappingTable;
 
 use crate::failure::Failure;
 use crate::live::Identity;
 use crate::machine::Machine;
+
+/// What a thread that panicked left is plain data.
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Whether most of a large mapping is going to be filled.
 fn is_dense(mapping: &Mapping, pages: &[(PageAddr, PageId)]) -> bool {
@@ -64,15 +71,21 @@ impl Machine {
         let recording = self.recording.clone();
         let memory = &mut self.task(task)?.memory;
         let ids: Vec<PageId> = pages.iter().map(|(_, id)| *id).collect();
-        let mut result = Ok(());
-        recording.read_pages(&ids, &mut |found| {
+        // What the process itself may not write is left to this thread: kernels can be told to force
+        // writes for a task's tracer only (`proc_mem.force_override=ptrace`, 6.12).
+        let refused = Mutex::new(Vec::new());
+        let shared: &ProcessMemory = memory;
+        recording.read_pages(&ids, &|found| {
             let place = |(n, page): &(usize, _)| Some((pages.get(*n)?.0, *page));
             let list: Vec<(PageAddr, &[u8])> = found.iter().filter_map(place).collect();
-            if result.is_ok() {
-                result = memory.write_pages(&list);
-            }
+            shared.write_pages_as_allowed(&list, |page, bytes| {
+                lock(&refused).push((page, bytes.to_vec()));
+            });
         })?;
-        Ok(result?)
+        for (page, bytes) in refused.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            memory.write(page.addr(), &bytes)?;
+        }
+        Ok(())
     }
 
     /// Fills the empty address space of `task`.
@@ -107,17 +120,17 @@ impl Machine {
         let pages: Vec<(u64, PageId)> =
             pages.iter().copied().filter(|(_, id)| *id != zero).collect();
         let ids: Vec<PageId> = pages.iter().map(|(_, id)| *id).collect();
-        let mut result = Ok(());
-        self.recording.clone().read_pages(&ids, &mut |found| {
+        let result = Mutex::new(Ok(()));
+        self.recording.read_pages(&ids, &|found| {
             for (n, bytes) in found {
                 if let Some((number, _)) = pages.get(*n)
                     && let Err(error) = file.write_all_at(bytes, number * PAGE_SIZE)
                 {
-                    result = Err(error);
+                    *lock(&result) = Err(error);
                 }
             }
         })?;
-        result?;
+        result.into_inner().unwrap_or_else(PoisonError::into_inner)?;
         self.shared.insert(id, file);
         Ok(())
     }

@@ -1,7 +1,6 @@
-//! Reading pages: frames are unpacked on several threads, and handed over as they come.
+//! Reading pages: frames are unpacked, and handed over, on several threads.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::sync_channel;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use retake_model::PageId;
@@ -17,11 +16,13 @@ use crate::writer::names;
 const MOST_WORKERS: usize = 4;
 /// Fewer frames than this are not worth a thread.
 const WORTH_A_THREAD: usize = 4;
-/// Unpacked frames that wait to be taken, for each thread.
-const AHEAD: usize = 4;
+/// Frames that a thread takes at once: neighbours. Two threads that filled parts of one huge page for
+/// the first time would both have the kernel clear one.
+const TURN: usize = 8;
 
-/// Gets pages, a frame's at a time: the index into what was asked for, and the contents.
-pub type PageSink<'a> = &'a mut dyn FnMut(&[(usize, &[u8])]);
+/// Gets pages, a frame's at a time: the index into what was asked for, and the contents. It is called
+/// from several threads at once.
+pub type PageSink<'a> = &'a (dyn Fn(&[(usize, &[u8])]) + Sync);
 
 /// Memory that frames are unpacked into. Kept: fresh memory takes longer than unpacking.
 #[derive(Debug, Default)]
@@ -40,7 +41,7 @@ impl Buffers {
 
     fn give_back(&self, buffer: Vec<u8>) {
         let mut unused = self.lock();
-        if unused.len() < MOST_WORKERS * (AHEAD + 2) {
+        if unused.len() < MOST_WORKERS {
             unused.push(buffer);
         }
     }
@@ -71,10 +72,9 @@ impl Recording {
         }
         wanted.sort_unstable();
         let parts: Vec<&[Wanted]> = wanted.chunk_by(|a, b| a.0 == b.0).collect();
-        // The caller is busy with what it gets.
         let workers = self.inner.cpus.min(MOST_WORKERS).min(parts.len() / WORTH_A_THREAD);
         let whole = if workers == 0 {
-            self.unpack_here(&parts, out)
+            self.unpack(parts.chunks(TURN), out)
         } else {
             self.unpack_on_threads(&parts, workers, out)
         };
@@ -82,26 +82,40 @@ impl Recording {
         whole.ok_or_else(|| RecordingError::damaged("read", &path, "a page frame"))
     }
 
-    fn unpack_frame(&self, at: usize, unpacker: &mut Decompressor<'_>) -> Option<Vec<u8>> {
-        let (frame, payload) = Frame::decode(self.inner.pages.bytes().get(at..)?)?;
-        let mut buffer = self.inner.buffers.take();
-        frame.unpack_into(payload, unpacker, &mut buffer).then_some(buffer)
+    /// Reads one page.
+    ///
+    /// # Errors
+    /// As [`Self::read_pages`].
+    pub fn read_page(&self, id: PageId) -> Result<[u8; PAGE], RecordingError> {
+        let page = Mutex::new([0; PAGE]);
+        self.read_pages(&[id], &|found| {
+            let mut page = page.lock().unwrap_or_else(PoisonError::into_inner);
+            for (_, bytes) in found {
+                page.copy_from_slice(bytes);
+            }
+        })?;
+        Ok(page.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn hand_over(&self, part: &[Wanted], bytes: Vec<u8>, out: PageSink<'_>) -> Option<()> {
-        let page = |(_, nth, n): &Wanted| Some((*n, bytes.get(nth * PAGE..(nth + 1) * PAGE)?));
-        let list: Vec<_> = part.iter().map(page).collect::<Option<_>>()?;
-        out(&list);
-        self.inner.buffers.give_back(bytes);
-        Some(())
-    }
-
-    fn unpack_here(&self, parts: &[&[Wanted]], out: PageSink<'_>) -> Option<()> {
+    /// Unpacks frames, turn after turn. Nothing if one of them is damaged.
+    fn unpack<'a>(
+        &self,
+        turns: impl Iterator<Item = &'a [&'a [Wanted]]>,
+        out: PageSink<'_>,
+    ) -> Option<()> {
         let mut unpacker = Decompressor::new().ok()?;
-        for part in parts {
+        let mut buffer = self.inner.buffers.take();
+        for part in turns.flatten() {
             let (at, ..) = *part.first()?;
-            self.hand_over(part, self.unpack_frame(at, &mut unpacker)?, out)?;
+            let (frame, payload) = Frame::decode(self.inner.pages.bytes().get(at..)?)?;
+            if !frame.unpack_into(payload, &mut unpacker, &mut buffer) {
+                return None;
+            }
+            let page = |(_, nth, n): &Wanted| Some((*n, buffer.get(nth * PAGE..(nth + 1) * PAGE)?));
+            let list: Vec<_> = part.iter().map(page).collect::<Option<_>>()?;
+            out(&list);
         }
+        self.inner.buffers.give_back(buffer);
         Some(())
     }
 
@@ -111,34 +125,25 @@ impl Recording {
         workers: usize,
         out: PageSink<'_>,
     ) -> Option<()> {
-        let next = AtomicUsize::new(0);
-        let (done, unpacked) = sync_channel(workers * AHEAD);
+        let (next, damaged) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let turn = || {
+            let at = next.fetch_add(TURN, Ordering::Relaxed);
+            let end = parts.len().min(at.saturating_add(TURN));
+            // The others need not go on after a damaged one.
+            parts.get(at..end).filter(|turn| !turn.is_empty() && !damaged.load(Ordering::Relaxed))
+        };
         std::thread::scope(|scope| {
             for _ in 0..workers {
-                let (done, next) = (done.clone(), &next);
-                scope.spawn(move || {
+                scope.spawn(|| {
                     if let Some(hook) = self.inner.on_reader_start.get() {
                         hook();
                     }
-                    let Ok(mut unpacker) = Decompressor::new() else { return };
-                    while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let bytes =
-                            part.first().and_then(|(at, ..)| self.unpack_frame(*at, &mut unpacker));
-                        // Nobody takes it any more after a damaged one.
-                        if done.send((*part, bytes)).is_err() {
-                            return;
-                        }
+                    if self.unpack(std::iter::from_fn(turn), out).is_none() {
+                        damaged.store(true, Ordering::Relaxed);
                     }
                 });
             }
-            drop(done);
-            let mut count = 0;
-            // Dropped on the way out: threads that wait to send go on then.
-            for (part, bytes) in unpacked {
-                self.hand_over(part, bytes?, out)?;
-                count += 1;
-            }
-            (count == parts.len()).then_some(())
-        })
+        });
+        (!damaged.into_inner()).then_some(())
     }
 }
