@@ -73,6 +73,26 @@ fn calls_that_shape_an_address_space() {
     assert!(output.contains("\nover 1 "), "{output}");
 }
 
+/// Write-tracking and restored memory must not take apart what is one mapping in the program.
+#[test]
+fn neighbours_that_are_grown_and_moved_as_one() {
+    let name = "c/memory/moved_seam.c";
+    check(name, &[], &[]);
+    let program = fixture::c(name, &[]);
+    for _ in 0..rounds() {
+        let retake = retake();
+        let (dir, recorded) = retake.record("recording", OFTEN, &[&program]);
+        assert_eq!(recorded.code(), 0, "{}", recorded.errors());
+        // The second mapping is made after a checkpoint with the first: on from there.
+        for checkpoint in ["0", "1"] {
+            let script = format!(
+                "goto checkpoint {checkpoint}\nbreak write\ncontinue\nassert $hits(1) == 1\n"
+            );
+            retake.debug(&dir, &[], &script).good();
+        }
+    }
+}
+
 /// Bound at once: what the dynamic linker saves on the stack when it binds later is the processor's.
 #[test]
 fn memory_that_grows_downwards() {

@@ -101,7 +101,7 @@ impl Session {
                 open.writes_directly = true;
             }
             Class::Task(kind) => self.prepare_task_call(task, &mut stopped, kind, &entry)?,
-            Class::Memory(kind) => Self::prepare_memory_call(&mut stopped, kind, &entry)?,
+            Class::Memory(kind) => self.prepare_memory_call(task, &mut stopped, kind, &entry)?,
             _ if waits && !alone => self.redirect(task, &mut stopped, &mut open)?,
             _ => {}
         }

@@ -40,12 +40,22 @@ fn pages(start: u64, len: u64) -> Option<AddrRange> {
 impl Session {
     /// Growth of a mapping downwards would depend on what is touched when: such mappings are plain.
     pub(crate) fn prepare_memory_call(
+        &mut self,
+        task: &Task,
         stopped: &mut Stopped,
         kind: MemoryCall,
         entry: &Registers,
     ) -> Result<(), RecordError> {
-        if kind == MemoryCall::Map && entry.r10 & MAP_GROWSDOWN != 0 {
-            stopped.set_registers(&Registers { r10: entry.r10 & !MAP_GROWSDOWN, ..*entry })?;
+        match kind {
+            MemoryCall::Map if entry.r10 & MAP_GROWSDOWN != 0 => {
+                stopped.set_registers(&Registers { r10: entry.r10 & !MAP_GROWSDOWN, ..*entry })?;
+            }
+            MemoryCall::Remap => {
+                if let Some(range) = pages(entry.rdi, entry.rsi) {
+                    self.space(task.space)?.tracking.release(range);
+                }
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -160,6 +170,7 @@ impl Session {
                 space.inheritance.forget(mapping.range);
                 space.table.map(mapping.clone());
                 space.forget_contents(mapping.range);
+                space.join_neighbours(mapping.range);
             }
             Effect::Unmap { range } => {
                 space.inheritance.forget(*range);
@@ -172,6 +183,7 @@ impl Session {
                 space.table.move_range(*from, *to, *keep);
                 space.forget_contents(*from);
                 space.forget_contents(*to);
+                space.join_neighbours(*to);
             }
             Effect::Discard { range } => space.forget_contents(*range),
             _ => {}
@@ -378,6 +390,18 @@ impl crate::task::Space {
         };
         self.tracking.forget(all);
         self.cleared = vec![all];
+    }
+
+    /// `range` was mapped: if it is anonymous memory next to such memory, write-tracking does not stand
+    /// between them.
+    fn join_neighbours(&self, range: AddrRange) {
+        let anonymous = |addr| {
+            self.table.find(addr).is_some_and(|mapping| mapping.backing == Backing::Anonymous)
+        };
+        let before = Addr::new(range.start().get().wrapping_sub(1));
+        if anonymous(range.start()) && (anonymous(before) || anonymous(range.end())) {
+            self.tracking.join(range);
+        }
     }
 
     /// The pages of `range` are not what the last checkpoint says any more.

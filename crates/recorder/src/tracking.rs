@@ -35,6 +35,26 @@ impl Tracking {
         self.covered = rest;
     }
 
+    /// `range` was mapped, or moved there, next to other private memory. The kernel makes one mapping of
+    /// such neighbours only while all of them are registered or none is, and decides it when a page of
+    /// the new one is first written; `mremap` takes no more than one (`EFAULT`, mremap(2)).
+    pub(crate) fn join(&self, range: AddrRange) {
+        if let Some(tracker) = &self.tracker {
+            // What cannot be tracked is a mapping of its own without us, too.
+            let _ = tracker.track(range);
+        }
+    }
+
+    /// The program moves `range`, or changes its length: it must be one mapping, if it is without us. It
+    /// is not tracked any more.
+    pub(crate) fn release(&mut self, range: AddrRange) {
+        self.forget(range);
+        if let Some(tracker) = &self.tracker {
+            // Where it fails, nothing was tracked.
+            let _ = tracker.untrack(range);
+        }
+    }
+
     /// Private pages of `mapping` that may have changed since the last checkpoint, in ascending
     /// order; from here on the next ones are watched for.
     pub(crate) fn changed(

@@ -19,6 +19,7 @@ mod live;
 mod machine;
 mod means;
 mod midcode;
+mod moving;
 mod processor;
 mod restore;
 mod run;

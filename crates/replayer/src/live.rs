@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use retake_abi::nr;
+use retake_abi::{Errno, nr};
 use retake_model::{
     Addr, AddrRange, FileOffset, Protection, Registers, SpaceId, SyscallNo, TaskId, Tid,
 };
@@ -48,6 +48,12 @@ pub(crate) struct LiveTask {
     borrowed: bool,
     socket: Arc<UnixStream>,
     socket_fd: RawFd,
+}
+
+/// The kernel did not do in the replay what it did in the program.
+pub(crate) fn refused(no: SyscallNo, args: &[u64; 6], errno: Errno) -> Failure {
+    let call = retake_abi::format_call(no, args);
+    Failure::Refused(format!("{call} in the replay gave {errno}"))
 }
 
 impl Drop for LiveTask {
@@ -131,14 +137,19 @@ impl LiveTask {
     }
 
     /// Makes the task execute a call; an error of the kernel's is an error here.
-    fn call(&mut self, no: SyscallNo, args: [u64; 6]) -> Result<u64, Failure> {
+    pub(crate) fn call(&mut self, no: SyscallNo, args: [u64; 6]) -> Result<u64, Failure> {
+        self.try_call(no, args)?.map_err(|errno| refused(no, &args, errno))
+    }
+
+    /// Makes the task execute a call that may fail.
+    pub(crate) fn try_call(
+        &mut self,
+        no: SyscallNo,
+        args: [u64; 6],
+    ) -> Result<Result<u64, Errno>, Failure> {
         self.borrowed = true;
         let done = inject(&mut self.stopped, &self.registers, no, args)?;
-        if let Some(errno) = retake_abi::Errno::from_result(done.result) {
-            let call = retake_abi::format_call(no, &args);
-            return Err(Failure::Refused(format!("{call} in the replay gave {errno}")));
-        }
-        Ok(done.result.cast_unsigned())
+        Ok(Errno::from_result(done.result).map_or(Ok(done.result.cast_unsigned()), Err))
     }
 
     pub(crate) fn map_anonymous(
@@ -183,31 +194,6 @@ impl LiveTask {
 
     pub(crate) fn protect(&mut self, range: AddrRange, prot: Protection) -> Result<(), Failure> {
         self.call(nr::MPROTECT, [range.start().get(), range.len(), prot.bits(), 0, 0, 0]).map(drop)
-    }
-
-    pub(crate) fn move_range(
-        &mut self,
-        from: AddrRange,
-        to: AddrRange,
-        keep: bool,
-    ) -> Result<(), Failure> {
-        const MAYMOVE_FIXED: u64 = 3;
-        const DONTUNMAP: u64 = 4;
-        let in_place = from.start() == to.start();
-        let flags = match (in_place, keep) {
-            (true, _) => 0,
-            (false, false) => MAYMOVE_FIXED,
-            (false, true) => MAYMOVE_FIXED | DONTUNMAP,
-        };
-        let args = [
-            from.start().get(),
-            from.len(),
-            to.len(),
-            flags,
-            if in_place { 0 } else { to.start().get() },
-            0,
-        ];
-        self.call(nr::MREMAP, args).map(drop)
     }
 
     pub(crate) fn discard(&mut self, range: AddrRange) -> Result<(), Failure> {
