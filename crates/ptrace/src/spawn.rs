@@ -281,6 +281,9 @@ fn run_stub(socket: RawFd, report: RawFd, socket_fd: RawFd, cpuid: Cpuid, filter
     unsafe {
         libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const all, 0_usize, 8_usize)
     };
+    // The tracer collects the processes that it forks; nobody else would, and each would stay a zombie.
+    // SAFETY: setting a disposition to "ignore" touches no memory.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
     if cpuid == Cpuid::Trapped && !crate::cpu::trap_cpuid(true) {
         fail(REPORT_FD, 6);
     }

@@ -275,3 +275,23 @@ impl LiveTask {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A replayed build forks thousands of processes; limits on their number are lower than that.
+    #[test]
+    fn a_forked_process_that_ended_is_gone() {
+        let (id, tid) = (TaskId::new(0), Tid::new(1));
+        let identity = |space| Identity { id, tid, pid: tid, space: SpaceId::new(space) };
+        let mut parent = LiveTask::start(identity(0), Cpuid::Executed).unwrap();
+        for space in [0, 1] {
+            let child = parent.spawn(identity(space)).unwrap();
+            let there = format!("/proc/{}", child.stopped.tid());
+            assert!(std::path::Path::new(&there).exists());
+            drop(child);
+            assert!(!std::path::Path::new(&there).exists(), "{there} is a zombie");
+        }
+    }
+}
