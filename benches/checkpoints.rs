@@ -90,8 +90,10 @@ fn restores(dir: &Path) {
         return;
     }
     println!(
-        "\nrestoring any of its {} checkpoints: min {}, median {}, max {}; opening the recording: {}",
+        "\nrestoring any of its {} checkpoints: the first time {}; min {}, median {}, max {}; opening the \
+         recording: {}",
         checkpoints.len(),
+        duration(times.first().copied().unwrap_or_default()),
         duration(times.iter().min().copied().unwrap_or_default()),
         duration(median(times.iter().copied())),
         duration(times.iter().max().copied().unwrap_or_default()),

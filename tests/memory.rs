@@ -93,6 +93,12 @@ fn neighbours_that_are_grown_and_moved_as_one() {
     }
 }
 
+#[test]
+fn pages_that_come_and_go() {
+    let output = check("c/memory/comes_and_goes.c", &[], &[]);
+    assert!(output.contains("\n8 !hhh!iii ") && output.contains("\n47 !0tu!v!v "), "{output}");
+}
+
 /// Bound at once: what the dynamic linker saves on the stack when it binds later is the processor's.
 #[test]
 fn memory_that_grows_downwards() {

@@ -22,6 +22,7 @@ mod midcode;
 mod moving;
 mod processor;
 mod restore;
+mod reuse;
 mod run;
 mod search;
 mod sites;

@@ -75,7 +75,7 @@ impl Drop for LiveTask {
 }
 
 /// What a new task is to be.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) id: TaskId,
     pub(crate) tid: Tid,
@@ -199,14 +199,6 @@ impl LiveTask {
     pub(crate) fn discard(&mut self, range: AddrRange) -> Result<(), Failure> {
         const MADV_DONTNEED: u64 = 4;
         self.call(nr::MADVISE, [range.start().get(), range.len(), MADV_DONTNEED, 0, 0, 0]).map(drop)
-    }
-
-    /// Asks for huge pages, which cost one fault where small ones cost 512. Does no harm where there
-    /// are none.
-    pub(crate) fn prefer_huge_pages(&mut self, range: AddrRange) {
-        const MADV_HUGEPAGE: u64 = 14;
-        let args = [range.start().get(), range.len(), MADV_HUGEPAGE, 0, 0, 0];
-        let _ = self.call(nr::MADVISE, args);
     }
 
     /// A new task: a sharer of this one's memory if it is in the same address space, else a copy.

@@ -1,10 +1,12 @@
-//! Restoring images and checkpoints into fresh processes.
+//! Restoring images and checkpoints.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::FileExt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use retake_model::{
-    Backing, CheckpointIndex, Mapping, PAGE_LEN, PAGE_SIZE, PageAddr, PageId, SpaceId, TaskId,
+    Backing, CheckpointIndex, EventIndex, Mapping, PAGE_LEN, PAGE_SIZE, PageAddr, PageId, SharedId,
+    SpaceId, TaskId,
 };
 use retake_ptrace::ProcessMemory;
 use retake_recording::{Checkpoint, TaskState, page_id};
@@ -19,15 +21,8 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether most of a large mapping is going to be filled.
-fn is_dense(mapping: &Mapping, pages: &[(PageAddr, PageId)]) -> bool {
-    const LARGE: u64 = 4 << 20;
-    if !mapping.backing.starts_as_zeroes() || mapping.range.len() < LARGE {
-        return false;
-    }
-    let before = |addr| pages.partition_point(|(page, _)| page.addr() < addr);
-    let filled = (before(mapping.range.end()) - before(mapping.range.start())) as u64 * PAGE_SIZE;
-    filled >= mapping.range.len() / 4 * 3
+fn identity(state: &TaskState) -> Identity {
+    Identity { id: state.task, tid: state.tid, pid: state.pid, space: state.space }
 }
 
 impl Machine {
@@ -96,12 +91,7 @@ impl Machine {
         mappings: &[Mapping],
         pages: &[(PageAddr, PageId)],
     ) -> Result<(), Failure> {
-        for mapping in mappings {
-            self.map_into(task, mapping)?;
-            if is_dense(mapping, pages) {
-                self.task(task)?.prefer_huge_pages(mapping.range);
-            }
-        }
+        mappings.iter().try_for_each(|mapping| self.map_into(task, mapping))?;
         self.write_pages(task, pages)?;
         self.space(space).table = MappingTable::new(mappings.iter().cloned());
         Ok(())
@@ -109,7 +99,7 @@ impl Machine {
 
     pub(crate) fn make_shared(
         &mut self,
-        id: retake_model::SharedId,
+        id: SharedId,
         len: u64,
         pages: &[(u64, PageId)],
     ) -> Result<(), Failure> {
@@ -135,59 +125,89 @@ impl Machine {
         Ok(())
     }
 
-    /// Puts the state of a checkpoint in place of whatever there is.
+    /// Puts the state of a checkpoint in place of whatever there is. Tasks that it has too are kept, with
+    /// the memory that is the same.
     pub(crate) fn restore(&mut self, index: CheckpointIndex) -> Result<(), Failure> {
         let checkpoint = self.recording.checkpoint(index)?;
-        self.clear();
+        let restored = self.restore_from(&checkpoint);
+        if restored.is_err() {
+            // Neither what was nor what was to be.
+            self.clear();
+        }
+        restored
+    }
+
+    fn restore_from(&mut self, checkpoint: &Checkpoint) -> Result<(), Failure> {
+        self.keep_tasks_of(checkpoint);
+        self.forget_progress(checkpoint.event);
         for shared in &checkpoint.shared {
             self.make_shared(shared.shared, shared.len, &shared.pages)?;
         }
-        for state in &checkpoint.tasks {
-            self.restore_task(&checkpoint, state)?;
+        for space in &checkpoint.spaces {
+            if let Some(task) = self.task_in(space.space).map(|task| task.id) {
+                self.change_space(task, space.space, &space.mappings, &space.pages)?;
+            }
         }
-        self.done = checkpoint.event;
-        self.cursor = self.recording.events(checkpoint.event);
+        for state in &checkpoint.tasks {
+            if !self.tasks.contains_key(&state.task) {
+                self.make_task(checkpoint, state)?;
+            }
+            let task = self.task(state.task)?;
+            task.name.clone_from(&state.name);
+            task.in_syscall = state.in_syscall;
+            task.stopped.set_vector(&state.vector)?;
+            task.set_registers(&state.registers)?;
+        }
         self.refresh_all_sites()
     }
 
-    fn restore_task(&mut self, checkpoint: &Checkpoint, state: &TaskState) -> Result<(), Failure> {
-        let identity =
-            Identity { id: state.task, tid: state.tid, pid: state.pid, space: state.space };
-        let sharer = self.task_in(state.space).map(|task| task.spawn(identity)).transpose()?;
-        let fresh = sharer.is_none();
-        let task = match sharer {
-            Some(task) => task,
-            None => self.start_task(identity)?,
-        };
-        self.tasks.insert(state.task, task);
-        if fresh {
-            let space = checkpoint.spaces.iter().find(|space| space.space == state.space);
-            let Some(space) = space else {
-                return Err(Failure::Refused(format!(
-                    "checkpoint {} lacks address space {}",
-                    checkpoint.index, state.space
-                )));
-            };
-            self.fill_space(state.task, state.space, &space.mappings, &space.pages)?;
+    /// Ends all other tasks.
+    fn keep_tasks_of(&mut self, checkpoint: &Checkpoint) {
+        let wanted: BTreeMap<TaskId, Identity> =
+            checkpoint.tasks.iter().map(|state| (state.task, identity(state))).collect();
+        let spaces = &self.spaces;
+        self.tasks.retain(|id, task| {
+            wanted.get(id) == Some(&task.identity()) && spaces.contains_key(&task.space)
+        });
+        let kept: BTreeSet<SpaceId> = self.tasks.values().map(|task| task.space).collect();
+        self.spaces.retain(|space, _| kept.contains(space));
+    }
+
+    /// A task that is not there, and its memory if nobody has that.
+    fn make_task(&mut self, checkpoint: &Checkpoint, state: &TaskState) -> Result<(), Failure> {
+        if let Some(sharer) = self.task_in(state.space) {
+            let task = sharer.spawn(identity(state))?;
+            self.tasks.insert(state.task, task);
+            return Ok(());
         }
-        let task = self.task(state.task)?;
-        task.name.clone_from(&state.name);
-        task.in_syscall = state.in_syscall;
-        task.stopped.set_vector(&state.vector)?;
-        task.set_registers(&state.registers)
+        let task = self.start_task(identity(state))?;
+        self.tasks.insert(state.task, task);
+        let space = checkpoint.spaces.iter().find(|space| space.space == state.space);
+        let Some(space) = space else {
+            return Err(Failure::Refused(format!(
+                "checkpoint {} lacks address space {}",
+                checkpoint.index, state.space
+            )));
+        };
+        self.fill_space(state.task, state.space, &space.mappings, &space.pages)
     }
 
     /// Ends all tasks: the machine is at the start again.
     pub(crate) fn clear(&mut self) {
         self.tasks.clear();
         self.spaces.clear();
+        self.forget_progress(EventIndex::ZERO);
+    }
+
+    /// `done` is the last event that has taken effect, and nothing is known but tasks and their memory.
+    fn forget_progress(&mut self, done: EventIndex) {
         self.shared.clear();
         self.sites.forget_installed();
         self.ahead = None;
         self.arrivals.clear();
         self.standing_at = None;
         self.root_status = None;
-        self.done = retake_model::EventIndex::ZERO;
-        self.cursor = self.recording.events(self.done);
+        self.done = done;
+        self.cursor = self.recording.events(done);
     }
 }

@@ -37,12 +37,21 @@ impl Timeline {
         let _as_in_the_program = same_traps(&self.recording);
         let result = travel(self);
         if result.is_err() {
-            self.lost = true;
+            self.lose();
             // The way back is not to be interrupted by the request that led to it.
             self.control.interrupt.store(false, Ordering::SeqCst);
-            self.bring(before)?;
+            if let Err(failure) = self.bring(before) {
+                self.lose();
+                return Err(failure);
+            }
         }
         result
+    }
+
+    /// Nobody knows in which state the machine is.
+    fn lose(&mut self) {
+        self.machine.clear();
+        self.lost = true;
     }
 
     fn task_of_next_event(&mut self) -> Result<TaskId, Failure> {
