@@ -6,6 +6,8 @@ use std::path::Path;
 
 use retake_model::Tid;
 
+use crate::task::Task;
+
 /// Device and inode.
 pub(crate) type Identity = (u64, u64);
 
@@ -32,14 +34,15 @@ impl Descriptors {
         self.known.clear();
     }
 
-    /// What `fd` of process `pid` is.
-    pub(crate) fn target(&mut self, pid: Tid, fd: i32) -> Target {
-        *self.known.entry((pid, fd)).or_insert_with(|| look(pid, fd))
+    /// What `fd` of the task's process is.
+    pub(crate) fn target(&mut self, task: &Task, fd: i32) -> Target {
+        // A leader that ended before its threads has no descriptors any more: the task is asked.
+        *self.known.entry((task.pid, fd)).or_insert_with(|| look(task.tid, fd))
     }
 }
 
-fn look(pid: Tid, fd: i32) -> Target {
-    let link = format!("/proc/{pid}/fd/{fd}");
+fn look(tid: Tid, fd: i32) -> Target {
+    let link = format!("/proc/{tid}/fd/{fd}");
     let Ok(meta) = std::fs::metadata(&link) else {
         return Target::Other;
     };
@@ -63,8 +66,8 @@ fn memory_of(path: &Path) -> Option<Tid> {
 }
 
 /// Where the next read or write through a descriptor takes place (`/proc/PID/fdinfo`).
-pub(crate) fn position(pid: Tid, fd: i32) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).ok()?;
+pub(crate) fn position(tid: Tid, fd: i32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{tid}/fdinfo/{fd}")).ok()?;
     text.lines().find_map(|line| line.strip_prefix("pos:"))?.trim().parse().ok()
 }
 

@@ -102,12 +102,12 @@ impl Session {
         let Some(change) = file_change(open, &task.memory, result) else {
             return Ok(());
         };
-        match self.descriptors.target(task.pid, change.fd) {
+        match self.descriptors.target(task, change.fd) {
             Target::Other => Ok(()),
             Target::Memory(pid) => {
                 let (from, len) = match change.part {
                     Part::BeforePosition(len) => {
-                        (position(task.pid, change.fd).unwrap_or(0).wrapping_sub(len), len)
+                        (position(task.tid, change.fd).unwrap_or(0).wrapping_sub(len), len)
                     }
                     Part::At(from, len) => (from, len),
                     _ => return Ok(()),
@@ -149,7 +149,7 @@ impl Session {
         let (id, len) = (object.id, object.len);
         let (from, until) = match change.part {
             Part::BeforePosition(bytes) => {
-                let end = position(task.pid, change.fd).unwrap_or(0);
+                let end = position(task.tid, change.fd).unwrap_or(0);
                 (end.saturating_sub(bytes), end)
             }
             // It may have been opened for appending.

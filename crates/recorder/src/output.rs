@@ -32,7 +32,7 @@ impl Session {
     /// error after which programs copy through memory: a replay must be able to show them.
     pub(crate) fn output_call(&mut self, task: &Task, no: SyscallNo, args: &[u64; 6]) -> Answer {
         match copies_to(no, args) {
-            Some(fd) if self.echo.stream(task.pid, fd).is_some() => {
+            Some(fd) if self.echo.stream(task, fd).is_some() => {
                 Answer::Now(retake_abi::Errno::EINVAL.to_result())
             }
             _ => Answer::Kernel,
@@ -50,7 +50,7 @@ impl Session {
             nr::WRITEV | nr::PWRITEV | nr::PWRITEV2 => true,
             _ => return,
         };
-        let stream = self.echo.stream(task.pid, descriptor(fd));
+        let stream = self.echo.stream(task, descriptor(fd));
         if !vectored {
             self.note_piece(task, stream, data, left.min(len));
             return;
