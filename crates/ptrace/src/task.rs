@@ -99,6 +99,20 @@ impl Stopped {
         ptrace_with("PTRACE_SETREGSET", libc::PTRACE_SETREGSET, self.tid, NT_X86_XSTATE, &mut iov)
     }
 
+    /// Whether the task, which is in a system-call stop, is at the entry of the call
+    /// (`PTRACE_GET_SYSCALL_INFO`, since Linux 5.3).
+    ///
+    /// # Errors
+    /// When the task is gone.
+    pub fn is_entering_call(&self) -> Result<bool, PtraceError> {
+        const GET_SYSCALL_INFO: libc::c_uint = 0x420e;
+        const ENTRY: u8 = 1;
+        // `struct ptrace_syscall_info`: only its first byte, `op`, is asked for.
+        let mut op = 0_u8;
+        ptrace_with("PTRACE_GET_SYSCALL_INFO", GET_SYSCALL_INFO, self.tid, 1, &mut op)?;
+        Ok(op == ENTRY)
+    }
+
     /// Description of the signal that the task stopped with.
     ///
     /// # Errors

@@ -38,6 +38,7 @@ impl Session {
         task: &mut Task,
         mut stopped: Stopped,
     ) -> Result<Next, RecordError> {
+        task.passing = false;
         let entry = stopped.registers()?;
         if task.asked_to_stop {
             // Left pending, the stop would end a call that waits.

@@ -23,6 +23,7 @@ mod image;
 mod inheritance;
 mod memory_calls;
 mod midcode;
+mod outer_filter;
 mod output;
 mod page_diff;
 mod partial;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use retake_model::{Addr, Backing, PageAddr, Protection, Registers};
 use retake_ptrace::{
-    PageMap, PtraceError, PtraceStop, Resume, Stopped, interrupt, monotonic, others_have_stopped,
+    PageMap, PtraceError, PtraceStop, Stopped, interrupt, monotonic, others_have_stopped,
     process_cpu_time,
 };
 use retake_recording::{EventKind, ExitStatus, Fingerprint, PageDigest, PageHasher, Where};
@@ -67,7 +67,7 @@ impl Session {
         let Some(ticker) = self.ticker.as_ref().filter(|_| wanted) else {
             // What it was for is gone, or blocked for now.
             task.held_since = monotonic();
-            return Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon));
+            return Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon));
         };
         let space = self
             .spaces
@@ -129,7 +129,7 @@ impl Session {
                     return self.go_on_at_event(task, stopped);
                 }
                 self.next_look = ran * 2;
-                Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon))
+                Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon))
             }
             Found::Stop(stop) => self.handle_stop(task, stop),
         }
@@ -152,7 +152,7 @@ impl Session {
         ticker.every(TICK);
         match found? {
             Found::Place(stopped, _) if process_cpu_time(task.pid) - before > NEAR => {
-                Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon))
+                Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon))
             }
             Found::Place(stopped, watch) => {
                 let stopped = self.preempt(task, stopped, watch)?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use retake_model::{Addr, Protection, Registers, Signal};
 use retake_ptrace::{
-    PtraceStop, Resume, StopEvent, Stopped, Ticker, WATCHPOINTS, WaitFlags, Watchpoint, interrupt,
+    PtraceStop, StopEvent, Stopped, Ticker, WATCHPOINTS, WaitFlags, Watchpoint, interrupt,
     is_watchpoint, monotonic, process_cpu_time, wait,
 };
 
@@ -189,7 +189,7 @@ fn run_until(
 ) -> Result<Ran, RecordError> {
     let tid = stopped.tid();
     ticker.first_then(LOOK.min(limit), LOOK);
-    let _running = stopped.resume(Resume::Continue, None)?;
+    let _running = stopped.resume(task.onward, None)?;
     loop {
         match wait(tid, WaitFlags::Interruptible)? {
             Some(PtraceStop::Stopped(stopped, StopEvent::Signal(Signal::TRAP))) => {
@@ -207,7 +207,7 @@ fn run_until(
                     return Ok(Ran::Late(stopped));
                 }
                 // It came at the same time, and would be taken for the program's later.
-                let _running = stopped.resume(Resume::Continue, None)?;
+                let _running = stopped.resume(task.onward, None)?;
             }
             Some(stop) => return Ok(Ran::Other(stop)),
             None if task.asked_to_stop => {}

@@ -239,7 +239,7 @@ impl Session {
             return Ok(());
         };
         if let Run::Ready(stopped) = std::mem::replace(&mut task.run, Run::Away) {
-            match stopped.resume(Resume::Continue, None) {
+            match stopped.resume(task.onward, None) {
                 Ok(_) => {}
                 // Killed out of its stop: its end is reported next.
                 Err(error) if error.is_gone() => {}
@@ -415,6 +415,9 @@ impl Session {
         task.stopped = None;
         match event {
             StopEvent::Seccomp => self.call_entered(task, stopped),
+            StopEvent::Syscall if task.open.is_none() && task.is_filtered_from_outside() => {
+                self.call_passes(task, stopped)
+            }
             StopEvent::Syscall => self.call_completed(task, stopped),
             StopEvent::Cloned => self.task_created(task, stopped),
             StopEvent::Exec => Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Soon)),

@@ -148,7 +148,7 @@ impl Session {
         let info = stopped.siginfo()?;
         if is_watchpoint(&info) {
             // Ours, from a search that another stop ended.
-            return Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon));
+            return Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon));
         }
         let registers = stopped.registers()?;
         if signal == Signal::SEGV
@@ -165,10 +165,10 @@ impl Session {
         match disposition(task, signal) {
             // Whether the kernel then sets an interrupted call back shows when the task goes on.
             Disposition::Ignored if !is_synchronous(signal, &info) => {
-                Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon))
+                Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon))
             }
             Disposition::Stop => {
-                Ok(resumed(stopped.resume(Resume::Continue, Some(signal))?, Next::Soon))
+                Ok(resumed(stopped.resume(task.onward, Some(signal))?, Next::Soon))
             }
             // It waits for a place; after a while one is chosen for it.
             Disposition::Handler | Disposition::Fatal if !located => {
@@ -180,7 +180,7 @@ impl Session {
                 if !merged {
                     task.held.push_back(info);
                 }
-                Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon))
+                Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon))
             }
             _ => self.deliver(task, stopped, signal, info, &registers),
         }
@@ -311,11 +311,9 @@ impl Session {
         stopped.set_siginfo(info)?;
         match disposition(task, signal) {
             // Changed by another thread since: the call goes on as if nothing had come.
-            Disposition::Ignored => {
-                Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon))
-            }
+            Disposition::Ignored => Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon)),
             Disposition::Stop => {
-                Ok(resumed(stopped.resume(Resume::Continue, Some(signal))?, Next::Soon))
+                Ok(resumed(stopped.resume(task.onward, Some(signal))?, Next::Soon))
             }
             Disposition::Handler | Disposition::Fatal => {
                 self.deliver(task, stopped, signal, info.clone(), before)
@@ -338,7 +336,7 @@ impl Session {
             let kind = EventKind::Signal { info, delivery: Delivery::Fatal { core: false }, at };
             self.append(task, &kind, before, before)?;
             task.dying = true;
-            return Ok(resumed(stopped.resume(Resume::Continue, Some(signal))?, Next::Soon));
+            return Ok(resumed(stopped.resume(task.onward, Some(signal))?, Next::Soon));
         }
         let old_sp = stopped.registers()?.rsp;
         match stopped.resume_and_wait(Resume::Step, Some(signal))? {
@@ -403,7 +401,7 @@ impl Session {
             _ if task.open.is_some() => {
                 Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Waiting))
             }
-            _ => Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon)),
+            _ => Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon)),
         }
     }
 }

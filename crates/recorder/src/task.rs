@@ -7,7 +7,7 @@ use retake_abi::{Before, Class, Syscall, TaskCall};
 use retake_model::{
     Addr, AddrRange, Protection, Registers, SigInfo, SpaceId, TaskId, Tid, VectorState,
 };
-use retake_ptrace::{ProcessMemory, Stopped};
+use retake_ptrace::{ProcessMemory, Resume, Stopped};
 use retake_tracee::MappingTable;
 
 use crate::seccomp::Confinement;
@@ -22,6 +22,10 @@ pub(crate) struct Task {
     pub(crate) name: Vec<u8>,
     pub(crate) memory: ProcessMemory,
     pub(crate) run: Run,
+    /// How it goes on with its own code.
+    pub(crate) onward: Resume,
+    /// It has entered a call that a filter from outside has not let pass yet.
+    pub(crate) passing: bool,
     /// What it goes on with since its last event.
     pub(crate) registers: Registers,
     /// Its last event was in the middle of code: it may come to equal registers again.
@@ -48,6 +52,13 @@ pub(crate) struct Task {
     pub(crate) dying: bool,
     /// Its end has been recorded.
     pub(crate) ended: bool,
+}
+
+impl Task {
+    /// Whether a seccomp filter that is not the program's may answer its calls.
+    pub(crate) fn is_filtered_from_outside(&self) -> bool {
+        self.onward == Resume::Syscall
+    }
 }
 
 /// What a task is doing.

@@ -19,6 +19,8 @@ const LIMIT: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub struct Retake {
     bin: PathBuf,
+    /// What starts it, if not the system.
+    launcher: Option<PathBuf>,
     home: TempDir,
     user: Option<u32>,
 }
@@ -84,7 +86,7 @@ impl Retake {
             Ok(home) => home,
             Err(error) => panic!("no temporary folder: {error}"),
         };
-        Self { bin: bin.into(), home, user: None }
+        Self { bin: bin.into(), launcher: None, home, user: None }
     }
 
     /// The same without any privilege: tests that are run by root use another user.
@@ -100,6 +102,14 @@ impl Retake {
         retake
     }
 
+    /// The command as it runs in a container, which `launcher` (c/contained.c) stands for.
+    ///
+    /// # Panics
+    /// When there is no room for temporary files.
+    pub fn contained(bin: impl Into<PathBuf>, launcher: impl Into<PathBuf>) -> Self {
+        Self { launcher: Some(launcher.into()), ..Self::new(bin) }
+    }
+
     /// A path in the home, for files of the test.
     pub fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
@@ -107,8 +117,9 @@ impl Retake {
 
     /// A command to be started.
     pub fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(&self.bin);
+        let mut command = Command::new(self.launcher.as_ref().unwrap_or(&self.bin));
         command
+            .args(self.launcher.as_ref().map(|_| &self.bin))
             .args(args)
             .env("RETAKE_DIR", self.home.path().join("retake"))
             .env_remove("RUST_BACKTRACE")
