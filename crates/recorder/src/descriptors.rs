@@ -65,15 +65,40 @@ fn memory_of(path: &Path) -> Option<Tid> {
     folder.to_str()?.parse().ok().map(Tid::new)
 }
 
-/// Where the next read or write through a descriptor takes place (`/proc/PID/fdinfo`).
+/// What procfs says of an open file (`/proc/PID/fdinfo/FD`, proc_pid_fdinfo(5)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FdInfo {
+    /// Where the next read or write takes place.
+    pub(crate) position: u64,
+    /// The flags of open(2), without the one that belongs to the descriptor.
+    pub(crate) flags: u64,
+}
+
+pub(crate) fn fd_info(tid: Tid, fd: i32) -> Option<FdInfo> {
+    parse(&std::fs::read_to_string(format!("/proc/{tid}/fdinfo/{fd}")).ok()?)
+}
+
+fn parse(info: &str) -> Option<FdInfo> {
+    const O_CLOEXEC: u64 = 0o2_000_000;
+    let field = |name| info.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let flags = u64::from_str_radix(field("flags:")?, 8).ok()?;
+    Some(FdInfo { position: field("pos:")?.parse().ok()?, flags: flags & !O_CLOEXEC })
+}
+
+/// Where the next read or write through a descriptor takes place.
 pub(crate) fn position(tid: Tid, fd: i32) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/{tid}/fdinfo/{fd}")).ok()?;
-    text.lines().find_map(|line| line.strip_prefix("pos:"))?.trim().parse().ok()
+    fd_info(tid, fd).map(|info| info.position)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_flag_of_the_descriptor_is_left_out() {
+        let info = FdInfo { position: 17, flags: 0o100_001 };
+        assert_eq!(parse("pos:\t17\nflags:\t02100001\nmnt_id:\t9\n"), Some(info));
+    }
 
     #[test]
     fn memory_files_are_told_by_their_path() {

@@ -7,6 +7,7 @@ use retake_model::Tid;
 use retake_ptrace::same_open_file;
 use retake_recording::Stream;
 
+use crate::descriptors::{FdInfo, Identity, fd_info};
 use crate::task::Task;
 
 /// Knows, per process and descriptor, whether output to it is the program's output.
@@ -48,28 +49,9 @@ impl Echo {
 }
 
 /// What procfs shows of an open file: the same for two descriptors of one, and hardly ever for others.
-#[derive(PartialEq, Eq)]
-struct Seen {
-    device: u64,
-    inode: u64,
-    position: u64,
-    flags: u64,
-}
-
-fn seen(tid: Tid, fd: i32) -> Option<Seen> {
+fn seen(tid: Tid, fd: i32) -> Option<(Identity, FdInfo)> {
     let meta = std::fs::metadata(format!("/proc/{tid}/fd/{fd}")).ok()?;
-    let info = std::fs::read_to_string(format!("/proc/{tid}/fdinfo/{fd}")).ok()?;
-    let (position, flags) = position_and_flags(&info)?;
-    Some(Seen { device: meta.dev(), inode: meta.ino(), position, flags })
-}
-
-/// `pos` and `flags` of `/proc/PID/fdinfo/FD` (proc_pid_fdinfo(5)), without the flag that belongs to the
-/// descriptor.
-fn position_and_flags(info: &str) -> Option<(u64, u64)> {
-    const O_CLOEXEC: u64 = 0o2_000_000;
-    let field = |name| info.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    let flags = u64::from_str_radix(field("flags:")?, 8).ok()?;
-    Some((field("pos:")?.parse().ok()?, flags & !O_CLOEXEC))
+    Some(((meta.dev(), meta.ino()), fd_info(tid, fd)?))
 }
 
 #[cfg(test)]
@@ -80,10 +62,6 @@ mod tests {
 
     #[test]
     fn open_files_are_told_apart_without_kcmp() {
-        assert_eq!(
-            position_and_flags("pos:\t17\nflags:\t02100001\nmnt_id:\t9\n"),
-            Some((17, 0o100_001))
-        );
         let own = Tid::new(i32::try_from(std::process::id()).unwrap());
         let open = || std::fs::File::open("/dev/null").unwrap();
         let (a, b) = (open(), std::io::pipe().unwrap());

@@ -38,7 +38,8 @@ fn pages(start: u64, len: u64) -> Option<AddrRange> {
 }
 
 impl Session {
-    /// Growth of a mapping downwards would depend on what is touched when: such mappings are plain.
+    /// Growth of a mapping downwards would depend on what is touched when: such mappings are plain. What is
+    /// moved must be one mapping if it is without us.
     pub(crate) fn prepare_memory_call(
         &mut self,
         task: &Task,

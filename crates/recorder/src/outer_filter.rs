@@ -15,19 +15,19 @@ use retake_ptrace::{Resume, Stopped};
 use retake_recording::EventKind;
 
 use crate::error::RecordError;
+use crate::seccomp::own_status;
 use crate::session::{Next, Session, call_number, resumed};
 use crate::task::Task;
 
 /// How tasks go on with their own code so that each of their calls is seen.
 pub(crate) fn onward() -> Resume {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    if is_filtered(&status) { Resume::Syscall } else { Resume::Continue }
-}
-
-/// `Seccomp` in `/proc/PID/status` (proc_pid_status(5)): 2 is `SECCOMP_MODE_FILTER`.
-fn is_filtered(status: &str) -> bool {
-    let mode = status.lines().find_map(|line| line.strip_prefix("Seccomp:"));
-    mode.is_some_and(|mode| mode.trim() == "2")
+    /// `SECCOMP_MODE_FILTER`
+    const FILTER: &str = "2";
+    if own_status("Seccomp:").as_deref() == Some(FILTER) {
+        Resume::Syscall
+    } else {
+        Resume::Continue
+    }
 }
 
 impl Session {
@@ -52,17 +52,5 @@ impl Session {
         self.effects.clear();
         self.append(task, &EventKind::Syscall { no: call_number(&entry) }, &entry, &after)?;
         Ok(Next::Ready(stopped))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_mode_of_seccomp_is_read() {
-        assert!(is_filtered("Name:\tx\nNoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t1\n"));
-        assert!(!is_filtered("Seccomp:\t0\nSeccomp_filters:\t2\n"));
-        assert!(!is_filtered(""));
     }
 }

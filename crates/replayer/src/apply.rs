@@ -157,7 +157,7 @@ impl Machine {
         if let Some(space) = old_space {
             self.forget_empty_space(space);
         }
-        self.fill_space(task, image.space, &image.mappings, &image.pages)?;
+        self.change_space(task, image.space, &image.mappings, &image.pages)?;
         self.refresh_sites(image.space)
     }
 

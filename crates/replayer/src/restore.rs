@@ -10,7 +10,6 @@ use retake_model::{
 };
 use retake_ptrace::ProcessMemory;
 use retake_recording::{Checkpoint, TaskState, page_id};
-use retake_tracee::MappingTable;
 
 use crate::failure::Failure;
 use crate::live::Identity;
@@ -80,20 +79,6 @@ impl Machine {
         for (page, bytes) in refused.into_inner().unwrap_or_else(PoisonError::into_inner) {
             memory.write(page.addr(), &bytes)?;
         }
-        Ok(())
-    }
-
-    /// Fills the empty address space of `task`.
-    pub(crate) fn fill_space(
-        &mut self,
-        task: TaskId,
-        space: SpaceId,
-        mappings: &[Mapping],
-        pages: &[(PageAddr, PageId)],
-    ) -> Result<(), Failure> {
-        mappings.iter().try_for_each(|mapping| self.map_into(task, mapping))?;
-        self.write_pages(task, pages)?;
-        self.space(space).table = MappingTable::new(mappings.iter().cloned());
         Ok(())
     }
 
@@ -189,7 +174,7 @@ impl Machine {
                 checkpoint.index, state.space
             )));
         };
-        self.fill_space(state.task, state.space, &space.mappings, &space.pages)
+        self.change_space(state.task, state.space, &space.mappings, &space.pages)
     }
 
     /// Ends all tasks: the machine is at the start again.

@@ -111,7 +111,7 @@ fn different(memory: &ProcessMemory, pages: &[(PageAddr, PageId)]) -> Vec<(PageA
 }
 
 impl Machine {
-    /// Gives the address space of `task` other mappings and pages.
+    /// Gives the address space of `task`, which may be empty, other mappings and pages.
     pub(crate) fn change_space(
         &mut self,
         task: TaskId,
@@ -128,8 +128,9 @@ impl Machine {
         }
         changes.fresh.iter().try_for_each(|mapping| self.map_into(task, mapping))?;
         let mut there = Vec::new();
+        let map = PageMap::open(self.task(task)?.memory.tid())?;
         for mapping in &changes.kept {
-            self.keep_pages(task, mapping.range, pages, &mut there)?;
+            self.keep_pages(task, &map, mapping.range, pages, &mut there)?;
         }
         there.sort_unstable();
         let (compared, mut written): (Vec<_>, Vec<_>) =
@@ -144,13 +145,14 @@ impl Machine {
     fn keep_pages(
         &mut self,
         task: TaskId,
+        map: &PageMap,
         range: AddrRange,
         pages: &[(PageAddr, PageId)],
         there: &mut Vec<PageAddr>,
     ) -> Result<(), Failure> {
         let task = self.task(task)?;
         let mut live = Vec::new();
-        PageMap::open(task.memory.tid())?.private_pages(range, &mut live)?;
+        map.private_pages(range, &mut live)?;
         let wanted = |page: &PageAddr| pages.binary_search_by_key(page, |(page, _)| *page).is_ok();
         let (stay, go): (Vec<_>, Vec<_>) = live.into_iter().partition(wanted);
         let go = runs(&go);

@@ -71,9 +71,8 @@ impl Confinement {
 
     /// What this process starts with.
     pub(crate) fn inherited() -> Self {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let flag = status.lines().find_map(|line| line.strip_prefix("NoNewPrivs:"));
-        Self { no_new_privs: flag.is_some_and(|flag| flag.trim() == "1"), mode: Mode::Free }
+        let flag = own_status("NoNewPrivs:");
+        Self { no_new_privs: flag.as_deref() == Some("1"), mode: Mode::Free }
     }
 
     fn judge(&self, entry: &Registers) -> Verdict {
@@ -99,6 +98,16 @@ impl Confinement {
             }
         }
     }
+}
+
+/// A field of `/proc/self/status` (proc_pid_status(5)), by its name with the colon.
+pub(crate) fn own_status(name: &str) -> Option<String> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    field(&status, name).map(str::to_owned)
+}
+
+fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
 
 /// The lower, the stronger: `SECCOMP_RET_KILL_PROCESS` is negative as the kernel compares them.
@@ -139,4 +148,19 @@ fn cost(filters: &Installed) -> usize {
         next = filter.before.as_deref();
     }
     sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_found_by_its_whole_name() {
+        let status = "NoNewPrivs:\t1\nSeccomp_filters:\t1\nSeccomp:\t2\n";
+        assert_eq!(
+            (field(status, "Seccomp:"), field(status, "NoNewPrivs:")),
+            (Some("2"), Some("1"))
+        );
+        assert_eq!((field(status, "Uid:"), field("", "Seccomp:")), (None, None));
+    }
 }
