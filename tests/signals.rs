@@ -6,7 +6,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
-use retake_testkit::{Guarded, OFTEN, Retake, check_fixture, fixture};
+use retake_testkit::{Guarded, OFTEN, Retake, check_fixture, fixture, rounds};
 
 fn retake() -> Retake {
     Retake::new(env!("CARGO_BIN_EXE_retake"))
@@ -55,6 +55,26 @@ fn synchronous_signals() {
     assert!(output.contains("blocked fault 0: b "), "{output}");
     assert!(output.contains("ignored fault 3: 8 "), "{output}");
     assert!(output.contains("sent: signal 11 code -1"), "{output}");
+}
+
+#[test]
+fn forced_signals_leave_no_trace() {
+    let program = fixture::c("c/forced.c", &[]);
+    let native = Command::new(&program).output().unwrap();
+    let native = String::from_utf8_lossy(&native.stdout);
+    assert_eq!(count(&native, "blocked and waiting"), 16, "{native}");
+    let program = program.into_os_string();
+    // With the schedule of chaos many more stops come: less is computed then.
+    let kinds: [(&[&str], &str); 2] = [(&[], "35"), (&["--chaos"], "24")];
+    for _ in 0..rounds() {
+        for (chaos, depth) in kinds {
+            let options = [OFTEN, chaos].concat();
+            let command = [program.clone(), depth.into()];
+            let ended = retake().round_trip("recording", &options, &command);
+            assert_eq!(ended.code(), 0, "{}\n{}", ended.output(), ended.errors());
+            assert_eq!(ended.output(), native);
+        }
+    }
 }
 
 #[test]

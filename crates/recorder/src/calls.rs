@@ -241,9 +241,14 @@ impl Session {
         match open.call.class {
             Class::Memory(kind) => self.memory_call_done(task, kind, &open.args, result)?,
             Class::Task(_) => {}
-            Class::Signal(SignalCall::Return) => {
-                let state = stopped.vector()?;
-                self.effect(&Effect::Vector { state });
+            Class::Signal(kind) => {
+                if kind == SignalCall::Return {
+                    let state = stopped.vector()?;
+                    self.effect(&Effect::Vector { state });
+                }
+                if kind == SignalCall::Return || result == 0 {
+                    task.signal_call_done(&stopped, kind, &open.args)?;
+                }
             }
             Class::Thread(kind) => self.thread_call_done(task, kind, &open.args, result),
             _ => self.note_output(task, &open, result),

@@ -52,6 +52,17 @@ pub(crate) fn grow_stack(
     Ok(())
 }
 
+/// What came of a fault below a mapping that grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Growth {
+    /// It was not one, or too far below.
+    None,
+    /// What is between is mapped now.
+    Done,
+    /// There is no memory for that: the fault is the program's.
+    Failed,
+}
+
 impl Session {
     /// After a call that raised the limit of the stack: grows it, and adds that to the next event.
     pub(crate) fn follow_stack_limit(
@@ -100,19 +111,19 @@ impl Session {
         stopped: &mut Stopped,
         info: &SigInfo,
         registers: &Registers,
-    ) -> Result<bool, RecordError> {
+    ) -> Result<Growth, RecordError> {
         const ANONYMOUS_FIXED_NOREPLACE: u64 = 0x10_4022;
         if info.signal() != Ok(Signal::SEGV) || info.code() != NOT_MAPPED {
-            return Ok(false);
+            return Ok(Growth::None);
         }
         let start = info.fault_addr().page().addr();
         let space = self.space(task.space)?;
         let Some(above) = space.table.iter().find(|m| m.range.start() > start).cloned() else {
-            return Ok(false);
+            return Ok(Growth::None);
         };
         let size = above.range.end().offset_from(start).unwrap_or(u64::MAX);
         if !above.grows_down || size > stack_limit(task.tid) {
-            return Ok(false);
+            return Ok(Growth::None);
         }
         let below = space.table.iter().take_while(|m| m.range.end() <= start).last();
         if let Some(below) = below
@@ -120,24 +131,28 @@ impl Session {
             && !below.grows_down
             && start.offset_from(below.range.end()).is_some_and(|gap| gap < GAP)
         {
-            return Ok(false);
+            return Ok(Growth::None);
         }
         let Some(range) = AddrRange::new(start, above.range.start()) else {
-            return Ok(false);
+            return Ok(Growth::None);
         };
+        task.undo_forced(stopped, Signal::SEGV, registers)?;
         let args =
             [start.get(), range.len(), above.prot.bits(), ANONYMOUS_FIXED_NOREPLACE, u64::MAX, 0];
         let done = inject(stopped, registers, nr::MMAP, args)?;
         task.held.extend(done.signals);
         stopped.set_registers(registers)?;
         if done.result.cast_unsigned() != start.get() {
-            return Ok(false);
+            if task.is_made_fatal(Signal::SEGV) {
+                self.make_fatal(task, stopped, Signal::SEGV, registers)?;
+            }
+            return Ok(Growth::Failed);
         }
         self.effects.clear();
         self.change(task, Effect::Map { mapping: Mapping { range, ..above } })?;
         let (info, at) = (info.clone(), Where::Located);
         let kind = EventKind::Signal { info, delivery: Delivery::Ignored, at };
         self.append(task, &kind, registers, registers)?;
-        Ok(true)
+        Ok(Growth::Done)
     }
 }

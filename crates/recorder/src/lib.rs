@@ -18,6 +18,7 @@ mod error;
 mod exits;
 mod file_writes;
 mod files;
+mod forced;
 mod growth;
 mod image;
 mod inheritance;

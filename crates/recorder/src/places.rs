@@ -10,7 +10,7 @@ use std::time::Duration;
 use retake_model::{Addr, Protection, Registers, Signal};
 use retake_ptrace::{
     PtraceStop, StopEvent, Stopped, Ticker, WATCHPOINTS, WaitFlags, Watchpoint, interrupt,
-    is_watchpoint, monotonic, process_cpu_time, wait,
+    monotonic, process_cpu_time, wait,
 };
 
 use crate::error::RecordError;
@@ -192,8 +192,10 @@ fn run_until(
     let _running = stopped.resume(task.onward, None)?;
     loop {
         match wait(tid, WaitFlags::Interruptible)? {
-            Some(PtraceStop::Stopped(stopped, StopEvent::Signal(Signal::TRAP))) => {
-                if is_watchpoint(&stopped.siginfo()?) {
+            Some(PtraceStop::Stopped(mut stopped, StopEvent::Signal(Signal::TRAP))) => {
+                let registers = stopped.registers()?;
+                if task.is_at_watchpoint(&stopped.siginfo()?, &registers) {
+                    task.undo_forced(&mut stopped, Signal::TRAP, &registers)?;
                     return Ok(Ran::Access(stopped));
                 }
                 let stop = PtraceStop::Stopped(stopped, StopEvent::Signal(Signal::TRAP));

@@ -2,12 +2,13 @@
 
 use retake_abi::{DefaultAction, Errno, default_action, nr};
 use retake_model::{Addr, AddrRange, Registers, SigInfo, Signal};
-use retake_ptrace::{Resume, StopEvent, Stopped, is_watchpoint, kill_task, monotonic, read_tsc};
+use retake_ptrace::{Resume, StopEvent, Stopped, kill_task, monotonic, read_tsc};
 use retake_recording::{Delivery, Effect, EventKind, TrappedInstruction, Where};
 
 use retake_tracee::{InjectPage, inject};
 
 use crate::error::RecordError;
+use crate::growth::Growth;
 use crate::session::{Next, Session, resumed};
 use crate::task::Task;
 
@@ -146,20 +147,31 @@ impl Session {
         signal: Signal,
     ) -> Result<Next, RecordError> {
         let info = stopped.siginfo()?;
-        if is_watchpoint(&info) {
+        let registers = stopped.registers()?;
+        if task.is_at_watchpoint(&info, &registers) {
             // Ours, from a search that another stop ended.
+            task.undo_forced(&mut stopped, signal, &registers)?;
             return Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon));
         }
-        let registers = stopped.registers()?;
+        if signal == Signal::SEGV && task.hides_forced(&info, &registers) {
+            // The fault comes again, and tells what it is for.
+            task.hides_forced = Some(info);
+            return Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon));
+        }
         if signal == Signal::SEGV
             && info.code() == SI_KERNEL
             && let Some(next) = self.trapped_instruction(task, &mut stopped, &registers)?
         {
+            task.undo_forced(&mut stopped, signal, &next.1)?;
             self.append(task, &next.0, &registers, &next.1)?;
             return Ok(Next::Ready(stopped));
         }
-        if self.grow_down(task, &mut stopped, &info, &registers)? {
-            return Ok(Next::Ready(stopped));
+        match self.grow_down(task, &mut stopped, &info, &registers)? {
+            Growth::None => {}
+            Growth::Done => return Ok(Next::Ready(stopped)),
+            Growth::Failed => {
+                return self.send_to_stopped(task, stopped, &registers, &registers, &info);
+            }
         }
         let located = is_synchronous(signal, &info) || self.is_where_it_was(task, &registers)?;
         match disposition(task, signal) {
@@ -350,6 +362,7 @@ impl Session {
                 return Err(RecordError::Unsupported(format!("{other:?} instead of a handler")));
             }
         }
+        task.mask_changed(&stopped)?;
         let after = stopped.registers()?;
         if let Some(frame) = frame_range(task, old_sp, after.rsp) {
             let memory = &task.memory;

@@ -44,6 +44,10 @@ pub(crate) struct Task {
     pub(crate) clear_tid: Addr,
     /// Head of the robust futex list.
     pub(crate) robust: Addr,
+    /// What it does at signals that may be forced on it.
+    pub(crate) signal_state: crate::forced::SignalState,
+    /// A SIGSEGV that was sent to the task, and stood in for one that was forced on it.
+    pub(crate) hides_forced: Option<SigInfo>,
     /// What seccomp(2) lets it do.
     pub(crate) confinement: Confinement,
     /// Vector registers and blocked signals, while its process is stopped.

@@ -157,6 +157,8 @@ impl Session {
             asked_to_stop: false,
             clear_tid,
             robust: Addr::NULL,
+            signal_state: parent.signal_state.inherited(crate::forced::shares_actions(flags)),
+            hides_forced: None,
             confinement: parent.confinement.clone(),
             stopped: None,
             dying: false,
@@ -204,6 +206,7 @@ impl Session {
         task.space = space;
         task.clear_tid = Addr::NULL;
         task.robust = Addr::NULL;
+        task.program_executed(&stopped)?;
         self.echo.forget();
         self.descriptors.forget();
         let path = crate::image::program_path(task.tid);
@@ -261,6 +264,8 @@ impl Session {
             asked_to_stop: false,
             clear_tid: Addr::NULL,
             robust: Addr::NULL,
+            signal_state: crate::forced::SignalState::of_new_program(&stopped)?,
+            hides_forced: None,
             confinement: Confinement::inherited(),
             stopped: None,
             dying: false,

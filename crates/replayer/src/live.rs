@@ -10,7 +10,7 @@ use retake_model::{
     Addr, AddrRange, FileOffset, Protection, Registers, SpaceId, SyscallNo, TaskId, Tid,
 };
 use retake_ptrace::{Cpuid, ProcessMemory, Stopped, kill_process, send_fd, spawn_stub, wait};
-use retake_tracee::{InjectPage, call_in_place, inject};
+use retake_tracee::{InjectPage, call_in_place, inject_in_replay};
 
 use crate::failure::Failure;
 
@@ -103,7 +103,7 @@ impl LiveTask {
         memory.write(page, &InjectPage::CODE)?;
         let above = page.get() + InjectPage::LEN;
         for (start, len) in [(0, page.get()), (above, USER_END - above)] {
-            inject(&mut stopped, &base, nr::MUNMAP, [start, len, 0, 0, 0, 0])?;
+            inject_in_replay(&mut stopped, &base, nr::MUNMAP, [start, len, 0, 0, 0, 0])?;
         }
         let socket = Arc::new(stub.socket);
         let Identity { id, tid, pid, space } = identity;
@@ -148,7 +148,7 @@ impl LiveTask {
         args: [u64; 6],
     ) -> Result<Result<u64, Errno>, Failure> {
         self.borrowed = true;
-        let done = inject(&mut self.stopped, &self.registers, no, args)?;
+        let done = inject_in_replay(&mut self.stopped, &self.registers, no, args)?;
         Ok(Errno::from_result(done.result).map_or(Ok(done.result.cast_unsigned()), Err))
     }
 
@@ -219,7 +219,12 @@ impl LiveTask {
     fn clone_process(&mut self, identity: Identity, shares: bool) -> Result<Self, Failure> {
         let flags = if shares { CLONE_VM | SIGCHLD } else { SIGCHLD };
         self.borrowed = true;
-        let done = inject(&mut self.stopped, &self.registers, nr::CLONE, [flags, 0, 0, 0, 0, 0])?;
+        let done = inject_in_replay(
+            &mut self.stopped,
+            &self.registers,
+            nr::CLONE,
+            [flags, 0, 0, 0, 0, 0],
+        )?;
         let Some(child) = done.child else {
             return Err(Failure::Refused(format!("clone in the replay gave {}", done.result)));
         };

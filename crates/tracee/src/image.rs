@@ -24,6 +24,8 @@ pub struct InjectPage;
 impl InjectPage {
     /// The `syscall` instruction.
     pub const ADDR: Addr = Addr::new(0x7000_0000);
+    /// Length of that instruction.
+    pub const SYSCALL_LEN: u64 = 2;
     /// The address after it, as seccomp sees it.
     pub const AFTER: Addr = Addr::new(0x7000_0002);
     /// Length in bytes.

@@ -1,5 +1,6 @@
 //! Calls made by a stopped task on our behalf.
 
+use retake_abi::Errno;
 use retake_model::{Addr, Registers, SigInfo, Signal, SyscallNo, Tid};
 use retake_ptrace::{ProcessMemory, PtraceError, Resume, StopEvent, Stopped};
 
@@ -41,8 +42,17 @@ impl InjectError {
     }
 }
 
-/// Makes the stopped task execute one system call at [`InjectPage::ADDR`]. Its registers are left
-/// changed: the caller sets them back.
+/// How the end of an injected call is noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// By the kernel's stops at entry and exit of calls.
+    CallStops,
+    /// By the breakpoint behind the call: one stop instead of two.
+    Breakpoint,
+}
+
+/// Makes the stopped task of a program execute one system call at [`InjectPage::ADDR`]. Its registers
+/// are left changed: the caller sets them back. What it does at signals is as before.
 ///
 /// # Errors
 /// When the task goes away.
@@ -52,7 +62,37 @@ pub fn inject(
     no: SyscallNo,
     args: [u64; 6],
 ) -> Result<Injected, InjectError> {
-    run_call(task, base, InjectPage::ADDR, no, args)
+    inject_at(task, base, InjectPage::ADDR, no, args)
+}
+
+fn inject_at(
+    task: &mut Stopped,
+    base: &Registers,
+    at: Addr,
+    no: SyscallNo,
+    args: [u64; 6],
+) -> Result<Injected, InjectError> {
+    let done = run_call(task, base, at, no, args, Ending::CallStops)?;
+    if base.orig_rax.cast_signed() >= 0 && is_restart(base) {
+        // Only on the way through its signals the kernel sets an interrupted call back.
+        task.stop_again()?;
+    }
+    Ok(done)
+}
+
+/// Like [`inject`] in a task of a replay, for less. The SIGTRAP of the breakpoint is forced on it: the
+/// kernel unblocks that signal and takes its handler away (kernel/signal.c, `force_sig_info_to_task`),
+/// which matters in a program that gets signals from the kernel.
+///
+/// # Errors
+/// When the task goes away.
+pub fn inject_in_replay(
+    task: &mut Stopped,
+    base: &Registers,
+    no: SyscallNo,
+    args: [u64; 6],
+) -> Result<Injected, InjectError> {
+    run_call(task, base, InjectPage::ADDR, no, args, Ending::Breakpoint)
 }
 
 /// Like [`inject`] before the page exists: the code is put at the task's program counter for the
@@ -70,9 +110,14 @@ pub fn call_in_place(
     let mut saved = [0; InjectPage::CODE.len()];
     memory.read_exact(base.pc(), &mut saved)?;
     memory.write(base.pc(), &InjectPage::CODE)?;
-    let result = run_call(task, base, base.pc(), no, args);
+    let result = inject_at(task, base, base.pc(), no, args);
     memory.write(base.pc(), &saved)?;
     result
+}
+
+/// Whether the call that ended with these registers is to be made again by the kernel.
+fn is_restart(registers: &Registers) -> bool {
+    Errno::from_result(registers.rax.cast_signed()).is_some_and(Errno::is_restart)
 }
 
 fn run_call(
@@ -81,6 +126,7 @@ fn run_call(
     at: Addr,
     no: SyscallNo,
     args: [u64; 6],
+    ending: Ending,
 ) -> Result<Injected, InjectError> {
     let [rdi, rsi, rdx, r10, r8, r9] = args;
     let registers = Registers {
@@ -95,14 +141,31 @@ fn run_call(
         r9,
         ..*base
     };
+    let how = match ending {
+        Ending::CallStops => Resume::Syscall,
+        Ending::Breakpoint => Resume::Continue,
+    };
     task.set_registers(&registers)?;
     let mut child = None;
     let mut signals = Vec::new();
     let mut stopped_by_group = false;
-    loop {
-        match task.resume_and_wait(Resume::Continue, None)? {
-            StopEvent::Signal(Signal::TRAP) => break,
+    let mut entered = false;
+    let result = loop {
+        match task.resume_and_wait(how, None)? {
+            StopEvent::Signal(Signal::TRAP) if ending == Ending::Breakpoint => {
+                break task.registers()?.rax.cast_signed();
+            }
             StopEvent::Signal(_) => signals.push(task.siginfo()?),
+            StopEvent::Syscall => {
+                let now = task.registers()?;
+                // The exit of a call that was set aside comes first.
+                if Some(now.pc()) == at.checked_add(InjectPage::SYSCALL_LEN) {
+                    entered = !entered;
+                    if !entered && !is_restart(&now) {
+                        break now.rax.cast_signed();
+                    }
+                }
+            }
             StopEvent::Seccomp | StopEvent::VforkDone => {}
             StopEvent::Stop(Signal::TRAP) => {}
             StopEvent::Stop(_) => {
@@ -120,10 +183,9 @@ fn run_call(
             }
             other => return Err(InjectError::Unexpected(other)),
         }
-    }
+    };
     if stopped_by_group {
         task.stop_again()?;
     }
-    let result = task.registers()?.rax.cast_signed();
     Ok(Injected { result, child, signals })
 }

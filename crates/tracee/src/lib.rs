@@ -10,6 +10,6 @@ mod maps;
 mod table;
 
 pub use image::{InjectPage, SCRATCH_BASE, SCRATCH_ROOM, SCRATCH_SLOTS, is_ours};
-pub use inject::{InjectError, Injected, call_in_place, inject};
+pub use inject::{InjectError, Injected, call_in_place, inject, inject_in_replay};
 pub use maps::{MapsEntry, parse_maps, read_maps};
 pub use table::MappingTable;
