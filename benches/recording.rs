@@ -58,7 +58,8 @@ fn programs() -> Vec<Program> {
         program("node", &["node", &source("node/bench.js")]),
         program("gcc -O2", &["gcc", "-O2", "-c", &source("c/compiled.c"), "-o", "compiled.o"]),
         program("sort, find, tar, gzip", &["sh", &source("sh/bench_pipeline.sh"), "files"]),
-        program("500000 tiny system calls", &[&tiny, "500000"]),
+        program("500000 calls of getppid", &[&tiny, "500000"]),
+        program("100000 reads of a byte", &[&tiny, "100000", "read"]),
     ];
     let here = |program: &Program| {
         let tool = program.command.first().map(String::as_str).unwrap_or_default();

@@ -52,7 +52,7 @@ fn start() -> Stopped {
     let words = [program.as_os_str().as_bytes(), FOREVER.as_bytes()];
     let argv = words.map(|word| CString::new(word).expect("no zero in it"));
     let [path, _] = &argv;
-    let filter = Filter::trace_all_but(0);
+    let filter = Filter::trace_all_but(&[0]);
     let mut stopped = spawn_program(path, &argv, &[], &filter).expect("the program starts");
     for _ in 0..STARTUP_STOPS {
         let (there, event) = next(stopped, Resume::Continue);

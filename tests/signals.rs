@@ -201,6 +201,38 @@ fn stopped_and_continued_from_outside() {
     retake.verify(&dir).good();
 }
 
+/// The same and SIGKILL while the program makes calls that are recorded without a stop.
+#[test]
+fn fast_calls_interrupted_from_outside() {
+    for round in 0..4 * rounds() {
+        let retake = retake();
+        let dir = retake.path("recording");
+        let mut command = retake.command(["record", "-q", "--checkpoint-every", "20ms", "-o"]);
+        command.arg(&dir).arg(fixture::c("c/fast_calls.c", &[])).arg("forever");
+        let mut recorder = Guarded(command.stdout(Stdio::piped()).spawn().expect("it starts"));
+        let mut output = BufReader::new(recorder.0.stdout.take().expect("piped"));
+        let mut printed = String::new();
+        output.read_line(&mut printed).expect("output");
+        let program = program_of(&mut recorder).expect("it runs");
+        for _ in 0..5 {
+            signal("-STOP", &program);
+            while !stands_still(&program) {}
+            signal("-CONT", &program);
+            output.read_line(&mut printed).expect("output");
+        }
+        let (name, number) = if round % 2 == 0 { ("-KILL", 9) } else { ("-TERM", 15) };
+        signal(name, &program);
+        output.read_to_string(&mut printed).expect("output");
+        let status = recorder.0.wait().expect("it ends");
+        assert_eq!(status.code(), Some(128 + number));
+        let replayed = retake.replay(&dir);
+        assert_eq!(replayed.code(), 128 + number, "{}", replayed.errors());
+        assert!(printed.starts_with(&replayed.output()), "{}", replayed.output());
+        assert!(replayed.output().lines().count() > 5, "{}", replayed.output());
+        retake.verify(&dir).good();
+    }
+}
+
 /// SIGKILL of the recorded program, with threads and children, at a random moment.
 #[test]
 fn killed_from_outside() {

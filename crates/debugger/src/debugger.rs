@@ -162,7 +162,8 @@ impl<E: Execution> Debugger<E> {
 
     /// Where a task is now.
     pub(crate) fn place_of(&self, task: TaskId) -> PlaceView {
-        let pc = self.execution.registers(task).map_or(Addr::NULL, |registers| registers.pc());
+        let registers = self.execution.program_registers(task);
+        let pc = registers.map_or(Addr::NULL, |registers| registers.pc());
         let frames = self.catalog.frames_at(&self.execution, task, pc);
         place_view(pc, frames.first())
     }

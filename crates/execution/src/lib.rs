@@ -111,6 +111,15 @@ pub trait Execution {
     /// When the task does not exist at this moment.
     fn registers(&self, task: TaskId) -> Result<Registers, ExecutionError>;
 
+    /// The registers with which the program's own code goes on. They differ from [`Self::registers`] only
+    /// where the task stands in code that the recorder has added.
+    ///
+    /// # Errors
+    /// As [`Self::registers`].
+    fn program_registers(&self, task: TaskId) -> Result<Registers, ExecutionError> {
+        self.registers(task)
+    }
+
     /// Fills `out` from the memory of `task`, without any trace of installed sites.
     ///
     /// # Errors

@@ -58,18 +58,21 @@ const fn halves(word: u64) -> (u32, u32) {
 }
 
 impl Filter {
-    /// Recording: every call is traced, but for those whose instruction ends at `untraced_ip` (the
-    /// recorder's own).
-    pub fn trace_all_but(untraced_ip: u64) -> Self {
-        let (low, high) = halves(untraced_ip);
-        let code = vec![
-            load(DATA_IP),
-            jump_if(low, 0, 3),
-            load(DATA_IP + 4),
-            jump_if(high, 0, 1),
-            give(libc::SECCOMP_RET_ALLOW),
-            give(libc::SECCOMP_RET_TRACE),
-        ];
+    /// Recording: every call is traced, but for those whose instruction ends at one of these addresses
+    /// (the recorder's own).
+    pub fn trace_all_but(untraced: &[u64]) -> Self {
+        let mut code = Vec::new();
+        for ip in untraced {
+            let (low, high) = halves(*ip);
+            code.extend([
+                load(DATA_IP),
+                jump_if(low, 0, 3),
+                load(DATA_IP + 4),
+                jump_if(high, 0, 1),
+                give(libc::SECCOMP_RET_ALLOW),
+            ]);
+        }
+        code.push(give(libc::SECCOMP_RET_TRACE));
         Self { code }
     }
 

@@ -160,6 +160,7 @@ impl Session {
     ) -> Result<Next, RecordError> {
         let after = Registers { rax: result.cast_unsigned(), orig_rax: u64::MAX, ..*entry };
         stopped.set_registers(&after)?;
+        self.speed_up(task, &mut stopped, entry, &after)?;
         self.append(task, &EventKind::Syscall { no }, entry, &after)?;
         Ok(Next::Ready(stopped))
     }
@@ -256,6 +257,7 @@ impl Session {
         self.note_file_changes(task, &open, result)?;
         self.follow_stack_limit(task, &mut stopped, &open, result)?;
         self.audit_after(task, &open, result)?;
+        self.speed_up(task, &mut stopped, &open.entry, &after)?;
         let no = call_number(&open.entry);
         let kind =
             if open.entered { EventKind::SyscallExit { no } } else { EventKind::Syscall { no } };
@@ -323,7 +325,12 @@ impl Session {
             ThreadCall::Tsc => self.tsc_flag(task, args),
             ThreadCall::Dumpable => self.dumpable(task, args)?,
             ThreadCall::Seccomp | ThreadCall::NoNewPrivs => {
-                Answer::Now(self.confine(task, no, args))
+                let result = self.confine(task, no, args);
+                if !task.confinement.is_free() {
+                    // Calls without a stop would pass by the filter.
+                    self.trace_all_calls(task)?;
+                }
+                Answer::Now(result)
             }
             ThreadCall::XcompPermission => Answer::Now(einval),
             _ => Answer::Kernel,

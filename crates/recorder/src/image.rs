@@ -12,6 +12,7 @@ use retake_recording::{Effect, Image, PageBatch};
 use retake_tracee::{InjectPage, MappingTable, MapsEntry, call_in_place, inject, read_maps};
 
 use crate::error::RecordError;
+use crate::fast::FastCalls;
 use crate::files::Mapped;
 use crate::growth::grow_stack;
 use crate::session::Session;
@@ -76,12 +77,12 @@ impl Session {
         path: Vec<u8>,
     ) -> Result<Registers, RecordError> {
         let registers = stopped.registers()?;
-        let brk = self.furnish(task, stopped, &registers)?;
+        let (brk, fast) = self.furnish(task, stopped, &registers)?;
         stopped.set_registers(&registers)?;
         let (mappings, batch) = self.mappings_and_pages(task)?;
         let pages = self.writer.store_image_pages(batch);
-        self.spaces
-            .insert(task.space, Space::new(MappingTable::new(mappings.iter().cloned()), Some(brk)));
+        let table = MappingTable::new(mappings.iter().cloned());
+        self.spaces.insert(task.space, Space { fast, ..Space::new(table, Some(brk)) });
         let image = Image { space: task.space, mappings, pages, path };
         self.effect(&Effect::Exec { image: Box::new(image) });
         self.effect(&Effect::Vector { state: stopped.vector()? });
@@ -95,7 +96,7 @@ impl Session {
         task: &mut Task,
         stopped: &mut Stopped,
         registers: &Registers,
-    ) -> Result<u64, RecordError> {
+    ) -> Result<(u64, FastCalls), RecordError> {
         const READ_EXEC: u64 = 5;
         const PRIVATE_ANONYMOUS_FIXED: u64 = 0x10_0022;
         let page = InjectPage::ADDR;
@@ -125,7 +126,7 @@ impl Session {
         task.held.extend(done.signals);
         let brk = done.result.cast_unsigned();
         hide_vdso_pointer(&mut task.memory, registers.sp())?;
-        Ok(brk)
+        Ok((brk, self.map_fast_code(task, stopped, registers)?))
     }
 
     fn mappings_and_pages(

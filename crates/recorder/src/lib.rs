@@ -2,7 +2,7 @@
 //! everything its own instructions do not determine.
 //!
 //! The way in is [`record`]. The recorder changes what the program sees in few, documented ways (no
-//! vdso, one CPU, refused interfaces); it never changes what the program computes, and needs neither
+//! vdso, one CPU, refused interfaces, call sites led to code of retake's); it never changes what the program computes, and needs neither
 //! hardware counters nor privileges. It refuses interfaces where the kernel writes memory outside of
 //! any call (io_uring, kernel aio, userfaultfd), with the error that programs know how to handle.
 
@@ -16,6 +16,7 @@ mod descriptors;
 mod echo;
 mod error;
 mod exits;
+mod fast;
 mod file_writes;
 mod files;
 mod forced;
@@ -42,4 +43,4 @@ mod task_calls;
 mod tracking;
 
 pub use error::RecordError;
-pub use record::{RecordOptions, Recorded, record};
+pub use record::{Calls, RecordOptions, Recorded, record};

@@ -169,12 +169,14 @@ impl Session {
         match effect {
             Effect::Map { mapping } => {
                 space.inheritance.forget(mapping.range);
+                space.fast.forget(mapping.range);
                 space.table.map(mapping.clone());
                 space.forget_contents(mapping.range);
                 space.join_neighbours(mapping.range);
             }
             Effect::Unmap { range } => {
                 space.inheritance.forget(*range);
+                space.fast.forget(*range);
                 space.table.unmap(*range);
                 space.forget_contents(*range);
             }

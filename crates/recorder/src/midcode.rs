@@ -162,7 +162,11 @@ impl Session {
         }
     }
 
-    fn handle_stop(&mut self, task: &mut Task, stop: PtraceStop) -> Result<Next, RecordError> {
+    pub(crate) fn handle_stop(
+        &mut self,
+        task: &mut Task,
+        stop: PtraceStop,
+    ) -> Result<Next, RecordError> {
         match stop {
             PtraceStop::Stopped(stopped, event) => self.handle(task, stopped, event),
             PtraceStop::Exited { code } => {
@@ -184,6 +188,7 @@ impl Session {
         mut stopped: Stopped,
         watch: Option<Addr>,
     ) -> Result<Stopped, RecordError> {
+        self.take_fast_calls(task)?;
         self.start_tracking_with(task, &mut stopped)?;
         let before = normal(&stopped.registers()?);
         let at = self.fingerprint(task, &stopped, &before, watch)?;

@@ -59,7 +59,7 @@ pub(crate) enum Found {
 }
 
 impl Found {
-    /// A place where no instruction is half done.
+    /// A place where nothing is half done that must not be cut in two.
     pub(crate) fn past_strings(
         self,
         task: &mut Task,
@@ -323,7 +323,7 @@ pub(crate) fn find_cold_place(
             Ran::Access(at) => {
                 stopped = at;
                 let registers = stopped.registers()?;
-                if falls_back && string_instruction::behind(task, registers.pc()).is_some() {
+                if falls_back && string_instruction::end_of_step(task, registers.pc()).is_some() {
                     break;
                 }
                 if falls_back {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use retake_ptrace::{
-    Cpuid, Filter, SameTraps, SpawnError, can_trap_cpuid, current_cpu, pin_current_thread,
+    Cpuid, Filter, Resume, SameTraps, SpawnError, can_trap_cpuid, current_cpu, pin_current_thread,
     spawn_program, unpin_from,
 };
 use retake_recording::{End, ExitStatus, Manifest, RecordingWriter, Summary, WriterOptions};
@@ -29,8 +29,19 @@ pub struct RecordOptions {
     pub checkpoint_every: Duration,
     /// Schedule tasks at random, by this seed.
     pub chaos: Option<u64>,
+    /// Whether calls may be recorded without a stop.
+    pub calls: Calls,
     /// Compare what the kernel writes with what the table says, for every call. Slow.
     pub audit: bool,
+}
+
+/// How system calls are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Calls {
+    /// Call sites that make short calls again and again are changed to make them without a stop.
+    MayBeFast,
+    /// Each one with a stop; the program's code stays as it is.
+    Traced,
 }
 
 /// A finished recording.
@@ -96,7 +107,10 @@ pub fn record(options: &RecordOptions) -> Result<Recorded, RecordError> {
     let traps_cpuid = can_trap_cpuid();
     pin_current_thread(cpu)
         .map_err(|error| RecordError::System { attempt: "bind the recorder to a CPU", error })?;
-    let filter = Filter::trace_all_but(InjectPage::AFTER.get());
+    let code = crate::fast::assemble();
+    let mut untraced = vec![InjectPage::AFTER.get()];
+    untraced.extend(code.as_ref().map(|code| code.after_call.get()));
+    let filter = Filter::trace_all_but(&untraced);
     let task = spawn_program(&path_c, &argv, &env, &filter).map_err(|error| match error {
         SpawnError::Exec(error) if error.kind() == std::io::ErrorKind::NotFound => not_found(),
         SpawnError::Exec(error) => RecordError::CannotExecute { program: program.clone(), error },
@@ -131,6 +145,12 @@ pub fn record(options: &RecordOptions) -> Result<Recorded, RecordError> {
     let mut session = Session::new(writer, root, options.checkpoint_every);
     session.traps_cpuid = traps_cpuid;
     session.cpu = cpu;
+    // Chaos wants a stop at each call, and the audit too; a filter from outside has one anyway.
+    let stops_anyway = options.chaos.is_some()
+        || options.audit
+        || crate::outer_filter::onward() == Resume::Syscall;
+    let wants_fast = options.calls == Calls::MayBeFast && !stops_anyway;
+    session.fast_code = code.filter(|_| wants_fast);
     session.chaos = options.chaos.map(crate::chaos::Chaos::new);
     session.audit = options.audit.then(crate::audit::Audit::default);
     let outcome = {

@@ -55,6 +55,10 @@ pub(crate) struct Session {
     pub(crate) chaos_slice: Option<Duration>,
     /// `cpuid` is to fault in the program.
     pub(crate) traps_cpuid: bool,
+    /// Code for calls without a stop: for the first task, from which all others have it.
+    pub(crate) fast_code: Option<std::rc::Rc<retake_tracee::fast::FastCode>>,
+    /// Room for what that code has written down.
+    pub(crate) fast_entries: Vec<u8>,
     /// The CPU that the program is bound to.
     pub(crate) cpu: usize,
     /// Interrupts the wait for a task that runs for long. Without a timer nothing does.
@@ -105,6 +109,8 @@ impl Session {
             chaos: None,
             chaos_slice: None,
             traps_cpuid: false,
+            fast_code: None,
+            fast_entries: Vec::new(),
             cpu: 0,
             ticker: Ticker::new().ok(),
             slice_start: monotonic(),
@@ -413,6 +419,14 @@ impl Session {
         event: StopEvent,
     ) -> Result<Next, RecordError> {
         task.stopped = None;
+        self.take_fast_calls_at(task, &stopped, event)?;
+        if let StopEvent::Stop(signal) = event
+            && task.open.is_none()
+            && (signal != Signal::TRAP || task.asked_to_stop)
+            && let Some(end) = task.end_of_fast_code(stopped.registers()?.pc())
+        {
+            return self.leave_fast_code(task, stopped, signal, end);
+        }
         match event {
             StopEvent::Seccomp => self.call_entered(task, stopped),
             StopEvent::Syscall if task.open.is_none() && task.is_filtered_from_outside() => {

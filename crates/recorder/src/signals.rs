@@ -173,17 +173,20 @@ impl Session {
                 return self.send_to_stopped(task, stopped, &registers, &registers, &info);
             }
         }
-        let located = is_synchronous(signal, &info) || self.is_where_it_was(task, &registers)?;
+        // A call that was made without a stop may not be written down yet.
+        let inside = task.end_of_fast_code(registers.pc()).is_some();
+        let located =
+            is_synchronous(signal, &info) || (!inside && self.is_where_it_was(task, &registers)?);
         match disposition(task, signal) {
             // Whether the kernel then sets an interrupted call back shows when the task goes on.
             Disposition::Ignored if !is_synchronous(signal, &info) => {
                 Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon))
             }
-            Disposition::Stop => {
+            Disposition::Stop if !inside => {
                 Ok(resumed(stopped.resume(task.onward, Some(signal))?, Next::Soon))
             }
             // It waits for a place; after a while one is chosen for it.
-            Disposition::Handler | Disposition::Fatal if !located => {
+            _ if !located => {
                 let merged = !signal.is_realtime()
                     && task.held.iter().any(|held| held.signal() == Ok(signal));
                 if task.held.is_empty() {

@@ -34,19 +34,26 @@ fn repeated(code: &[u8]) -> Option<u64> {
 }
 
 /// Whether the task stands at one, and where the next instruction is.
-pub(crate) fn behind(task: &Task, pc: Addr) -> Option<Addr> {
+fn behind(task: &Task, pc: Addr) -> Option<Addr> {
     let mut code = [0; LONGEST];
     let got = task.memory.read(pc, &mut code).unwrap_or(0);
     pc.checked_add(repeated(code.get(..got)?)?)
 }
 
-/// Lets a task that stands at a repeated string instruction come to the next instruction.
+/// Where the task may be stopped again, if it may not at `pc`: within a string instruction, or within
+/// the code for calls without a stop.
+pub(crate) fn end_of_step(task: &Task, pc: Addr) -> Option<Addr> {
+    task.end_of_fast_code(pc).or_else(|| behind(task, pc))
+}
+
+/// Lets a task that stands at a repeated string instruction, or within the code for calls without a stop,
+/// come to its end.
 pub(crate) fn let_past(
     stopped: Stopped,
     task: &mut Task,
     ticker: &Ticker,
 ) -> Result<Found, RecordError> {
-    match behind(task, stopped.registers()?.pc()) {
+    match end_of_step(task, stopped.registers()?.pc()) {
         Some(next) => run_to(stopped, task, ticker, next, PATIENCE),
         None => Ok(Found::Place(stopped, None)),
     }

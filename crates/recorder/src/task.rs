@@ -48,6 +48,8 @@ pub(crate) struct Task {
     pub(crate) signal_state: crate::forced::SignalState,
     /// A SIGSEGV that was sent to the task, and stood in for one that was forced on it.
     pub(crate) hides_forced: Option<SigInfo>,
+    /// Code for calls without a stop, where there can be such.
+    pub(crate) fast_code: Option<std::rc::Rc<retake_tracee::fast::FastCode>>,
     /// What seccomp(2) lets it do.
     pub(crate) confinement: Confinement,
     /// Vector registers and blocked signals, while its process is stopped.
@@ -133,6 +135,8 @@ pub(crate) struct Space {
     pub(crate) foreign_changes: u64,
     /// Ranges that a forked process gets differently.
     pub(crate) inheritance: crate::inheritance::Inheritance,
+    /// Calls that are made without a stop.
+    pub(crate) fast: crate::fast::FastCalls,
 }
 
 impl Space {
@@ -148,6 +152,7 @@ impl Space {
             rseq: BTreeMap::new(),
             foreign_changes: 0,
             inheritance: crate::inheritance::Inheritance::default(),
+            fast: crate::fast::FastCalls::absent(),
         }
     }
 
@@ -176,6 +181,7 @@ impl Space {
             rseq: self.rseq.clone(),
             dumpable: self.dumpable,
             inheritance: self.inheritance.clone(),
+            fast: self.fast.clone(),
             ..Self::new(self.table.clone(), self.brk)
         }
     }

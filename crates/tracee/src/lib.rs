@@ -1,9 +1,11 @@
 //! The live process: what its address space holds, and calls injected into it.
 //!
-//! Principal types: [`MappingTable`], [`InjectPage`] with [`inject`], [`parse_maps`].
+//! Principal types: [`MappingTable`], [`InjectPage`] with [`inject`], [`parse_maps`], and the code in
+//! [`fast`].
 //!
 //! Recorder and replayer both build on this; it decides nothing about either.
 
+pub mod fast;
 mod image;
 mod inject;
 mod maps;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use retake_recorder::{RecordOptions, Recorded, record};
+use retake_recorder::{Calls, RecordOptions, Recorded, record};
 use retake_recording::{Recording, is_recording};
 
 use crate::failure::{Failure, OURS, chain};
@@ -33,6 +33,10 @@ pub(crate) struct RecordArgs {
     /// What --chaos draws its moments from; another number each time by default
     #[arg(long, value_name = "N", requires = "chaos")]
     seed: Option<u64>,
+    /// Stop the program at each system call, and leave its code as it is: short calls that come often
+    /// cost much more
+    #[arg(long)]
+    trace_all_calls: bool,
     /// Check for every system call that the kernel wrote only what retake's table says: slow, and an
     /// error if it did not
     #[arg(long)]
@@ -62,6 +66,7 @@ impl RecordArgs {
             command: self.command.clone(),
             checkpoint_every: self.checkpoint_every,
             chaos: self.chaos.then(|| self.seed.unwrap_or_else(seed)),
+            calls: if self.trace_all_calls { Calls::Traced } else { Calls::MayBeFast },
             audit: self.audit,
         };
         let using = store::use_store(&options.store);

@@ -31,7 +31,7 @@ pub(super) fn frames<E: Execution>(
     depth: usize,
 ) -> Result<Vec<FrameView>, DebugError> {
     let (execution, task) = (&debugger.execution, debugger.task());
-    let registers = execution.registers(task)?;
+    let registers = execution.program_registers(task)?;
     let found = debugger.catalog.unwind(execution, task, &registers, depth)?;
     let mut frames = Vec::new();
     for raw in found {

@@ -144,6 +144,13 @@ impl Execution for Timeline {
         Ok(live.registers)
     }
 
+    fn program_registers(&self, task: TaskId) -> Result<Registers, ExecutionError> {
+        let registers = self.registers(task)?;
+        let mut read = |addr, out: &mut [u8]| self.read_memory(task, addr, out).is_ok();
+        let site = retake_tracee::fast::call_site(&registers, &mut read);
+        Ok(site.map_or(registers, |site| Registers { rip: site.get(), ..registers }))
+    }
+
     fn read_memory(&self, task: TaskId, addr: Addr, out: &mut [u8]) -> Result<(), ExecutionError> {
         let live = self.live(task)?;
         let read = live.memory.read_exact(addr, out).map_err(Failure::from);

@@ -1,0 +1,161 @@
+//! System calls that are recorded without a stop (the code is `retake_tracee::fast`).
+//!
+//! A call site that makes short calls again and again is led to that code; what it has written down is
+//! taken over at the task's next stop. As one task runs at a time, that gives the order of all events.
+//!
+//! What must not be cut in two is the way from a call to its entry: a task that is stopped there goes on
+//! to the end of the code first, and a signal waits.
+
+mod patch;
+mod sites;
+mod taken;
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use retake_abi::nr;
+use retake_model::{Addr, AddrRange, PAGE_SIZE, Registers, SyscallNo};
+use retake_ptrace::Stopped;
+use retake_tracee::fast::{BUFFER_LEN, CODE, CURSOR, FIRST_ENTRY, FastCode};
+use retake_tracee::inject;
+
+use crate::error::RecordError;
+use crate::session::Session;
+use crate::task::Task;
+
+/// A call site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Site {
+    /// It has made so many traced calls that could be fast.
+    Seen(u32),
+    /// It is led to the code, or cannot be.
+    Settled,
+}
+
+/// A page of stubs.
+#[derive(Clone, Copy, Debug)]
+struct Stubs {
+    page: Addr,
+    used: u64,
+}
+
+/// How far the buffer was filled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Progress {
+    /// Where the next entry goes.
+    cursor: Addr,
+    /// How often it started from the beginning.
+    turns: u64,
+}
+
+impl Progress {
+    const START: Self = Self { cursor: FIRST_ENTRY, turns: 0 };
+}
+
+/// The code and its buffer in one address space.
+#[derive(Clone, Debug)]
+pub(crate) struct FastCalls {
+    /// The code is there.
+    present: bool,
+    /// A call site is led to it.
+    in_use: bool,
+    /// Up to here the entries of the buffer are events.
+    taken: Progress,
+    sites: BTreeMap<Addr, Site>,
+    stubs: Vec<Stubs>,
+}
+
+impl FastCalls {
+    /// Without the code.
+    pub(crate) fn absent() -> Self {
+        Self {
+            present: false,
+            in_use: false,
+            taken: Progress::START,
+            sites: BTreeMap::new(),
+            stubs: Vec::new(),
+        }
+    }
+
+    /// What was mapped here is gone.
+    pub(crate) fn forget(&mut self, range: AddrRange) {
+        self.stubs.retain(|stubs| !range.contains(stubs.page));
+        let gone: Vec<Addr> =
+            self.sites.range(range.start()..range.end()).map(|(at, _)| *at).collect();
+        for site in gone {
+            self.sites.remove(&site);
+        }
+    }
+}
+
+/// The code, where this machine can run it.
+pub(crate) fn assemble() -> Option<Rc<FastCode>> {
+    can_read_segment_bases().then(FastCode::assemble)?.ok().map(Rc::new)
+}
+
+/// Whether `rdfsbase` is allowed (`AT_HWCAP2`, bit 1: since Linux 5.9, where the processor has it).
+fn can_read_segment_bases() -> bool {
+    const AT_HWCAP2: u64 = 26;
+    const FSGSBASE: u64 = 2;
+    let auxv = std::fs::read("/proc/self/auxv").unwrap_or_default();
+    auxv.as_chunks::<16>().0.iter().any(|pair| {
+        let [kind, value] = [pair.as_chunks::<8>().0[0], pair.as_chunks::<8>().0[1]];
+        u64::from_le_bytes(kind) == AT_HWCAP2 && u64::from_le_bytes(value) & FSGSBASE != 0
+    })
+}
+
+impl Task {
+    /// Where the code ends, if `pc` is in the middle of it.
+    pub(crate) fn end_of_fast_code(&self, pc: Addr) -> Option<Addr> {
+        self.fast_code.as_ref().filter(|code| code.is_inside(pc)).map(|code| code.exit)
+    }
+}
+
+impl Session {
+    /// Puts the code and its buffer into a fresh image.
+    pub(crate) fn map_fast_code(
+        &mut self,
+        task: &mut Task,
+        stopped: &mut Stopped,
+        registers: &Registers,
+    ) -> Result<FastCalls, RecordError> {
+        const READ_WRITE: u64 = 3;
+        const READ_EXEC: u64 = 5;
+        let Some(code) = task.fast_code.clone().filter(|_| task.confinement.is_free()) else {
+            return Ok(FastCalls::absent());
+        };
+        let has_buffer = map_at(task, stopped, registers, CURSOR, BUFFER_LEN, READ_WRITE)?;
+        let present = has_buffer && map_at(task, stopped, registers, CODE, PAGE_SIZE, READ_EXEC)?;
+        if present {
+            task.memory.write(CURSOR, &FIRST_ENTRY.get().to_le_bytes())?;
+            task.memory.write(CODE, &code.page())?;
+        }
+        Ok(FastCalls { present, ..FastCalls::absent() })
+    }
+
+    /// Makes every call of an address space a traced one again.
+    pub(crate) fn trace_all_calls(&mut self, task: &Task) -> Result<(), RecordError> {
+        if std::mem::take(&mut self.space(task.space)?.fast.present) {
+            let (table, bytes) = FastCode::none();
+            self.write_now(task, table, &bytes);
+        }
+        Ok(())
+    }
+}
+
+/// Maps private memory at an address, if there is room.
+fn map_at(
+    task: &mut Task,
+    stopped: &mut Stopped,
+    registers: &Registers,
+    at: Addr,
+    len: u64,
+    prot: u64,
+) -> Result<bool, RecordError> {
+    const PRIVATE_ANONYMOUS_FIXED_NOREPLACE: u64 = 0x10_0022;
+    let no: SyscallNo = nr::MMAP;
+    let args = [at.get(), len, prot, PRIVATE_ANONYMOUS_FIXED_NOREPLACE, u64::MAX, 0];
+    let done = inject(stopped, registers, no, args)?;
+    task.held.extend(done.signals);
+    Ok(done.result.cast_unsigned() == at.get())
+}

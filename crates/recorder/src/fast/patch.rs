@@ -1,0 +1,187 @@
+//! Leading call sites to the code.
+
+use retake_model::{Addr, AddrRange, Backing, Mapping, PAGE_SIZE, Protection, Registers};
+use retake_ptrace::Stopped;
+use retake_recording::Effect;
+use retake_tracee::MappingTable;
+use retake_tracee::fast::{Kind, STUB_LEN, kind_of, stub};
+
+use super::sites::{SEARCHED, way};
+use super::{Site, Stubs, map_at};
+use crate::error::RecordError;
+use crate::session::{Session, call_number};
+use crate::task::Task;
+
+/// A site is led to the code after so many calls.
+const OFTEN: u32 = 30;
+/// `syscall`
+const SYSCALL: [u8; 2] = [0x0f, 0x05];
+/// How far a stub may be from its site: jumps reach 2 GiB.
+const FARTHEST: u64 = 1 << 30;
+/// A page of stubs goes into a gap of this size at least, and stays so far from what is above it.
+const GAP: u64 = 1 << 20;
+const DISTANCE: u64 = 16 * PAGE_SIZE;
+/// Lowest address that programs may map (`vm.mmap_min_addr`).
+const LOWEST: u64 = 1 << 16;
+
+/// Where a page of stubs can go: below what the site is in, as what grows there grows elsewhere too.
+fn room_for_stubs(table: &MappingTable, site: Addr) -> Option<Addr> {
+    let mut below = LOWEST;
+    let mut found = None;
+    for mapping in table.iter().take_while(|mapping| mapping.range.start() <= site) {
+        let start = mapping.range.start().get();
+        if start.saturating_sub(below) >= GAP && !mapping.grows_down {
+            found = Some(start - DISTANCE);
+        }
+        below = mapping.range.end().get();
+    }
+    found.filter(|at| site.get() - at < FARTHEST).map(Addr::new)
+}
+
+impl Session {
+    /// A task has made a traced call: if its site makes many of them that could be fast, it is led to the
+    /// code, as part of the event. The task goes on with `after`.
+    pub(crate) fn speed_up(
+        &mut self,
+        task: &mut Task,
+        stopped: &mut Stopped,
+        entry: &Registers,
+        after: &Registers,
+    ) -> Result<(), RecordError> {
+        if task.fast_code.is_none() || kind_of(call_number(entry)) == Kind::Traced {
+            return Ok(());
+        }
+        let site = Addr::new(entry.rip.wrapping_sub(SYSCALL.len() as u64));
+        let space = self.space(task.space)?;
+        if !space.fast.present
+            || space.fast.stubs.iter().any(|stubs| stubs.page.page() == site.page())
+        {
+            return Ok(());
+        }
+        let state = space.fast.sites.entry(site).or_insert(Site::Seen(0));
+        match state {
+            Site::Seen(count) if *count < OFTEN => *count += 1,
+            Site::Seen(_) => {
+                *state = Site::Settled;
+                self.lead_to_fast_code(task, stopped, site, after)?;
+            }
+            Site::Settled => {}
+        }
+        Ok(())
+    }
+
+    fn lead_to_fast_code(
+        &mut self,
+        task: &mut Task,
+        stopped: &mut Stopped,
+        site: Addr,
+        after: &Registers,
+    ) -> Result<(), RecordError> {
+        let Some(mapping) = self.space(task.space)?.table.find(site).cloned() else {
+            return Ok(());
+        };
+        let is_text = mapping.prot.allows(Protection::EXEC)
+            && !mapping.prot.allows(Protection::WRITE)
+            && matches!(mapping.backing, Backing::File { .. } | Backing::Copied);
+        let Some(behind) = site.checked_add(SYSCALL.len() as u64).filter(|_| is_text) else {
+            return Ok(());
+        };
+        let mut call = [0; SYSCALL.len()];
+        let mut code = [0; SEARCHED];
+        let in_mapping = mapping.range.end().offset_from(behind).unwrap_or(0);
+        let wanted = usize::try_from(in_mapping).unwrap_or(0).min(SEARCHED);
+        let got = task.memory.read(behind, code.get_mut(..wanted).unwrap_or_default()).unwrap_or(0);
+        if task.memory.read_exact(site, &mut call).is_err() || call != SYSCALL {
+            return Ok(());
+        }
+        let code = code.get(..got).unwrap_or_default();
+        // Before a page is mapped for it: is there a way at all?
+        if way(site, code, site).is_none() {
+            return Ok(());
+        }
+        let Some(slot) = self.stub_slot(task, stopped, site, after)? else {
+            return Ok(());
+        };
+        let (Some(stub), Some(patches)) = (stub(slot, behind), way(site, code, slot)) else {
+            return Ok(());
+        };
+        self.write_now(task, slot, &stub);
+        for (at, bytes) in patches {
+            self.write_now(task, at, &bytes);
+        }
+        self.space(task.space)?.fast.in_use = true;
+        Ok(())
+    }
+
+    /// Room for a stub near enough to `site`.
+    fn stub_slot(
+        &mut self,
+        task: &mut Task,
+        stopped: &mut Stopped,
+        site: Addr,
+        after: &Registers,
+    ) -> Result<Option<Addr>, RecordError> {
+        let is_near = |at: Addr| at.get().abs_diff(site.get()) < FARTHEST;
+        let take = |stubs: &mut Stubs| {
+            let slot = stubs.page.checked_add(stubs.used * STUB_LEN);
+            stubs.used += 1;
+            slot
+        };
+        let space = self.space(task.space)?;
+        let has_room = |stubs: &&mut Stubs| (stubs.used + 1) * STUB_LEN <= PAGE_SIZE;
+        if let Some(stubs) =
+            space.fast.stubs.iter_mut().filter(has_room).find(|stubs| is_near(stubs.page))
+        {
+            return Ok(take(stubs));
+        }
+        let Some(page) = room_for_stubs(&space.table, site) else {
+            return Ok(None);
+        };
+        let prot = Protection::READ.union(Protection::EXEC);
+        let is_mapped = map_at(task, stopped, after, page, PAGE_SIZE, prot.bits())?;
+        stopped.set_registers(after)?;
+        let Some(range) = AddrRange::with_len(page, PAGE_SIZE).filter(|_| is_mapped) else {
+            return Ok(None);
+        };
+        let mapping = Mapping { range, prot, backing: Backing::Anonymous, grows_down: false };
+        self.change(task, Effect::Map { mapping })?;
+        let mut stubs = Stubs { page, used: 0 };
+        let slot = take(&mut stubs);
+        self.space(task.space)?.fast.stubs.push(stubs);
+        Ok(slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mapping(from: u64, to: u64) -> Mapping {
+        Mapping {
+            range: AddrRange::new(Addr::new(from), Addr::new(to)).unwrap(),
+            prot: Protection::READ.union(Protection::EXEC),
+            backing: Backing::Anonymous,
+            grows_down: false,
+        }
+    }
+
+    #[test]
+    fn stubs_go_below_what_the_site_is_in() {
+        let table = MappingTable::new([
+            mapping(0x5555_0000_0000, 0x5555_0001_0000),
+            mapping(0x7fff_0000_0000, 0x7fff_0001_0000),
+            mapping(0x7fff_0001_1000, 0x7fff_0002_0000),
+        ]);
+        let room = |site| room_for_stubs(&table, Addr::new(site)).map(Addr::get);
+        assert_eq!(room(0x5555_0000_1234), Some(0x5554_ffff_0000));
+        assert_eq!(room(0x7fff_0001_5678), Some(0x7ffe_ffff_0000));
+    }
+
+    #[test]
+    fn stubs_are_not_put_below_a_stack() {
+        let mut stack = mapping(0x7fff_0000_0000, 0x7fff_0001_0000);
+        stack.grows_down = true;
+        let table = MappingTable::new([stack]);
+        assert_eq!(room_for_stubs(&table, Addr::new(0x7fff_0000_1000)), None);
+    }
+}

@@ -1,0 +1,223 @@
+//! Taking over what the code has written down.
+
+use retake_model::{Addr, Registers, Signal};
+use retake_ptrace::{StopEvent, Stopped};
+use retake_recording::{Effect, EventKind};
+use retake_tracee::fast::{CURSOR, ENTRIES_END, Entry, FIRST_ENTRY, FastCode};
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::error::RecordError;
+use crate::fast::Progress;
+use crate::places::{Found, run_to};
+use crate::session::{Next, Session, resumed};
+use crate::task::Task;
+
+/// CPU time in which a task comes to the end of the code.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+const ENTRY_LEN: usize = 8 * Entry::WORDS;
+
+fn entry(bytes: &[u8; ENTRY_LEN]) -> Entry {
+    let mut words = [0; Entry::WORDS];
+    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+    Entry { words }
+}
+
+impl Progress {
+    fn read(task: &Task) -> Option<Self> {
+        let mut bytes = [0; 16];
+        task.memory.read_exact(CURSOR, &mut bytes).ok()?;
+        let [cursor, turns] = [bytes.as_chunks::<8>().0[0], bytes.as_chunks::<8>().0[1]];
+        let cursor = Addr::new(u64::from_le_bytes(cursor));
+        Some(Self { cursor, turns: u64::from_le_bytes(turns) })
+    }
+
+    /// Whether the code can have come to there from `taken`: it stops at the start of each turn.
+    fn follows(self, taken: Self) -> bool {
+        let at = self.cursor;
+        let is_entry = (FIRST_ENTRY..=ENTRIES_END).contains(&at)
+            && at.offset_from(FIRST_ENTRY).is_some_and(|bytes| bytes % Entry::LEN == 0);
+        let same_turn = self.turns == taken.turns && at >= taken.cursor;
+        is_entry && (same_turn || self.turns == taken.turns + 1)
+    }
+
+    /// Where the entries since `taken` are, each part with its length in bytes.
+    fn parts_since(self, taken: Self) -> [(Addr, usize); 2] {
+        let (end, again) = match self.turns == taken.turns {
+            true => (self.cursor, FIRST_ENTRY),
+            false => (ENTRIES_END, self.cursor),
+        };
+        let part = |from: Addr, to: Addr| {
+            (from, to.offset_from(from).and_then(|len| usize::try_from(len).ok()).unwrap_or(0))
+        };
+        [part(taken.cursor, end), part(FIRST_ENTRY, again)]
+    }
+}
+
+impl Session {
+    /// Makes events of the calls that the task has made since its last stop.
+    pub(crate) fn take_fast_calls(&mut self, task: &mut Task) -> Result<(), RecordError> {
+        let (Some(code), Some(taken)) = (task.fast_code.clone(), self.fast_calls_taken(task))
+        else {
+            return Ok(());
+        };
+        // Memory that is gone has nothing to take.
+        let Some(now) = Progress::read(task) else {
+            return Ok(());
+        };
+        if now == taken {
+            return Ok(());
+        }
+        if !now.follows(taken) {
+            return Err(RecordError::Unsupported(format!(
+                "the program wrote to memory at {CURSOR}, which is retake's"
+            )));
+        }
+        let mut buffer = std::mem::take(&mut self.fast_entries);
+        for (at, len) in now.parts_since(taken) {
+            buffer.resize(len, 0);
+            let got = task.memory.read(at, &mut buffer).unwrap_or(0);
+            for bytes in buffer.get(..got).unwrap_or_default().as_chunks::<ENTRY_LEN>().0 {
+                self.add_fast_call(task, &code, &entry(bytes))?;
+            }
+        }
+        self.fast_entries = buffer;
+        self.space(task.space)?.fast.taken = now;
+        Ok(())
+    }
+
+    /// How far the buffer of the task's address space was taken over, if it is in use. The address space
+    /// of a task that ends may be gone already.
+    fn fast_calls_taken(&self, task: &Task) -> Option<Progress> {
+        let fast = &self.spaces.get(&task.space)?.fast;
+        fast.in_use.then_some(fast.taken)
+    }
+
+    fn add_fast_call(
+        &mut self,
+        task: &mut Task,
+        code: &Rc<FastCode>,
+        entry: &Entry,
+    ) -> Result<(), RecordError> {
+        let before = entry.before(code, &task.registers);
+        let rax = entry.result().cast_unsigned();
+        let after = Registers { rax, orig_rax: u64::MAX, ..before };
+        self.effects.clear();
+        if let Some((addr, bytes)) = entry.output() {
+            self.effect(&Effect::Write { addr, bytes: bytes.to_vec() });
+        }
+        self.append(task, &EventKind::Syscall { no: entry.no() }, &before, &after)
+    }
+
+    /// The same at a stop. A task that was killed may have made a call that is not written down.
+    pub(crate) fn take_fast_calls_at(
+        &mut self,
+        task: &mut Task,
+        stopped: &Stopped,
+        event: StopEvent,
+    ) -> Result<(), RecordError> {
+        self.take_fast_calls(task)?;
+        let (StopEvent::Exit, Some(taken)) = (event, self.fast_calls_taken(task)) else {
+            return Ok(());
+        };
+        let registers = stopped.registers()?;
+        let Some(code) = task.fast_code.clone().filter(|code| code.has_unlogged(registers.pc()))
+        else {
+            return Ok(());
+        };
+        let mut bytes = [0; ENTRY_LEN];
+        if task.memory.read_exact(taken.cursor, &mut bytes).is_err() {
+            return Ok(());
+        }
+        let mut entry = entry(&bytes);
+        if code.has_unwritten(registers.pc()) {
+            entry.complete(&registers);
+        }
+        if let Some((addr, mut bytes)) = entry.output()
+            && task.memory.read_exact(addr, &mut bytes).is_ok()
+        {
+            entry.set_output(bytes);
+        }
+        self.add_fast_call(task, &code, &entry)?;
+        // Killed at the end of the call, it is where that has left it.
+        task.dying |= registers.pc() == code.after_call;
+        Ok(())
+    }
+
+    /// A task that was stopped in the middle of the code goes on to its end first; the stop is then what
+    /// it would have been there.
+    pub(crate) fn leave_fast_code(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+        signal: Signal,
+        end: Addr,
+    ) -> Result<Next, RecordError> {
+        let asked = signal == Signal::TRAP;
+        if asked {
+            task.asked_to_stop = false;
+        }
+        let Some(ticker) = &self.ticker else {
+            return Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon));
+        };
+        let found = run_to(stopped, task, ticker, end, PATIENCE);
+        ticker.every(crate::midcode::TICK);
+        match found? {
+            Found::Place(mut stopped, _) => {
+                let is_out = stopped.registers()?.pc() == end;
+                self.take_fast_calls(task)?;
+                if !asked {
+                    stopped.stop_again()?;
+                } else if is_out {
+                    return self.stopped_as_asked(task, stopped);
+                }
+                Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon))
+            }
+            Found::Stop(stop) => self.handle_stop(task, stop),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nth(n: u64) -> Addr {
+        Addr::new(FIRST_ENTRY.get() + n * Entry::LEN)
+    }
+
+    fn at(cursor: Addr, turns: u64) -> Progress {
+        Progress { cursor, turns }
+    }
+
+    #[test]
+    fn entries_up_to_the_cursor() {
+        let between = |from: Progress, to: Progress| {
+            to.parts_since(from).map(|(at, len)| (at, len / ENTRY_LEN))
+        };
+        assert_eq!(between(at(nth(2), 5), at(nth(4), 5)), [(nth(2), 2), (FIRST_ENTRY, 0)]);
+        assert_eq!(between(at(nth(2), 5), at(nth(2), 5)), [(nth(2), 0), (FIRST_ENTRY, 0)]);
+        let last = Addr::new(ENTRIES_END.get() - Entry::LEN);
+        assert_eq!(between(at(last, 0), at(FIRST_ENTRY, 1)), [(last, 1), (FIRST_ENTRY, 0)]);
+        assert_eq!(between(at(last, 0), at(nth(1), 1)), [(last, 1), (FIRST_ENTRY, 1)]);
+        assert_eq!(between(at(ENTRIES_END, 0), at(nth(1), 1)), [(ENTRIES_END, 0), (nth(0), 1)]);
+    }
+
+    #[test]
+    fn what_the_code_does_not_come_to() {
+        let start = Progress::START;
+        assert!(
+            start.follows(start)
+                && at(ENTRIES_END, 0).follows(start)
+                && at(nth(7), 1).follows(at(nth(9), 0))
+        );
+        assert!(!at(Addr::NULL, 0).follows(start), "outside");
+        assert!(!at(Addr::new(FIRST_ENTRY.get() + 8), 0).follows(start), "in between");
+        assert!(!at(nth(1), 0).follows(at(nth(2), 0)), "backwards");
+        assert!(!at(nth(1), 2).follows(start), "a turn too much");
+    }
+}
