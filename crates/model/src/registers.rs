@@ -117,6 +117,13 @@ impl Registers {
         Self { eflags: self.eflags & !RESUME_FLAG, ..*self }
     }
 
+    /// The same with EFLAGS.RF: a breakpoint at the next instruction does not stop the task there, but
+    /// when it comes there again.
+    #[must_use]
+    pub const fn with_resume_flag(&self) -> Self {
+        Self { eflags: self.eflags | RESUME_FLAG, ..*self }
+    }
+
     /// Program counter.
     pub const fn pc(&self) -> Addr {
         Addr::new(self.rip)

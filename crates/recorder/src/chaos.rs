@@ -83,7 +83,7 @@ impl Chaos {
     /// mostly not far out.
     pub(crate) fn search(&mut self) -> Search {
         let returns = [1, 1, 2, 4][self.below(4)];
-        Search { patience: HASTE, returns }
+        Search { patience: HASTE, content: HASTE / 2, returns }
     }
 
     /// How long a task runs on from a cold place before it is stopped wherever it is.

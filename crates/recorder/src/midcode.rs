@@ -84,7 +84,8 @@ impl Session {
                 Found::Stop(stop) => self.handle_stop(task, stop),
             };
         }
-        let search = self.chaos.as_mut().map_or(Search::THOROUGH, Chaos::search);
+        let thorough = if signal_waits { Search::THOROUGH } else { Search::after(ran) };
+        let search = self.chaos.as_mut().map_or(thorough, Chaos::search);
         let found = find_cold_place(stopped, task, space, ticker, search);
         ticker.every(TICK);
         let aside = self.chaos.as_mut().and_then(Chaos::step_aside);

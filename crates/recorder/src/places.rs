@@ -19,6 +19,8 @@ use crate::task::{Space, Task};
 
 /// How long a task may run on to the coldest place.
 const PATIENCE: Duration = Duration::from_millis(2);
+/// After so much of that it stays at the place it has reached.
+const CONTENT: Duration = Duration::from_millis(1);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_micros(500);
 /// Longest search in real time, whoever else has the CPU.
@@ -32,6 +34,8 @@ const MISSES: u32 = 8;
 /// How many levels inside of the outermost frame that was reached another one is looked for, when
 /// nothing farther out comes in time.
 const FALL_BACKS: [usize; 3] = [3, 8, 16];
+/// Bytes of arguments that a return may take off the stack with it.
+const MOST_ARGUMENTS: u64 = 1024;
 /// Longest `call` instruction: an indirect one with SIB byte and 32-bit displacement, and a prefix.
 const LONGEST_CALL: usize = 8;
 
@@ -43,9 +47,12 @@ struct Frame {
 }
 
 impl Frame {
-    /// Whether the task has just returned through it.
+    /// Whether the task has just returned through it. Some functions take their arguments off the stack
+    /// (`ret imm16`).
     fn is_left(self, registers: &Registers) -> bool {
-        registers.pc() == self.returns_to && Some(registers.sp()) == self.slot.checked_add(8)
+        let taken = registers.sp().offset_from(self.slot);
+        registers.pc() == self.returns_to
+            && taken.is_some_and(|bytes| (8..=8 + MOST_ARGUMENTS).contains(&bytes))
     }
 }
 
@@ -222,6 +229,18 @@ fn run_until(
     }
 }
 
+/// The watched frame that the task has just returned through, with its number. In a recursion all frames
+/// go on at the same address: it is the one next to the stack pointer.
+fn left_frame(
+    frames: &[Frame],
+    watched: &[Watchpoint],
+    registers: &Registers,
+) -> Option<(usize, Frame)> {
+    let is_watched = |frame: &Frame| watched.contains(&Watchpoint::Access(frame.slot));
+    let left = |frame: &Frame| is_watched(frame) && frame.is_left(registers);
+    frames.iter().copied().enumerate().rfind(|(_, frame)| left(frame))
+}
+
 /// Which frames to watch when those below `first` have been left: near ones and far ones.
 fn spread(frames: &[Frame], first: usize) -> Vec<Watchpoint> {
     let at = |distance: usize| frames.get(first + distance);
@@ -258,6 +277,10 @@ pub(crate) fn run_to(
     if stopped.set_watchpoints(&[Watchpoint::Execute(pc)]).is_err() {
         return Ok(Found::Place(stopped, None));
     }
+    let registers = stopped.registers()?;
+    if registers.pc() == pc {
+        stopped.set_registers(&registers.with_resume_flag())?;
+    }
     Ok(match run_for(stopped, task, ticker, time)? {
         Found::Place(mut stopped, word) => {
             stopped.set_watchpoints(&[])?;
@@ -284,15 +307,23 @@ pub(crate) fn run_for(
 /// How far a task is let run on to a better place.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Search {
-    /// CPU time of its process. After half of that it stays at the place it has reached.
+    /// CPU time of its process until the first return.
     pub(crate) patience: Duration,
+    /// After so much of that it stays at the place it has reached.
+    pub(crate) content: Duration,
     /// After so many returns it stays as well.
     pub(crate) returns: usize,
 }
 
 impl Search {
     /// For the coldest place.
-    pub(crate) const THOROUGH: Self = Self { patience: PATIENCE, returns: usize::MAX };
+    pub(crate) const THOROUGH: Self =
+        Self { patience: PATIENCE, content: CONTENT, returns: usize::MAX };
+
+    /// The same, in code that has run for so long without a call: a loop takes its time.
+    pub(crate) fn after(ran: Duration) -> Self {
+        Self { patience: PATIENCE.max(ran / 4), ..Self::THOROUGH }
+    }
 }
 
 /// Lets a task that was stopped in the middle of code run on to the return into the outermost frame
@@ -304,8 +335,7 @@ pub(crate) fn find_cold_place(
     ticker: &Ticker,
     search: Search,
 ) -> Result<Found, RecordError> {
-    let Search { patience, returns } = search;
-    let content = patience / 2;
+    let Search { patience, content, returns } = search;
     let mut returned = 0;
     let mut budget = Budget::start(task);
     let frames = frames(task, space, &stopped.registers()?);
@@ -331,8 +361,7 @@ pub(crate) fn find_cold_place(
                     stopped.set_watchpoints(&[])?;
                     return Ok(Found::Place(stopped, watched.first().map(|word| word.address())));
                 }
-                let mut left = frames.iter().enumerate().filter(|(_, f)| f.is_left(&registers));
-                if let Some((n, frame)) = left.next() {
+                if let Some((n, frame)) = left_frame(&frames, &watched, &registers) {
                     watched = spread(&frames, n + 1);
                     reached = Some(n);
                     returned += 1;
@@ -385,6 +414,23 @@ mod tests {
         assert!(!check(&[0xff, 0xe0]), "jmp rax");
         assert!(!check(&[0xe9, 1, 2, 3, 4]), "jmp rel32");
         assert!(!check(&[0x90, 0x90]));
+    }
+
+    #[test]
+    fn the_frame_that_was_left_is_told_from_others() {
+        let frame = |slot: u64| Frame { slot: Addr::new(slot), returns_to: Addr::new(0x500) };
+        // A recursion, and a frame that is not watched.
+        let frames = [frame(0x1000), frame(0x1020), frame(0x1040), frame(0x1060)];
+        let watched = [0x1000, 0x1020, 0x1060].map(|slot| Watchpoint::Access(Addr::new(slot)));
+        let left = |rip: u64, rsp: u64| {
+            let registers = Registers { rip, rsp, ..Registers::default() };
+            left_frame(&frames, &watched, &registers).map(|(n, _)| n)
+        };
+        assert_eq!(left(0x500, 0x1028), Some(1), "ret");
+        assert_eq!(left(0x500, 0x1068), Some(3));
+        assert_eq!(left(0x500, 0x1078), Some(3), "ret 16");
+        assert_eq!(left(0x501, 0x1068), None, "elsewhere");
+        assert_eq!(left(0x500, 0x1000), None, "called, not left");
     }
 
     #[test]
