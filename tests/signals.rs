@@ -153,6 +153,12 @@ fn stands_still(pid: &str) -> bool {
     before.contains("State:\tt") && status() == before
 }
 
+fn stop_and_continue(program: &str) {
+    signal("-STOP", program);
+    while !stands_still(program) {}
+    signal("-CONT", program);
+}
+
 /// The recorded program, unless its recording is over.
 fn program_of(recorder: &mut Guarded) -> Option<String> {
     let id = recorder.0.id();
@@ -184,9 +190,7 @@ fn stopped_and_continued_from_outside() {
     }
     let program = program_of(&mut recorder).expect("it runs");
     for _ in 0..5 {
-        signal("-STOP", &program);
-        while !stands_still(&program) {}
-        signal("-CONT", &program);
+        stop_and_continue(&program);
         for _ in 0..100 {
             assert_ne!(output.read_line(&mut printed).expect("output"), 0, "it ended");
         }
@@ -215,9 +219,7 @@ fn fast_calls_interrupted_from_outside() {
         output.read_line(&mut printed).expect("output");
         let program = program_of(&mut recorder).expect("it runs");
         for _ in 0..5 {
-            signal("-STOP", &program);
-            while !stands_still(&program) {}
-            signal("-CONT", &program);
+            stop_and_continue(&program);
             output.read_line(&mut printed).expect("output");
         }
         let (name, number) = if round % 2 == 0 { ("-KILL", 9) } else { ("-TERM", 15) };

@@ -35,7 +35,8 @@ fn room_for_stubs(table: &MappingTable, site: Addr) -> Option<Addr> {
         }
         below = mapping.range.end().get();
     }
-    found.filter(|at| site.get() - at < FARTHEST).map(Addr::new)
+    let found = found.filter(|at| site.get() - at < FARTHEST).map(Addr::new);
+    found.filter(|at| !retake_tracee::is_ours(*at))
 }
 
 impl Session {
@@ -175,6 +176,12 @@ mod tests {
         let room = |site| room_for_stubs(&table, Addr::new(site)).map(Addr::get);
         assert_eq!(room(0x5555_0000_1234), Some(0x5554_ffff_0000));
         assert_eq!(room(0x7fff_0001_5678), Some(0x7ffe_ffff_0000));
+    }
+
+    #[test]
+    fn stubs_are_not_put_into_scratch_memory() {
+        let table = MappingTable::new([mapping(0x7030_0000, 0x7040_0000)]);
+        assert_eq!(room_for_stubs(&table, Addr::new(0x7030_1000)), None);
     }
 
     #[test]
