@@ -41,7 +41,10 @@ fn recorder() {
         let replayed = retake.replay(&dir).good();
         let text = replayed.output();
         assert!(printed.starts_with(&text), "what is replayed was not printed:\n{text}");
-        assert!(replayed.errors().contains("was not written"), "{}", replayed.errors());
+        // Killed between two chunks, or in the middle of writing one.
+        let errors = replayed.errors();
+        let says = ["was not written", "are no whole chunk; it ends at event"];
+        assert!(says.iter().any(|part| errors.contains(part)), "{errors}");
         // A chunk is complete after a quarter of a second at most; lines come much faster.
         let (kept, all) = (text.lines().count(), printed.lines().count());
         assert!(kept > 0 || all < 20_000, "{kept} of {all} lines were kept");
