@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use retake_abi::{SignalCall, nr};
 use retake_model::{Addr, Registers, SigInfo, Signal};
-use retake_ptrace::{PtraceError, Resume, StopEvent, Stopped, is_watchpoint};
+use retake_ptrace::{PtraceError, Resume, StopEvent, Stopped, is_watchpoint, read_words};
 use retake_tracee::{InjectError, InjectPage, inject};
 
 use crate::error::RecordError;
@@ -118,8 +118,8 @@ impl Task {
                     && self.memory.read_exact(Addr::new(action), &mut bytes).is_ok()
                 {
                     let mut words = [0; 4];
-                    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
-                        *word = u64::from_le_bytes(*bytes);
+                    for (place, word) in words.iter_mut().zip(read_words(&bytes)) {
+                        *place = word;
                     }
                     self.signal_state.set_action(signal, Action(words));
                 }
@@ -219,12 +219,6 @@ impl Task {
                 }
             }
         }
-    }
-
-    /// Forgets the actions that executing a program takes away.
-    pub(crate) fn program_executed(&mut self, stopped: &Stopped) -> Result<(), PtraceError> {
-        self.signal_state = SignalState::of_new_program(stopped)?;
-        Ok(())
     }
 }
 

@@ -2,9 +2,10 @@
 //! everything its own instructions do not determine.
 //!
 //! The way in is [`record`]. The recorder changes what the program sees in few, documented ways (no
-//! vdso, one CPU, refused interfaces, call sites led to code of retake's); it never changes what the program computes, and needs neither
-//! hardware counters nor privileges. It refuses interfaces where the kernel writes memory outside of
-//! any call (io_uring, kernel aio, userfaultfd), with the error that programs know how to handle.
+//! vdso, one CPU, refused interfaces, call sites led to code of retake's); it never changes what the
+//! program computes, and needs neither hardware counters nor privileges. It refuses interfaces where the
+//! kernel writes memory outside of any call (io_uring, kernel aio, userfaultfd), with the error that
+//! programs know how to handle.
 
 mod audit;
 mod calls;

@@ -74,7 +74,7 @@ impl Session {
             .get(&task.space)
             .ok_or_else(|| RecordError::Unsupported("a task without memory".to_owned()))?;
         if self.chaos.as_mut().is_some_and(|chaos| chaos.stays_here(ran)) {
-            let found = Found::Place(stopped, None).past_strings(task, ticker);
+            let found = Found::Place(stopped, None).past_steps(task, ticker);
             ticker.every(TICK);
             return match found? {
                 Found::Place(stopped, _) => {
@@ -149,7 +149,7 @@ impl Session {
         };
         let before = process_cpu_time(task.pid);
         let found =
-            run_for(stopped, task, ticker, time).and_then(|found| found.past_strings(task, ticker));
+            run_for(stopped, task, ticker, time).and_then(|found| found.past_steps(task, ticker));
         ticker.every(TICK);
         match found? {
             Found::Place(stopped, _) if process_cpu_time(task.pid) - before > NEAR => {

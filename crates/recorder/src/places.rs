@@ -67,11 +67,7 @@ pub(crate) enum Found {
 
 impl Found {
     /// A place where nothing is half done that must not be cut in two.
-    pub(crate) fn past_strings(
-        self,
-        task: &mut Task,
-        ticker: &Ticker,
-    ) -> Result<Self, RecordError> {
+    pub(crate) fn past_steps(self, task: &mut Task, ticker: &Ticker) -> Result<Self, RecordError> {
         match self {
             Self::Place(stopped, None) => string_instruction::let_past(stopped, task, ticker),
             other => Ok(other),
@@ -263,7 +259,7 @@ pub(crate) fn once_around(
     ticker: &Ticker,
 ) -> Result<Found, RecordError> {
     let pc = stopped.registers()?.pc();
-    run_to(stopped, task, ticker, pc, LOOK)?.past_strings(task, ticker)
+    run_to(stopped, task, ticker, pc, LOOK)?.past_steps(task, ticker)
 }
 
 /// Lets a task run on to its next arrival at `pc`, for so much CPU time at most.
@@ -387,7 +383,7 @@ pub(crate) fn find_cold_place(
         budget = Budget::start(task);
     }
     let _ = stopped.set_watchpoints(&[]);
-    Found::Place(stopped, None).past_strings(task, ticker)
+    Found::Place(stopped, None).past_steps(task, ticker)
 }
 
 #[cfg(test)]

@@ -207,7 +207,7 @@ impl Session {
         task.space = space;
         task.clear_tid = Addr::NULL;
         task.robust = Addr::NULL;
-        task.program_executed(&stopped)?;
+        task.signal_state = crate::forced::SignalState::of_new_program(&stopped)?;
         self.echo.forget();
         self.descriptors.forget();
         let path = crate::image::program_path(task.tid);

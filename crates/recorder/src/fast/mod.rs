@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use retake_abi::nr;
-use retake_model::{Addr, AddrRange, PAGE_SIZE, Registers, SyscallNo};
-use retake_ptrace::Stopped;
+use retake_model::{Addr, AddrRange, PAGE_SIZE, Registers};
+use retake_ptrace::{Stopped, read_words};
 use retake_tracee::fast::{BUFFER_LEN, CODE, CURSOR, FIRST_ENTRY, FastCode};
 use retake_tracee::inject;
 
@@ -98,10 +98,8 @@ fn can_read_segment_bases() -> bool {
     const AT_HWCAP2: u64 = 26;
     const FSGSBASE: u64 = 2;
     let auxv = std::fs::read("/proc/self/auxv").unwrap_or_default();
-    auxv.as_chunks::<16>().0.iter().any(|pair| {
-        let [kind, value] = [pair.as_chunks::<8>().0[0], pair.as_chunks::<8>().0[1]];
-        u64::from_le_bytes(kind) == AT_HWCAP2 && u64::from_le_bytes(value) & FSGSBASE != 0
-    })
+    let words: Vec<u64> = read_words(&auxv).collect();
+    words.as_chunks::<2>().0.iter().any(|[kind, value]| *kind == AT_HWCAP2 && value & FSGSBASE != 0)
 }
 
 impl Task {
@@ -153,9 +151,8 @@ fn map_at(
     prot: u64,
 ) -> Result<bool, RecordError> {
     const PRIVATE_ANONYMOUS_FIXED_NOREPLACE: u64 = 0x10_0022;
-    let no: SyscallNo = nr::MMAP;
     let args = [at.get(), len, prot, PRIVATE_ANONYMOUS_FIXED_NOREPLACE, u64::MAX, 0];
-    let done = inject(stopped, registers, no, args)?;
+    let done = inject(stopped, registers, nr::MMAP, args)?;
     task.held.extend(done.signals);
     Ok(done.result.cast_unsigned() == at.get())
 }

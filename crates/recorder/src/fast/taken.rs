@@ -1,12 +1,12 @@
 //! Taking over what the code has written down.
 
-use retake_model::{Addr, Registers, Signal};
-use retake_ptrace::{StopEvent, Stopped};
-use retake_recording::{Effect, EventKind};
-use retake_tracee::fast::{CURSOR, ENTRIES_END, Entry, FIRST_ENTRY, FastCode};
-
 use std::rc::Rc;
 use std::time::Duration;
+
+use retake_model::{Addr, Registers, Signal};
+use retake_ptrace::{StopEvent, Stopped, read_words};
+use retake_recording::EventKind;
+use retake_tracee::fast::{CURSOR, ENTRIES_END, Entry, FIRST_ENTRY, FastCode};
 
 use crate::error::RecordError;
 use crate::fast::Progress;
@@ -21,8 +21,8 @@ const ENTRY_LEN: usize = 8 * Entry::WORDS;
 
 fn entry(bytes: &[u8; ENTRY_LEN]) -> Entry {
     let mut words = [0; Entry::WORDS];
-    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
-        *word = u64::from_le_bytes(*bytes);
+    for (place, word) in words.iter_mut().zip(read_words(bytes)) {
+        *place = word;
     }
     Entry { words }
 }
@@ -31,9 +31,8 @@ impl Progress {
     fn read(task: &Task) -> Option<Self> {
         let mut bytes = [0; 16];
         task.memory.read_exact(CURSOR, &mut bytes).ok()?;
-        let [cursor, turns] = [bytes.as_chunks::<8>().0[0], bytes.as_chunks::<8>().0[1]];
-        let cursor = Addr::new(u64::from_le_bytes(cursor));
-        Some(Self { cursor, turns: u64::from_le_bytes(turns) })
+        let mut words = read_words(&bytes);
+        Some(Self { cursor: Addr::new(words.next()?), turns: words.next()? })
     }
 
     /// Whether the code can have come to there from `taken`: it stops at the start of each turn.
@@ -108,7 +107,10 @@ impl Session {
         let after = Registers { rax, orig_rax: u64::MAX, ..before };
         self.effects.clear();
         if let Some((addr, bytes)) = entry.output() {
-            self.effect(&Effect::Write { addr, bytes: bytes.to_vec() });
+            self.effects.write_with(addr, bytes.len(), |out| {
+                out.copy_from_slice(&bytes);
+                bytes.len()
+            });
         }
         self.append(task, &EventKind::Syscall { no: entry.no() }, &before, &after)
     }
