@@ -43,4 +43,4 @@ pub use task::{Resume, Running, Stopped, interrupt, kill_process, kill_task};
 pub use ticker::Ticker;
 pub use tsc::{Clock, SameTraps, can_trap_cpuid, clock, monotonic, process_cpu_time, read_tsc};
 pub use uffd::WriteTracker;
-pub use watchpoints::{WATCHPOINTS, Watchpoint, is_watchpoint};
+pub use watchpoints::{WATCHPOINTS, WatchLen, Watchpoint, is_watchpoint};

@@ -16,24 +16,69 @@ pub enum Watchpoint {
     Execute(Addr),
     /// After an access of the eight bytes at this address, a multiple of 8.
     Access(Addr),
+    /// After a write to so many bytes at this address, a multiple of their number.
+    Write(Addr, WatchLen),
+}
+
+/// How many bytes a debug register watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WatchLen {
+    /// 1
+    One,
+    /// 2
+    Two,
+    /// 4
+    Four,
+    /// 8
+    Eight,
+}
+
+impl WatchLen {
+    /// The shortest that holds `bytes` bytes, if one does.
+    pub fn holding(bytes: usize) -> Option<Self> {
+        [Self::One, Self::Two, Self::Four, Self::Eight].into_iter().find(|len| len.bytes() >= bytes)
+    }
+
+    /// As a number.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::One => 1,
+            Self::Two => 2,
+            Self::Four => 4,
+            Self::Eight => 8,
+        }
+    }
+
+    /// The `LEN` field (Intel SDM vol. 3, 19.2.4).
+    fn bits(self) -> u64 {
+        match self {
+            Self::One => 0b00,
+            Self::Two => 0b01,
+            Self::Four => 0b11,
+            Self::Eight => 0b10,
+        }
+    }
 }
 
 const CONTROL: usize = 7;
-/// `R/W` and `LEN` of a data watchpoint for reads and writes of 8 bytes.
-const ACCESS_8: u64 = 0b1011;
+/// `R/W` of a data watchpoint for reads and writes.
+const READ_WRITE: u64 = 0b11;
+/// `R/W` of a data watchpoint for writes.
+const WRITE: u64 = 0b01;
 
 impl Watchpoint {
     /// The address.
     pub fn address(self) -> Addr {
         match self {
-            Self::Execute(addr) | Self::Access(addr) => addr,
+            Self::Execute(addr) | Self::Access(addr) | Self::Write(addr, _) => addr,
         }
     }
 
     fn control(self, index: usize) -> u64 {
         let kind = match self {
             Self::Execute(_) => 0,
-            Self::Access(_) => ACCESS_8,
+            Self::Access(_) => WatchLen::Eight.bits() << 2 | READ_WRITE,
+            Self::Write(_, len) => len.bits() << 2 | WRITE,
         };
         1 << (2 * index) | kind << (16 + 4 * index)
     }
@@ -101,5 +146,15 @@ mod tests {
         assert_eq!(Watchpoint::Execute(at).control(0), 0b1);
         assert_eq!(Watchpoint::Execute(at).control(2), 0b1_0000);
         assert_eq!(Watchpoint::Access(at).control(1), 0b1011 << 20 | 0b100);
+        assert_eq!(Watchpoint::Write(at, WatchLen::Four).control(0), 0b1101 << 16 | 0b1);
+        assert_eq!(Watchpoint::Write(at, WatchLen::Eight).control(3), 0b1001 << 28 | 0b100_0000);
+    }
+
+    #[test]
+    fn the_shortest_length_that_holds_a_word() {
+        assert_eq!(WatchLen::holding(1), Some(WatchLen::One));
+        assert_eq!(WatchLen::holding(3), Some(WatchLen::Four));
+        assert_eq!(WatchLen::holding(8), Some(WatchLen::Eight));
+        assert_eq!(WatchLen::holding(16), None);
     }
 }
