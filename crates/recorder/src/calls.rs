@@ -1,6 +1,8 @@
 //! Entry and completion of system calls.
 
-use retake_abi::{Blocks, Class, Errno, FdEffect, MemoryCall, ReadMemory, SignalCall, ThreadCall};
+use retake_abi::{
+    Blocks, Class, Errno, FdEffect, MemoryCall, ReadMemory, SignalCall, ThreadCall, nr,
+};
 use retake_model::{Addr, Registers, SyscallNo};
 use retake_ptrace::{ProcessMemory, Resume, StopEvent, Stopped};
 use retake_recording::{Effect, EventKind};
@@ -24,6 +26,18 @@ fn wrote_nothing(errno: Errno) -> bool {
     matches!(errno, Errno::ENOSYS | Errno::ENOTTY | Errno::EINVAL | Errno::EBADF | Errno::EPERM)
 }
 
+/// Whether the call has made another task go on that waited for this one (futex(2)).
+fn wakes(open: &OpenCall, result: i64) -> bool {
+    const COMMAND: u64 = 0x7f;
+    const FUTEX_WAKE: u64 = 1;
+    const FUTEX_WAKE_OP: u64 = 5;
+    const FUTEX_WAKE_BITSET: u64 = 10;
+    let [_, op, ..] = open.args;
+    open.call.no == nr::FUTEX
+        && result > 0
+        && matches!(op & COMMAND, FUTEX_WAKE | FUTEX_WAKE_OP | FUTEX_WAKE_BITSET)
+}
+
 /// What a call gets from the recorder instead of from the kernel.
 pub(crate) enum Answer {
     /// The kernel decides.
@@ -44,8 +58,10 @@ impl Session {
             // Left pending, the stop would end a call that waits.
             self.enter_again(task, &mut stopped, &entry)?;
         }
+        task.to_next_call = false;
         self.restart_if_interrupted(task)?;
         if let Some(info) = self.take_deliverable(task, &stopped)? {
+            task.patience = crate::task::PATIENCE;
             return self.deliver_at_entry(task, stopped, &entry, &info);
         }
         if !task.confinement.is_free() {
@@ -67,6 +83,10 @@ impl Session {
             Class::Thread(kind) => self.thread_call(task, kind, call.no, &args)?,
             Class::Memory(MemoryCall::Map) => {
                 self.map_anonymous_shared(task, &mut stopped, &entry, &args)?
+            }
+            _ if call.no == nr::SCHED_YIELD => {
+                self.scheduler.end_turn();
+                Answer::Now(0)
             }
             _ => self.output_call(task, call.no, &args),
         };
@@ -262,6 +282,9 @@ impl Session {
         let kind =
             if open.entered { EventKind::SyscallExit { no } } else { EventKind::Syscall { no } };
         self.append(task, &kind, &open.entry, &after)?;
+        self.woke_somebody |= wakes(&open, result);
+        // The parent of a vfork could have gone on long ago, and mostly it only wants to wait.
+        task.woken |= open.waited_for_child();
         if Errno::from_result(result) == Some(Errno::ERESTART_RESTARTBLOCK) {
             task.interrupted = Some(open);
         }

@@ -40,6 +40,11 @@ fn wanted(no: SyscallNo, args: &[u64; 6]) -> Option<Wanted> {
     Some(Wanted { clock, to: Addr::new(to), form })
 }
 
+/// Whether a call of this number does nothing but read a clock.
+pub(crate) fn reads_a_clock(no: SyscallNo) -> bool {
+    matches!(no, nr::CLOCK_GETTIME | nr::GETTIMEOFDAY | nr::TIME)
+}
+
 impl Session {
     /// Answers a call that reads a clock. What is out of the ordinary is left to the kernel: clocks of
     /// processes, memory that cannot be written, and everything once a task changed namespaces.

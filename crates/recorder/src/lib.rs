@@ -9,7 +9,6 @@
 
 mod audit;
 mod calls;
-mod chaos;
 mod checkpoints;
 mod clocks;
 mod cpuid;
@@ -33,6 +32,7 @@ mod partial;
 mod places;
 mod record;
 mod refusals;
+mod scheduler;
 mod scratch;
 mod seccomp;
 mod session;
@@ -42,6 +42,7 @@ mod string_instruction;
 mod task;
 mod task_calls;
 mod tracking;
+mod waiting;
 
 pub use error::RecordError;
 pub use record::{Calls, RecordOptions, Recorded, record};

@@ -4,29 +4,31 @@ use std::time::Duration;
 
 use retake_model::{Addr, Backing, PageAddr, Protection, Registers};
 use retake_ptrace::{
-    PageMap, PtraceError, PtraceStop, Stopped, interrupt, monotonic, others_have_stopped,
-    process_cpu_time,
+    PageMap, PtraceError, PtraceStop, Resume, Stopped, interrupt, monotonic, others_have_stopped,
+    process_cpu_time, read_words,
 };
 use retake_recording::{EventKind, ExitStatus, Fingerprint, PageDigest, PageHasher, Where};
 
-use crate::chaos::{Chaos, NEAR};
 use crate::error::RecordError;
-use crate::places::{Found, Search, find_cold_place, once_around, run_for};
-use crate::session::{Next, Session, resumed};
-use crate::task::Task;
+use crate::places::{Found, PATIENCE, Search, find_cold_place, run_for};
+use crate::scheduler::{Chaos, Haste, Look, NEAR, TICK};
+use crate::session::{AGAIN, Next, Session, resumed};
+use crate::task::{Space, Task};
+use crate::waiting::{Examined, WaitedAt};
 
-/// How often a running task is looked at.
-pub(crate) const TICK: Duration = Duration::from_millis(5);
 /// How often the wait for the only task is looked at, in a call that may take for ever.
 pub(crate) const IDLE_TICK: Duration = Duration::from_millis(100);
-/// How long a signal waits for a place that finds itself.
-const DEADLINE: Duration = Duration::from_millis(10);
-/// How long a task may run without a system call while others could.
-const LONGEST_SLICE: Duration = Duration::from_millis(50);
-/// How long it may run in a loop that computes and makes no calls.
-const LONGEST_LOOP: Duration = Duration::from_secs(1);
+/// The shortest time that a signal waits for a place that finds itself.
+const LEAST_PATIENCE: Duration = Duration::from_millis(1);
 /// Words of memory in a fingerprint: above the stack pointer, and below the frame pointer.
-const PROBES: u64 = 8;
+const PROBES: usize = 8;
+
+/// Whether the task was stopped each time that it came to where it stands, since its last event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrivals {
+    Seen,
+    Unknown,
+}
 
 impl Session {
     /// A task has been running for a while: asks it to stop if something waits for that.
@@ -35,19 +37,41 @@ impl Session {
             return Ok(());
         }
         let now = monotonic();
-        let signal_waits = !task.held.is_empty() && now.saturating_sub(task.held_since) >= DEADLINE;
-        let slice = self.chaos_slice.unwrap_or(LONGEST_SLICE.max(self.next_look));
-        if signal_waits || (self.slice_ran(now) >= slice && self.others_could_run(task)) {
+        let look = self.look(task, now);
+        if look != Look::GoOn || signal_is_due(task, now) {
             match interrupt(task.tid) {
                 Err(error) if !error.is_gone() => return Err(error.into()),
                 _ => task.asked_to_stop = true,
             }
         }
+        self.look_again(task, now);
         Ok(())
     }
 
-    fn others_could_run(&self, task: &Task) -> bool {
-        self.tasks.values().any(|other| other.run.is_ready()) || others_have_stopped(task.tid)
+    /// What the scheduler wants with the running task.
+    fn look(&mut self, task: &Task, now: Duration) -> Look {
+        let events = self.event_count();
+        if self.quiet_since.0 != events {
+            self.quiet_since = (events, now);
+        }
+        if self.somebody_waits() {
+            self.wake_those_that_waited();
+        }
+        let unseen = others_have_stopped(task.tid);
+        let ready = self.tasks.values().filter(|other| other.run.is_ready());
+        let others = ready.map(Task::candidate);
+        self.scheduler.look(now, self.quiet_since.1, others, unseen)
+    }
+
+    /// Has the running task looked at again when that is due.
+    pub(crate) fn look_again(&self, task: &Task, now: Duration) {
+        let Some(ticker) = &self.ticker else { return };
+        let mut next = self.scheduler.next_look(now).min(TICK);
+        if !task.held.is_empty() {
+            let due = task.held_since + task.patience;
+            next = next.min(due.saturating_sub(now).max(LEAST_PATIENCE / 4));
+        }
+        ticker.first_then(next, AGAIN.max(next));
     }
 
     /// A task that was asked to stop has stopped, perhaps in the middle of code.
@@ -57,23 +81,94 @@ impl Session {
         stopped: Stopped,
     ) -> Result<Next, RecordError> {
         task.asked_to_stop = false;
+        if task.is_armed() && stopped.has_queued_watchpoint()? {
+            // It came at the same time: the next stop is for that.
+            return Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon));
+        }
         let registers = normal(&stopped.registers()?);
         if !task.mid_code && registers == task.registers {
             return self.go_on_at_event(task, stopped);
         }
-        let signal_waits = self.has_deliverable(task, &stopped)?;
-        let wanted = signal_waits || self.others_could_run(task);
-        let ran = self.slice_ran(monotonic());
-        let Some(ticker) = self.ticker.as_ref().filter(|_| wanted) else {
-            // What it was for is gone, or blocked for now.
-            task.held_since = monotonic();
-            return Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon));
-        };
-        let space = self
-            .spaces
-            .get(&task.space)
-            .ok_or_else(|| RecordError::Unsupported("a task without memory".to_owned()))?;
-        if self.chaos.as_mut().is_some_and(|chaos| chaos.stays_here(ran)) {
+        let now = monotonic();
+        if signal_is_due(task, now) {
+            if self.has_deliverable(task, &stopped)? {
+                task.patience = (task.patience / 2).max(LEAST_PATIENCE);
+                let search = Search { patience: task.patience.min(PATIENCE), ..Search::THOROUGH };
+                return self.place_event(task, stopped, search);
+            }
+            // It is blocked for now.
+            task.held_since = now;
+        }
+        match self.look(task, now) {
+            Look::GoOn => self.go_on_meanwhile(task, stopped),
+            Look::Examine => self.examine_for_others(task, stopped, Arrivals::Unknown),
+            Look::Leave(haste) => self.leave(task, stopped, haste),
+        }
+    }
+
+    /// Nothing is to be done about a task that was asked to stop.
+    fn go_on_meanwhile(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+    ) -> Result<Next, RecordError> {
+        self.look_again(task, monotonic());
+        Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon))
+    }
+
+    /// Other tasks could run. A task that only waits gives way at once.
+    pub(crate) fn examine_for_others(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+        arrivals: Arrivals,
+    ) -> Result<Next, RecordError> {
+        let examined = self.examine(task, stopped);
+        if let Some(ticker) = &self.ticker {
+            ticker.every(TICK);
+        }
+        match examined? {
+            Examined::Waits(stopped, waiting) => {
+                let stopped = match arrivals {
+                    Arrivals::Unknown => self.preempt(task, stopped, None)?,
+                    Arrivals::Seen => self.preempt_at_arrival(task, stopped)?,
+                };
+                task.waited_at = Some(WaitedAt::new(task.registers.pc()));
+                task.waiting = Some(waiting);
+                self.go_on_at_event(task, stopped)
+            }
+            Examined::Computes(stopped) => {
+                task.expects = None;
+                self.scheduler.computes(monotonic());
+                self.go_on_meanwhile(task, stopped)
+            }
+            Examined::Wrote(stopped) => {
+                let registers = normal(&stopped.registers()?);
+                self.wrote_for_others(task, stopped, &registers)
+            }
+            Examined::Stop(stop) => self.handle_stop(task, stop),
+        }
+    }
+
+    /// The turn of a task in the middle of code ends, near where it stands.
+    fn leave(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+        haste: Haste,
+    ) -> Result<Next, RecordError> {
+        if task.made_fast_calls && !task.to_next_call {
+            // Its next call is a better place, and not far.
+            task.to_next_call = true;
+            self.look_again(task, monotonic());
+            return Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Soon));
+        }
+        task.to_next_call = false;
+        task.expects = None;
+        self.scheduler.end_turn();
+        let ran = self.scheduler.ran(monotonic());
+        let stays = self.scheduler.chaos().is_some_and(|chaos| chaos.stays_here(ran));
+        if let Some(ticker) = self.ticker.as_ref().filter(|_| stays) {
             let found = Found::Place(stopped, None).past_steps(task, ticker);
             ticker.every(TICK);
             return match found? {
@@ -84,53 +179,39 @@ impl Session {
                 Found::Stop(stop) => self.handle_stop(task, stop),
             };
         }
-        let thorough = if signal_waits { Search::THOROUGH } else { Search::after(ran) };
-        let search = self.chaos.as_mut().map_or(thorough, Chaos::search);
+        let usual = match haste {
+            Haste::None => Search::after(ran),
+            Haste::Some => Search::HASTY,
+        };
+        let search = self.scheduler.chaos().map_or(usual, Chaos::search);
+        self.place_event(task, stopped, search)
+    }
+
+    /// Makes an event of a place near the one where a task stands in the middle of code.
+    fn place_event(
+        &mut self,
+        task: &mut Task,
+        mut stopped: Stopped,
+        search: Search,
+    ) -> Result<Next, RecordError> {
+        task.disarm(&mut stopped)?;
+        let Some(ticker) = &self.ticker else {
+            return Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon));
+        };
+        let space = self
+            .spaces
+            .get(&task.space)
+            .ok_or_else(|| RecordError::Unsupported("a task without memory".to_owned()))?;
         let found = find_cold_place(stopped, task, space, ticker, search);
         ticker.every(TICK);
-        let aside = self.chaos.as_mut().and_then(Chaos::step_aside);
+        let aside = self.scheduler.chaos().and_then(Chaos::step_aside);
         match found? {
-            Found::Place(stopped, None) if !signal_waits => self.preempt_in_loop(task, stopped),
             Found::Place(stopped, watch) => {
                 let stopped = self.preempt(task, stopped, watch)?;
                 match aside {
                     Some(time) => self.step_aside(task, stopped, time),
                     None => self.go_on_at_event(task, stopped),
                 }
-            }
-            Found::Stop(stop) => self.handle_stop(task, stop),
-        }
-    }
-
-    /// A change of tasks in a loop that makes no calls. If the loop only waits, each turn leaves the
-    /// same state, and replay finds that at once. If it computes, replay would have to test each turn:
-    /// the task gets more time to come out of it.
-    fn preempt_in_loop(
-        &mut self,
-        task: &mut Task,
-        mut stopped: Stopped,
-    ) -> Result<Next, RecordError> {
-        self.start_tracking_with(task, &mut stopped)?;
-        let before = normal(&stopped.registers()?);
-        let vector = stopped.vector()?;
-        let digest = self.digest(task)?;
-        let Some(ticker) = &self.ticker else {
-            return self.go_on_at_event(task, stopped);
-        };
-        let found = once_around(stopped, task, ticker);
-        ticker.every(TICK);
-        match found? {
-            Found::Place(stopped, _) => {
-                let now = normal(&stopped.registers()?);
-                let same =
-                    now == before && stopped.vector()? == vector && self.digest(task)? == digest;
-                let ran = self.slice_ran(monotonic());
-                if same || ran >= LONGEST_LOOP {
-                    let stopped = self.preempt(task, stopped, None)?;
-                    return self.go_on_at_event(task, stopped);
-                }
-                self.next_look = ran * 2;
-                Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon))
             }
             Found::Stop(stop) => self.handle_stop(task, stop),
         }
@@ -193,6 +274,56 @@ impl Session {
         self.start_tracking_with(task, &mut stopped)?;
         let before = normal(&stopped.registers()?);
         let at = self.fingerprint(task, &stopped, &before, watch)?;
+        self.append_preempt(task, stopped, before, at)
+    }
+
+    /// The same right after the first write to `word` since the task's last event. That tells the place
+    /// from every one before it, but for the one where the task stood: then no page has to.
+    pub(crate) fn preempt_at_write(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+        word: Addr,
+    ) -> Result<Stopped, RecordError> {
+        const WATCHED: u64 = 8;
+        let watch = Addr::new(word.get() & !(WATCHED - 1));
+        self.take_fast_calls(task)?;
+        let before = normal(&stopped.registers()?);
+        if before == task.registers {
+            return self.preempt(task, stopped, Some(watch));
+        }
+        let mut probes = probes(task, self.spaces.get(&task.space), &before);
+        probes.extend(task.memory.read_u64(watch).ok().map(|value| (watch, value)));
+        let vector = stopped.vector()?;
+        let print = Fingerprint { vector, watch: Some(watch), probes, pages: None };
+        self.append_preempt(task, stopped, before, Where::MidCode(Box::new(print)))
+    }
+
+    /// The same at an address where the task was stopped each time that it came there since its last
+    /// event: the first time with these registers.
+    fn preempt_at_arrival(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+    ) -> Result<Stopped, RecordError> {
+        self.take_fast_calls(task)?;
+        let before = normal(&stopped.registers()?);
+        if before == task.registers {
+            return self.preempt(task, stopped, None);
+        }
+        let probes = probes(task, self.spaces.get(&task.space), &before);
+        let vector = stopped.vector()?;
+        let print = Fingerprint { vector, watch: None, probes, pages: None };
+        self.append_preempt(task, stopped, before, Where::MidCode(Box::new(print)))
+    }
+
+    fn append_preempt(
+        &mut self,
+        task: &mut Task,
+        mut stopped: Stopped,
+        before: Registers,
+        at: Where,
+    ) -> Result<Stopped, RecordError> {
         self.effects.clear();
         let after = self.leave_critical_section(task, &before)?;
         if after != before {
@@ -222,31 +353,24 @@ impl Session {
         registers: &Registers,
         watch: Option<Addr>,
     ) -> Result<Where, RecordError> {
-        let below = registers.rbp.wrapping_sub(PROBES * 8);
-        let stack = (0..PROBES).map(|n| registers.rsp.wrapping_add(n * 8));
-        let locals = (0..PROBES).map(|n| below.wrapping_add(n * 8));
-        let probe = |addr: u64| {
-            let addr = Addr::new(addr);
-            Some((addr, task.memory.read_u64(addr).ok()?))
-        };
-        let probes = stack.chain(locals).filter_map(probe).collect();
+        let probes = probes(task, self.spaces.get(&task.space), registers);
         let vector = stopped.vector()?;
         let pages = Some(self.digest(task)?);
         self.space(task.space)?.tracking.placed();
         Ok(Where::MidCode(Box::new(Fingerprint { vector, watch, probes, pages })))
     }
 
-    /// Digest of all pages that may differ from what they were at the last event.
-    fn digest(&mut self, task: &Task) -> Result<PageDigest, RecordError> {
+    /// Digest of all pages that may differ from what they were at the last event. Since then no call has
+    /// changed what may be written: pages that may not be are as they were.
+    pub(crate) fn digest(&mut self, task: &Task) -> Result<PageDigest, RecordError> {
         let map = PageMap::open(task.tid)?;
         let space = self.space(task.space)?;
         let mut pages = Vec::new();
-        let mappings = space.table.to_vec();
-        for mapping in &mappings {
-            if !matches!(mapping.backing, Backing::Shared { .. }) {
-                space.tracking.written_since(&map, mapping, &mut pages)?;
-            } else if mapping.prot.allows(Protection::WRITE) {
-                map.populated_pages(mapping.range, &mut pages)?;
+        let Space { table, tracking, .. } = space;
+        for mapping in table.iter().filter(|mapping| mapping.prot.allows(Protection::WRITE)) {
+            match mapping.backing {
+                Backing::Shared { .. } => map.populated_pages(mapping.range, &mut pages)?,
+                _ => tracking.written_since(&map, mapping, &mut pages)?,
             }
         }
         let hash = hash_pages(task, &mut pages)?;
@@ -285,6 +409,27 @@ impl Session {
     }
 }
 
+/// Whether a signal that the task holds has waited for long enough.
+fn signal_is_due(task: &Task, now: Duration) -> bool {
+    !task.held.is_empty() && now.saturating_sub(task.held_since) >= task.patience
+}
+
+/// Some words of memory that tell a place in the middle of code from most others: above the stack
+/// pointer, and below the frame pointer.
+fn probes(task: &Task, space: Option<&Space>, registers: &Registers) -> Vec<(Addr, u64)> {
+    const LEN: usize = PROBES * 8;
+    let mut words = Vec::with_capacity(2 * PROBES);
+    for start in [registers.rsp, registers.rbp.wrapping_sub(LEN as u64)].map(Addr::new) {
+        let mut bytes = [0_u8; LEN];
+        let is_mapped = space.is_some_and(|space| space.table.find(start).is_some());
+        let got = if is_mapped { task.memory.read(start, &mut bytes).unwrap_or(0) } else { 0 };
+        let read = read_words(bytes.get(..got / 8 * 8).unwrap_or_default());
+        let at = |n: u64| start.checked_add(n * 8);
+        words.extend((0..).zip(read).filter_map(|(n, word)| Some((at(n)?, word))));
+    }
+    words
+}
+
 /// Registers of a task that is in no system call, whatever the kernel keeps in `orig_rax` then, and
 /// whatever it was stopped by.
 pub(crate) fn normal(registers: &Registers) -> Registers {
@@ -300,7 +445,7 @@ pub(crate) fn normal(registers: &Registers) -> Registers {
 fn hash_pages(task: &Task, pages: &mut Vec<PageAddr>) -> Result<u128, PtraceError> {
     const AT_ONCE: usize = 256;
     let mut hasher = PageHasher::new();
-    let mut buffer = vec![0_u8; AT_ONCE * retake_model::PAGE_LEN];
+    let mut buffer = vec![0_u8; AT_ONCE.min(pages.len()) * retake_model::PAGE_LEN];
     let mut done = 0;
     while done < pages.len() {
         let part = pages.get(done..(done + AT_ONCE).min(pages.len())).unwrap_or_default();

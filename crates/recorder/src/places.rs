@@ -14,17 +14,21 @@ use retake_ptrace::{
 };
 
 use crate::error::RecordError;
+use crate::signals::hold_meanwhile;
 use crate::string_instruction;
 use crate::task::{Space, Task};
 
-/// How long a task may run on to the coldest place.
-const PATIENCE: Duration = Duration::from_millis(2);
+/// How long a task may run on to the coldest place, where the time it has run without a call says nothing
+/// else.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(2);
+/// However long it has run.
+const MOST_PATIENCE: Duration = Duration::from_millis(10);
 /// After so much of that it stays at the place it has reached.
 const CONTENT: Duration = Duration::from_millis(1);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_micros(500);
-/// Longest search in real time, whoever else has the CPU.
-const LONGEST: Duration = Duration::from_secs(2);
+/// Longest search in real time, whoever else has the CPU, or twice its CPU time.
+const LONGEST: Duration = Duration::from_millis(20);
 /// Stack that is searched for return addresses, in words.
 const STACK_WORDS: usize = 2048;
 /// Return addresses that are looked at.
@@ -76,11 +80,13 @@ impl Found {
 }
 
 /// What a run of limited time came to.
-enum Ran {
+#[derive(Debug)]
+pub(crate) enum Ran {
     /// A watched word was accessed.
     Access(Stopped),
     /// The time is over.
     Late(Stopped),
+    /// It came to a stop of its own.
     Other(PtraceStop),
 }
 
@@ -178,7 +184,7 @@ impl Budget {
 
     fn has_used(&self, task: &Task, limit: Duration) -> bool {
         process_cpu_time(task.pid).saturating_sub(self.cpu) >= limit
-            || monotonic().saturating_sub(self.real) >= LONGEST
+            || monotonic().saturating_sub(self.real) >= LONGEST.max(limit * 2)
     }
 }
 
@@ -203,6 +209,16 @@ fn run_until(
                 }
                 let stop = PtraceStop::Stopped(stopped, StopEvent::Signal(Signal::TRAP));
                 return Ok(Ran::Other(stop));
+            }
+            Some(PtraceStop::Stopped(stopped, StopEvent::Signal(signal))) => {
+                if !hold_meanwhile(task, &stopped, signal)? {
+                    let stop = PtraceStop::Stopped(stopped, StopEvent::Signal(signal));
+                    return Ok(Ran::Other(stop));
+                }
+                if !task.asked_to_stop && budget.has_used(task, limit) {
+                    return Ok(Ran::Late(stopped));
+                }
+                let _running = stopped.resume(task.onward, None)?;
             }
             Some(PtraceStop::Stopped(stopped, StopEvent::Stop(Signal::TRAP)))
                 if task.asked_to_stop =>
@@ -251,17 +267,6 @@ fn fall_back(frames: &[Frame], reached: Option<usize>, levels: usize) -> Option<
     Some(Watchpoint::Access(frame.slot))
 }
 
-/// Runs the task to its next arrival at the place where it stands. `Found::Place` also if that does not
-/// come soon.
-pub(crate) fn once_around(
-    stopped: Stopped,
-    task: &mut Task,
-    ticker: &Ticker,
-) -> Result<Found, RecordError> {
-    let pc = stopped.registers()?.pc();
-    run_to(stopped, task, ticker, pc, LOOK)?.past_steps(task, ticker)
-}
-
 /// Lets a task run on to its next arrival at `pc`, for so much CPU time at most.
 pub(crate) fn run_to(
     mut stopped: Stopped,
@@ -284,6 +289,25 @@ pub(crate) fn run_to(
         }
         Found::Stop(stop) => Found::Stop(stop.without_watchpoints()),
     })
+}
+
+/// Lets a task run on to one of these watchpoints, for so much CPU time at most. They stay in place.
+pub(crate) fn run_to_watchpoint(
+    mut stopped: Stopped,
+    task: &mut Task,
+    ticker: &Ticker,
+    list: &[Watchpoint],
+    time: Duration,
+) -> Result<Ran, RecordError> {
+    if stopped.set_watchpoints(list).is_err() {
+        return Ok(Ran::Late(stopped));
+    }
+    let registers = stopped.registers()?;
+    if list.contains(&Watchpoint::Execute(registers.pc())) {
+        stopped.set_registers(&registers.with_resume_flag())?;
+    }
+    let budget = Budget::start(task);
+    run_until(stopped, task, ticker, &budget, time)
 }
 
 /// Lets a task run on for so much CPU time, and stops it wherever it is then.
@@ -318,8 +342,15 @@ impl Search {
 
     /// The same, in code that has run for so long without a call: a loop takes its time.
     pub(crate) fn after(ran: Duration) -> Self {
-        Self { patience: PATIENCE.max(ran / 4), ..Self::THOROUGH }
+        Self { patience: (ran / 4).clamp(PATIENCE, MOST_PATIENCE), ..Self::THOROUGH }
     }
+
+    /// For one that comes soon.
+    pub(crate) const HASTY: Self = Self {
+        patience: Duration::from_micros(200),
+        content: Duration::from_micros(100),
+        returns: 2,
+    };
 }
 
 /// Lets a task that was stopped in the middle of code run on to the return into the outermost frame

@@ -151,12 +151,14 @@ pub fn record(options: &RecordOptions) -> Result<Recorded, RecordError> {
         || crate::outer_filter::onward() == Resume::Syscall;
     let wants_fast = options.calls == Calls::MayBeFast && !stops_anyway;
     session.fast_code = code.filter(|_| wants_fast);
-    session.chaos = options.chaos.map(crate::chaos::Chaos::new);
+    if let Some(seed) = options.chaos {
+        session.scheduler.at_random(crate::scheduler::Chaos::new(seed));
+    }
     session.audit = options.audit.then(crate::audit::Audit::default);
     let outcome = {
         let _as_in_the_program =
             SameTraps::start(if traps_cpuid { Cpuid::Trapped } else { Cpuid::Executed });
-        if options.chaos.is_some() && unpin_from(cpu).is_err() {
+        if options.chaos.is_none() || unpin_from(cpu).is_err() {
             retake_ptrace::prefer_short_slices();
         }
         session.adopt_root(task).and_then(|()| session.run())

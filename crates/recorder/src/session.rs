@@ -10,18 +10,26 @@ use retake_ptrace::{
 };
 use retake_recording::{Effect, EffectBuffer, EventKind, ExitStatus, RecordingWriter};
 
-use crate::chaos::Chaos;
 use crate::checkpoints::{Due, Schedule};
 use crate::descriptors::Descriptors;
 use crate::echo::Echo;
 use crate::error::RecordError;
 use crate::files::Files;
+use crate::scheduler::{Candidate, Decision, Scheduler, TICK};
 use crate::task::{Run, Space, Task};
 
-/// How long a task may keep the CPU while others could run; it is taken away at a system call.
-const SLICE: Duration = Duration::from_millis(3);
+/// A tick that comes while nobody waits for it is lost: the next one comes so much later. (Not too soon,
+/// or a machine that is busy does nothing but handle ticks.)
+pub(crate) const AGAIN: Duration = Duration::from_micros(500);
+/// How often those that wait in the kernel are looked at while another task runs.
+const POLL: Duration = Duration::from_micros(100);
 /// How often a task in a call that may wait is given the CPU before another one runs.
 const YIELDS: usize = 2;
+
+/// What turns are drawn from: another one each time.
+fn seed() -> u64 {
+    u64::try_from(monotonic().as_nanos() & u128::from(u64::MAX)).unwrap_or(1)
+}
 
 /// Everything that is being recorded.
 #[derive(Debug)]
@@ -45,14 +53,16 @@ pub(crate) struct Session {
     pub(crate) next_space: SpaceId,
     /// New tasks whose first stop came before their parent's event.
     pub(crate) early: BTreeMap<Tid, Stopped>,
-    /// The program's path as `execve` was given it, for the image.
-    pub(crate) current: Option<Tid>,
-    /// The current task computes in a loop: it is looked at again when its slice is so long.
-    pub(crate) next_look: Duration,
-    /// Schedules at random.
-    pub(crate) chaos: Option<Chaos>,
-    /// How long the current task may run then.
-    pub(crate) chaos_slice: Option<Duration>,
+    /// Whose turn it is.
+    pub(crate) scheduler: Scheduler,
+    /// The tasks that could run, for one decision.
+    candidates: Vec<Candidate>,
+    /// When those that wait in the kernel were last looked at, on the monotonic clock.
+    polled: Duration,
+    /// A task was just woken by the running one.
+    pub(crate) woke_somebody: bool,
+    /// How many events there were when the running task was last looked at, and when that was.
+    pub(crate) quiet_since: (EventIndex, Duration),
     /// `cpuid` is to fault in the program.
     pub(crate) traps_cpuid: bool,
     /// Code for calls without a stop: for the first task, from which all others have it.
@@ -63,8 +73,6 @@ pub(crate) struct Session {
     pub(crate) cpu: usize,
     /// Interrupts the wait for a task that runs for long. Without a timer nothing does.
     pub(crate) ticker: Option<Ticker>,
-    /// On the monotonic clock.
-    slice_start: Duration,
 }
 
 /// What comes next for a task whose stop was handled.
@@ -104,22 +112,22 @@ impl Session {
             next_task: TaskId::new(0),
             next_space: SpaceId::new(0),
             early: BTreeMap::new(),
-            current: None,
-            next_look: Duration::ZERO,
-            chaos: None,
-            chaos_slice: None,
+            scheduler: Scheduler::new(seed()),
+            candidates: Vec::new(),
+            polled: Duration::ZERO,
+            woke_somebody: false,
+            quiet_since: (EventIndex::ZERO, Duration::ZERO),
             traps_cpuid: false,
             fast_code: None,
             fast_entries: Vec::new(),
             cpu: 0,
             ticker: Ticker::new().ok(),
-            slice_start: monotonic(),
         }
     }
 
     /// Runs until every task is gone.
     pub(crate) fn run(&mut self) -> Result<ExitStatus, RecordError> {
-        self.tick_every(crate::midcode::TICK);
+        self.tick_every(TICK);
         while !self.tasks.is_empty() {
             self.collect()?;
             let Some(tid) = self.choose() else { continue };
@@ -137,20 +145,14 @@ impl Session {
     /// run meanwhile.
     fn collect(&mut self) -> Result<(), RecordError> {
         let ready = self.tasks.values().any(|task| task.run.is_ready());
-        let waiting = self.tasks.values().any(|task| matches!(task.run, Run::Kernel));
-        if ready && (!waiting || !self.slice_is_over()) {
-            return Ok(());
-        }
         if ready {
-            while let Some((tid, stop)) = self.next_stop(WaitFlags::Poll)? {
-                self.take_in(tid, stop)?;
-            }
-            return Ok(());
+            let waiting = self.tasks.values().any(|task| matches!(task.run, Run::Kernel));
+            return if waiting { self.poll() } else { Ok(()) };
         }
         self.schedule.pause();
         self.tick_every(Duration::ZERO);
         let stop = self.next_stop(WaitFlags::Block);
-        self.tick_every(crate::midcode::TICK);
+        self.tick_every(TICK);
         self.schedule.resume();
         if let Some((tid, stop)) = stop? {
             self.take_in(tid, stop)?;
@@ -176,51 +178,61 @@ impl Session {
         }
     }
 
-    /// How long the current task has had the CPU.
-    pub(crate) fn slice_ran(&self, now: Duration) -> Duration {
-        now.saturating_sub(self.slice_start)
-    }
-
-    fn slice_is_over(&self) -> bool {
-        self.current.is_none_or(|tid| !self.tasks.get(&tid).is_some_and(|t| t.run.is_ready()))
-            || self.slice_ran(monotonic()) >= self.chaos_slice.unwrap_or(SLICE)
-    }
-
-    /// The task to run: the current one until its slice is over, then the next in turn.
-    fn choose(&mut self) -> Option<Tid> {
-        let goes_on = self.chaos.as_mut().is_none_or(|chaos| !chaos.changes_now());
-        if let Some(tid) = self.current
-            && self.tasks.get(&tid).is_some_and(|task| task.run.is_ready())
-            && (self.tasks.len() == 1 || (goes_on && !self.slice_is_over()))
-        {
-            return Some(tid);
+    /// Takes in what happened to tasks in the kernel while another one runs.
+    fn poll(&mut self) -> Result<(), RecordError> {
+        let woke = std::mem::take(&mut self.woke_somebody);
+        let can_go_on = self.scheduler.current().is_some_and(|tid| self.is_ready(tid));
+        let now = monotonic();
+        if can_go_on && !woke && now.saturating_sub(self.polled) < POLL {
+            return Ok(());
         }
-        let tid = self.next_ready();
-        self.slice_start = monotonic();
-        self.next_look = Duration::ZERO;
-        if let Some(chaos) = &mut self.chaos {
-            let slice = chaos.slice();
-            self.chaos_slice = Some(slice);
-            if let Some(ticker) = &self.ticker {
-                // A tick that comes while nobody waits is lost: the next one is not far.
-                ticker.first_then(slice, (slice / 4).max(Duration::from_micros(25)));
+        self.polled = now;
+        if woke {
+            // It has to come out of the kernel first.
+            yield_cpu();
+        }
+        while let Some((tid, stop)) = self.next_stop(WaitFlags::Poll)? {
+            self.take_in(tid, stop)?;
+            if woke
+                && self.scheduler.once_in(2)
+                && let Some(task) = self.tasks.get_mut(&tid)
+                && task.run.is_ready()
+            {
+                task.woken = true;
             }
         }
-        self.current = tid;
-        tid
+        Ok(())
     }
 
-    /// The next ready task in turn, or any one.
-    fn next_ready(&mut self) -> Option<Tid> {
-        let ready = |(_, task): &(&Tid, &Task)| task.run.is_ready();
-        if let Some(chaos) = &mut self.chaos {
-            let ready: Vec<Tid> = self.tasks.iter().filter(ready).map(|(tid, _)| *tid).collect();
-            let ended = self.current.filter(|tid| ready.contains(tid));
-            return chaos.pick(&ready, ended);
+    fn is_ready(&self, tid: Tid) -> bool {
+        self.tasks.get(&tid).is_some_and(|task| task.run.is_ready())
+    }
+
+    /// The task to run.
+    fn choose(&mut self) -> Option<Tid> {
+        let before = self.scheduler.current();
+        if self.somebody_waits() {
+            self.wake_those_that_waited();
         }
-        let after = self.current.unwrap_or(Tid::new(0)).next();
-        let next = self.tasks.range(after..).find(ready);
-        next.or_else(|| self.tasks.iter().find(ready)).map(|(tid, _)| *tid)
+        self.candidates.clear();
+        let ready = self.tasks.values().filter(|task| task.run.is_ready());
+        self.candidates.extend(ready.map(Task::candidate));
+        let now = monotonic();
+        let tid = match self.scheduler.next(now, &self.candidates) {
+            Decision::GoesOn(tid) => return Some(tid),
+            Decision::Begins(tid) => Some(tid),
+            Decision::Nobody => None,
+        };
+        if let Some(task) = before.and_then(|before| self.tasks.get_mut(&before)) {
+            task.since = now;
+        }
+        self.quiet_since = (self.event_count(), now);
+        if self.candidates.len() > 1
+            && let Some(ticker) = &self.ticker
+        {
+            ticker.first_then(self.scheduler.next_look(now), AGAIN);
+        }
+        tid
     }
 
     fn take_in(&mut self, tid: Tid, stop: PtraceStop) -> Result<(), RecordError> {
@@ -230,36 +242,44 @@ impl Session {
                 self.tasks.insert(tid, task);
             }
         }
-        if !self.tasks.contains_key(&tid) {
+        let Some(task) = self.tasks.remove(&tid) else {
             if let PtraceStop::Stopped(stopped, _) = stop {
                 self.early.insert(tid, stopped);
             }
             return Ok(());
+        };
+        self.follow(task, Some(stop))?;
+        if let Some(task) = self.tasks.get_mut(&tid) {
+            task.since = monotonic();
         }
-        self.follow(tid, Some(stop))
+        Ok(())
     }
 
     /// Lets a ready task run until its next event is recorded.
     fn advance(&mut self, tid: Tid) -> Result<(), RecordError> {
-        let Some(task) = self.tasks.get_mut(&tid) else {
+        let Some(mut task) = self.tasks.remove(&tid) else {
             return Ok(());
         };
-        if let Run::Ready(stopped) = std::mem::replace(&mut task.run, Run::Away) {
-            match stopped.resume(task.onward, None) {
+        if let Run::Ready(mut stopped) = std::mem::replace(&mut task.run, Run::Away) {
+            task.goes_on();
+            let watches = task.waited_at.is_some() || self.somebody_waits();
+            let armed = match task.is_armed() || watches {
+                true => self.watch_for_others(&mut task, &mut stopped),
+                false => Ok(()),
+            };
+            match armed.and_then(|()| stopped.resume(task.onward, None)) {
                 Ok(_) => {}
                 // Killed out of its stop: its end is reported next.
                 Err(error) if error.is_gone() => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        self.follow(tid, None)
+        self.follow(task, None)
     }
 
     /// Handles the stops of one task until it is ready, waits in the kernel, or is gone.
-    fn follow(&mut self, tid: Tid, first: Option<PtraceStop>) -> Result<(), RecordError> {
-        let Some(mut task) = self.tasks.remove(&tid) else {
-            return Ok(());
-        };
+    fn follow(&mut self, mut task: Task, first: Option<PtraceStop>) -> Result<(), RecordError> {
+        let tid = task.tid;
         let mut stop = first;
         loop {
             let now = match stop.take() {
@@ -368,7 +388,7 @@ impl Session {
         }
         self.tick_every(crate::midcode::IDLE_TICK);
         let stop = wait(tid, WaitFlags::Block);
-        self.tick_every(crate::midcode::TICK);
+        self.tick_every(TICK);
         stop
     }
 
@@ -396,6 +416,7 @@ impl Session {
     ) -> Result<(), RecordError> {
         self.writer.append(task.id, kind, before, after, &self.effects)?;
         self.effects.clear();
+        task.moved_on(kind);
         task.registers = *after;
         task.mid_code = false;
         self.schedule.count_event();
@@ -431,6 +452,9 @@ impl Session {
             StopEvent::Seccomp => self.call_entered(task, stopped),
             StopEvent::Syscall if task.open.is_none() && task.is_filtered_from_outside() => {
                 self.call_passes(task, stopped)
+            }
+            StopEvent::Syscall if task.open.is_none() && task.to_next_call => {
+                self.came_to_fast_call(task, stopped)
             }
             StopEvent::Syscall => self.call_completed(task, stopped),
             StopEvent::Cloned => self.task_created(task, stopped),

@@ -75,6 +75,46 @@ fn is_synchronous(signal: Signal, info: &SigInfo) -> bool {
     kind && info.code() > 0
 }
 
+/// Whether a signal is one of a timer (timer_create(2), setitimer(2)).
+fn is_of_timer(signal: Signal, info: &SigInfo) -> bool {
+    const SI_TIMER: i32 = -2;
+    let of_interval = matches!(signal, Signal::ALRM | Signal::VTALRM | Signal::PROF);
+    info.code() == SI_TIMER || of_interval && info.code() == SI_KERNEL
+}
+
+/// Keeps a signal for a place where it can be delivered. As in the kernel, one that waits already is
+/// enough, but for real-time signals.
+fn hold(task: &mut Task, signal: Signal, info: SigInfo) {
+    let merged = !signal.is_realtime() && task.held.iter().any(|held| held.signal() == Ok(signal));
+    if task.held.is_empty() {
+        task.held_since = monotonic();
+    }
+    if !merged {
+        task.held.push_back(info);
+    }
+}
+
+/// While a place is looked for: takes a signal in that would only be held, so that the search goes on.
+/// False for any other, which has not been touched.
+pub(crate) fn hold_meanwhile(
+    task: &mut Task,
+    stopped: &Stopped,
+    signal: Signal,
+) -> Result<bool, RecordError> {
+    let info = stopped.siginfo()?;
+    if is_synchronous(signal, &info) || task.hides_forced(&info, &stopped.registers()?) {
+        return Ok(false);
+    }
+    match disposition(task, signal) {
+        Disposition::Ignored => Ok(true),
+        Disposition::Stop => Ok(false),
+        Disposition::Handler | Disposition::Fatal => {
+            hold(task, signal, info);
+            Ok(true)
+        }
+    }
+}
+
 /// The registers with which the call is made again that a task has entered.
 pub(crate) fn before_call(entry: &Registers) -> Registers {
     const SYSCALL_LEN: u64 = 2;
@@ -149,8 +189,11 @@ impl Session {
         let info = stopped.siginfo()?;
         let registers = stopped.registers()?;
         if task.is_at_watchpoint(&info, &registers) {
-            // Ours, from a search that another stop ended.
             task.undo_forced(&mut stopped, signal, &registers)?;
+            if task.is_armed() {
+                return self.at_watchpoint(task, stopped, &registers);
+            }
+            // Ours, from a search that another stop ended.
             return Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon));
         }
         if signal == Signal::SEGV && task.hides_forced(&info, &registers) {
@@ -175,8 +218,10 @@ impl Session {
         }
         // A call that was made without a stop may not be written down yet.
         let inside = task.end_of_fast_code(registers.pc()).is_some();
-        let located =
-            is_synchronous(signal, &info) || (!inside && self.is_where_it_was(task, &registers)?);
+        // A timer that is faster than its handler leaves the program some time between two signals.
+        let too_soon = task.after_handler && is_of_timer(signal, &info);
+        let located = is_synchronous(signal, &info)
+            || (!inside && !too_soon && self.is_where_it_was(task, &registers)?);
         match disposition(task, signal) {
             // Whether the kernel then sets an interrupted call back shows when the task goes on.
             Disposition::Ignored if !is_synchronous(signal, &info) => {
@@ -187,14 +232,7 @@ impl Session {
             }
             // It waits for a place; after a while one is chosen for it.
             _ if !located => {
-                let merged = !signal.is_realtime()
-                    && task.held.iter().any(|held| held.signal() == Ok(signal));
-                if task.held.is_empty() {
-                    task.held_since = monotonic();
-                }
-                if !merged {
-                    task.held.push_back(info);
-                }
+                hold(task, signal, info);
                 Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon))
             }
             _ => self.deliver(task, stopped, signal, info, &registers),

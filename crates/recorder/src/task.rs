@@ -3,14 +3,18 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use retake_abi::{Before, Class, Syscall, TaskCall};
+use retake_abi::{Before, Class, Syscall, TaskCall, nr};
 use retake_model::{
     Addr, AddrRange, Protection, Registers, SigInfo, SpaceId, TaskId, Tid, VectorState,
 };
-use retake_ptrace::{ProcessMemory, Resume, Stopped};
+use retake_ptrace::{ProcessMemory, Resume, Stopped, monotonic};
+use retake_recording::EventKind;
 use retake_tracee::MappingTable;
 
+use crate::forced::SignalState;
+use crate::scheduler::{Candidate, Claim};
 use crate::seccomp::Confinement;
+use crate::waiting::{Armed, Loops};
 
 /// One recorded task.
 #[derive(Debug)]
@@ -38,6 +42,30 @@ pub(crate) struct Task {
     pub(crate) held: VecDeque<SigInfo>,
     /// Since when the first of them waits, on the monotonic clock.
     pub(crate) held_since: Duration,
+    /// How long they wait for a place that finds itself. Shorter where none came in time.
+    pub(crate) patience: Duration,
+    /// Its last event was the return from a handler.
+    pub(crate) after_handler: bool,
+    /// Since when it waits for the CPU, on the monotonic clock.
+    pub(crate) since: Duration,
+    /// It only waits, for this.
+    pub(crate) waiting: Option<crate::waiting::Waiting>,
+    /// What it waited for last, if it has done little since: it is likely to wait for that again.
+    pub(crate) expects: Option<crate::waiting::Waiting>,
+    /// What it waited for has happened.
+    pub(crate) woken: bool,
+    /// It gave the CPU away at its last event.
+    pub(crate) yielded: bool,
+    /// So many of its last events were looks at a clock.
+    pub(crate) clock_reads: u32,
+    /// Where it has waited last.
+    pub(crate) waited_at: Option<crate::waiting::WaitedAt>,
+    /// What its debug registers watch for others.
+    pub(crate) armed: Armed,
+    /// It has made calls without a stop since its last stop.
+    pub(crate) made_fast_calls: bool,
+    /// It was resumed so that it also stops at a call that is made without a stop.
+    pub(crate) to_next_call: bool,
     /// It was asked to stop, and the stop has not been seen yet.
     pub(crate) asked_to_stop: bool,
     /// Where the kernel writes 0 when the task ends (`set_tid_address`).
@@ -45,7 +73,7 @@ pub(crate) struct Task {
     /// Head of the robust futex list.
     pub(crate) robust: Addr,
     /// What it does at signals that may be forced on it.
-    pub(crate) signal_state: crate::forced::SignalState,
+    pub(crate) signal_state: SignalState,
     /// A SIGSEGV that was sent to the task, and stood in for one that was forced on it.
     pub(crate) hides_forced: Option<SigInfo>,
     /// Code for calls without a stop, where there can be such.
@@ -60,11 +88,104 @@ pub(crate) struct Task {
     pub(crate) ended: bool,
 }
 
+/// How long a signal waits for a place that finds itself.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(10);
+/// After so many looks at a clock in a row a task only waits for the time.
+const POLLS: u32 = 16;
+
 impl Task {
+    /// A task that is about to run.
+    pub(crate) fn new(identity: Identity, onward: Resume, signal_state: SignalState) -> Self {
+        let Identity { id, tid, pid, space } = identity;
+        Self {
+            id,
+            tid,
+            pid,
+            space,
+            name: Vec::new(),
+            memory: ProcessMemory::new(tid),
+            run: Run::Away,
+            onward,
+            passing: false,
+            registers: Registers::default(),
+            mid_code: false,
+            open: None,
+            interrupted: None,
+            held: VecDeque::new(),
+            held_since: Duration::ZERO,
+            patience: PATIENCE,
+            after_handler: false,
+            since: monotonic(),
+            waiting: None,
+            expects: None,
+            woken: false,
+            yielded: false,
+            clock_reads: 0,
+            waited_at: None,
+            armed: Armed::default(),
+            made_fast_calls: false,
+            to_next_call: false,
+            asked_to_stop: false,
+            clear_tid: Addr::NULL,
+            robust: Addr::NULL,
+            signal_state,
+            hides_forced: None,
+            fast_code: None,
+            confinement: Confinement::inherited(),
+            stopped: None,
+            dying: false,
+            ended: false,
+        }
+    }
+
+    /// What it wants the CPU for.
+    pub(crate) fn claim(&self) -> Claim {
+        if self.woken {
+            Claim::Woken
+        } else if self.waiting.is_some() {
+            Claim::Waits
+        } else if self.yielded {
+            Claim::Yielded
+        } else if self.clock_reads >= POLLS {
+            Claim::Polls
+        } else {
+            Claim::Runs
+        }
+    }
+
+    /// As the scheduler sees it.
+    pub(crate) fn candidate(&self) -> Candidate {
+        Candidate { tid: self.tid, claim: self.claim(), since: self.since }
+    }
+
+    /// An event of this task was recorded: what it last did is something else.
+    pub(crate) fn moved_on(&mut self, kind: &EventKind) {
+        let called = match kind {
+            EventKind::Preempt { .. } => return,
+            EventKind::Syscall { no } => Some(*no),
+            _ => None,
+        };
+        (self.waiting, self.expects) = (None, None);
+        self.woken = false;
+        self.yielded = called == Some(nr::SCHED_YIELD);
+        self.after_handler = called == Some(nr::RT_SIGRETURN);
+        let is_clock = called.is_some_and(|no| crate::clocks::reads_a_clock(no));
+        self.clock_reads = if is_clock { self.clock_reads.saturating_add(1) } else { 0 };
+    }
+
     /// Whether a seccomp filter that is not the program's may answer its calls.
     pub(crate) fn is_filtered_from_outside(&self) -> bool {
         self.onward == Resume::Syscall
     }
+}
+
+/// Numbers of a task, in the recording and in the kernel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity {
+    pub(crate) id: TaskId,
+    pub(crate) tid: Tid,
+    pub(crate) pid: Tid,
+    pub(crate) space: SpaceId,
 }
 
 /// What a task is doing.
@@ -107,6 +228,16 @@ pub(crate) struct OpenCall {
 }
 
 impl OpenCall {
+    /// Whether the call is one in which a task waits for the child that it made (clone(2), `CLONE_VFORK`).
+    pub(crate) fn waited_for_child(&self) -> bool {
+        const CLONE_VFORK: u64 = 0x4000;
+        match self.call.class {
+            Class::Task(TaskCall::Vfork) => true,
+            Class::Task(TaskCall::Clone) => self.args[0] & CLONE_VFORK != 0,
+            _ => false,
+        }
+    }
+
     /// Whether the call is an `execve`.
     pub(crate) fn replaces_memory(&self) -> bool {
         matches!(self.call.class, Class::Task(TaskCall::Exec | TaskCall::ExecAt))
@@ -137,6 +268,8 @@ pub(crate) struct Space {
     pub(crate) inheritance: crate::inheritance::Inheritance,
     /// Calls that are made without a stop.
     pub(crate) fast: crate::fast::FastCalls,
+    /// Loops that tasks were found in.
+    pub(crate) loops: Loops,
 }
 
 impl Space {
@@ -153,6 +286,7 @@ impl Space {
             foreign_changes: 0,
             inheritance: crate::inheritance::Inheritance::default(),
             fast: crate::fast::FastCalls::absent(),
+            loops: Loops::default(),
         }
     }
 
@@ -182,6 +316,7 @@ impl Space {
             dumpable: self.dumpable,
             inheritance: self.inheritance.clone(),
             fast: self.fast.clone(),
+            loops: self.loops.clone(),
             ..Self::new(self.table.clone(), self.brk)
         }
     }

@@ -1,17 +1,17 @@
 //! Calls that make, replace and end tasks.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use retake_abi::TaskCall;
 use retake_model::{Addr, Registers, SpaceId, TaskId, Tid};
-use retake_ptrace::{ProcessMemory, PtraceStop, Resume, StopEvent, Stopped, WaitFlags, wait};
+use retake_ptrace::{
+    ProcessMemory, PtraceStop, Resume, StopEvent, Stopped, WaitFlags, monotonic, wait,
+};
 use retake_recording::{Effect, EventKind};
 
 use crate::error::RecordError;
-use crate::seccomp::Confinement;
 use crate::session::{Next, Session, resumed};
-use crate::task::{OpenCall, Run, Task};
+use crate::task::{Identity, OpenCall, Run, Task};
 
 const CLONE_VM: u64 = 0x100;
 const CLONE_PARENT_SETTID: u64 = 0x10_0000;
@@ -138,33 +138,18 @@ impl Session {
         }
         let clear_tid =
             if flags & CLONE_CHILD_CLEARTID != 0 { Addr::new(open.args[3]) } else { Addr::NULL };
+        let identity = Identity { id, tid, pid, space };
+        let signal_state = parent.signal_state.inherited(crate::forced::shares_actions(flags));
         let task = Task {
-            id,
-            tid,
-            pid,
-            space,
             name: parent.name.clone(),
-            memory,
             run: Run::Ready(child),
-            onward: parent.onward,
-            passing: false,
             registers,
-            open: None,
-            interrupted: None,
-            mid_code: false,
-            held: VecDeque::new(),
-            held_since: Duration::ZERO,
-            asked_to_stop: false,
             clear_tid,
-            robust: Addr::NULL,
-            signal_state: parent.signal_state.inherited(crate::forced::shares_actions(flags)),
-            hides_forced: None,
             fast_code: parent.fast_code.clone(),
             confinement: parent.confinement.clone(),
-            stopped: None,
-            dying: false,
-            ended: false,
+            ..Task::new(identity, parent.onward, signal_state)
         };
+        self.scheduler.made_a_task();
         self.tasks.insert(tid, task);
         Ok(())
     }
@@ -190,6 +175,7 @@ impl Session {
         }
         task.tid = tid;
         task.memory = ProcessMemory::new(tid);
+        self.scheduler.renamed(former, tid);
         Ok(Some(task))
     }
 
@@ -204,6 +190,9 @@ impl Session {
         let space = self.next_space;
         self.next_space = space.next();
         task.memory = ProcessMemory::new(task.tid);
+        // The kernel has cleared its debug registers.
+        task.armed = crate::waiting::Armed::default();
+        task.waited_at = None;
         task.space = space;
         task.clear_tid = Addr::NULL;
         task.robust = Addr::NULL;
@@ -246,32 +235,12 @@ impl Session {
         self.next_task = id.next();
         let space: SpaceId = self.next_space;
         self.next_space = space.next();
+        let identity = Identity { id, tid, pid: tid, space };
+        let signal_state = crate::forced::SignalState::of_new_program(&stopped)?;
         let mut task = Task {
-            id,
-            tid,
-            pid: tid,
-            space,
             name: crate::image::task_name(tid),
-            memory: ProcessMemory::new(tid),
-            run: Run::Away,
-            onward: crate::outer_filter::onward(),
-            passing: false,
-            registers: Registers::default(),
-            open: None,
-            interrupted: None,
-            mid_code: false,
-            held: VecDeque::new(),
-            held_since: Duration::ZERO,
-            asked_to_stop: false,
-            clear_tid: Addr::NULL,
-            robust: Addr::NULL,
-            signal_state: crate::forced::SignalState::of_new_program(&stopped)?,
-            hides_forced: None,
             fast_code: self.fast_code.take(),
-            confinement: Confinement::inherited(),
-            stopped: None,
-            dying: false,
-            ended: false,
+            ..Task::new(identity, crate::outer_filter::onward(), signal_state)
         };
         self.effects.clear();
         let path = crate::image::program_path(tid);
@@ -280,7 +249,7 @@ impl Session {
         self.append(&mut task, &EventKind::Syscall { no }, &Registers::default(), &after)?;
         task.run = Run::Ready(stopped);
         self.tasks = BTreeMap::from([(tid, task)]);
-        self.current = Some(tid);
+        self.scheduler.start_with(tid, monotonic());
         Ok(())
     }
 }

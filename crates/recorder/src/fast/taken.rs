@@ -68,6 +68,7 @@ impl Session {
         let Some(now) = Progress::read(task) else {
             return Ok(());
         };
+        task.made_fast_calls = now != taken;
         if now == taken {
             return Ok(());
         }
@@ -150,6 +151,22 @@ impl Session {
         Ok(())
     }
 
+    /// A task whose turn is to end at its next call has come to one: if it is made without a stop, the
+    /// task goes on to the end of that.
+    pub(crate) fn came_to_fast_call(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+    ) -> Result<Next, RecordError> {
+        task.to_next_call = false;
+        let Some(end) = task.end_of_fast_code(stopped.registers()?.pc()) else {
+            return Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon));
+        };
+        self.scheduler.end_turn();
+        task.asked_to_stop = false;
+        self.leave_fast_code(task, stopped, Signal::TRAP, end)
+    }
+
     /// A task that was stopped in the middle of the code goes on to its end first; the stop is then what
     /// it would have been there.
     pub(crate) fn leave_fast_code(
@@ -167,7 +184,7 @@ impl Session {
             return Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon));
         };
         let found = run_to(stopped, task, ticker, end, PATIENCE);
-        ticker.every(crate::midcode::TICK);
+        ticker.every(crate::scheduler::TICK);
         match found? {
             Found::Place(mut stopped, _) => {
                 let is_out = stopped.registers()?.pc() == end;

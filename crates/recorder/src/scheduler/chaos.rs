@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use retake_model::Tid;
-use retake_ptrace::monotonic;
 
+use super::random::Random;
 use crate::places::Search;
 
 /// A place is near if the task has run no longer since its last event: replay then tests some ten
@@ -25,10 +25,12 @@ pub(crate) const NEAR: Duration = Duration::from_micros(40);
 /// How long the search for a cold place may take.
 const HASTE: Duration = Duration::from_micros(200);
 
-/// Random numbers from a seed (xorshift64*, Marsaglia 2003 and Vigna 2016).
+/// Scheduling at random.
 #[derive(Clone, Debug)]
 pub(crate) struct Chaos {
-    state: u64,
+    random: Random,
+    /// How long the current task may run.
+    slice: Duration,
     /// In a phase with priorities: those drawn so far.
     priorities: Option<BTreeMap<Tid, u64>>,
     /// When the phase ends (on the monotonic clock).
@@ -37,40 +39,34 @@ pub(crate) struct Chaos {
 
 impl Chaos {
     pub(crate) fn new(seed: u64) -> Self {
-        // The state must not be zero; neighbouring seeds must not start alike.
-        let mut chaos = Self {
-            state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
-            priorities: None,
-            until: Duration::ZERO,
-        };
-        for _ in 0..4 {
-            chaos.next();
-        }
-        chaos
+        let random = Random::new(seed);
+        Self { random, slice: Duration::ZERO, priorities: None, until: Duration::ZERO }
     }
 
     fn next(&mut self) -> u64 {
-        self.state ^= self.state >> 12;
-        self.state ^= self.state << 25;
-        self.state ^= self.state >> 27;
-        self.state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
+        self.random.next()
     }
 
     /// A number below `limit`; 0 if that is 0.
     fn below(&mut self, limit: usize) -> usize {
-        let limit = u64::try_from(limit).unwrap_or(1).max(1);
-        usize::try_from(self.next() % limit).unwrap_or(0)
+        let limit = u64::try_from(limit).unwrap_or(1);
+        usize::try_from(self.random.below(limit)).unwrap_or(0)
+    }
+
+    /// How long the current task may run.
+    pub(super) fn slice(&self) -> Duration {
+        self.slice
     }
 
     /// How long a task may run: mostly short, now and then long, so that both a few instructions and
     /// whole phases of a program fall between two changes.
-    pub(crate) fn slice(&mut self) -> Duration {
+    pub(super) fn draw_slice(&mut self) {
         let scale = match self.priorities {
             None => [40, 200, 1000, 8000],
             Some(_) => [200, 1000, 8000, 64000],
         };
         let most = scale[self.below(scale.len())];
-        Duration::from_micros(self.next() % most + 8)
+        self.slice = Duration::from_micros(self.next() % most + 8);
     }
 
     /// Whether a task that has run for so long is stopped where it is: replay has few places to test
@@ -92,8 +88,12 @@ impl Chaos {
     }
 
     /// The next task to run. The slice of `ended` is over, and it could go on.
-    pub(crate) fn pick(&mut self, ready: &[Tid], ended: Option<Tid>) -> Option<Tid> {
-        let now = monotonic();
+    pub(super) fn pick(
+        &mut self,
+        now: Duration,
+        ready: &[Tid],
+        ended: Option<Tid>,
+    ) -> Option<Tid> {
         if now >= self.until {
             let most = [2, 20, 200][self.below(3)] * 1000;
             self.until = now + Duration::from_micros(self.next() % most);
@@ -114,7 +114,7 @@ impl Chaos {
     }
 
     /// Whether the task changes at this event.
-    pub(crate) fn changes_now(&mut self) -> bool {
+    pub(super) fn changes_now(&mut self) -> bool {
         self.below(if self.priorities.is_some() { 100 } else { 6 }) == 0
     }
 }
@@ -127,9 +127,11 @@ mod tests {
     fn a_seed_gives_the_same_schedule_each_time() {
         let draw = |seed| {
             let mut chaos = Chaos::new(seed);
-            (0..50)
-                .map(|_| (chaos.slice(), chaos.below(7), chaos.changes_now()))
-                .collect::<Vec<_>>()
+            let mut draw = || {
+                chaos.draw_slice();
+                (chaos.slice(), chaos.below(7), chaos.changes_now())
+            };
+            (0..50).map(|_| draw()).collect::<Vec<_>>()
         };
         assert_eq!(draw(7), draw(7));
         assert_ne!(draw(7), draw(8));
@@ -142,10 +144,10 @@ mod tests {
         let tasks = [Tid::new(5), Tid::new(6), Tid::new(7)];
         chaos.until = Duration::MAX;
         chaos.priorities = Some(BTreeMap::new());
-        let first = chaos.pick(&tasks, None);
-        assert!((0..20).all(|_| chaos.pick(&tasks, None) == first));
-        assert!((0..20).any(|_| chaos.pick(&tasks, first) != first));
-        assert_eq!(chaos.pick(&tasks[1..2], None), Some(tasks[1]));
-        assert_eq!(chaos.pick(&[], None), None);
+        let first = chaos.pick(Duration::ZERO, &tasks, None);
+        assert!((0..20).all(|_| chaos.pick(Duration::ZERO, &tasks, None) == first));
+        assert!((0..20).any(|_| chaos.pick(Duration::ZERO, &tasks, first) != first));
+        assert_eq!(chaos.pick(Duration::ZERO, &tasks[1..2], None), Some(tasks[1]));
+        assert_eq!(chaos.pick(Duration::ZERO, &[], None), None);
     }
 }

@@ -1,0 +1,365 @@
+//! Whose turn it is: one task runs at a time.
+//!
+//! [`Scheduler`] decides and does nothing else: it knows the candidates by their numbers, what each has
+//! the CPU for ([`Claim`]), and since when it waits for it. It sees no process and reads no clock. The
+//! session asks it at each event of the running task ([`Scheduler::next`]) and now and then in between
+//! ([`Scheduler::look`]).
+//!
+//! A turn ends at an event as soon as another task has waited for a little, for a time that is drawn
+//! anew for each turn: turns that end in a regular pattern keep a task for ever from a lock that another
+//! one holds at just those moments. In the middle of code a turn ends only where no event comes.
+
+mod chaos;
+mod random;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use retake_model::Tid;
+
+pub(crate) use chaos::{Chaos, NEAR};
+use random::Random;
+
+/// Time between two looks at a task that runs alone.
+pub(crate) const TICK: Duration = Duration::from_millis(5);
+/// A task that makes no calls for so long, while another one could run, may be one that only waits.
+pub(crate) const WAITS_AFTER: Duration = Duration::from_micros(50);
+/// How long the others wait at least and at most, until the turn ends at an event.
+const SHORTEST_TURN: Duration = Duration::from_micros(100);
+const LONGEST_TURN: Duration = Duration::from_micros(600);
+/// How long all tasks wait for one another in code without events.
+const ROUND: Duration = Duration::from_millis(80);
+/// The longest and the shortest turn in such code.
+const LONGEST_SLICE: Duration = Duration::from_millis(40);
+const SHORTEST_SLICE: Duration = Duration::from_millis(2);
+/// Who looks at a clock again and again looks at it again after so long.
+const POLL: Duration = Duration::from_millis(1);
+/// A task that only waits gets the CPU after so long, at an event of the task that runs.
+const WAITS_AT_EVENT: Duration = Duration::from_millis(10);
+/// And after so long in the middle of code: what it waits for may have changed in a way that is not seen.
+const WAITS_AT_MOST: Duration = Duration::from_millis(70);
+
+/// What a task that could run has the CPU for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// It was waited for: what it waits for has just happened.
+    Woken,
+    /// To go on.
+    Runs,
+    /// It gave the CPU away (sched_yield(2)).
+    Yielded,
+    /// To look at a clock.
+    Polls,
+    /// To look at memory that has not changed since it last looked.
+    Waits,
+}
+
+/// A task that could run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    pub(crate) tid: Tid,
+    pub(crate) claim: Claim,
+    /// Since when it waits for the CPU, on the monotonic clock.
+    pub(crate) since: Duration,
+}
+
+impl Candidate {
+    fn waited(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.since)
+    }
+
+    /// Whether it is worth a change of tasks at an event.
+    fn is_due(&self, now: Duration) -> bool {
+        self.claim != Claim::Waits || self.waited(now) >= WAITS_AT_EVENT
+    }
+}
+
+/// Who runs next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// The task whose turn it is.
+    GoesOn(Tid),
+    /// This one, whose turn begins.
+    Begins(Tid),
+    /// There is nobody.
+    Nobody,
+}
+
+/// What to do about a task that makes no calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// It may go on.
+    GoOn,
+    /// Find out whether it only waits.
+    Examine,
+    /// Its turn ends here, where it stands by then.
+    Leave(Haste),
+}
+
+/// How far a task may run on to a place that replay finds fast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Haste {
+    /// Far.
+    None,
+    /// As long as a poller of a clock can wait.
+    Some,
+}
+
+/// The turn of the task that runs.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    start: Duration,
+    /// Since when others could run as well.
+    contended: Option<Duration>,
+    /// How long it may last from then on, at events.
+    length: Duration,
+    /// It ends at the next event.
+    over: bool,
+    /// When to look at it next.
+    next_look: Duration,
+    /// It was found to compute so often.
+    examined: u32,
+}
+
+/// Decides whose turn it is.
+#[derive(Debug)]
+pub(crate) struct Scheduler {
+    chaos: Option<Chaos>,
+    random: Random,
+    current: Option<Tid>,
+    turn: Turn,
+}
+
+impl Scheduler {
+    /// One whose turns are drawn from `seed`.
+    pub(crate) fn new(seed: u64) -> Self {
+        let turn = Turn {
+            start: Duration::ZERO,
+            contended: None,
+            length: LONGEST_TURN,
+            over: false,
+            next_look: Duration::ZERO,
+            examined: 0,
+        };
+        Self { chaos: None, random: Random::new(seed), current: None, turn }
+    }
+
+    /// Schedules at random from here on.
+    pub(crate) fn at_random(&mut self, chaos: Chaos) {
+        self.chaos = Some(chaos);
+    }
+
+    pub(crate) fn chaos(&mut self) -> Option<&mut Chaos> {
+        self.chaos.as_mut()
+    }
+
+    /// The task whose turn it is.
+    pub(crate) fn current(&self) -> Option<Tid> {
+        self.current
+    }
+
+    /// The first task.
+    pub(crate) fn start_with(&mut self, tid: Tid, now: Duration) {
+        self.begin(Some(tid), now);
+    }
+
+    /// The running task goes on under another number (`execve` by a thread).
+    pub(crate) fn renamed(&mut self, from: Tid, to: Tid) {
+        if self.current == Some(from) {
+            self.current = Some(to);
+        }
+    }
+
+    /// How long the turn has lasted.
+    pub(crate) fn ran(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.turn.start)
+    }
+
+    /// The turn ends at this event.
+    pub(crate) fn end_turn(&mut self) {
+        self.turn.over = true;
+    }
+
+    /// A draw: true once in `n` times.
+    pub(crate) fn once_in(&mut self, n: u64) -> bool {
+        self.random.below(n) == 0
+    }
+
+    /// The running task has made another one. Natively mostly the maker goes on first.
+    pub(crate) fn made_a_task(&mut self) {
+        if self.chaos.is_some() && self.once_in(2) {
+            self.turn.over = true;
+        }
+    }
+
+    /// The task to run, at an event of the current one or when that cannot go on.
+    pub(crate) fn next(&mut self, now: Duration, candidates: &[Candidate]) -> Decision {
+        let current = self.current;
+        let is_current = |candidate: &&Candidate| Some(candidate.tid) == current;
+        let own = candidates.iter().find(is_current).copied();
+        if let Some(own) = own {
+            let others = candidates.iter().filter(|candidate| !is_current(candidate));
+            let mut due = others.filter(|other| other.is_due(now)).peekable();
+            if due.peek().is_none() {
+                // Nobody is kept from anything; but who only waits leaves the CPU to others like it.
+                let alone = candidates.len() == 1 || own.claim != Claim::Waits;
+                if alone || self.ran(now) < WAITS_AT_EVENT {
+                    self.turn.over = false;
+                    return Decision::GoesOn(own.tid);
+                }
+            } else if !self.ends_at_event(now, own, due) {
+                return Decision::GoesOn(own.tid);
+            }
+        }
+        let next = self.pick(now, candidates, own);
+        self.begin(next, now);
+        next.map_or(Decision::Nobody, Decision::Begins)
+    }
+
+    /// Whether the turn of `own` ends at this event for one of `due`.
+    fn ends_at_event<'a>(
+        &mut self,
+        now: Duration,
+        own: Candidate,
+        mut due: impl Iterator<Item = &'a Candidate>,
+    ) -> bool {
+        let contended = *self.turn.contended.get_or_insert(now);
+        if self.turn.over || own.claim == Claim::Waits {
+            return true;
+        }
+        if let Some(chaos) = &mut self.chaos {
+            return chaos.changes_now() || now.saturating_sub(self.turn.start) >= chaos.slice();
+        }
+        let length = match own.claim {
+            Claim::Polls => WAITS_AFTER,
+            _ => self.turn.length,
+        };
+        let lasted = now.saturating_sub(contended);
+        due.any(|other| {
+            other.claim == Claim::Woken
+                || lasted >= length && other.waited(now) >= SHORTEST_TURN.min(length)
+        })
+    }
+
+    fn pick(
+        &mut self,
+        now: Duration,
+        candidates: &[Candidate],
+        own: Option<Candidate>,
+    ) -> Option<Tid> {
+        let gave_way = |candidate: &&Candidate| {
+            self.turn.over && own.is_some_and(|own| own.tid == candidate.tid)
+        };
+        let others = || candidates.iter().filter(|candidate| !gave_way(candidate));
+        let due = || others().filter(|candidate| candidate.is_due(now));
+        if let Some(chaos) = &mut self.chaos {
+            let mut ready: Vec<Tid> = due().map(|candidate| candidate.tid).collect();
+            if ready.is_empty() {
+                ready = others().map(|candidate| candidate.tid).collect();
+            }
+            return chaos.pick(now, &ready, own.map(|own| own.tid));
+        }
+        let rank = |candidate: &&Candidate| (candidate.claim != Claim::Woken, candidate.since);
+        let first = due().min_by_key(rank).or_else(|| others().min_by_key(rank));
+        first.or(candidates.first()).map(|candidate| candidate.tid)
+    }
+
+    fn begin(&mut self, tid: Option<Tid>, now: Duration) {
+        let spread = LONGEST_TURN - SHORTEST_TURN;
+        let nanos = u64::try_from(spread.as_nanos()).unwrap_or(1);
+        let length = SHORTEST_TURN + Duration::from_nanos(self.random.below(nanos));
+        if let Some(chaos) = &mut self.chaos {
+            chaos.draw_slice();
+        }
+        self.current = tid;
+        self.turn = Turn {
+            start: now,
+            contended: None,
+            length,
+            over: false,
+            next_look: now + self.first_look(),
+            examined: 0,
+        };
+    }
+
+    fn first_look(&self) -> Duration {
+        self.chaos.as_ref().map_or(WAITS_AFTER, |chaos| chaos.slice().min(WAITS_AFTER))
+    }
+
+    /// When the running task is to be looked at next, from `now` on.
+    pub(crate) fn next_look(&self, now: Duration) -> Duration {
+        self.turn.next_look.saturating_sub(now).max(Duration::from_micros(10))
+    }
+
+    /// What to do about the running task, whose last event was at `last_event`. `others` are the tasks
+    /// that could run, or, of those that have just stopped, that there are any.
+    pub(crate) fn look(
+        &mut self,
+        now: Duration,
+        last_event: Duration,
+        others: impl Iterator<Item = Candidate>,
+        unseen: bool,
+    ) -> Look {
+        let (mut runnable, mut polls, mut waits) = (usize::from(unseen), false, false);
+        for other in others {
+            match other.claim {
+                Claim::Waits => waits |= other.waited(now) >= WAITS_AT_MOST,
+                Claim::Polls => {
+                    runnable += 1;
+                    polls |= other.waited(now) >= POLL;
+                }
+                _ => runnable += 1,
+            }
+        }
+        if runnable == 0 && !waits {
+            self.turn.next_look = now + TICK;
+            return Look::GoOn;
+        }
+        let contended = *self.turn.contended.get_or_insert(now);
+        let lasted = now.saturating_sub(contended);
+        if let Some(chaos) = &self.chaos
+            && runnable > 0
+            && self.ran(now) >= chaos.slice()
+        {
+            return Look::Leave(Haste::None);
+        }
+        let slice = slice(runnable);
+        if self.chaos.is_none() && runnable > 0 && lasted >= slice {
+            return Look::Leave(Haste::None);
+        }
+        if waits && lasted >= SHORTEST_SLICE {
+            return Look::Leave(Haste::None);
+        }
+        if self.chaos.is_none() && polls && lasted >= POLL {
+            return Look::Leave(Haste::Some);
+        }
+        let quiet = now.saturating_sub(last_event);
+        if now >= self.turn.next_look && quiet >= WAITS_AFTER && self.turn.examined < 8 {
+            return Look::Examine;
+        }
+        let again = self.chaos.as_ref().map_or(slice, Chaos::slice).min(TICK);
+        self.turn.next_look = now + WAITS_AFTER.saturating_mul(2 << self.turn.examined).min(again);
+        if polls {
+            self.turn.next_look = self.turn.next_look.min(now + POLL);
+        }
+        Look::GoOn
+    }
+
+    /// The running task was just looked at: it does something.
+    pub(crate) fn looked(&mut self, now: Duration) {
+        self.turn.next_look = now + WAITS_AFTER;
+    }
+
+    /// The running task was examined: it computes.
+    pub(crate) fn computes(&mut self, now: Duration) {
+        self.turn.examined += 1;
+        self.turn.next_look = now + WAITS_AFTER.saturating_mul(2 << self.turn.examined);
+    }
+}
+
+/// The longest turn in code without events while so many others could run.
+fn slice(others: usize) -> Duration {
+    let tasks = u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1);
+    (ROUND / tasks).clamp(SHORTEST_SLICE, LONGEST_SLICE)
+}

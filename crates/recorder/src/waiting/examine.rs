@@ -1,0 +1,250 @@
+//! Finding out whether a task only waits.
+
+use std::time::Duration;
+
+use retake_model::{Addr, Protection, Registers, Signal};
+use retake_ptrace::{PtraceStop, Resume, StopEvent, Stopped, Watchpoint};
+
+use super::code::{Access, LONGEST, Step};
+use super::loops::{Kind, Loop};
+use super::{MOST_WORDS, Waiting, Word, read};
+use crate::error::RecordError;
+use crate::midcode::normal;
+use crate::places::{Ran, run_to_watchpoint};
+use crate::session::Session;
+use crate::task::Task;
+
+/// Longest loop whose instructions are looked at: each costs a step of 20 to 40 µs, once.
+const MOST_STEPS: usize = 64;
+/// So many turns of its loop are compared with the one before.
+const TURNS: usize = 3;
+/// CPU time in which a task comes around a loop that only waits.
+const ONCE_AROUND: Duration = Duration::from_micros(200);
+/// Stack above the stack pointer that is taken for the task's own frames, in bytes.
+const OWN_FRAMES: u64 = 4096;
+
+/// What a task in the middle of code is doing.
+#[derive(Debug)]
+pub(crate) enum Examined {
+    /// Nothing, until memory changes.
+    Waits(Stopped, Waiting),
+    /// Something.
+    Computes(Stopped),
+    /// It has just written to memory that is watched for others.
+    Wrote(Stopped),
+    /// It came to a stop of its own meanwhile.
+    Stop(PtraceStop),
+}
+
+/// What stepping through one turn came to.
+enum Turn {
+    /// It is where it was, having executed this.
+    Around(Stopped, Vec<(Addr, Step)>, Vec<Access>),
+    /// It is somewhere.
+    Elsewhere(Stopped),
+    Stop(PtraceStop),
+}
+
+impl Session {
+    /// Lets a task that stopped in the middle of code run on for one turn of its loop, if it is in one, and
+    /// compares.
+    pub(crate) fn examine(
+        &mut self,
+        task: &mut Task,
+        mut stopped: Stopped,
+    ) -> Result<Examined, RecordError> {
+        for _ in 0..TURNS {
+            let before = normal(&stopped.registers()?);
+            let known = self.space(task.space)?.loops.at(before.pc());
+            let known = known.filter(|known| known.is_there(&task.memory));
+            if known.as_ref().is_some_and(|known| known.kind == Kind::Computes) {
+                break;
+            }
+            let steady = known.and_then(|known| known.accesses(&before));
+            let vector = stopped.vector()?;
+            let held = steady.as_ref().map(|accesses| written_values(task, accesses));
+            let Some(ticker) = &self.ticker else { break };
+            let points = task.watchpoints_and(before.pc());
+            match run_to_watchpoint(stopped, task, ticker, &points, ONCE_AROUND)? {
+                Ran::Access(at) => stopped = at,
+                Ran::Late(at) => {
+                    stopped = at;
+                    break;
+                }
+                Ran::Other(stop) => return Ok(Examined::Stop(task.forget_watches(stop))),
+            }
+            let now = normal(&stopped.registers()?);
+            if task.came_to_its_loop(now.pc()) && now.pc() != before.pc() {
+                continue;
+            }
+            if now.pc() != before.pc() {
+                return Ok(Examined::Wrote(stopped));
+            }
+            if now != before || stopped.vector()? != vector {
+                // The first time around it can come from elsewhere.
+                continue;
+            }
+            task.disarm(&mut stopped)?;
+            let Some(accesses) = steady else {
+                return self.step_around(task, stopped, &before);
+            };
+            if held != Some(written_values(task, &accesses)) {
+                break;
+            }
+            let waiting = self.waiting(task, &before, &accesses)?;
+            return Ok(Examined::Waits(stopped, waiting));
+        }
+        task.watch_words_only(&mut stopped)?;
+        Ok(Examined::Computes(stopped))
+    }
+
+    /// The registers are the same after one turn: steps through the next one, to see what it reads and
+    /// whether it writes anything new.
+    fn step_around(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+        before: &Registers,
+    ) -> Result<Examined, RecordError> {
+        // What it writes must be looked at before it writes: the first turn tells where that is.
+        let (stopped, held) = match step_once_around(task, stopped, before)? {
+            Turn::Around(stopped, _, accesses) => (stopped, written_values(task, &accesses)),
+            Turn::Elsewhere(stopped) => return self.compare_pages(task, stopped),
+            Turn::Stop(stop) => return Ok(Examined::Stop(stop)),
+        };
+        let (stopped, list, accesses) = match step_once_around(task, stopped, before)? {
+            Turn::Around(stopped, list, accesses) => (stopped, list, accesses),
+            Turn::Elsewhere(stopped) => return Ok(Examined::Computes(stopped)),
+            Turn::Stop(stop) => return Ok(Examined::Stop(stop)),
+        };
+        let same = held == written_values(task, &accesses);
+        let kind = if same { Kind::CanWait } else { Kind::Computes };
+        if let Some(found) = Loop::new(kind, &list, &task.memory) {
+            self.space(task.space)?.loops.add(&list, found);
+        }
+        if !same {
+            return Ok(Examined::Computes(stopped));
+        }
+        let waiting = self.waiting(task, before, &accesses)?;
+        Ok(Examined::Waits(stopped, waiting))
+    }
+
+    /// For a long loop: whether one turn leaves all pages as they were.
+    fn compare_pages(
+        &mut self,
+        task: &mut Task,
+        mut stopped: Stopped,
+    ) -> Result<Examined, RecordError> {
+        self.start_tracking_with(task, &mut stopped)?;
+        let before = normal(&stopped.registers()?);
+        let vector = stopped.vector()?;
+        let digest = self.digest(task)?;
+        let Some(ticker) = &self.ticker else {
+            return Ok(Examined::Computes(stopped));
+        };
+        let here = [Watchpoint::Execute(before.pc())];
+        match run_to_watchpoint(stopped, task, ticker, &here, ONCE_AROUND)? {
+            Ran::Access(mut stopped) => {
+                task.disarm(&mut stopped)?;
+                let same = normal(&stopped.registers()?) == before
+                    && stopped.vector()? == vector
+                    && self.digest(task)? == digest;
+                Ok(match same {
+                    true => {
+                        let waiting = Waiting { words: Vec::new(), space: task.space };
+                        Examined::Waits(stopped, waiting)
+                    }
+                    false => Examined::Computes(stopped),
+                })
+            }
+            Ran::Late(mut stopped) => {
+                task.disarm(&mut stopped)?;
+                Ok(Examined::Computes(stopped))
+            }
+            Ran::Other(stop) => Ok(Examined::Stop(task.forget_watches(stop))),
+        }
+    }
+
+    /// What these accesses wait for: words that somebody can write, those of other tasks first.
+    fn waiting(
+        &mut self,
+        task: &Task,
+        registers: &Registers,
+        accesses: &[Access],
+    ) -> Result<Waiting, RecordError> {
+        let space = self.space(task.space)?;
+        let can_change = |access: &&Access| {
+            access.reads
+                && access.len > 0
+                && space.table.find(access.addr).is_some_and(|mapping| {
+                    mapping.prot.allows(Protection::WRITE)
+                        || mapping.backing.shared_object().is_some()
+                })
+        };
+        let is_own = |access: &&Access| {
+            access.addr.offset_from(registers.sp()).is_some_and(|above| above < OWN_FRAMES)
+        };
+        let changing: Vec<&Access> = accesses.iter().filter(can_change).collect();
+        let (own, foreign): (Vec<&Access>, Vec<&Access>) = changing.into_iter().partition(is_own);
+        let mut words: Vec<Word> = Vec::new();
+        for access in foreign.into_iter().chain(own) {
+            let word = Word::at(&task.memory, access.addr, access.len);
+            let fresh = word.filter(|word| !words.iter().any(|known| known.addr == word.addr));
+            words.extend(fresh.filter(|_| words.len() < MOST_WORDS));
+        }
+        Ok(Waiting { words, space: task.space })
+    }
+}
+
+/// What is where these accesses write.
+fn written_values(task: &Task, accesses: &[Access]) -> Vec<(Addr, Option<u64>)> {
+    let value = |access: &Access| {
+        let len = retake_ptrace::WatchLen::holding(access.len)?;
+        read(&task.memory, access.addr, len)
+    };
+    let writes = accesses.iter().filter(|access| access.writes);
+    writes.map(|access| (access.addr, value(access))).collect()
+}
+
+/// Steps through code until the task has the registers `before` again.
+fn step_once_around(
+    task: &mut Task,
+    mut stopped: Stopped,
+    before: &Registers,
+) -> Result<Turn, RecordError> {
+    const TRAP_TRACE: i32 = 2;
+    let mut list = Vec::new();
+    let mut accesses = Vec::new();
+    let mut registers = *before;
+    for _ in 0..MOST_STEPS {
+        let mut code = [0; LONGEST];
+        let got = task.memory.read(registers.pc(), &mut code).unwrap_or(0);
+        let step = Step::decode(registers.pc(), code.get(..got).unwrap_or_default());
+        let Some(step) = step else {
+            return Ok(Turn::Elsewhere(stopped));
+        };
+        let Some(found) = step.accesses(&registers) else {
+            return Ok(Turn::Elsewhere(stopped));
+        };
+        if found.iter().any(|access| access.writes && access.len > 8) {
+            return Ok(Turn::Elsewhere(stopped));
+        }
+        accesses.extend(found);
+        list.push((registers.pc(), step));
+        let event = stopped.resume_and_wait(Resume::Step, None)?;
+        let is_step = event == StopEvent::Signal(Signal::TRAP)
+            && stopped.siginfo().is_ok_and(|info| info.code() == TRAP_TRACE);
+        if !is_step {
+            return Ok(Turn::Stop(PtraceStop::Stopped(stopped, event)));
+        }
+        registers = normal(&stopped.registers()?);
+        task.undo_forced(&mut stopped, Signal::TRAP, &registers)?;
+        if registers.pc() == before.pc() {
+            return Ok(match registers == *before {
+                true => Turn::Around(stopped, list, accesses),
+                false => Turn::Elsewhere(stopped),
+            });
+        }
+    }
+    Ok(Turn::Elsewhere(stopped))
+}

@@ -1,0 +1,276 @@
+//! Having debug registers tell when somebody writes to what a task waits for.
+
+use retake_model::{Addr, Backing, Registers};
+use retake_ptrace::{PtraceError, PtraceStop, Stopped, WATCHPOINTS, Watchpoint, monotonic};
+
+use super::Word;
+use crate::error::RecordError;
+use crate::midcode::Arrivals;
+use crate::session::{Next, Session, resumed};
+use crate::string_instruction;
+use crate::task::{Space, Task};
+
+/// After so many writes that change nothing anybody waits for, watching costs too much.
+const MISSES: u32 = 16;
+/// Once in so many times the task that wrote goes on, as it may natively.
+const GOES_ON: u64 = 16;
+
+/// After so many arrivals at a loop in which the task did not wait it is not watched.
+const ARRIVALS: u32 = 2;
+
+/// What the debug registers of a task watch for: words that others wait for, and the loop in which the task
+/// itself has waited before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Armed {
+    points: [Option<Watchpoint>; WATCHPOINTS],
+    misses: u32,
+}
+
+impl Armed {
+    fn is_empty(&self) -> bool {
+        self.points.iter().all(Option::is_none)
+    }
+
+    fn add(&mut self, point: Watchpoint) {
+        if self.points.contains(&Some(point)) {
+            return;
+        }
+        if let Some(free) = self.points.iter_mut().find(|place| place.is_none()) {
+            *free = Some(point);
+        }
+    }
+}
+
+/// A loop in which a task has waited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WaitedAt {
+    pc: Addr,
+    /// How often it came by since and did not wait.
+    passed: u32,
+}
+
+impl WaitedAt {
+    pub(crate) fn new(pc: Addr) -> Self {
+        Self { pc, passed: 0 }
+    }
+}
+
+impl Task {
+    /// Takes all watchpoints out.
+    pub(crate) fn disarm(&mut self, stopped: &mut Stopped) -> Result<(), PtraceError> {
+        self.armed = Armed::default();
+        stopped.set_watchpoints(&[])
+    }
+
+    /// Watchpoints for an arrival at `pc`, one in the loop where it has waited, and the words of others.
+    pub(super) fn watchpoints_and(&self, pc: Addr) -> Vec<Watchpoint> {
+        let is_word = |point: &Watchpoint| matches!(point, Watchpoint::Write(..));
+        let own = self.waited_at.map(|at| at.pc).filter(|own| *own != pc);
+        let places = [pc].into_iter().chain(own).map(Watchpoint::Execute);
+        let words = self.armed.points.iter().flatten().copied().filter(is_word);
+        places.chain(words).take(WATCHPOINTS).collect()
+    }
+
+    /// Whether it has waited there before.
+    pub(super) fn came_to_its_loop(&self, pc: Addr) -> bool {
+        self.waited_at.is_some_and(|at| at.pc == pc)
+    }
+
+    /// Takes out all watchpoints but those for others.
+    pub(super) fn watch_words_only(&mut self, stopped: &mut Stopped) -> Result<(), PtraceError> {
+        self.keep(stopped, |point| matches!(point, Watchpoint::Write(..)))
+    }
+
+    /// Watches for its own loop, and not for others: from here on a write is not the first one any more.
+    fn watch_loop_only(&mut self, stopped: &mut Stopped) -> Result<(), PtraceError> {
+        let mut wanted = Armed::default();
+        if let Some(at) = self.waited_at {
+            wanted.add(Watchpoint::Execute(at.pc));
+        }
+        self.disarm(stopped)?;
+        self.arm(stopped, wanted)
+    }
+
+    fn keep(
+        &mut self,
+        stopped: &mut Stopped,
+        wanted: impl Fn(&Watchpoint) -> bool,
+    ) -> Result<(), PtraceError> {
+        let mut kept = Armed::default();
+        self.armed.points.iter().flatten().filter(|point| wanted(point)).for_each(|point| kept.add(*point));
+        self.disarm(stopped)?;
+        self.arm(stopped, kept)
+    }
+
+    /// A stop of a task that was watched.
+    pub(super) fn forget_watches(&mut self, stop: PtraceStop) -> PtraceStop {
+        self.armed = Armed::default();
+        stop.without_watchpoints()
+    }
+
+    fn arm(&mut self, stopped: &mut Stopped, wanted: Armed) -> Result<(), PtraceError> {
+        if self.armed.points == wanted.points {
+            return Ok(());
+        }
+        if wanted.is_empty() {
+            return self.disarm(stopped);
+        }
+        let mut list = [Watchpoint::Execute(Addr::NULL); WATCHPOINTS];
+        let points = wanted.points.iter().flatten();
+        let count = points.clone().count();
+        for (place, point) in list.iter_mut().zip(points) {
+            *place = *point;
+        }
+        self.armed = Armed::default();
+        match stopped.set_watchpoints(list.get(..count).unwrap_or_default()) {
+            Ok(()) => self.armed = wanted,
+            Err(error) if error.is_gone() => return Err(error),
+            // Without debug registers the words are compared at events.
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Whether its debug registers watch for others.
+    pub(crate) fn is_armed(&self) -> bool {
+        !self.armed.is_empty()
+    }
+}
+
+/// Where `space` has the memory that another space has at `word`.
+fn seen_from(space: &Space, from: &Space, word: &Word) -> Option<Addr> {
+    let theirs = from.table.find(word.addr)?;
+    let Backing::Shared { shared, offset } = theirs.backing_at(word.addr)? else { return None };
+    space.table.iter().find_map(|mapping| {
+        let (object, first) = mapping.backing.shared_object().filter(|(id, _)| *id == shared)?;
+        debug_assert_eq!(object, shared);
+        let skip = offset.get().checked_sub(first.get())?;
+        mapping.range.start().checked_add(skip).filter(|addr| mapping.range.contains(*addr))
+    })
+}
+
+impl Session {
+    /// Sets the debug registers of a task that is about to run, for all that only wait.
+    pub(crate) fn watch_for_others(
+        &self,
+        task: &mut Task,
+        stopped: &mut Stopped,
+    ) -> Result<(), PtraceError> {
+        let mut wanted = Armed::default();
+        if let Some(WaitedAt { pc, passed: ..ARRIVALS }) = task.waited_at
+            && task.registers.pc() == pc
+            && self.tasks.values().any(|other| other.run.is_ready())
+        {
+            wanted.add(Watchpoint::Execute(pc));
+            // It stands there: only the next arrival counts.
+            stopped.set_registers(&task.registers.with_resume_flag())?;
+        }
+        let surely = self.tasks.values().filter_map(|other| other.waiting.as_ref());
+        let likely = self.tasks.values().filter_map(|other| other.expects.as_ref());
+        for waiting in surely.chain(likely) {
+            for word in &waiting.words {
+                let addr = match waiting.space == task.space {
+                    true => Some(word.addr),
+                    false => self.spaces.get(&task.space).and_then(|space| {
+                        seen_from(space, self.spaces.get(&waiting.space)?, word)
+                    }),
+                };
+                if let Some(addr) = addr {
+                    wanted.add(Watchpoint::Write(addr, word.len));
+                }
+            }
+        }
+        task.arm(stopped, wanted)
+    }
+
+    /// Whether a task only waits, or did when it last ran.
+    pub(crate) fn somebody_waits(&self) -> bool {
+        self.tasks.values().any(|task| task.waiting.is_some() || task.expects.is_some())
+    }
+
+    /// Finds the tasks that have waited for what has happened by now.
+    pub(crate) fn wake_those_that_waited(&mut self) -> bool {
+        let mut any = false;
+        for task in self.tasks.values_mut() {
+            if task.waiting.as_ref().is_some_and(|waiting| waiting.is_over(&task.memory)) {
+                task.waiting = None;
+                task.woken = true;
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// A debug register of a running task has stopped it.
+    pub(crate) fn at_watchpoint(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+        registers: &Registers,
+    ) -> Result<Next, RecordError> {
+        let pc = registers.pc();
+        match &mut task.waited_at {
+            Some(at) if at.pc == pc && task.armed.points.contains(&Some(Watchpoint::Execute(pc))) => {
+                // If it waits this is undone.
+                at.passed += 1;
+                self.examine_for_others(task, stopped, Arrivals::Seen)
+            }
+            _ => self.wrote_for_others(task, stopped, registers),
+        }
+    }
+
+    /// A task has written to memory that its debug registers watch for others. If that ends a wait, its
+    /// turn mostly ends here: the first write since its last event is a place that replay finds again.
+    pub(crate) fn wrote_for_others(
+        &mut self,
+        task: &mut Task,
+        mut stopped: Stopped,
+        registers: &Registers,
+    ) -> Result<Next, RecordError> {
+        let in_one_step = string_instruction::end_of_step(task, registers.pc()).is_some();
+        let written = if in_one_step { None } else { self.word_that_ended_a_wait(task) };
+        let Some(word) = written else {
+            task.armed.misses += 1;
+            if task.armed.misses >= MISSES {
+                task.watch_loop_only(&mut stopped)?;
+            }
+            return Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon));
+        };
+        if self.scheduler.once_in(GOES_ON) {
+            task.watch_loop_only(&mut stopped)?;
+            let now = monotonic();
+            self.scheduler.looked(now);
+            self.look_again(task, now);
+            for other in self.tasks.values_mut().filter(|other| other.woken) {
+                (other.woken, other.since) = (false, now);
+            }
+            return Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon));
+        }
+        let stopped = self.preempt_at_write(task, stopped, word)?;
+        if let Some(expected) = &mut task.expects {
+            expected.refresh(&task.memory);
+        }
+        self.scheduler.end_turn();
+        Ok(Next::Ready(stopped))
+    }
+
+    /// The watched word of this task whose change ends somebody's wait.
+    fn word_that_ended_a_wait(&mut self, task: &Task) -> Option<Addr> {
+        let own = self.spaces.get(&task.space)?;
+        let mut first = None;
+        for other in self.tasks.values_mut() {
+            let Some(waiting) = other.waiting.as_ref().or(other.expects.as_ref()) else { continue };
+            let changed = waiting.words.iter().find(|word| word.has_changed(&other.memory));
+            let seen = changed.and_then(|word| match waiting.space == task.space {
+                true => Some(word.addr),
+                false => seen_from(own, self.spaces.get(&waiting.space)?, word),
+            });
+            if seen.is_some() && other.run.is_ready() {
+                (other.waiting, other.expects) = (None, other.waiting.take().or(other.expects.take()));
+                other.woken = true;
+                first = first.or(seen);
+            }
+        }
+        first
+    }
+}
