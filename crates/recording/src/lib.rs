@@ -18,6 +18,7 @@ mod effects;
 mod error;
 mod event;
 mod journal;
+pub mod live;
 mod manage;
 mod manifest;
 mod mmap;

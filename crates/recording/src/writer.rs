@@ -15,6 +15,7 @@ use crate::draft::{CheckpointDraft, page_id};
 use crate::effects::EffectBuffer;
 use crate::error::{RecordingError, RecordingErrorKind};
 use crate::event::{Event, EventKind};
+use crate::live::{Lock, hold};
 use crate::manifest::{End, Manifest};
 use crate::store::{FileKey, FileStore};
 use crate::worker::{Outputs, run};
@@ -69,6 +70,8 @@ pub struct RecordingWriter {
     file_table: File,
     events: u64,
     checkpoints: u32,
+    /// Let go of last: until then the recording is being written.
+    _lock: Lock,
 }
 
 fn create(dir: &Path, (name, kind): (&str, [u8; 6])) -> Result<File, RecordingError> {
@@ -94,6 +97,7 @@ impl RecordingWriter {
         if dir.join(names::FINISHED).exists() || dir.join(names::PARTIAL).exists() {
             return Err(RecordingError::new("create", dir, RecordingErrorKind::Exists));
         }
+        let lock = hold(dir)?;
         let outputs = Outputs {
             events: create(dir, names::EVENTS)?,
             pages: create(dir, names::PAGES)?,
@@ -126,6 +130,7 @@ impl RecordingWriter {
             file_table,
             events: 0,
             checkpoints: 0,
+            _lock: lock,
         };
         writer.write_manifest(names::PARTIAL)?;
         Ok(writer)
