@@ -70,8 +70,8 @@ pub struct RecordingWriter {
     file_table: File,
     events: u64,
     checkpoints: u32,
-    /// Let go of last: until then the recording is being written.
-    _lock: Lock,
+    /// Let go of last: until then the recording is being written. None: it is closed.
+    lock: Option<Lock>,
 }
 
 fn create(dir: &Path, (name, kind): (&str, [u8; 6])) -> Result<File, RecordingError> {
@@ -130,7 +130,7 @@ impl RecordingWriter {
             file_table,
             events: 0,
             checkpoints: 0,
-            _lock: lock,
+            lock: Some(lock),
         };
         writer.write_manifest(names::PARTIAL)?;
         Ok(writer)
@@ -165,6 +165,9 @@ impl RecordingWriter {
         effects: &EffectBuffer,
     ) -> Result<EventIndex, RecordingError> {
         let index = self.events;
+        if self.is_closed() {
+            return Ok(EventIndex::new(index));
+        }
         self.shared
             .append(index, |chunk| chunk.put(task, kind, before, after, effects))
             .map_err(|error| self.failed(error))?;
@@ -197,11 +200,17 @@ impl RecordingWriter {
     /// A checkpoint of so many bytes of pages comes soon: the background thread gets memory ready, as
     /// the first touch of memory takes longer than copying into it.
     pub fn prepare_for(&self, bytes: usize) {
+        if self.is_closed() {
+            return;
+        }
         self.shared.prepare(self.pool.clone(), bytes);
     }
 
     /// Stores pages that an event is going to refer to, and gives their ids.
     pub fn store_image_pages(&mut self, pages: PageBatch) -> Vec<(PageAddr, PageId)> {
+        if self.is_closed() {
+            return Vec::new();
+        }
         let ids: Vec<PageId> = pages.pages().map(|(_, page)| page_id(page)).collect();
         let listed = pages.addrs().iter().copied().zip(ids.iter().copied()).collect();
         self.shared.pages(pages, ids);
@@ -217,6 +226,9 @@ impl RecordingWriter {
         draft: CheckpointDraft,
     ) -> Result<CheckpointIndex, RecordingError> {
         let index = CheckpointIndex::new(self.checkpoints);
+        if self.is_closed() {
+            return Ok(index);
+        }
         self.shared.checkpoint(index, draft);
         self.checkpoints += 1;
         Ok(index)
@@ -232,6 +244,9 @@ impl RecordingWriter {
         source: &File,
         key: FileKey,
     ) -> Result<FileId, RecordingError> {
+        if self.is_closed() {
+            return Ok(FileId::new(0));
+        }
         let (entry, new) =
             self.files.keep(path, source, key).map_err(|error| self.failed(error))?;
         if new {
@@ -247,6 +262,9 @@ impl RecordingWriter {
 
     /// Changes the manifest. It is on disk when this returns, if the system lets it be.
     pub fn update_manifest(&mut self, change: impl FnOnce(&mut Manifest)) {
+        if self.is_closed() {
+            return;
+        }
         change(&mut self.manifest);
         // It is written again at the end; a failure shows then.
         let _ = self.write_manifest(names::PARTIAL);
@@ -265,6 +283,19 @@ impl RecordingWriter {
     /// # Errors
     /// When writing failed; the recording stays partial, and readable up to there.
     pub fn finish(mut self, end: End) -> Result<Summary, RecordingError> {
+        self.close(end)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.lock.is_none()
+    }
+
+    /// As [`Self::finish`]. What is added from here on is dropped: the program may go on without being
+    /// recorded.
+    ///
+    /// # Errors
+    /// As [`Self::finish`].
+    pub fn close(&mut self, end: End) -> Result<Summary, RecordingError> {
         self.flush()?;
         self.stop_thread();
         self.manifest.end = Some(end);
@@ -277,6 +308,7 @@ impl RecordingWriter {
         }
         fs::rename(self.dir.join(names::PARTIAL), self.dir.join(names::FINISHED))
             .map_err(|error| self.failed(error))?;
+        self.lock = None;
         Ok(Summary {
             dir: self.dir.clone(),
             events: self.events,
