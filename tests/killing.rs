@@ -4,7 +4,7 @@
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use retake_testkit::{Guarded, Retake, fixture};
 
@@ -31,8 +31,11 @@ fn recorder() {
         for _ in 0..chance(1500) {
             output.read_line(&mut printed).expect("output");
         }
-        recorder.0.kill().expect("killed");
-        recorder.0.wait().expect("ended");
+        let tracer = recorder.tracer().expect("it records").to_string();
+        let killed = Command::new("kill").args(["-KILL", &tracer]).status().expect("it starts");
+        assert!(killed.success(), "{killed}");
+        let status = recorder.0.wait().expect("ended");
+        assert_eq!(status.code(), Some(125));
         // The program is not left behind: its end of the pipe closes.
         output.read_to_string(&mut printed).expect("output");
 

@@ -160,19 +160,8 @@ fn stop_and_continue(program: &str) {
 }
 
 /// The recorded program, unless its recording is over.
-fn program_of(recorder: &mut Guarded) -> Option<String> {
-    let id = recorder.0.id();
-    let list = format!("/proc/{id}/task/{id}/children");
-    loop {
-        let children = std::fs::read_to_string(&list).unwrap_or_default();
-        if let Some(child) = children.split_whitespace().next() {
-            return Some(child.to_owned());
-        }
-        if !matches!(recorder.0.try_wait(), Ok(None)) {
-            return None;
-        }
-        std::thread::yield_now();
-    }
+fn program_of(recorder: &Guarded) -> Option<String> {
+    recorder.program().map(|pid| pid.to_string())
 }
 
 /// Stopped from outside, the program makes no step, and the recorder waits with it.
@@ -188,7 +177,7 @@ fn stopped_and_continued_from_outside() {
     for _ in 0..5 {
         output.read_line(&mut printed).expect("output");
     }
-    let program = program_of(&mut recorder).expect("it runs");
+    let program = program_of(&recorder).expect("it runs");
     for _ in 0..5 {
         stop_and_continue(&program);
         for _ in 0..100 {
@@ -217,7 +206,7 @@ fn fast_calls_interrupted_from_outside() {
         let mut output = BufReader::new(recorder.0.stdout.take().expect("piped"));
         let mut printed = String::new();
         output.read_line(&mut printed).expect("output");
-        let program = program_of(&mut recorder).expect("it runs");
+        let program = program_of(&recorder).expect("it runs");
         for _ in 0..5 {
             stop_and_continue(&program);
             output.read_line(&mut printed).expect("output");
@@ -250,7 +239,7 @@ fn killed_from_outside() {
             for _ in 0..lines {
                 output.read_line(&mut printed).expect("output");
             }
-            if let Some(program) = program_of(&mut recorder) {
+            if let Some(program) = program_of(&recorder) {
                 let mut kill = Command::new("kill");
                 let _ = kill.args(["-KILL", &program]).stderr(Stdio::null()).status();
             }

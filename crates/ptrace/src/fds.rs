@@ -61,6 +61,15 @@ pub fn send_fd(socket: &UnixStream, file: &File) -> std::io::Result<()> {
     .map_err(std::io::Error::from)
 }
 
+/// Makes `/dev/null` this process's standard input, output and error.
+pub fn let_go_of_stdio() {
+    let Ok(null) = File::options().read(true).write(true).open("/dev/null") else { return };
+    for fd in 0..3 {
+        // SAFETY: descriptors are integers; the standard ones belong to nobody in particular.
+        unsafe { libc::dup2(null.as_raw_fd(), fd) };
+    }
+}
+
 /// Whether two descriptors of two processes are one open file description (`kcmp`); `None` where the
 /// kernel has no `kcmp` or one of them does not exist.
 pub fn same_open_file(a: (Tid, i32), b: (Tid, i32)) -> Option<bool> {

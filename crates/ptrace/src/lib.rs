@@ -11,7 +11,7 @@
 mod cpu;
 mod error;
 mod fds;
-mod forward;
+mod front;
 mod holes;
 mod memory;
 mod pagemap;
@@ -30,8 +30,11 @@ pub use cpu::{
     prefer_short_slices, unpin_current_thread, unpin_from, xgetbv_xcr0,
 };
 pub use error::PtraceError;
-pub use fds::{copy_fd, create_memfd, same_open_file, send_fd};
-pub use forward::{forward_signals_to, stop_forwarding};
+pub use fds::{copy_fd, create_memfd, let_go_of_stdio, same_open_file, send_fd};
+pub use front::{
+    FromFront, Front, FrontEvent, Inherited, Link, Passed, Side, ask_to_end, split,
+    was_asked_to_end,
+};
 pub use holes::{data_ranges, punch_hole};
 pub use memory::{ProcessMemory, read_words};
 pub use pagemap::{PageMap, PageScan, private_page_count};
@@ -39,7 +42,7 @@ pub use seccomp::{Filter, REPLAY_CALLS};
 pub use spawn::{Cpuid, SpawnError, Stub, spawn_program, spawn_stub};
 pub use stop::{PtraceStop, StopEvent, WaitFlags, others_have_stopped, wait, wait_any};
 pub use sys::yield_cpu;
-pub use task::{Resume, Running, Stopped, interrupt, kill_process, kill_task};
+pub use task::{Resume, Running, Stopped, interrupt, kill_process, kill_task, send_signal};
 pub use ticker::Ticker;
 pub use tsc::{Clock, SameTraps, can_trap_cpuid, clock, monotonic, process_cpu_time, read_tsc};
 pub use uffd::WriteTracker;

@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use nix::libc;
 use retake_model::Tid;
 
+use crate::front::Inherited;
 use crate::seccomp::Filter;
 use crate::stop::{PtraceStop, StopEvent, WaitFlags, wait};
 use crate::sys::ptrace;
@@ -162,7 +163,7 @@ fn failure(report: &OwnedFd) -> SpawnError {
 }
 
 /// Starts `argv` with `env` under ptrace and `filter`, and gives it at the stop right after its
-/// `execve` succeeded ([`StopEvent::Exec`]).
+/// `execve` succeeded ([`StopEvent::Exec`]), with the blocked and ignored signals of `inherited`.
 ///
 /// # Errors
 /// When ptrace or seccomp is not available, or the program cannot be executed.
@@ -171,6 +172,7 @@ pub fn spawn_program(
     argv: &[CString],
     env: &[CString],
     filter: &Filter,
+    inherited: &Inherited,
 ) -> Result<Stopped, SpawnError> {
     let pointers = |list: &[CString]| -> Vec<*const libc::c_char> {
         list.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
@@ -180,10 +182,7 @@ pub fn spawn_program(
     let (report_read, report_write) = pipe()?;
     let Some(pid) = fork()? else {
         await_tracer(go_read.as_raw_fd(), go_write.as_raw_fd());
-        for signal in 1..32 {
-            // SAFETY: setting a disposition to the default touches no memory.
-            unsafe { libc::signal(signal, inherited_disposition(signal)) };
-        }
+        inherited.set_dispositions();
         prepare_child(report_write.as_raw_fd(), filter);
         // SAFETY: path, argv and env are null-terminated and live until here.
         unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), env.as_ptr()) };
@@ -194,7 +193,10 @@ pub fn spawn_program(
     attach(pid, &go_write)?;
     loop {
         match wait(pid, WaitFlags::Block).map_err(SpawnError::Trace)? {
-            Some(PtraceStop::Stopped(task, StopEvent::Exec)) => return Ok(task),
+            Some(PtraceStop::Stopped(mut task, StopEvent::Exec)) => {
+                task.set_signal_mask(inherited.blocked).map_err(SpawnError::Trace)?;
+                return Ok(task);
+            }
             Some(PtraceStop::Stopped(task, StopEvent::Signal(signal))) => {
                 task.resume(crate::Resume::Continue, Some(signal)).map_err(SpawnError::Trace)?;
             }
@@ -204,20 +206,6 @@ pub fn spawn_program(
             _ => return Err(failure(&report_read)),
         }
     }
-}
-
-/// SIGINT and SIGQUIT keep being ignored if they were when retake started (`nohup`, background
-/// jobs of a shell without job control); what retake itself changed goes back to the default.
-fn inherited_disposition(signal: i32) -> libc::sighandler_t {
-    let mut old = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: with a null new action only `old` is written.
-    if unsafe { libc::sigaction(signal, std::ptr::null(), old.as_mut_ptr()) } != 0 {
-        return libc::SIG_DFL;
-    }
-    // SAFETY: zeroed bytes, then filled by the kernel: a valid sigaction.
-    let old = unsafe { old.assume_init() };
-    let rust_ignores = signal == libc::SIGPIPE;
-    if old.sa_sigaction == libc::SIG_IGN && !rust_ignores { libc::SIG_IGN } else { libc::SIG_DFL }
 }
 
 /// Starts a process that waits to be reshaped: confined by the replay filter, all signals blocked,

@@ -277,6 +277,12 @@ pub fn kill_process(pid: Tid) {
     unsafe { libc::kill(pid.get(), libc::SIGKILL) };
 }
 
+/// Sends a signal to a process. One that is gone needs none.
+pub fn send_signal(pid: Tid, signal: Signal) {
+    // SAFETY: kill takes two integers; the worst outcome is ESRCH.
+    unsafe { libc::kill(pid.get(), signal.number()) };
+}
+
 /// Sends a signal to one task of a process.
 ///
 /// # Errors

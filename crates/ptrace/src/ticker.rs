@@ -18,7 +18,7 @@ pub struct Ticker {
 
 extern "C" fn nothing(_signal: libc::c_int) {}
 
-fn signal() -> libc::c_int {
+pub(crate) fn signal() -> libc::c_int {
     // The first ones belong to libraries; programs that retake starts get it back as the default.
     libc::SIGRTMIN() + 7
 }

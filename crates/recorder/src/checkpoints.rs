@@ -57,6 +57,11 @@ impl Schedule {
         }
     }
 
+    /// No more checkpoints.
+    pub(crate) fn stop(&mut self) {
+        self.interval = Duration::MAX;
+    }
+
     /// Everybody waits from here on: no run time passes.
     pub(crate) fn pause(&mut self) {
         self.run_time += monotonic().saturating_sub(self.since);

@@ -163,7 +163,6 @@ impl Session {
         self.record_end(task, status, None)?;
         if task.tid == self.root {
             self.status = Some(status);
-            retake_ptrace::stop_forwarding();
         }
         self.free_space_of(task);
         Ok(())

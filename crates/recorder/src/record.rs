@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use retake_ptrace::{
-    Cpuid, Filter, Resume, SameTraps, SpawnError, can_trap_cpuid, current_cpu, pin_current_thread,
-    spawn_program, unpin_from,
+    Cpuid, Filter, Link, Resume, SameTraps, SpawnError, can_trap_cpuid, current_cpu,
+    pin_current_thread, spawn_program, unpin_from,
 };
 use retake_recording::{End, ExitStatus, Manifest, RecordingWriter, Summary, WriterOptions};
 use retake_tracee::InjectPage;
 
+use crate::ending::{EndedBy, Ending, LeftProcess, Leftover, Rest};
 use crate::error::RecordError;
 use crate::image::find_program;
 use crate::session::Session;
@@ -31,6 +32,8 @@ pub struct RecordOptions {
     pub chaos: Option<u64>,
     /// Whether calls may be recorded without a stop.
     pub calls: Calls,
+    /// What becomes of processes that live when the program's first one ends.
+    pub leftover: Leftover,
     /// Compare what the kernel writes with what the table says, for every call. Slow.
     pub audit: bool,
 }
@@ -51,6 +54,12 @@ pub struct Recorded {
     pub status: ExitStatus,
     /// What was written.
     pub summary: Summary,
+    /// How the recording came to its end.
+    pub ended_by: EndedBy,
+    /// Processes that lived when the first one had ended.
+    pub left: Vec<LeftProcess>,
+    /// They go on: somebody has to serve them.
+    pub rest: Option<Rest>,
     /// Wall-clock time.
     pub took: Duration,
     /// What the audit found, a sentence for each call that the table is wrong about.
@@ -79,15 +88,16 @@ fn environment() -> Vec<Vec<u8>> {
     list
 }
 
-/// Records `options.command` until its last task ends.
+/// Records `options.command` until its first process ends, see [`Leftover`], or the front behind `link`
+/// is asked to end the recording, see [`EndedBy`].
 ///
 /// The calling thread traces: it is bound to one CPU from here on, and must have no other traced
-/// children. The program's standard streams are this process's.
+/// children. The program's standard streams are this process's, and its process group is the front's.
 ///
 /// # Errors
 /// When the program cannot be started, or cannot be followed any further (it is ended then; what was
 /// recorded stays).
-pub fn record(options: &RecordOptions) -> Result<Recorded, RecordError> {
+pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordError> {
     let started = Instant::now();
     let Some(program) = options.command.first() else {
         return Err(RecordError::NotFound { program: OsString::new() });
@@ -111,13 +121,20 @@ pub fn record(options: &RecordOptions) -> Result<Recorded, RecordError> {
     let mut untraced = vec![InjectPage::AFTER.get()];
     untraced.extend(code.as_ref().map(|code| code.after_call.get()));
     let filter = Filter::trace_all_but(&untraced);
-    let task = spawn_program(&path_c, &argv, &env, &filter).map_err(|error| match error {
-        SpawnError::Exec(error) if error.kind() == std::io::ErrorKind::NotFound => not_found(),
-        SpawnError::Exec(error) => RecordError::CannotExecute { program: program.clone(), error },
-        other => RecordError::Spawn(other),
-    })?;
+    let task =
+        spawn_program(&path_c, &argv, &env, &filter, link.inherited()).map_err(
+            |error| match error {
+                SpawnError::Exec(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    not_found()
+                }
+                SpawnError::Exec(error) => {
+                    RecordError::CannotExecute { program: program.clone(), error }
+                }
+                other => RecordError::Spawn(other),
+            },
+        )?;
     let root = task.tid();
-    retake_ptrace::forward_signals_to(root);
+    link.leave_group();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let cwd = std::env::current_dir().unwrap_or_default();
     let manifest = Manifest {
@@ -145,6 +162,7 @@ pub fn record(options: &RecordOptions) -> Result<Recorded, RecordError> {
     let mut session = Session::new(writer, root, options.checkpoint_every);
     session.traps_cpuid = traps_cpuid;
     session.cpu = cpu;
+    session.ending = Ending::new(Some(link), options.leftover);
     // Chaos wants a stop at each call, and the audit too; a filter from outside has one anyway.
     let stops_anyway = options.chaos.is_some()
         || options.audit
@@ -169,7 +187,6 @@ pub fn record(options: &RecordOptions) -> Result<Recorded, RecordError> {
         }
         retake_ptrace::kill_process(root);
     }
-    retake_ptrace::stop_forwarding();
     let status =
         outcome.as_ref().ok().copied().unwrap_or(ExitStatus::Killed(retake_model::Signal::KILL));
     let took = started.elapsed();
@@ -185,6 +202,9 @@ pub fn record(options: &RecordOptions) -> Result<Recorded, RecordError> {
         let warnings = violations.iter().map(|text| format!("audit: {text}"));
         session.writer.update_manifest(|manifest| manifest.warnings.extend(warnings));
     }
-    let summary = session.writer.finish(end)?;
-    outcome.map(|status| Recorded { status, summary, took, violations })
+    let summary = session.writer.close(end)?;
+    let status = outcome?;
+    let (ended_by, left) = session.ended_by();
+    let rest = session.leaves_rest().then(|| Rest::new(session));
+    Ok(Recorded { status, summary, ended_by, left, rest, took, violations })
 }

@@ -13,6 +13,7 @@ use retake_recording::{Effect, EffectBuffer, EventKind, ExitStatus, RecordingWri
 use crate::checkpoints::{Due, Schedule};
 use crate::descriptors::Descriptors;
 use crate::echo::Echo;
+use crate::ending::{Ending, Leftover};
 use crate::error::RecordError;
 use crate::files::Files;
 use crate::scheduler::{Candidate, Decision, Scheduler, TICK};
@@ -69,6 +70,8 @@ pub(crate) struct Session {
     pub(crate) fast_code: Option<std::rc::Rc<retake_tracee::fast::FastCode>>,
     /// Room for what that code has written down.
     pub(crate) fast_entries: Vec<u8>,
+    /// When and how the recording ends.
+    pub(crate) ending: Ending,
     /// The CPU that the program is bound to.
     pub(crate) cpu: usize,
     /// Interrupts the wait for a task that runs for long. Without a timer nothing does.
@@ -120,15 +123,16 @@ impl Session {
             traps_cpuid: false,
             fast_code: None,
             fast_entries: Vec::new(),
+            ending: Ending::new(None, Leftover::Wait),
             cpu: 0,
             ticker: Ticker::new().ok(),
         }
     }
 
-    /// Runs until every task is gone.
+    /// Runs until every task is gone, or the recording ends.
     pub(crate) fn run(&mut self) -> Result<ExitStatus, RecordError> {
         self.tick_every(TICK);
-        while !self.tasks.is_empty() {
+        while !self.tasks.is_empty() && !self.is_over()? {
             self.collect()?;
             let Some(tid) = self.choose() else { continue };
             match self.schedule.due() {
@@ -150,8 +154,8 @@ impl Session {
             return if waiting { self.poll() } else { Ok(()) };
         }
         self.schedule.pause();
-        self.tick_every(Duration::ZERO);
-        let stop = self.next_stop(WaitFlags::Block);
+        self.tick_every(self.ending.idle_tick());
+        let stop = self.next_stop(WaitFlags::Interruptible);
         self.tick_every(TICK);
         self.schedule.resume();
         if let Some((tid, stop)) = stop? {
@@ -318,6 +322,8 @@ impl Session {
                     Next::Gone
                 }
                 None => {
+                    let Some(same) = self.should_go_on(task) else { return Ok(()) };
+                    task = same;
                     self.tick(&mut task)?;
                     Next::Soon
                 }
@@ -381,13 +387,21 @@ impl Session {
     }
 
     /// Waits for the only task, looking seldom once that takes longer.
-    fn wait_alone(&self, tid: Tid) -> Result<Option<PtraceStop>, PtraceError> {
+    fn wait_alone(&mut self, tid: Tid) -> Result<Option<PtraceStop>, PtraceError> {
         let first = wait(tid, WaitFlags::Interruptible);
         if !matches!(first, Ok(None)) {
             return first;
         }
         self.tick_every(crate::midcode::IDLE_TICK);
-        let stop = wait(tid, WaitFlags::Block);
+        let stop = loop {
+            if self.should_end() || self.status.is_some() {
+                break Ok(None);
+            }
+            let stop = wait(tid, WaitFlags::Interruptible);
+            if !matches!(stop, Ok(None)) {
+                break stop;
+            }
+        };
         self.tick_every(TICK);
         stop
     }
@@ -440,6 +454,7 @@ impl Session {
         event: StopEvent,
     ) -> Result<Next, RecordError> {
         task.stopped = None;
+        self.note_job_state(task, event);
         self.take_fast_calls_at(task, &stopped, event)?;
         if let StopEvent::Stop(signal) = event
             && task.open.is_none()

@@ -187,6 +187,7 @@ impl Session {
         signal: Signal,
     ) -> Result<Next, RecordError> {
         let info = stopped.siginfo()?;
+        self.note_given(task, &info);
         let registers = stopped.registers()?;
         if task.is_at_watchpoint(&info, &registers) {
             task.undo_forced(&mut stopped, signal, &registers)?;

@@ -125,6 +125,7 @@ impl Session {
             fresh
         };
         self.effect(&Effect::Spawn { child: id, tid, pid, space, registers });
+        self.ending.add_process(pid);
         if space != parent.space {
             self.inherit(space)?;
         }
@@ -249,6 +250,7 @@ impl Session {
         self.append(&mut task, &EventKind::Syscall { no }, &Registers::default(), &after)?;
         task.run = Run::Ready(stopped);
         self.tasks = BTreeMap::from([(tid, task)]);
+        self.ending.add_process(tid);
         self.scheduler.start_with(tid, monotonic());
         Ok(())
     }

@@ -253,6 +253,36 @@ fn joined(reader: thread::JoinHandle<Vec<u8>>) -> Vec<u8> {
     reader.join().unwrap_or_default()
 }
 
+/// A child process of `parent`, once it has one. None: it has ended before.
+fn child_of(parent: u32) -> Option<u32> {
+    let list = format!("/proc/{parent}/task/{parent}/children");
+    loop {
+        let children = fs::read_to_string(&list).ok()?;
+        if let Some(child) = children.split_whitespace().next() {
+            return child.parse().ok();
+        }
+        let stat = fs::read_to_string(format!("/proc/{parent}/stat")).unwrap_or_default();
+        let state = stat.rsplit_once(')').map_or("", |(_, rest)| rest.trim_start());
+        if state.is_empty() || state.starts_with(['Z', 'X']) {
+            return None;
+        }
+        thread::yield_now();
+    }
+}
+
+/// A `retake record` that was started.
+impl Guarded {
+    /// The process that traces: the child of the one that was started. None: it is over.
+    pub fn tracer(&self) -> Option<u32> {
+        child_of(self.0.id())
+    }
+
+    /// The first process of the recorded program. None: it is over.
+    pub fn program(&self) -> Option<u32> {
+        child_of(self.tracer()?)
+    }
+}
+
 /// A child that is killed when the test is done with it.
 #[derive(Debug)]
 pub struct Guarded(pub Child);

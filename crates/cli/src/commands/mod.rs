@@ -9,6 +9,7 @@ mod ls;
 mod record;
 mod replay;
 mod rm;
+mod stop;
 mod verify;
 
 use std::ffi::OsString;
@@ -25,6 +26,7 @@ use crate::text;
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Record(record::RecordArgs),
+    Stop(stop::StopArgs),
     Replay(replay::ReplayArgs),
     Debug(debug::DebugCommand),
     Verify(verify::VerifyArgs),
@@ -41,6 +43,7 @@ impl Command {
     pub(crate) fn run(&self) -> Result<ExitCode, Failure> {
         match self {
             Self::Record(args) => args.run(),
+            Self::Stop(args) => args.run(),
             Self::Replay(args) => args.run(),
             Self::Debug(args) => args.run(),
             Self::Verify(args) => args.run(),

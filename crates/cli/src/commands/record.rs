@@ -1,20 +1,28 @@
 //! `retake record`: runs a program and records it.
 
+mod closing;
+mod place;
+
 use std::ffi::OsString;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use retake_recorder::{Calls, RecordOptions, Recorded, record};
-use retake_recording::{Recording, is_recording};
+use retake_recorder::{
+    Calls, Front, FrontEnd, Leftover, Link, RecordOptions, Side, attend, record, split,
+};
+use retake_recording::is_recording;
 
 use crate::failure::{Failure, OURS, chain};
-use crate::home::{Home, create_private};
-use crate::output::notice;
+use crate::home::Home;
 use crate::{store, text};
+use closing::{failed_audit, summarize};
+use place::Place;
 
 /// Run a program and record it
+///
+/// Records until the program's first process ends. Ctrl-C and other keys go to the program; three Ctrl-C
+/// within a second, a second SIGTERM, or `retake stop` end the recording, and the program with it.
 ///
 /// Exits as the program does (128+n where signal n ended it), or with 127 if there is no such
 /// program, 126 if it cannot be executed, 125 if it cannot be recorded.
@@ -37,6 +45,13 @@ pub(crate) struct RecordArgs {
     /// cost much more
     #[arg(long)]
     trace_all_calls: bool,
+    /// Record until the last process has ended, not only the first
+    #[arg(long)]
+    wait: bool,
+    /// Let processes that outlive the first one go on, without recording them; without this they are
+    /// ended
+    #[arg(long, conflicts_with = "wait")]
+    leave_running: bool,
     /// Check for every system call that the kernel wrote only what retake's table says: slow, and an
     /// error if it did not
     #[arg(long)]
@@ -59,7 +74,23 @@ impl RecordArgs {
     pub(crate) fn run(&self) -> Result<ExitCode, Failure> {
         let ours = |failure: Failure| failure.with_code(OURS);
         let home = Home::find().map_err(|err| ours(err.into()))?;
-        let place = self.prepare(&home).map_err(ours)?;
+        let Some(program) = self.command.first() else {
+            return Err(ours(Failure::text("no program was given")));
+        };
+        let place = Place::prepare(&home, self.output.as_deref(), program).map_err(ours)?;
+        // What this process is to the shell, it stays; its child records.
+        match split() {
+            Ok(Side::Front(front)) => stand_in(front, place, &home),
+            Ok(Side::Tracer(link)) => self.trace(link, place, &home),
+            Err(err) => {
+                place.give_back(&home);
+                Err(ours(Failure::text(format!("failed to start the recorder: {err}"))))
+            }
+        }
+    }
+
+    /// In the process that records.
+    fn trace(&self, link: Link, place: Place, home: &Home) -> Result<ExitCode, Failure> {
         let options = RecordOptions {
             dir: place.dir.clone(),
             store: home.store(),
@@ -67,18 +98,27 @@ impl RecordArgs {
             checkpoint_every: self.checkpoint_every,
             chaos: self.chaos.then(|| self.seed.unwrap_or_else(seed)),
             calls: if self.trace_all_calls { Calls::Traced } else { Calls::MayBeFast },
+            leftover: match (self.wait, self.leave_running) {
+                (true, _) => Leftover::Wait,
+                (false, true) => Leftover::LeaveRunning,
+                (false, false) => Leftover::End,
+            },
             audit: self.audit,
         };
         let using = store::use_store(&options.store);
-        let result = record(&options);
+        let result = record(&options, link);
         drop(using);
         match result {
             Ok(recorded) => {
                 if !self.quiet {
-                    summarize(&recorded);
+                    summarize(&recorded, home);
                 }
                 failed_audit(&recorded)?;
-                Ok(ExitCode::from(recorded.status.shell_code()))
+                let code = recorded.status.shell_code();
+                if let Some(rest) = recorded.rest {
+                    rest.serve(code);
+                }
+                Ok(ExitCode::from(code))
             }
             Err(err) => {
                 let mut text = chain(&err);
@@ -86,98 +126,28 @@ impl RecordArgs {
                     let dir = place.dir.display();
                     text.push_str(&format!("\n  what was recorded until then is in {dir}"));
                 } else {
-                    place.give_back(&home);
+                    place.give_back(home);
                 }
                 Err(Failure::text(text).with_code(err.exit_code()))
             }
         }
     }
+}
 
-    /// Makes the folder, and makes it the latest recording: also one that ends by a SIGKILL of ours
-    /// must be found.
-    fn prepare(&self, home: &Home) -> Result<Place, Failure> {
-        home.create()?;
-        let (dir, made) = match (&self.output, self.command.first()) {
-            (Some(dir), _) => output_folder(dir)?,
-            (None, Some(program)) => (home.claim(program)?, true),
-            (None, None) => return Err(Failure::text("no program was given")),
-        };
-        let latest_before = home.latest_target();
-        if let Err(err) = home.set_latest(&dir) {
-            notice(&err);
+/// In the process that the shell started.
+fn stand_in(front: Front, place: Place, home: &Home) -> Result<ExitCode, Failure> {
+    let mut text = match attend(front) {
+        Ok(FrontEnd::Exit(code)) => return Ok(ExitCode::from(code)),
+        Ok(FrontEnd::TracerKilled(signal)) => {
+            let by = signal.map_or("a signal".to_owned(), |signal| signal.to_string());
+            format!("the recorder was killed by {by}, and the program with it")
         }
-        Ok(Place { dir, made, latest_before })
-    }
-}
-
-/// The folder that `-o` names, and whether it was made here.
-fn output_folder(dir: &Path) -> Result<(PathBuf, bool), Failure> {
-    let shown = dir.display();
-    if is_recording(dir) {
-        return Err(Failure::text(format!(
-            "{shown} holds a recording already: choose another folder, or delete it with `retake rm {shown}`"
-        )));
-    }
-    let made = !dir.exists();
-    let failed = |err| Failure::text(format!("failed to create {shown}: {err}"));
-    if made {
-        create_private(dir).map_err(failed)?;
-    } else if fs::read_dir(dir).map_err(failed)?.next().is_some() {
-        // `retake rm` deletes the whole folder: nothing else may be in it.
-        return Err(Failure::text(format!("{shown} is not empty: choose a new or empty folder")));
-    }
-    Ok((fs::canonicalize(dir).map_err(failed)?, made))
-}
-
-/// Where a recording is about to be written.
-struct Place {
-    dir: PathBuf,
-    made: bool,
-    latest_before: Option<PathBuf>,
-}
-
-impl Place {
-    /// Undoes the preparation after nothing was recorded. What fails here is only untidy.
-    fn give_back(&self, home: &Home) {
-        if self.made {
-            let _ = fs::remove_dir(&self.dir);
-        }
-        let _ = match &self.latest_before {
-            Some(before) => home.set_latest(before),
-            None => home.repair_latest(),
-        };
-    }
-}
-
-/// An audit that found something is an error, whatever the program's end was.
-fn failed_audit(recorded: &Recorded) -> Result<(), Failure> {
-    if recorded.violations.is_empty() {
-        return Ok(());
-    }
-    let mut text = format!(
-        "the audit found {}:",
-        text::count(recorded.violations.len().try_into().unwrap_or(u64::MAX), "wrong call")
-    );
-    for violation in &recorded.violations {
-        text.push_str("\n  ");
-        text.push_str(violation);
+        Err(err) => format!("failed to wait for the recorder: {err}"),
+    };
+    if is_recording(&place.dir) {
+        text.push_str(&format!("; what was recorded until then is in {}", place.dir.display()));
+    } else {
+        place.give_back(home);
     }
     Err(Failure::text(text).with_code(OURS))
-}
-
-fn summarize(recorded: &Recorded) {
-    let summary = &recorded.summary;
-    // What was recorded just now can be read; if not, the next command says why.
-    let recording = Recording::open(&summary.dir);
-    for warning in recording.iter().flat_map(|r| &r.manifest().warnings) {
-        notice(format_args!("warning: {warning}"));
-    }
-    notice(format_args!(
-        "recorded to {}: {}, {}, {}, {}",
-        summary.dir.display(),
-        text::count(summary.events, "event"),
-        text::count(summary.checkpoints.into(), "checkpoint"),
-        text::size(summary.bytes),
-        text::duration(recorded.took),
-    ));
 }

@@ -1,0 +1,32 @@
+//! The job that a shell sees: it is stopped while the program's first process is.
+
+use retake_model::Signal;
+use retake_ptrace::StopEvent;
+
+use crate::session::Session;
+use crate::task::Task;
+
+impl Session {
+    /// A task has stopped. The front does as the first process: stopped by a job-control signal, and
+    /// going on.
+    pub(crate) fn note_job_state(&mut self, task: &Task, event: StopEvent) {
+        let ending = &mut self.ending;
+        let speaks = task.tid == self.root
+            || (task.pid == self.root && self.tasks.get(&self.root).is_none_or(|t| t.ended));
+        if !speaks {
+            return;
+        }
+        let stopped_by = match event {
+            StopEvent::Stop(
+                signal @ (Signal::STOP | Signal::TSTP | Signal::TTIN | Signal::TTOU),
+            ) => Some(signal),
+            _ => None,
+        };
+        let was_stopped = std::mem::replace(&mut ending.job_stopped, stopped_by.is_some());
+        match (stopped_by, &ending.link) {
+            (Some(signal), Some(link)) if !was_stopped => link.program_stopped(signal),
+            (None, Some(link)) if was_stopped => link.program_continued(),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Signals to the front that are for the program.
+
+use std::time::Duration;
+
+use retake_model::{SigInfo, Signal, Tid};
+use retake_ptrace::{Passed, monotonic, send_signal};
+
+use super::requests::asks_to_end;
+use crate::session::Session;
+use crate::signals::status_mask;
+use crate::task::Task;
+
+/// A signal that the program was given so short ago, by the same sender, is the one that the front got:
+/// it was sent to the whole process group.
+const SAME: Duration = Duration::from_millis(100);
+/// So many signals are remembered for that.
+const REMEMBERED: usize = 32;
+
+/// A signal that the first process got.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Given {
+    signal: Signal,
+    sender: i32,
+    at: Duration,
+}
+
+impl Session {
+    /// A signal has arrived at a task.
+    pub(crate) fn note_given(&mut self, task: &Task, info: &SigInfo) {
+        let Ok(signal) = info.signal() else { return };
+        if task.pid != self.root {
+            return;
+        }
+        let given = &mut self.ending.given;
+        if given.len() == REMEMBERED {
+            given.pop_front();
+        }
+        given.push_back(Given { signal, sender: info.sender(), at: monotonic() });
+    }
+
+    /// The front was sent a signal: the recording may end, and the program gets what it has not got.
+    pub(super) fn front_was_sent(&mut self, passed: &Passed) {
+        let Ok(signal) = Signal::from_number(i64::from(passed.signal)) else { return };
+        let own = i32::try_from(std::process::id()).unwrap_or(0);
+        let from_within = self.ending.recorded.contains(&passed.sender) || passed.sender == own;
+        if !passed.is_from_kernel() && from_within {
+            return;
+        }
+        if self.first_is_gone() {
+            if asks_to_end(signal) {
+                self.ending.by.get_or_insert(super::EndedBy::SecondRequest);
+            }
+            return;
+        }
+        let ends = match signal {
+            Signal::INT => self.ending.requests.interrupt(passed),
+            Signal::TERM => self.ending.requests.end(passed),
+            // Servers take a SIGHUP that somebody sends them as "read your configuration".
+            Signal::HUP if passed.is_from_kernel() || !handles(self.root, signal) => {
+                self.ending.requests.end(passed)
+            }
+            _ => None,
+        };
+        self.ending.by = self.ending.by.or(ends);
+        if passed.is_from_kernel() && comes_from_terminals(signal) {
+            return;
+        }
+        if !self.has_got(signal, passed) {
+            send_signal(self.root, signal);
+        }
+    }
+
+    /// Whether the first process got this signal too, or would not notice that it is sent once more.
+    fn has_got(&self, signal: Signal, passed: &Passed) -> bool {
+        let same = |given: &Given| {
+            given.signal == signal
+                && given.sender == passed.sender
+                && passed.at.saturating_sub(given.at) < SAME
+        };
+        if self.ending.given.iter().any(same) {
+            return true;
+        }
+        let held = |task: &Task| {
+            task.pid == self.root && task.held.iter().any(|info| info.signal() == Ok(signal))
+        };
+        !signal.is_realtime() && (is_pending(self.root, signal) || self.tasks.values().any(held))
+    }
+}
+
+fn status(pid: Tid) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default()
+}
+
+fn is_pending(pid: Tid, signal: Signal) -> bool {
+    let status = status(pid);
+    (status_mask(&status, "ShdPnd:") | status_mask(&status, "SigPnd:")) & signal.mask_bit() != 0
+}
+
+fn handles(pid: Tid, signal: Signal) -> bool {
+    status_mask(&status(pid), "SigCgt:") & signal.mask_bit() != 0
+}
+
+/// Whether the kernel sends this signal for a terminal, to whole process groups (termios(3),
+/// tty_ioctl(2)).
+fn comes_from_terminals(signal: Signal) -> bool {
+    matches!(
+        signal,
+        Signal::INT
+            | Signal::QUIT
+            | Signal::TSTP
+            | Signal::TTIN
+            | Signal::TTOU
+            | Signal::HUP
+            | Signal::CONT
+            | Signal::WINCH
+    )
+}
