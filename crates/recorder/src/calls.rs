@@ -275,6 +275,7 @@ impl Session {
             _ => self.note_output(task, &open, result),
         }
         self.note_file_changes(task, &open, result)?;
+        self.note_taken(task, &open, result);
         self.follow_stack_limit(task, &mut stopped, &open, result)?;
         self.audit_after(task, &open, result)?;
         self.speed_up(task, &mut stopped, &open.entry, &after)?;

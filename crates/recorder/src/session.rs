@@ -411,7 +411,8 @@ impl Session {
         let Some(open) = task.open.as_mut() else {
             return Ok(());
         };
-        if open.entered {
+        // A task that was killed in the call may wait to be collected.
+        if open.entered || task.ended {
             return Ok(());
         }
         open.entered = true;

@@ -34,7 +34,7 @@ pub enum EndedBy {
     Leftover,
     /// Three times SIGINT within a second.
     Interrupts,
-    /// A second SIGTERM or SIGHUP.
+    /// A second SIGTERM, or SIGHUP because the terminal is gone.
     SecondRequest,
     /// SIGTERM or SIGHUP, and the program has not ended in time.
     Deadline,

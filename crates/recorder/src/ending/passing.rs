@@ -1,14 +1,16 @@
 //! Signals to the front that are for the program.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use retake_model::{SigInfo, Signal, Tid};
+use retake_abi::nr;
+use retake_model::{Addr, SigInfo, Signal, Tid};
 use retake_ptrace::{Passed, monotonic, send_signal};
 
 use super::requests::asks_to_end;
 use crate::session::Session;
 use crate::signals::status_mask;
-use crate::task::Task;
+use crate::task::{OpenCall, Task};
 
 /// A signal that the program was given so short ago, by the same sender, is the one that the front got:
 /// it was sent to the whole process group.
@@ -20,7 +22,8 @@ const REMEMBERED: usize = 32;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Given {
     signal: Signal,
-    sender: i32,
+    /// None: it is not known.
+    sender: Option<i32>,
     at: Duration,
 }
 
@@ -31,11 +34,49 @@ impl Session {
         if task.pid != self.root {
             return;
         }
+        self.remember(signal, Some(info.sender()));
+    }
+
+    /// A call has completed: perhaps one that takes signals without their delivery, which are
+    /// sigtimedwait(2) and reading from a signalfd(2).
+    pub(crate) fn note_taken(&mut self, task: &Task, open: &OpenCall, result: i64) {
+        /// Size of `struct signalfd_siginfo`; `ssi_pid` and `si_pid` within their structs.
+        const ENTRY: i64 = 128;
+        const SSI_PID: u64 = 12;
+        const SI_PID: u64 = 16;
+        if task.pid != self.root || result <= 0 {
+            return;
+        }
+        let word = |addr: u64| {
+            let mut bytes = [0; 4];
+            let read = task.memory.read_exact(Addr::new(addr), &mut bytes);
+            read.is_ok().then(|| i32::from_le_bytes(bytes))
+        };
+        let [fd, buffer, ..] = open.args;
+        let (signal, sender) = match open.call.no {
+            nr::RT_SIGTIMEDWAIT => (result, word(buffer.wrapping_add(SI_PID))),
+            nr::READ if result % ENTRY == 0 => {
+                let first = i64::from(word(buffer).unwrap_or(0));
+                let link = || std::fs::read_link(format!("/proc/{}/fd/{fd}", task.tid));
+                let is_signal = |path: PathBuf| path.as_os_str() == "anon_inode:[signalfd]";
+                if !(1..=64).contains(&first) || !link().is_ok_and(is_signal) {
+                    return;
+                }
+                (first, word(buffer.wrapping_add(SSI_PID)))
+            }
+            _ => return,
+        };
+        if let Ok(signal) = Signal::from_number(signal) {
+            self.remember(signal, sender);
+        }
+    }
+
+    fn remember(&mut self, signal: Signal, sender: Option<i32>) {
         let given = &mut self.ending.given;
         if given.len() == REMEMBERED {
             given.pop_front();
         }
-        given.push_back(Given { signal, sender: info.sender(), at: monotonic() });
+        given.push_back(Given { signal, sender, at: monotonic() });
     }
 
     /// The front was sent a signal: the recording may end, and the program gets what it has not got.
@@ -55,10 +96,9 @@ impl Session {
         let ends = match signal {
             Signal::INT => self.ending.requests.interrupt(passed),
             Signal::TERM => self.ending.requests.end(passed),
-            // Servers take a SIGHUP that somebody sends them as "read your configuration".
-            Signal::HUP if passed.is_from_kernel() || !handles(self.root, signal) => {
-                self.ending.requests.end(passed)
-            }
+            // The terminal is gone. (Servers take a SIGHUP that somebody sends as "read your
+            // configuration again".)
+            Signal::HUP if passed.is_from_kernel() => self.ending.requests.end(passed),
             _ => None,
         };
         self.ending.by = self.ending.by.or(ends);
@@ -74,7 +114,7 @@ impl Session {
     fn has_got(&self, signal: Signal, passed: &Passed) -> bool {
         let same = |given: &Given| {
             given.signal == signal
-                && given.sender == passed.sender
+                && given.sender.is_none_or(|sender| sender == passed.sender)
                 && passed.at.saturating_sub(given.at) < SAME
         };
         if self.ending.given.iter().any(same) {
@@ -87,17 +127,9 @@ impl Session {
     }
 }
 
-fn status(pid: Tid) -> String {
-    std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default()
-}
-
 fn is_pending(pid: Tid, signal: Signal) -> bool {
-    let status = status(pid);
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     (status_mask(&status, "ShdPnd:") | status_mask(&status, "SigPnd:")) & signal.mask_bit() != 0
-}
-
-fn handles(pid: Tid, signal: Signal) -> bool {
-    status_mask(&status(pid), "SigCgt:") & signal.mask_bit() != 0
 }
 
 /// Whether the kernel sends this signal for a terminal, to whole process groups (termios(3),

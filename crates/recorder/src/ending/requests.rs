@@ -16,7 +16,7 @@ const CLOSE: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What one sender sends twice within this time is one request: timeout(1) sends SIGTERM to its child
 /// and then to the child's process group.
-const TWICE: Duration = Duration::from_millis(100);
+const TWICE: Duration = Duration::from_millis(30);
 
 /// What was asked so far.
 #[derive(Debug, Default)]
