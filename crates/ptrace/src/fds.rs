@@ -61,10 +61,11 @@ pub fn send_fd(socket: &UnixStream, file: &File) -> std::io::Result<()> {
     .map_err(std::io::Error::from)
 }
 
-/// Makes `/dev/null` this process's standard input, output and error.
-pub fn let_go_of_stdio() {
+/// Makes `/dev/null` of these standard descriptors of this process (0 to 2), so that whoever is at the
+/// other end of what they were sees when the program lets go of it.
+pub fn let_go_of(fds: std::ops::RangeInclusive<i32>) {
     let Ok(null) = File::options().read(true).write(true).open("/dev/null") else { return };
-    for fd in 0..3 {
+    for fd in fds {
         // SAFETY: descriptors are integers; the standard ones belong to nobody in particular.
         unsafe { libc::dup2(null.as_raw_fd(), fd) };
     }

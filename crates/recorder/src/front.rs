@@ -1,7 +1,7 @@
 //! The process that a shell sees as its job, while another one records.
 
 use retake_model::Signal;
-use retake_ptrace::{Front, FrontEvent, Passed};
+use retake_ptrace::{Front, FrontEvent, Passed, let_go_of};
 
 /// How a front ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,7 @@ pub enum FrontEnd {
 /// # Errors
 /// When the system does not let it wait.
 pub fn attend(mut front: Front) -> std::io::Result<FrontEnd> {
+    let_go_of(0..=1);
     loop {
         match front.next_event()? {
             FrontEvent::Signal(passed) => pass(&front, &passed),
@@ -38,8 +39,6 @@ fn pass(front: &Front, passed: &Passed) {
     if is_about_a_child || is_ignored || continues_us {
         return;
     }
-    if !passed.is_from_kernel() {
-        front.let_signals_arrive();
-    }
+    front.let_signals_arrive();
     front.pass(passed);
 }

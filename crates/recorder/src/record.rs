@@ -135,6 +135,8 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
         )?;
     let root = task.tid();
     link.leave_group();
+    // Standard output and error stay, to tell which descriptors of the program are those.
+    retake_ptrace::let_go_of(0..=0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let cwd = std::env::current_dir().unwrap_or_default();
     let manifest = Manifest {

@@ -1,5 +1,6 @@
 //! `retake stop`: ends a recording that is being made.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -23,6 +24,14 @@ pub(crate) struct StopArgs {
     which: Which,
 }
 
+/// Whether a process has a file in this folder open: numbers of another PID namespace mean others here.
+fn has_open(pid: impl std::fmt::Display, dir: &Path) -> bool {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    entries
+        .into_iter()
+        .any(|entry| std::fs::read_link(entry.path()).is_ok_and(|target| target.starts_with(dir)))
+}
+
 impl StopArgs {
     pub(crate) fn run(&self) -> Result<ExitCode, Failure> {
         let home = Home::find()?;
@@ -31,6 +40,11 @@ impl StopArgs {
         let Some(recorder) = recorder_of(&dir) else {
             return Err(Failure::text(format!("{name} is not being recorded (any more)")));
         };
+        if !has_open(recorder, &dir) {
+            return Err(Failure::text(format!(
+                "{name} is being recorded, but not from here: its recorder is process {recorder} in another container or on another machine"
+            )));
+        }
         ask_to_end(recorder).map_err(|err| {
             Failure::text(format!("failed to stop the recorder of {name} ({recorder}): {err}"))
         })?;

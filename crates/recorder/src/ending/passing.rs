@@ -132,18 +132,11 @@ fn is_pending(pid: Tid, signal: Signal) -> bool {
     (status_mask(&status, "ShdPnd:") | status_mask(&status, "SigPnd:")) & signal.mask_bit() != 0
 }
 
-/// Whether the kernel sends this signal for a terminal, to whole process groups (termios(3),
-/// tty_ioctl(2)).
+/// Whether the kernel sends this signal for a terminal, and then always to a whole process group (SIGHUP
+/// and SIGCONT for a terminal that is gone may be for the leader of the session alone).
 fn comes_from_terminals(signal: Signal) -> bool {
     matches!(
         signal,
-        Signal::INT
-            | Signal::QUIT
-            | Signal::TSTP
-            | Signal::TTIN
-            | Signal::TTOU
-            | Signal::HUP
-            | Signal::CONT
-            | Signal::WINCH
+        Signal::INT | Signal::QUIT | Signal::TSTP | Signal::TTIN | Signal::TTOU | Signal::WINCH
     )
 }

@@ -1,6 +1,6 @@
 //! Processes that go on after their recording is closed.
 
-use retake_ptrace::{Cpuid, SameTraps, kill_process, let_go_of_stdio};
+use retake_ptrace::{Cpuid, SameTraps, kill_process, let_go_of};
 
 use super::leftover::{Leftover, Phase};
 use crate::session::Session;
@@ -22,8 +22,7 @@ impl Rest {
     /// this process ends them.
     pub fn serve(mut self, code: u8) {
         let session = &mut self.session;
-        // Whoever reads the output must see its end when the processes have closed it.
-        let_go_of_stdio();
+        let_go_of(0..=2);
         session.ending.by = None;
         session.ending.leftover = Leftover::Wait;
         session.ending.phase = Phase::FirstLives;
