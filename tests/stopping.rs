@@ -175,6 +175,15 @@ fn a_second_request_ends_it() {
     }
 }
 
+/// The program has some seconds to end.
+#[test]
+fn a_request_that_is_not_met_ends_it() {
+    let mut live = counter("ignores");
+    live.signal("-TERM");
+    assert_eq!(live.line(), "1: signal 15\n");
+    assert_eq!(live.ended(), 128 + 9);
+}
+
 #[test]
 fn stop_ends_it() {
     for program in programs() {

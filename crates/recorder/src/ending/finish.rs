@@ -49,6 +49,8 @@ impl Session {
             self.tasks.clear();
             self.early.clear();
             reap_all();
+            // A job that is stopped ends all the same.
+            self.continue_job();
         }
         Ok(())
     }

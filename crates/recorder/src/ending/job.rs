@@ -22,11 +22,20 @@ impl Session {
             ) => Some(signal),
             _ => None,
         };
-        let was_stopped = std::mem::replace(&mut ending.job_stopped, stopped_by.is_some());
-        match (stopped_by, &ending.link) {
-            (Some(signal), Some(link)) if !was_stopped => link.program_stopped(signal),
-            (None, Some(link)) if was_stopped => link.program_continued(),
-            _ => {}
+        let Some(signal) = stopped_by else { return self.continue_job() };
+        if !std::mem::replace(&mut ending.job_stopped, true)
+            && let Some(link) = &ending.link
+        {
+            link.program_stopped(signal);
+        }
+    }
+
+    /// Lets the front go on if it is stopped.
+    pub(super) fn continue_job(&mut self) {
+        if std::mem::replace(&mut self.ending.job_stopped, false)
+            && let Some(link) = &self.ending.link
+        {
+            link.program_continued();
         }
     }
 }
