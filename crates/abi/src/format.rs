@@ -6,6 +6,7 @@ use retake_model::{Signal, SyscallNo};
 
 use crate::Errno;
 use crate::call::{Arg, ArgKind};
+use crate::convention::{Convention, table_of};
 use crate::table::resolve;
 
 /// The call as a line of C: `openat(AT_FDCWD, 0x7ffe10, 0x80000, 0644)`. Pointers stay pointers:
@@ -13,7 +14,11 @@ use crate::table::resolve;
 pub fn format_call(no: SyscallNo, args: &[u64; 6]) -> String {
     let call = resolve(no, args);
     if call.args.is_empty() && call.name == "unknown" {
-        return format!("syscall_{no}(…)");
+        return match table_of(no) {
+            (Convention::Native, number) => format!("syscall_{number}(…)"),
+            (Convention::I386, number) => format!("int80_{number}(…)"),
+            (Convention::X32, number) => format!("x32_{number}(…)"),
+        };
     }
     let mut text = String::from(call.name);
     text.push('(');

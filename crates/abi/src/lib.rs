@@ -16,6 +16,7 @@ mod call;
 mod calls;
 mod commands;
 pub mod consts;
+mod convention;
 mod errno;
 mod format;
 mod memory;
@@ -34,6 +35,7 @@ pub use call::{
     Arg, ArgKind, Blocks, Class, Count, FdEffect, MemoryCall, Output, SignalCall, Size, Special,
     Syscall, TaskCall, ThreadCall, When,
 };
+pub use convention::{Convention, args_of, i386_args, number_of_i386, table_of};
 pub use errno::Errno;
 pub use format::{format_call, format_result};
 pub use memory::ReadMemory;

@@ -15,6 +15,7 @@ mod front;
 mod holes;
 mod memory;
 mod pagemap;
+mod paths;
 mod seccomp;
 mod spawn;
 mod stop;
@@ -38,6 +39,7 @@ pub use front::{
 pub use holes::{data_ranges, punch_hole};
 pub use memory::{ProcessMemory, read_words};
 pub use pagemap::{PageMap, PageScan, private_page_count};
+pub use paths::{find_file, find_file_in};
 pub use seccomp::{Filter, REPLAY_CALLS};
 pub use spawn::{Cpuid, SpawnError, Stub, spawn_program, spawn_stub};
 pub use stop::{PtraceStop, StopEvent, WaitFlags, others_have_stopped, wait, wait_any};

@@ -9,6 +9,9 @@ const DATA_NR: u32 = 0;
 const DATA_ARCH: u32 = 4;
 const DATA_IP: u32 = 8;
 
+/// What the recording filter says with calls that are not of the table of x86-64.
+pub(crate) const OTHER_TABLE: u32 = 1;
+
 /// Calls that a replaying process may really make: those that shape its memory, make tasks, and end
 /// it; `recvmsg` and `close` fetch the recorded files from the replayer.
 pub const REPLAY_CALLS: [i64; 15] = [
@@ -59,7 +62,8 @@ const fn halves(word: u64) -> (u32, u32) {
 
 impl Filter {
     /// Recording: every call is traced, but for those whose instruction ends at one of these addresses
-    /// (the recorder's own).
+    /// (the recorder's own). [`Stopped::calls_by_other_table`](crate::Stopped::calls_by_other_table)
+    /// tells which table they are of.
     pub fn trace_all_but(untraced: &[u64]) -> Self {
         let mut code = Vec::new();
         for ip in untraced {
@@ -72,7 +76,12 @@ impl Filter {
                 give(libc::SECCOMP_RET_ALLOW),
             ]);
         }
-        code.push(give(libc::SECCOMP_RET_TRACE));
+        code.extend([
+            load(DATA_ARCH),
+            jump_if(ARCH_X86_64, 1, 0),
+            give(libc::SECCOMP_RET_TRACE | OTHER_TABLE),
+            give(libc::SECCOMP_RET_TRACE),
+        ]);
         Self { code }
     }
 

@@ -113,6 +113,15 @@ impl Stopped {
         Ok(op == ENTRY)
     }
 
+    /// Whether the task, which the recording filter has stopped at a call's entry, makes a call of the
+    /// 32-bit table.
+    ///
+    /// # Errors
+    /// When the task is gone.
+    pub fn calls_by_other_table(&self) -> Result<bool, PtraceError> {
+        Ok(self.event_message()? == u64::from(crate::seccomp::OTHER_TABLE))
+    }
+
     /// Description of the signal that the task stopped with.
     ///
     /// # Errors

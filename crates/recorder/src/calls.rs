@@ -1,15 +1,17 @@
 //! Entry and completion of system calls.
 
 use retake_abi::{
-    Blocks, Class, Errno, FdEffect, MemoryCall, ReadMemory, SignalCall, ThreadCall, nr,
+    Blocks, Class, Convention, Errno, FdEffect, MemoryCall, ReadMemory, SignalCall, TaskCall,
+    ThreadCall, nr,
 };
 use retake_model::{Addr, Registers, SyscallNo};
 use retake_ptrace::{ProcessMemory, Resume, StopEvent, Stopped};
 use retake_recording::{Effect, EventKind};
 
+use crate::convention::Made;
 use crate::error::RecordError;
 use crate::seccomp::Judged;
-use crate::session::{Next, Session, call_number, resumed};
+use crate::session::{Next, Session, resumed};
 use crate::task::{OpenCall, Task};
 
 /// Task memory as the table reads it.
@@ -64,14 +66,17 @@ impl Session {
             task.patience = crate::task::PATIENCE;
             return self.deliver_at_entry(task, stopped, &entry, &info);
         }
+        let made = Made::at(&stopped, &entry)?;
         if !task.confinement.is_free() {
-            match self.judge(task, stopped, &entry)? {
+            match self.judge(task, stopped, &entry, &made)? {
                 Judged::Allowed(allowed) => stopped = allowed,
                 Judged::Done(next) => return Ok(next),
             }
         }
-        let no = call_number(&entry);
-        let args = entry.args();
+        if made.is_refused() {
+            return self.refuse_made(task, stopped, &made, &entry);
+        }
+        let Made { by, no, args } = made;
         let call = retake_abi::resolve(no, &args);
         let answer = match call.class {
             Class::Refuse(errno) => {
@@ -87,6 +92,9 @@ impl Session {
             _ if call.no == nr::SCHED_YIELD => {
                 self.scheduler.end_turn();
                 Answer::Now(0)
+            }
+            Class::Task(kind @ (TaskCall::Exec | TaskCall::ExecAt)) => {
+                self.exec_call(task, kind, &args)
             }
             _ => self.output_call(task, call.no, &args),
         };
@@ -105,6 +113,7 @@ impl Session {
         }
         let mut open = OpenCall {
             call,
+            by,
             args,
             before,
             entry,
@@ -123,26 +132,20 @@ impl Session {
             }
             Class::Task(kind) => self.prepare_task_call(task, &mut stopped, kind, &entry)?,
             Class::Memory(kind) => self.prepare_memory_call(task, &mut stopped, kind, &entry)?,
-            _ if waits && !alone => self.redirect(task, &mut stopped, &mut open)?,
+            // Scratch memory is beyond the reach of 32-bit pointers.
+            _ if waits && !alone && by == Convention::Native => {
+                self.redirect(task, &mut stopped, &mut open)?
+            }
             _ => {}
         }
         open.audit = self.audit_before(task)?;
         task.open = Some(open);
-        if matches!(
-            call.class,
-            Class::Task(retake_abi::TaskCall::Exit | retake_abi::TaskCall::ExitGroup)
-        ) {
+        if matches!(call.class, Class::Task(TaskCall::Exit | TaskCall::ExitGroup)) {
             self.record_entry(task)?;
         }
         // `vfork` waits too, but the child is reported first; its entry is recorded with the child.
-        let makes_task = matches!(
-            call.class,
-            Class::Task(
-                retake_abi::TaskCall::Fork
-                    | retake_abi::TaskCall::Vfork
-                    | retake_abi::TaskCall::Clone
-            )
-        );
+        let makes_task =
+            matches!(call.class, Class::Task(TaskCall::Fork | TaskCall::Vfork | TaskCall::Clone));
         let next = if waits && !makes_task { Next::Waiting } else { Next::Soon };
         Ok(resumed(stopped.resume(Resume::Syscall, None)?, next))
     }
@@ -242,7 +245,7 @@ impl Session {
         let result = after.rax.cast_signed();
         let sigreturn = matches!(open.call.class, Class::Signal(SignalCall::Return));
         let executed = open.replaces_memory() && result == 0;
-        if !sigreturn && !executed {
+        if !sigreturn && !executed && open.by == Convention::Native {
             let [rdi, rsi, rdx, r10, r8, r9] = open.args;
             let restored = Registers { rdi, rsi, rdx, r10, r8, r9, ..after };
             if restored != after {
@@ -279,7 +282,7 @@ impl Session {
         self.follow_stack_limit(task, &mut stopped, &open, result)?;
         self.audit_after(task, &open, result)?;
         self.speed_up(task, &mut stopped, &open.entry, &after)?;
-        let no = call_number(&open.entry);
+        let no = open.number();
         let kind =
             if open.entered { EventKind::SyscallExit { no } } else { EventKind::Syscall { no } };
         self.append(task, &kind, &open.entry, &after)?;

@@ -1,6 +1,7 @@
 //! Why a recording could not be made or finished.
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use retake_ptrace::{PtraceError, SpawnError};
 use retake_recording::RecordingError;
@@ -22,6 +23,14 @@ pub enum RecordError {
         program: OsString,
         /// The kernel's answer.
         error: std::io::Error,
+    },
+    /// The program, or the interpreter of the script, is for 32-bit processes.
+    #[error("{}: {} a 32-bit program, and only those of x86-64 can be recorded", program.display(), which(program, file))]
+    ThirtyTwoBit {
+        /// As it was given.
+        program: PathBuf,
+        /// The file that is one.
+        file: PathBuf,
     },
     /// It could not be started under ptrace.
     #[error("failed to start the program: {0}")]
@@ -48,6 +57,14 @@ pub enum RecordError {
     Unsupported(String),
 }
 
+/// "it is", or which interpreter is.
+fn which(program: &Path, file: &Path) -> String {
+    if program == file {
+        return "it is".to_owned();
+    }
+    format!("its interpreter {} is", file.display())
+}
+
 impl RecordError {
     /// Whether a recorded task went away in the middle of an operation, which is no failure.
     pub(crate) fn is_gone(&self) -> bool {
@@ -62,7 +79,7 @@ impl RecordError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::NotFound { .. } => 127,
-            Self::CannotExecute { .. } => 126,
+            Self::CannotExecute { .. } | Self::ThirtyTwoBit { .. } => 126,
             _ => 125,
         }
     }

@@ -14,6 +14,7 @@ use retake_tracee::InjectPage;
 
 use crate::ending::{EndedBy, Ending, LeftProcess, Leftover, Rest};
 use crate::error::RecordError;
+use crate::executable::{Found, View, look};
 use crate::image::find_program;
 use crate::session::Session;
 
@@ -104,6 +105,9 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     };
     let not_found = || RecordError::NotFound { program: program.clone() };
     let path = find_program(program, std::env::var_os("PATH").as_deref()).ok_or_else(not_found)?;
+    if let Found::ThirtyTwoBit(file) = look(View::Own, &path) {
+        return Err(RecordError::ThirtyTwoBit { program: path, file });
+    }
     let path_c = c_string(path.as_os_str().as_bytes())?;
     let argv = options
         .command
@@ -134,6 +138,11 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
             },
         )?;
     let root = task.tid();
+    if !crate::exec_calls::is_64_bit(&task.registers()?) {
+        // A file that cannot be read.
+        retake_ptrace::kill_process(root);
+        return Err(RecordError::ThirtyTwoBit { program: path.clone(), file: path });
+    }
     link.leave_group();
     // Standard output and error stay, to tell which descriptors of the program are those.
     retake_ptrace::let_go_of(0..=0);

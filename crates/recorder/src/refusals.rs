@@ -17,8 +17,13 @@ impl Session {
         let Some((_, text)) = NOTEWORTHY.iter().find(|(known, _)| *known == no) else {
             return;
         };
-        if self.warned_refused.insert(no) {
-            self.writer.update_manifest(|manifest| manifest.warnings.push((*text).to_owned()));
+        self.warn_once((*text).to_owned());
+    }
+
+    /// Says something in the manifest, if it does not say so already.
+    pub(crate) fn warn_once(&mut self, text: String) {
+        if self.warned.insert(text.clone()) {
+            self.writer.update_manifest(|manifest| manifest.warnings.push(text));
         }
     }
 }

@@ -43,8 +43,8 @@ pub(crate) struct Session {
     pub(crate) descriptors: Descriptors,
     pub(crate) effects: EffectBuffer,
     pub(crate) schedule: Schedule,
-    /// Calls that the manifest warns of already.
-    pub(crate) warned_refused: BTreeSet<SyscallNo>,
+    /// What the manifest warns of already.
+    pub(crate) warned: BTreeSet<String>,
     pub(crate) audit: Option<crate::audit::Audit>,
     pub(crate) root: Tid,
     pub(crate) status: Option<ExitStatus>,
@@ -107,7 +107,7 @@ impl Session {
             descriptors: Descriptors::default(),
             effects: EffectBuffer::new(),
             schedule: Schedule::new(interval),
-            warned_refused: BTreeSet::new(),
+            warned: BTreeSet::new(),
             audit: None,
             root,
             status: None,
@@ -503,7 +503,7 @@ impl Session {
     }
 }
 
-/// The number of the call that a task stopped at.
+/// The number of the call that a task stopped at: the kernel looks at 32 bits.
 pub(crate) fn call_number(registers: &Registers) -> SyscallNo {
-    SyscallNo::new(u32::try_from(registers.orig_rax).unwrap_or(u32::MAX))
+    SyscallNo::new(u32::try_from(registers.orig_rax & 0xffff_ffff).unwrap_or(u32::MAX))
 }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use retake_abi::{Before, Class, Syscall, TaskCall, nr};
+use retake_abi::{Before, Class, Convention, Syscall, TaskCall, nr};
 use retake_model::{
-    Addr, AddrRange, Protection, Registers, SigInfo, SpaceId, TaskId, Tid, VectorState,
+    Addr, AddrRange, Protection, Registers, SigInfo, SpaceId, SyscallNo, TaskId, Tid, VectorState,
 };
 use retake_ptrace::{ProcessMemory, Resume, Stopped, monotonic};
 use retake_recording::EventKind;
@@ -209,6 +209,8 @@ impl Run {
 #[derive(Debug)]
 pub(crate) struct OpenCall {
     pub(crate) call: Syscall,
+    /// How it was made: which registers its arguments are in.
+    pub(crate) by: Convention,
     pub(crate) args: [u64; 6],
     pub(crate) before: Before,
     /// Registers at the entry stop, as the program set them.
@@ -235,6 +237,15 @@ impl OpenCall {
             Class::Task(TaskCall::Vfork) => true,
             Class::Task(TaskCall::Clone) => self.args[0] & CLONE_VFORK != 0,
             _ => false,
+        }
+    }
+
+    /// The number under which it is recorded.
+    pub(crate) fn number(&self) -> SyscallNo {
+        match self.by {
+            // Not that of the call that `restart_syscall` goes on with.
+            Convention::Native => crate::session::call_number(&self.entry),
+            Convention::I386 | Convention::X32 => self.call.no,
         }
     }
 

@@ -10,6 +10,7 @@ use retake_ptrace::{
 use retake_recording::{Effect, EventKind};
 
 use crate::error::RecordError;
+use crate::exec_calls::check_program;
 use crate::session::{Next, Session, resumed};
 use crate::task::{Identity, OpenCall, Run, Task};
 
@@ -202,6 +203,7 @@ impl Session {
         self.descriptors.forget();
         let path = crate::image::program_path(task.tid);
         task.name = crate::image::task_name(task.tid);
+        check_program(task, &stopped.registers()?)?;
         let after = self.take_image(task, &mut stopped, path)?;
         let no = open.call.no;
         let kind =

@@ -22,7 +22,7 @@ const fn is_exec(effect: &Effect) -> bool {
 
 /// One line that says what an event is.
 pub fn describe_event(event: &Event) -> String {
-    let args = event.before.args();
+    let format_call = |no| retake_abi::format_call(no, &retake_abi::args_of(no, &event.before));
     let text = match &event.kind {
         // The registers are those of the new program: the arguments are gone.
         EventKind::Syscall { no } if event.effects.iter().any(is_exec) => {
@@ -30,10 +30,10 @@ pub fn describe_event(event: &Event) -> String {
         }
         EventKind::Syscall { no } => {
             let result = retake_abi::format_result(event.after.rax.cast_signed());
-            format!("{} = {result}", retake_abi::format_call(*no, &args))
+            format!("{} = {result}", format_call(*no))
         }
         EventKind::SyscallEnter { no } => {
-            format!("{} …", retake_abi::format_call(*no, &args))
+            format!("{} …", format_call(*no))
         }
         EventKind::SyscallExit { no } => {
             let name = retake_abi::lookup(*no).map_or("?", |call| call.name);

@@ -245,8 +245,9 @@ impl Machine {
             // It can end on the next site: running on finds it there.
             return Ok(None);
         }
-        if stop == StopEvent::Syscall {
-            // `syscall` keeps the flags in r11, with the step's own trap flag in them.
+        if stop == StopEvent::Syscall && registers.rcx == registers.rip {
+            // `syscall` keeps the flags in r11, with the step's own trap flag in them. `int 0x80`
+            // changes neither register.
             registers.r11 &= !TRAP_FLAG;
             task.stopped.set_registers(&registers)?;
         }

@@ -1,17 +1,20 @@
 //! What a filter's verdict does to a call.
 
-use retake_abi::{Errno, nr};
+use retake_abi::{Convention, Errno, nr};
 use retake_model::{Registers, SigInfo, Signal};
 use retake_ptrace::{Resume, Stopped, kill_process};
 use retake_recording::EventKind;
 
-use super::{ARCH_X86_64, Verdict};
+use super::Verdict;
+use crate::convention::Made;
 use crate::error::RecordError;
 use crate::session::{Next, Session, call_number, resumed};
 use crate::task::Task;
 
 /// `SYS_SECCOMP`: the code of the SIGSYS of a filter.
 const SYS_SECCOMP: i32 = 1;
+/// `exit` in the 32-bit table.
+const I386_EXIT: u64 = 1;
 
 /// A call after the program's filters.
 pub(crate) enum Judged {
@@ -28,31 +31,34 @@ impl Session {
         task: &mut Task,
         stopped: Stopped,
         entry: &Registers,
+        made: &Made,
     ) -> Result<Judged, RecordError> {
-        let verdict = task.confinement.judge(entry);
+        let verdict = task.confinement.judge(entry, made);
         let next = match verdict {
             Verdict::Allow => return Ok(Judged::Allowed(stopped)),
             Verdict::Fail(errno) => {
                 self.effects.clear();
-                self.answer(task, stopped, call_number(entry), entry, -i64::from(errno))?
+                self.answer(task, stopped, made.no, entry, -i64::from(errno))?
             }
             Verdict::Ask => {
                 let result = Errno::ENOSYS.to_result();
                 self.effects.clear();
-                self.answer(task, stopped, call_number(entry), entry, result)?
+                self.answer(task, stopped, made.no, entry, result)?
             }
-            Verdict::Trap(data) => self.send_sigsys(task, stopped, entry, data, true)?,
-            Verdict::KillProcess(data) => self.send_sigsys(task, stopped, entry, data, false)?,
+            Verdict::Trap(data) => self.send_sigsys(task, stopped, (entry, made), data, true)?,
+            Verdict::KillProcess(data) => {
+                self.send_sigsys(task, stopped, (entry, made), data, false)?
+            }
             Verdict::KillThread(data) => {
                 if self.tasks.values().any(|other| other.pid == task.pid && !other.ended) {
-                    self.end_thread(task, stopped, entry)?
+                    self.end_thread(task, stopped, entry, made)?
                 } else {
-                    self.send_sigsys(task, stopped, entry, data, false)?
+                    self.send_sigsys(task, stopped, (entry, made), data, false)?
                 }
             }
             Verdict::KillStrict => {
                 self.effects.clear();
-                let kind = EventKind::SyscallEnter { no: call_number(entry) };
+                let kind = EventKind::SyscallEnter { no: made.no };
                 self.append(task, &kind, entry, entry)?;
                 task.dying = true;
                 kill_process(task.pid);
@@ -68,13 +74,13 @@ impl Session {
         &mut self,
         task: &mut Task,
         mut stopped: Stopped,
-        entry: &Registers,
+        (entry, made): (&Registers, &Made),
         data: u16,
         may_handle: bool,
     ) -> Result<Next, RecordError> {
         // As after `syscall_rollback`, and with no call to be made.
         let skipped = Registers { rax: entry.orig_rax, orig_rax: u64::MAX, ..*entry };
-        let info = siginfo(entry, data);
+        let info = siginfo(entry, super::arch(made), data);
         if !(may_handle && crate::signals::would_handle(task, &stopped, Signal::SYS)?) {
             self.make_fatal(task, &mut stopped, Signal::SYS, &skipped)?;
         }
@@ -88,15 +94,14 @@ impl Session {
         task: &mut Task,
         mut stopped: Stopped,
         entry: &Registers,
+        made: &Made,
     ) -> Result<Next, RecordError> {
         self.effects.clear();
-        let kind = EventKind::SyscallEnter { no: call_number(entry) };
+        let kind = EventKind::SyscallEnter { no: made.no };
         self.append(task, &kind, entry, entry)?;
-        let exit = Registers {
-            orig_rax: u64::from(nr::EXIT.get()),
-            rdi: u64::try_from(Signal::SYS.number()).unwrap_or(0),
-            ..*entry
-        };
+        let number = if made.by == Convention::I386 { I386_EXIT } else { nr::EXIT.get().into() };
+        let code = u64::try_from(Signal::SYS.number()).unwrap_or(0);
+        let exit = Registers { orig_rax: number, rdi: code, rbx: code, ..*entry };
         stopped.set_registers(&exit)?;
         task.dying = true;
         Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon))
@@ -104,7 +109,7 @@ impl Session {
 }
 
 /// `siginfo_t` of a filter's SIGSYS: `si_call_addr`, `si_syscall`, `si_arch`.
-fn siginfo(entry: &Registers, data: u16) -> SigInfo {
+fn siginfo(entry: &Registers, arch: u32, data: u16) -> SigInfo {
     let mut bytes = [0; SigInfo::SIZE];
     let number = Signal::SYS.number();
     let fields: [(usize, &[u8]); 6] = [
@@ -113,7 +118,7 @@ fn siginfo(entry: &Registers, data: u16) -> SigInfo {
         (8, &SYS_SECCOMP.to_le_bytes()),
         (16, &entry.rip.to_le_bytes()),
         (24, &call_number(entry).get().to_le_bytes()),
-        (28, &ARCH_X86_64.to_le_bytes()),
+        (28, &arch.to_le_bytes()),
     ];
     for (at, field) in fields {
         if let Some(to) = bytes.get_mut(at..at + field.len()) {

@@ -14,13 +14,19 @@ mod install;
 
 use std::sync::Arc;
 
+use retake_abi::Convention;
 use retake_model::Registers;
 
 pub(crate) use act::Judged;
 use bpf::{DATA_LEN, Program};
 
+use crate::convention::Made;
+use crate::session::call_number;
+
 /// `AUDIT_ARCH_X86_64`
 const ARCH_X86_64: u32 = 0xc000_003e;
+/// `AUDIT_ARCH_I386`
+const ARCH_I386: u32 = 0x4000_0003;
 /// `MAX_INSNS_PER_PATH` (kernel/seccomp.c): over all filters of a task.
 const MOST_INSTRUCTIONS: usize = 32_768;
 /// What each filter counts besides its instructions.
@@ -75,16 +81,18 @@ impl Confinement {
         Self { no_new_privs: flag.as_deref() == Some("1"), mode: Mode::Free }
     }
 
-    fn judge(&self, entry: &Registers) -> Verdict {
+    fn judge(&self, entry: &Registers, made: &Made) -> Verdict {
         match &self.mode {
             Mode::Free => Verdict::Allow,
-            Mode::Strict => match entry.orig_rax {
-                // read, write, rt_sigreturn, exit
-                0 | 1 | 15 | 60 => Verdict::Allow,
+            Mode::Strict => match (made.by, entry.orig_rax) {
+                // read, write, rt_sigreturn, exit; sigreturn in the 32-bit table
+                (Convention::Native, 0 | 1 | 15 | 60) | (Convention::I386, 3 | 4 | 119 | 1) => {
+                    Verdict::Allow
+                }
                 _ => Verdict::KillStrict,
             },
             Mode::Filtered(filters) => {
-                let data = data_of(entry);
+                let data = data_of(entry, made);
                 let mut last = 0x7fff_0000;
                 let mut next = Some(filters);
                 while let Some(filter) = next {
@@ -127,13 +135,20 @@ fn verdict(value: u32) -> Verdict {
     }
 }
 
+/// What `struct seccomp_data` says of the table that a call's number is of.
+fn arch(made: &Made) -> u32 {
+    match made.by {
+        Convention::Native | Convention::X32 => ARCH_X86_64,
+        Convention::I386 => ARCH_I386,
+    }
+}
+
 /// `struct seccomp_data`
-fn data_of(entry: &Registers) -> [u8; DATA_LEN] {
-    let number = u32::try_from(entry.orig_rax & 0xffff_ffff).unwrap_or(0);
+fn data_of(entry: &Registers, made: &Made) -> [u8; DATA_LEN] {
+    let number = call_number(entry).get();
     let mut data = [0; DATA_LEN];
-    let args = entry.args();
-    let words = [u64::from(ARCH_X86_64) << 32 | u64::from(number), entry.rip];
-    for (to, word) in data.as_chunks_mut::<8>().0.iter_mut().zip(words.iter().chain(&args)) {
+    let words = [u64::from(arch(made)) << 32 | u64::from(number), entry.rip];
+    for (to, word) in data.as_chunks_mut::<8>().0.iter_mut().zip(words.iter().chain(&made.args)) {
         *to = word.to_le_bytes();
     }
     data
