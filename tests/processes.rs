@@ -2,7 +2,7 @@
 //!
 //! `RETAKE_ROUNDS=20` repeats most of them.
 
-use retake_testkit::{Ended, OFTEN, Retake, check_fixture, fixture, require, skip};
+use retake_testkit::{Ended, OFTEN, Retake, check_fixture, fixture, require, rounds, skip};
 
 fn retake() -> Retake {
     Retake::new(env!("CARGO_BIN_EXE_retake"))
@@ -61,6 +61,39 @@ fn pid_namespaces() {
     let output = ended.output();
     assert_eq!(output.matches("ended with 600").count(), 2, "{output}");
     assert_eq!(output.matches("thread 2 of 1").count(), 2, "{output}");
+}
+
+/// Faults end the first process of a namespace, which no other signal does; and it waits for all others
+/// there to end.
+#[test]
+fn ends_of_pid_namespaces() {
+    let program = fixture::c("c/namespace_crashes.c", &[]);
+    for _ in 0..rounds() {
+        let ended = retake().round_trip("recording", OFTEN, &[&program]);
+        if ended.code() == 77 {
+            skip("ends_of_pid_namespaces", "making a PID namespace is not permitted");
+            return;
+        }
+        let output = ended.output();
+        let results: Vec<&str> = output.lines().skip(1).collect();
+        let expected = [
+            "null pointer: signal 11",
+            "bad instruction: signal 4",
+            "division: signal 8",
+            "beyond the file: signal 7",
+            "breakpoint: signal 5",
+            "privileged: signal 11",
+            "ignored: signal 11",
+            "abort: signal 11",
+            "stack: signal 11",
+            "sent: signal 11",
+            "handler",
+            "in a thread: signal 11",
+            "with children: signal 11",
+            "by second thread: exit 7",
+        ];
+        assert_eq!(results, expected, "{output}");
+    }
 }
 
 /// Output with what differs from run to run taken out.

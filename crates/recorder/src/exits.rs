@@ -56,17 +56,17 @@ impl Session {
             self.append_end(task, status, at)?;
             return Ok(Next::Waiting);
         }
-        loop {
-            match wait(tid, WaitFlags::Block) {
-                Ok(Some(PtraceStop::Stopped(stopped, StopEvent::Exit | StopEvent::Signal(_)))) => {
-                    let _running = stopped.resume(Resume::Continue, None)?;
-                }
-                Ok(Some(PtraceStop::Stopped(..)) | None) => {}
-                Ok(Some(_)) | Err(_) => break,
-            }
+        let is_reported = is_reported_soon(tid)?;
+        if !is_reported {
+            // The last thread of the first process of a PID namespace waits until all others there have
+            // ended, which they do not without us.
+            until_memory_is_left(tid);
         }
         self.add_words_written(task, words);
         self.append_end(task, status, at)?;
+        if !is_reported {
+            return Ok(Next::Waiting);
+        }
         self.free_space_of(task);
         Ok(Next::Gone)
     }
@@ -167,6 +167,24 @@ impl Session {
         self.free_space_of(task);
         Ok(())
     }
+}
+
+/// How often a task that ends is given the CPU before its end is looked for in another way.
+const CHANCES: usize = 10;
+
+/// Whether the end of a task that is past its exit stop is reported at once, as most are.
+fn is_reported_soon(tid: Tid) -> Result<bool, RecordError> {
+    for _ in 0..CHANCES {
+        yield_cpu();
+        match wait(tid, WaitFlags::Poll) {
+            Ok(Some(PtraceStop::Stopped(stopped, StopEvent::Exit | StopEvent::Signal(_)))) => {
+                let _running = stopped.resume(Resume::Continue, None)?;
+            }
+            Ok(Some(PtraceStop::Stopped(..)) | None) => {}
+            Ok(Some(_)) | Err(_) => return Ok(true),
+        }
+    }
+    Ok(false)
 }
 
 /// How often a task that ends is given the CPU before it is taken to have left its memory.

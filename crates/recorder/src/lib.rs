@@ -47,6 +47,7 @@ mod string_instruction;
 mod task;
 mod task_calls;
 mod tracking;
+mod unkillable;
 mod waiting;
 
 pub use ending::{EndedBy, LeftProcess, Leftover, Rest};

@@ -59,6 +59,12 @@ fn disposition(task: &Task, signal: Signal) -> Disposition {
     }
 }
 
+/// Whether signals do not end the task's process by themselves.
+fn is_unkillable(task: &Task) -> bool {
+    std::fs::read_to_string(format!("/proc/{}/status", task.tid))
+        .is_ok_and(|status| is_namespace_init(&status))
+}
+
 /// Whether a signal sent to the task would run a handler.
 pub(crate) fn would_handle(
     task: &Task,
@@ -365,11 +371,13 @@ impl Session {
         stopped.set_siginfo(info)?;
         match disposition(task, signal) {
             // Changed by another thread since: the call goes on as if nothing had come.
-            Disposition::Ignored => Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon)),
+            Disposition::Ignored if !is_synchronous(signal, info) => {
+                Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon))
+            }
             Disposition::Stop => {
                 Ok(resumed(stopped.resume(task.onward, Some(signal))?, Next::Soon))
             }
-            Disposition::Handler | Disposition::Fatal => {
+            Disposition::Handler | Disposition::Fatal | Disposition::Ignored => {
                 self.deliver(task, stopped, signal, info.clone(), before)
             }
         }
@@ -387,6 +395,9 @@ impl Session {
         let at = Where::Located;
         self.effects.clear();
         if disposition(task, signal) != Disposition::Handler {
+            if is_synchronous(signal, &info) && is_unkillable(task) {
+                return self.crash_of_unkillable(task, stopped, signal, info, before);
+            }
             let kind = EventKind::Signal { info, delivery: Delivery::Fatal { core: false }, at };
             self.append(task, &kind, before, before)?;
             task.dying = true;
