@@ -41,7 +41,8 @@ fn recorder() {
 
         let info = retake.run(["info".as_ref(), dir.as_os_str()]).good();
         assert!(info.output().contains("interrupted"), "{}", info.output());
-        let replayed = retake.replay(&dir).good();
+        let replayed = retake.replay(&dir);
+        assert_eq!(replayed.code(), 125, "{}", replayed.errors());
         let text = replayed.output();
         assert!(printed.starts_with(&text), "what is replayed was not printed:\n{text}");
         // Killed between two chunks, or in the middle of writing one.

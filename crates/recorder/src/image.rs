@@ -230,17 +230,3 @@ pub(crate) fn copy_pages(memory: &ProcessMemory, pages: &[PageAddr], batch: &mut
         rest = rest.get(done..).unwrap_or_default();
     }
 }
-
-/// The file to execute for a command name: as `execvp` finds it.
-pub(crate) fn find_program(
-    name: &std::ffi::OsStr,
-    path: Option<&std::ffi::OsStr>,
-) -> Option<PathBuf> {
-    if name.as_bytes().contains(&b'/') {
-        return Some(PathBuf::from(name));
-    }
-    let path = path.unwrap_or(std::ffi::OsStr::new("/usr/local/bin:/usr/bin:/bin"));
-    std::env::split_paths(path).map(|dir| dir.join(name)).find(|candidate| {
-        std::fs::metadata(candidate).is_ok_and(|m| m.is_file() && m.mode() & 0o111 != 0)
-    })
-}

@@ -1,6 +1,6 @@
 //! Recording one program from its start to its end.
 
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -14,8 +14,7 @@ use retake_tracee::InjectPage;
 
 use crate::ending::{EndedBy, Ending, LeftProcess, Leftover, Rest};
 use crate::error::RecordError;
-use crate::executable::{Found, View, look};
-use crate::image::find_program;
+use crate::program::{ProgramError, check_program, find_program, why_not};
 use crate::session::Session;
 
 /// What to record, and how.
@@ -100,14 +99,9 @@ fn environment() -> Vec<Vec<u8>> {
 /// recorded stays).
 pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordError> {
     let started = Instant::now();
-    let Some(program) = options.command.first() else {
-        return Err(RecordError::NotFound { program: OsString::new() });
-    };
-    let not_found = || RecordError::NotFound { program: program.clone() };
-    let path = find_program(program, std::env::var_os("PATH").as_deref()).ok_or_else(not_found)?;
-    if let Found::ThirtyTwoBit(file) = look(View::Own, &path) {
-        return Err(RecordError::ThirtyTwoBit { program: path, file });
-    }
+    let program = options.command.first().map_or(OsStr::new(""), OsString::as_os_str);
+    let path = find_program(program, std::env::var_os("PATH").as_deref())?;
+    check_program(&path)?;
     let path_c = c_string(path.as_os_str().as_bytes())?;
     let argv = options
         .command
@@ -128,12 +122,7 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     let task =
         spawn_program(&path_c, &argv, &env, &filter, link.inherited()).map_err(
             |error| match error {
-                SpawnError::Exec(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    not_found()
-                }
-                SpawnError::Exec(error) => {
-                    RecordError::CannotExecute { program: program.clone(), error }
-                }
+                SpawnError::Exec(error) => why_not(path.clone(), error).into(),
                 other => RecordError::Spawn(other),
             },
         )?;
@@ -141,7 +130,7 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     if !crate::exec_calls::is_64_bit(&task.registers()?) {
         // A file that cannot be read.
         retake_ptrace::kill_process(root);
-        return Err(RecordError::ThirtyTwoBit { program: path.clone(), file: path });
+        return Err(ProgramError::ThirtyTwoBit { program: path.clone(), file: path }.into());
     }
     link.leave_group();
     // Standard output and error stay, to tell which descriptors of the program are those.

@@ -6,13 +6,14 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use retake_model::{CheckpointIndex, EventIndex, FileId, PageId};
+use retake_model::{CheckpointIndex, EventIndex, FileId, PageId, Tid};
 
 use crate::checkpoint::Checkpoint;
 use crate::codec::{FILE_HEADER, FORMAT_VERSION, FRAME_HEADER, Frame, file_header, take};
 use crate::error::{RecordingError, RecordingErrorKind};
 use crate::event::Event;
 use crate::journal::take_events;
+use crate::live;
 use crate::manifest::Manifest;
 use crate::mmap::MappedFile;
 use crate::pages::PageIndex;
@@ -48,6 +49,7 @@ struct Inner {
     dir: PathBuf,
     manifest: Manifest,
     finished: bool,
+    recorder: Option<Tid>,
     events: MappedFile,
     chunks: Vec<(Frame, usize)>,
     event_count: u64,
@@ -99,6 +101,20 @@ fn unpack(map: &MappedFile, frame: &Frame, at: usize) -> Option<Vec<u8>> {
     frame.unpack(map.bytes().get(at + FRAME_HEADER..)?.get(..len)?)
 }
 
+/// The manifest's path and text.
+fn read_manifest(dir: &Path) -> Result<(PathBuf, Vec<u8>), RecordingError> {
+    // A recorder that finishes just now renames it.
+    for name in [names::FINISHED, names::PARTIAL, names::FINISHED] {
+        let path = dir.join(name);
+        match fs::read(&path) {
+            Ok(text) => return Ok((path, text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(RecordingError::new("read", &path, error)),
+        }
+    }
+    Err(RecordingError::new("open", dir, RecordingErrorKind::NotARecording))
+}
+
 impl Recording {
     /// Opens the recording in `dir`, finished or not.
     ///
@@ -106,16 +122,10 @@ impl Recording {
     /// When there is none, it was written by an incompatible version, or its headers are damaged.
     /// Damage further in is a [`Self::loss`], not an error.
     pub fn open(dir: &Path) -> Result<Self, RecordingError> {
-        let (path, finished) = match dir.join(names::FINISHED) {
-            path if path.exists() => (path, true),
-            _ => (dir.join(names::PARTIAL), false),
-        };
-        let text = fs::read(&path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                RecordingError::new("open", dir, RecordingErrorKind::NotARecording)
-            }
-            _ => RecordingError::new("read", &path, error),
-        })?;
+        // Asked before the manifest is read: a recorder that ends in between leaves a finished one.
+        let recorder = live::recorder_of(dir);
+        let (path, text) = read_manifest(dir)?;
+        let finished = path.ends_with(names::FINISHED);
         let manifest: Manifest = serde_json::from_slice(&text)
             .map_err(|error| RecordingError::damaged("read", &path, error.to_string()))?;
         let open = |(name, kind): (&str, [u8; 6])| {
@@ -124,11 +134,14 @@ impl Recording {
             let (list, rest) = frames(&map, &path, kind)?;
             Ok::<_, RecordingError>((map, list, rest))
         };
+        // While it is being recorded, what the events refer to is there before them.
+        let (events, mut chunks, rest) = open(names::EVENTS)?;
+        let (check_map, check_frames, _) = open(names::CHECKPOINTS)?;
         let (pages, page_frames, _) = open(names::PAGES)?;
         let page_index = index_pages(&pages, &page_frames);
         let (file_map, file_frames, _) = open(names::FILES)?;
         let files = read_files(&file_map, &file_frames);
-        let (events, mut chunks, rest) = open(names::EVENTS)?;
+        let recorder = recorder.filter(|_| !finished);
         let mut event_count = 0;
         let in_order = chunks
             .iter()
@@ -145,6 +158,10 @@ impl Recording {
         if in_order < chunks.len() {
             loss = Some(format!("the journal is out of order from event {event_count} on"));
             chunks.truncate(in_order);
+        } else if let Some(recorder) = recorder {
+            loss = Some(format!(
+                "it is still being recorded, by process {recorder}; what is on disk ends at event {event_count}"
+            ));
         } else if rest > 0 {
             loss = Some(format!(
                 "the last {rest} bytes of the journal are no whole chunk; it ends at event {event_count}"
@@ -154,7 +171,6 @@ impl Recording {
                 "the recorder did not finish; whatever came after event {event_count} was not written (at most the last quarter of a second)"
             ));
         }
-        let (check_map, check_frames, _) = open(names::CHECKPOINTS)?;
         let checkpoints = read_checkpoints(&check_map, &check_frames, event_count, &page_index);
         let summaries = checkpoints
             .iter()
@@ -171,6 +187,7 @@ impl Recording {
             dir: dir.to_owned(),
             manifest,
             finished,
+            recorder,
             events,
             chunks,
             event_count,
@@ -200,6 +217,11 @@ impl Recording {
     /// Whether its recorder came to the end.
     pub fn is_finished(&self) -> bool {
         self.inner.finished
+    }
+
+    /// The process that was writing it when it was opened.
+    pub fn recorder(&self) -> Option<Tid> {
+        self.inner.recorder
     }
 
     /// What is missing, in plain words, if anything is.

@@ -93,7 +93,10 @@ fn print(
     fact("program", &String::from_utf8_lossy(&manifest.program))?;
     fact("folder", &String::from_utf8_lossy(&manifest.cwd))?;
     fact("started", &text::time(manifest.started_ns))?;
-    fact("ended", &super::how_it_ended(recording))?;
+    match recording.recorder() {
+        Some(pid) => fact("ended", &format!("not yet: recording, by process {pid}"))?,
+        None => fact("ended", &super::how_it_ended(recording))?,
+    }
     if let Some(end) = &manifest.end {
         fact("time", &text::duration(Duration::from_nanos(end.wall_ns)))?;
     }

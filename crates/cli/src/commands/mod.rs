@@ -82,7 +82,17 @@ fn how_it_ended(recording: &Recording) -> String {
             format!("{} (damaged)", text::ended(end.status))
         }
         Some(end) => text::ended(end.status),
+        None if recording.recorder().is_some() => "recording".to_owned(),
         None => "interrupted".to_owned(),
+    }
+}
+
+/// What a recording is in: being made, finished, or left by its recorder.
+fn state(recording: &Recording) -> &'static str {
+    match (&recording.manifest().end, recording.recorder()) {
+        (Some(_), _) => "finished",
+        (None, Some(_)) => "recording",
+        (None, None) => "interrupted",
     }
 }
 
@@ -124,6 +134,8 @@ fn facts(recording: &Recording) -> Value {
         "checkpoints": recording.checkpoints().len(),
         "size": disk_usage(recording.dir()),
         "finished": recording.is_finished(),
+        "state": state(recording),
+        "recorder": recording.recorder(),
         "end": manifest.end.as_ref().map(|end| status_object(end.status)),
         "loss": recording.loss(),
     })

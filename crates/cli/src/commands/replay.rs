@@ -12,8 +12,9 @@ use crate::progress;
 
 /// Re-execute a recording, with the program's output and exit status
 ///
-/// Every event is checked against the recording; exits with 125 where the replay differs. A recording
-/// whose recorder was killed ends early; the exit code is 0 then.
+/// Every event is checked against the recording; exits with 125 where the replay differs, and where the
+/// recording has no end because its recorder was killed. One that is still being recorded is replayed
+/// as far as it is on disk, with exit code 0.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ReplayArgs {
     #[command(flatten)]
@@ -46,6 +47,10 @@ impl ReplayArgs {
         }
         if let (Some(what), None) = (missing(&recording), status) {
             return Err(Failure::text(format!("the recording is damaged: {what}")));
+        }
+        if status.is_none() && recording.recorder().is_none() {
+            let loss = recording.loss().unwrap_or("the recording has no end");
+            return Err(Failure::text(loss));
         }
         if let Some(loss) = recording.loss() {
             notice(loss);

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use retake_recording::disk_usage;
+use retake_recording::live::recorder_of;
 
 use crate::failure::Failure;
 use crate::home::Home;
@@ -25,6 +26,14 @@ impl RmArgs {
         // A name that is wrong deletes nothing.
         let dirs = self.recordings.iter().map(|name| home.resolve(Some(name)));
         let dirs = dirs.collect::<Result<BTreeSet<_>, _>>()?;
+        for dir in &dirs {
+            if let Some(pid) = recorder_of(dir) {
+                let name = home.name_of(dir);
+                return Err(Failure::text(format!(
+                    "{name} is still being recorded, by process {pid}: `retake stop {name}` stops it"
+                )));
+            }
+        }
         let mut out = Out::new();
         let mut freed = 0;
         for dir in &dirs {
