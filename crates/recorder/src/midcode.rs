@@ -107,11 +107,7 @@ impl Session {
     }
 
     /// Nothing is to be done about a task that was asked to stop.
-    fn go_on_meanwhile(
-        &mut self,
-        task: &mut Task,
-        stopped: Stopped,
-    ) -> Result<Next, RecordError> {
+    fn go_on_meanwhile(&mut self, task: &mut Task, stopped: Stopped) -> Result<Next, RecordError> {
         self.look_again(task, monotonic());
         Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon))
     }

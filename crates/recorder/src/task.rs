@@ -169,7 +169,7 @@ impl Task {
         self.woken = false;
         self.yielded = called == Some(nr::SCHED_YIELD);
         self.after_handler = called == Some(nr::RT_SIGRETURN);
-        let is_clock = called.is_some_and(|no| crate::clocks::reads_a_clock(no));
+        let is_clock = called.is_some_and(crate::clocks::reads_a_clock);
         self.clock_reads = if is_clock { self.clock_reads.saturating_add(1) } else { 0 };
     }
 

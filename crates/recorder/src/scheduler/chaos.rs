@@ -88,12 +88,7 @@ impl Chaos {
     }
 
     /// The next task to run. The slice of `ended` is over, and it could go on.
-    pub(super) fn pick(
-        &mut self,
-        now: Duration,
-        ready: &[Tid],
-        ended: Option<Tid>,
-    ) -> Option<Tid> {
+    pub(super) fn pick(&mut self, now: Duration, ready: &[Tid], ended: Option<Tid>) -> Option<Tid> {
         if now >= self.until {
             let most = [2, 20, 200][self.below(3)] * 1000;
             self.until = now + Duration::from_micros(self.next() % most);

@@ -118,6 +118,8 @@ struct Turn {
     over: bool,
     /// When to look at it next.
     next_look: Duration,
+    /// When it ends in code without events.
+    ends: Duration,
     /// It was found to compute so often.
     examined: u32,
 }
@@ -140,6 +142,7 @@ impl Scheduler {
             length: LONGEST_TURN,
             over: false,
             next_look: Duration::ZERO,
+            ends: Duration::MAX,
             examined: 0,
         };
         Self { chaos: None, random: Random::new(seed), current: None, turn }
@@ -248,10 +251,9 @@ impl Scheduler {
         candidates: &[Candidate],
         own: Option<Candidate>,
     ) -> Option<Tid> {
-        let gave_way = |candidate: &&Candidate| {
-            self.turn.over && own.is_some_and(|own| own.tid == candidate.tid)
-        };
-        let others = || candidates.iter().filter(|candidate| !gave_way(candidate));
+        let gave_way = self.turn.over || self.chaos.is_none();
+        let is_own = |candidate: &&Candidate| own.is_some_and(|own| own.tid == candidate.tid);
+        let others = || candidates.iter().filter(|candidate| !(gave_way && is_own(candidate)));
         let due = || others().filter(|candidate| candidate.is_due(now));
         if let Some(chaos) = &mut self.chaos {
             let mut ready: Vec<Tid> = due().map(|candidate| candidate.tid).collect();
@@ -279,6 +281,7 @@ impl Scheduler {
             length,
             over: false,
             next_look: now + self.first_look(),
+            ends: Duration::MAX,
             examined: 0,
         };
     }
@@ -325,6 +328,7 @@ impl Scheduler {
             return Look::Leave(Haste::None);
         }
         let slice = slice(runnable);
+        self.turn.ends = contended + slice;
         if self.chaos.is_none() && runnable > 0 && lasted >= slice {
             return Look::Leave(Haste::None);
         }
@@ -338,8 +342,7 @@ impl Scheduler {
         if now >= self.turn.next_look && quiet >= WAITS_AFTER && self.turn.examined < 8 {
             return Look::Examine;
         }
-        let again = self.chaos.as_ref().map_or(slice, Chaos::slice).min(TICK);
-        self.turn.next_look = now + WAITS_AFTER.saturating_mul(2 << self.turn.examined).min(again);
+        self.look_after(now, WAITS_AFTER.saturating_mul(2 << self.turn.examined));
         if polls {
             self.turn.next_look = self.turn.next_look.min(now + POLL);
         }
@@ -354,7 +357,12 @@ impl Scheduler {
     /// The running task was examined: it computes.
     pub(crate) fn computes(&mut self, now: Duration) {
         self.turn.examined += 1;
-        self.turn.next_look = now + WAITS_AFTER.saturating_mul(2 << self.turn.examined);
+        self.look_after(now, WAITS_AFTER.saturating_mul(2 << self.turn.examined));
+    }
+
+    fn look_after(&mut self, now: Duration, time: Duration) {
+        let most = self.chaos.as_ref().map_or(TICK, |chaos| chaos.slice().min(TICK));
+        self.turn.next_look = (now + time.min(most)).min(self.turn.ends);
     }
 }
 

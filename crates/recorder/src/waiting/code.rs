@@ -191,8 +191,7 @@ mod tests {
 
     #[test]
     fn accesses_have_their_addresses() {
-        let registers =
-            Registers { rbx: 0x5000, rcx: 2, fs_base: 0x9000, ..Registers::default() };
+        let registers = Registers { rbx: 0x5000, rcx: 2, fs_base: 0x9000, ..Registers::default() };
         let check = |code: &[u8], addr: u64, len, reads, writes| {
             let found = step(code).and_then(|step| step.accesses(&registers));
             let expected = Access { addr: Addr::new(addr), len, reads, writes };

@@ -34,11 +34,7 @@ pub(super) struct Loop {
 
 impl Loop {
     /// The loop of these instructions, if they lie near each other.
-    pub(super) fn new(
-        kind: Kind,
-        list: &[(Addr, Step)],
-        memory: &ProcessMemory,
-    ) -> Option<Self> {
+    pub(super) fn new(kind: Kind, list: &[(Addr, Step)], memory: &ProcessMemory) -> Option<Self> {
         let start = list.iter().map(|(pc, _)| *pc).min()?;
         let end = list.iter().map(|(pc, step)| pc.get() + step.len() as u64).max()?;
         let len = end - start.get();

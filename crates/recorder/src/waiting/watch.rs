@@ -97,7 +97,12 @@ impl Task {
         wanted: impl Fn(&Watchpoint) -> bool,
     ) -> Result<(), PtraceError> {
         let mut kept = Armed::default();
-        self.armed.points.iter().flatten().filter(|point| wanted(point)).for_each(|point| kept.add(*point));
+        self.armed
+            .points
+            .iter()
+            .flatten()
+            .filter(|point| wanted(point))
+            .for_each(|point| kept.add(*point));
         self.disarm(stopped)?;
         self.arm(stopped, kept)
     }
@@ -171,9 +176,10 @@ impl Session {
             for word in &waiting.words {
                 let addr = match waiting.space == task.space {
                     true => Some(word.addr),
-                    false => self.spaces.get(&task.space).and_then(|space| {
-                        seen_from(space, self.spaces.get(&waiting.space)?, word)
-                    }),
+                    false => self
+                        .spaces
+                        .get(&task.space)
+                        .and_then(|space| seen_from(space, self.spaces.get(&waiting.space)?, word)),
                 };
                 if let Some(addr) = addr {
                     wanted.add(Watchpoint::Write(addr, word.len));
@@ -210,7 +216,9 @@ impl Session {
     ) -> Result<Next, RecordError> {
         let pc = registers.pc();
         match &mut task.waited_at {
-            Some(at) if at.pc == pc && task.armed.points.contains(&Some(Watchpoint::Execute(pc))) => {
+            Some(at)
+                if at.pc == pc && task.armed.points.contains(&Some(Watchpoint::Execute(pc))) =>
+            {
                 // If it waits this is undone.
                 at.passed += 1;
                 self.examine_for_others(task, stopped, Arrivals::Seen)
@@ -266,7 +274,8 @@ impl Session {
                 false => seen_from(own, self.spaces.get(&waiting.space)?, word),
             });
             if seen.is_some() && other.run.is_ready() {
-                (other.waiting, other.expects) = (None, other.waiting.take().or(other.expects.take()));
+                (other.waiting, other.expects) =
+                    (None, other.waiting.take().or(other.expects.take()));
                 other.woken = true;
                 first = first.or(seen);
             }
