@@ -51,6 +51,11 @@ fn undumpable() {
 }
 
 #[test]
+fn processes_without_memory() {
+    assert_eq!(check("c/unmap_everything.c", 0), "signal 11\nexit 7\n");
+}
+
+#[test]
 fn pid_namespaces() {
     let program = fixture::c("c/pid_namespace.c", &[]);
     let ended = retake().round_trip("recording", OFTEN, &[&program]);

@@ -9,6 +9,7 @@
 //! operation is the ordinary error [`PtraceError::is_gone`].
 
 mod cpu;
+mod death;
 mod error;
 mod fds;
 mod front;

@@ -33,6 +33,9 @@ pub enum SpawnError {
         /// The kernel's answer.
         error: std::io::Error,
     },
+    /// It was killed before it was ready.
+    #[error("start a process: it was killed before it was ready")]
+    Died,
     /// The program could not be executed.
     #[error("execute the program: {0}")]
     Exec(std::io::Error),
@@ -148,7 +151,11 @@ fn fork() -> Result<Option<Tid>, SpawnError> {
 }
 
 fn attach(pid: Tid, go: &OwnedFd) -> Result<(), SpawnError> {
-    ptrace("PTRACE_SEIZE", libc::PTRACE_SEIZE, pid, 0, options()).map_err(SpawnError::Trace)?;
+    let seized = ptrace("PTRACE_SEIZE", libc::PTRACE_SEIZE, pid, 0, options());
+    seized.map_err(|error| match wait(pid, WaitFlags::Poll) {
+        Ok(Some(PtraceStop::Killed { .. })) => SpawnError::Died,
+        _ => SpawnError::Trace(error),
+    })?;
     nix::unistd::write(go, b"g").map_err(|e| SpawnError::Fork(std::io::Error::from(e)))?;
     Ok(())
 }
@@ -158,6 +165,9 @@ fn failure(report: &OwnedFd) -> SpawnError {
     let _ = nix::unistd::read(report, &mut message);
     let [step, a, b, c, d] = message;
     let error = std::io::Error::from_raw_os_error(i32::from_le_bytes([a, b, c, d]));
+    if step == 0 {
+        return SpawnError::Died;
+    }
     let step = STEPS.get(usize::from(step)).copied().unwrap_or("");
     if step == "execve" { SpawnError::Exec(error) } else { SpawnError::Prepare { step, error } }
 }

@@ -24,6 +24,8 @@ const PTRACE_SYSEMU_SINGLESTEP: libc::c_uint = 32;
 #[must_use = "a stopped task stays stopped until it is resumed"]
 pub struct Stopped {
     tid: Tid,
+    /// It was killed, and its end was collected: no process has this number any more, or another one has.
+    pub(crate) end: Option<Signal>,
 }
 
 /// A task that was resumed and not yet waited for.
@@ -49,7 +51,7 @@ pub enum Resume {
 
 impl Stopped {
     pub(crate) fn new(tid: Tid) -> Self {
-        Self { tid }
+        Self { tid, end: None }
     }
 
     /// The kernel's number of the task.
@@ -200,7 +202,7 @@ impl Stopped {
         Ok(Running { tid: self.tid })
     }
 
-    fn restart(&self, how: Resume, signal: Option<Signal>) -> Result<(), PtraceError> {
+    pub(crate) fn restart(&self, how: Resume, signal: Option<Signal>) -> Result<(), PtraceError> {
         let (call, request) = match how {
             Resume::Continue => ("PTRACE_CONT", libc::PTRACE_CONT),
             Resume::Syscall => ("PTRACE_SYSCALL", libc::PTRACE_SYSCALL),
@@ -223,9 +225,11 @@ impl Stopped {
     ) -> Result<StopEvent, PtraceError> {
         self.restart(how, signal)?;
         match wait(self.tid, WaitFlags::Block)? {
-            Some(PtraceStop::Stopped(_, event)) => Ok(event),
-            _ => Err(PtraceError::of("resume and wait", self.tid, nix::errno::Errno::ESRCH)),
+            Some(PtraceStop::Stopped(_, event)) => return Ok(event),
+            Some(PtraceStop::Killed { signal, .. }) => self.end = Some(signal),
+            _ => self.end = Some(Signal::KILL),
         }
+        Err(PtraceError::of("resume and wait", self.tid, nix::errno::Errno::ESRCH))
     }
 
     /// Resumes a task that is at its exit stop, for good: its end is reported next.

@@ -263,7 +263,11 @@ impl Session {
             self.descriptors.forget();
         }
         match open.call.class {
-            Class::Memory(kind) => self.memory_call_done(task, kind, &open.args, result)?,
+            Class::Memory(kind) => {
+                let call = (kind, &open.args, result);
+                crate::own_memory::unmap_below(task, &mut stopped, call, &after)?;
+                self.memory_call_done(task, kind, &open.args, result)?;
+            }
             Class::Task(_) => {}
             Class::Signal(kind) => {
                 if kind == SignalCall::Return {

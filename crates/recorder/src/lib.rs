@@ -32,6 +32,7 @@ mod memory_calls;
 mod midcode;
 mod outer_filter;
 mod output;
+mod own_memory;
 mod page_diff;
 mod partial;
 mod places;

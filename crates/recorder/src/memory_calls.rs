@@ -51,6 +51,7 @@ impl Session {
             MemoryCall::Map if entry.r10 & MAP_GROWSDOWN != 0 => {
                 stopped.set_registers(&Registers { r10: entry.r10 & !MAP_GROWSDOWN, ..*entry })?;
             }
+            MemoryCall::Unmap => crate::own_memory::spare(stopped, entry)?,
             MemoryCall::Remap => {
                 if let Some(range) = pages(entry.rdi, entry.rsi) {
                     self.space(task.space)?.tracking.release(range);

@@ -50,6 +50,11 @@ impl Machine {
 
     /// Compares everything with a checkpoint that lies at the current event.
     pub(crate) fn check(&mut self, index: CheckpointIndex) -> Result<(), Failure> {
+        let checked = self.compare_with(index);
+        checked.map_err(|failure| self.explain(failure))
+    }
+
+    fn compare_with(&mut self, index: CheckpointIndex) -> Result<(), Failure> {
         let checkpoint = self.recording.checkpoint(index)?;
         let here: Vec<TaskId> = self.tasks.keys().copied().collect();
         let there: Vec<TaskId> = checkpoint.tasks.iter().map(|task| task.task).collect();

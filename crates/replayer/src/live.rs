@@ -9,7 +9,7 @@ use retake_abi::{Errno, nr};
 use retake_model::{
     Addr, AddrRange, FileOffset, Protection, Registers, SpaceId, SyscallNo, TaskId, Tid,
 };
-use retake_ptrace::{Cpuid, ProcessMemory, Stopped, kill_process, send_fd, spawn_stub, wait};
+use retake_ptrace::{Cpuid, ProcessMemory, Stopped, send_fd, spawn_stub, wait};
 use retake_tracee::{InjectPage, call_in_place, inject_in_replay};
 
 use crate::failure::Failure;
@@ -58,20 +58,21 @@ pub(crate) fn refused(no: SyscallNo, args: &[u64; 6], errno: Errno) -> Failure {
 
 impl Drop for LiveTask {
     fn drop(&mut self) {
-        let tid = self.stopped.tid();
-        kill_process(tid);
-        // It stops once more on its way out; whatever is reported, it is ours to collect.
-        while let Ok(Some(stop)) = wait(tid, retake_ptrace::WaitFlags::Block) {
-            match stop {
-                retake_ptrace::PtraceStop::Stopped(stopped, _) => {
-                    if stopped.resume(retake_ptrace::Resume::Continue, None).is_err() {
-                        break;
-                    }
-                }
-                _ => break,
-            }
-        }
+        self.stopped.end();
     }
+}
+
+/// The parts of `range` below and above retake's page, which calls are made from: a program may unmap all
+/// that there is.
+fn without_our_page(range: AddrRange) -> impl Iterator<Item = AddrRange> {
+    let ours = AddrRange::with_len(InjectPage::ADDR, InjectPage::LEN);
+    let parts = match ours.filter(|ours| ours.overlaps(range)) {
+        None => [Some(range), None],
+        Some(ours) => {
+            [AddrRange::new(range.start(), ours.start()), AddrRange::new(ours.end(), range.end())]
+        }
+    };
+    parts.into_iter().flatten().filter(|part| !part.is_empty())
 }
 
 /// What a new task is to be.
@@ -189,11 +190,18 @@ impl LiveTask {
     }
 
     pub(crate) fn unmap(&mut self, range: AddrRange) -> Result<(), Failure> {
-        self.call(nr::MUNMAP, [range.start().get(), range.len(), 0, 0, 0, 0]).map(drop)
+        for part in without_our_page(range) {
+            self.call(nr::MUNMAP, [part.start().get(), part.len(), 0, 0, 0, 0])?;
+        }
+        Ok(())
     }
 
     pub(crate) fn protect(&mut self, range: AddrRange, prot: Protection) -> Result<(), Failure> {
-        self.call(nr::MPROTECT, [range.start().get(), range.len(), prot.bits(), 0, 0, 0]).map(drop)
+        for part in without_our_page(range) {
+            let args = [part.start().get(), part.len(), prot.bits(), 0, 0, 0];
+            self.call(nr::MPROTECT, args)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn discard(&mut self, range: AddrRange) -> Result<(), Failure> {
@@ -230,6 +238,9 @@ impl LiveTask {
         };
         let stopped = match wait(child, retake_ptrace::WaitFlags::Block)? {
             Some(retake_ptrace::PtraceStop::Stopped(stopped, _)) => stopped,
+            Some(retake_ptrace::PtraceStop::Killed { signal, .. }) => {
+                return Err(Failure::Killed(signal));
+            }
             other => return Err(Failure::Refused(format!("a cloned task gave {other:?}"))),
         };
         let Identity { id, tid, pid, space } = identity;

@@ -114,7 +114,7 @@ impl Machine {
     /// the memory that is the same.
     pub(crate) fn restore(&mut self, index: CheckpointIndex) -> Result<(), Failure> {
         let checkpoint = self.recording.checkpoint(index)?;
-        let restored = self.restore_from(&checkpoint);
+        let restored = self.restore_from(&checkpoint).map_err(|failure| self.explain(failure));
         if restored.is_err() {
             // Neither what was nor what was to be.
             self.clear();

@@ -54,6 +54,21 @@ pub(crate) fn fingerprint(event: &Event) -> Option<&Fingerprint> {
 impl Machine {
     /// Goes on to the next event, or to a site before it.
     pub(crate) fn step(&mut self, sink: Sink<'_>) -> Result<Step, Failure> {
+        let step = self.go_on(sink);
+        step.map_err(|failure| self.explain(failure))
+    }
+
+    /// Says that a process was killed where that is what led to `failure`: calls that fail, memory that is not
+    /// there, or a state that differs.
+    pub(crate) fn explain(&self, failure: Failure) -> Failure {
+        let killed = || self.tasks.values().find_map(|task| task.stopped.killed_by());
+        match failure {
+            Failure::Interrupted => failure,
+            _ => killed().or(failure.killed_by()).map_or(failure, Failure::Killed),
+        }
+    }
+
+    fn go_on(&mut self, sink: Sink<'_>) -> Result<Step, Failure> {
         if self.watch.is_interrupted() {
             return Err(Failure::Interrupted);
         }
@@ -280,6 +295,10 @@ impl Machine {
         };
         self.watch.end();
         let stop = stop?;
+        if stop == StopEvent::Exit {
+            let signal = self.task(id)?.stopped.killed_by();
+            return Err(Failure::Killed(signal.unwrap_or(Signal::KILL)));
+        }
         if stop == StopEvent::Signal(Signal::STOP) {
             if self.watch.is_overdue() {
                 return Err(Failure::Refused(

@@ -73,6 +73,12 @@ pub fn verify(
                     intervals.get(n).map(|interval| (n, interval))
                 } {
                     if let Err(failure) = check_interval(recording, control, interval) {
+                        // All intervals before this one have been begun: no later one matters.
+                        next.store(intervals.len(), Ordering::Relaxed);
+                        if matches!(failure, Failure::Killed(_)) {
+                            // Nor does any other: this says nothing about the recording.
+                            control.interrupt.store(true, Ordering::Relaxed);
+                        }
                         let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
                         failures.push((n, failure));
                         return;
@@ -82,7 +88,8 @@ pub fn verify(
         }
     });
     let mut failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
-    failures.sort_by_key(|(n, _)| *n);
+    // An interval that was interrupted because of another one says nothing.
+    failures.sort_by_key(|(n, failure)| (matches!(failure, Failure::Interrupted), *n));
     if let Some((_, failure)) = failures.into_iter().next() {
         return Err(failure.while_doing("verify the recording"));
     }

@@ -26,6 +26,9 @@ pub enum InjectError {
     /// The task was killed in the middle of the call.
     #[error("inject a call: task {0} was killed")]
     Killed(Tid),
+    /// The task faults at the call: its code there is gone.
+    #[error("inject a call: there is no code at {0} any more")]
+    NoCode(Addr),
     /// The task stopped for something that no injected call causes.
     #[error("inject a call: the task stopped for {0:?} instead")]
     Unexpected(StopEvent),
@@ -37,7 +40,7 @@ impl InjectError {
         match self {
             Self::Ptrace(error) => error.is_gone(),
             Self::Killed(_) => true,
-            Self::Unexpected(_) => false,
+            Self::NoCode(_) | Self::Unexpected(_) => false,
         }
     }
 }
@@ -110,14 +113,27 @@ pub fn call_in_place(
     let mut saved = [0; InjectPage::CODE.len()];
     memory.read_exact(base.pc(), &mut saved)?;
     memory.write(base.pc(), &InjectPage::CODE)?;
-    let result = inject_at(task, base, base.pc(), no, args);
-    memory.write(base.pc(), &saved)?;
-    result
+    let done = inject_at(task, base, base.pc(), no, args);
+    // The memory of a task that was killed cannot be written: that it was killed is what counts.
+    let restored = memory.write(base.pc(), &saved);
+    let done = done?;
+    restored?;
+    Ok(done)
 }
 
 /// Whether the call that ended with these registers is to be made again by the kernel.
 fn is_restart(registers: &Registers) -> bool {
     Errno::from_result(registers.rax.cast_signed()).is_some_and(Errno::is_restart)
+}
+
+/// Whether an instruction of the task's own caused the signal (`si_code` above 0, sigaction(2)).
+fn is_fault(signal: Signal, info: &SigInfo) -> bool {
+    [Signal::SEGV, Signal::BUS, Signal::ILL].contains(&signal) && info.code() > 0
+}
+
+/// Whether the program counter is at the injected `syscall` or right behind it.
+fn is_within(pc: Addr, at: Addr) -> bool {
+    pc.offset_from(at).is_some_and(|offset| offset <= InjectPage::SYSCALL_LEN)
 }
 
 fn run_call(
@@ -155,7 +171,14 @@ fn run_call(
             StopEvent::Signal(Signal::TRAP) if ending == Ending::Breakpoint => {
                 break task.registers()?.rax.cast_signed();
             }
-            StopEvent::Signal(_) => signals.push(task.siginfo()?),
+            StopEvent::Signal(signal) => {
+                let info = task.siginfo()?;
+                if is_fault(signal, &info) && is_within(task.registers()?.pc(), at) {
+                    // Holding the signal back would only repeat the fault, for ever.
+                    return Err(InjectError::NoCode(at));
+                }
+                signals.push(info);
+            }
             StopEvent::Syscall => {
                 let now = task.registers()?;
                 // The exit of a call that was set aside comes first.

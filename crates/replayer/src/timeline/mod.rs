@@ -139,6 +139,7 @@ impl Execution for Timeline {
         // Whoever runs has gone on since its last event; all others are as that left them.
         if task == self.task && matches!(self.position.place(), Place::Arrival(_)) {
             let registers = live.stopped.registers().map_err(Failure::from);
+            let registers = registers.map_err(|failure| self.machine.explain(failure));
             return registers.map_err(|failure| failure.while_doing("read registers"));
         }
         Ok(live.registers)
@@ -154,6 +155,7 @@ impl Execution for Timeline {
     fn read_memory(&self, task: TaskId, addr: Addr, out: &mut [u8]) -> Result<(), ExecutionError> {
         let live = self.live(task)?;
         let read = live.memory.read_exact(addr, out).map_err(Failure::from);
+        let read = read.map_err(|failure| self.machine.explain(failure));
         read.map_err(|failure| failure.while_doing(format!("read memory at {addr}")))?;
         self.machine.sites.mask(live.space, addr, out);
         Ok(())

@@ -6,7 +6,6 @@ use std::time::Duration;
 use retake_model::EventIndex;
 use retake_ptrace::monotonic;
 
-use crate::failure::Failure;
 use crate::machine::Machine;
 
 /// How many are kept. Each is a set of stopped processes.
@@ -55,15 +54,14 @@ impl Snapshots {
         self.kept.iter().map(Machine::done).filter(|at| *at <= event).max()
     }
 
-    /// A machine as it was at `event`; the snapshot stays.
-    pub(crate) fn take(&mut self, event: EventIndex) -> Result<Option<Machine>, Failure> {
-        let Some(at) = self.kept.iter().position(|kept| kept.done() == event) else {
-            return Ok(None);
-        };
-        let Some(mut kept) = self.kept.remove(at) else { return Ok(None) };
-        let copy = kept.copy();
+    /// A machine as it was at `event`; the snapshot stays. `None`: there is no such snapshot, or no more, as
+    /// its processes were killed or cannot be copied.
+    pub(crate) fn take(&mut self, event: EventIndex) -> Option<Machine> {
+        let at = self.kept.iter().position(|kept| kept.done() == event)?;
+        let mut kept = self.kept.remove(at)?;
+        let copy = kept.copy().ok()?;
         // It was useful: it goes last.
         self.kept.push_back(kept);
-        copy.map(Some)
+        Some(copy)
     }
 }

@@ -35,7 +35,7 @@ impl Timeline {
     ) -> Result<T, Failure> {
         let before = self.position;
         let _as_in_the_program = same_traps(&self.recording);
-        let result = travel(self);
+        let result = travel(self).map_err(|failure| self.machine.explain(failure));
         if result.is_err() {
             self.lose();
             // The way back is not to be interrupted by the request that led to it.
@@ -118,9 +118,11 @@ impl Timeline {
         match best {
             (_, From::Here) => {}
             (kept, From::Snapshot) => {
-                if let Some(machine) = self.snapshots.take(kept)? {
-                    self.machine = machine;
-                }
+                let Some(machine) = self.snapshots.take(kept) else {
+                    // That snapshot is gone: from the next best place.
+                    return self.bring_to_event(event);
+                };
+                self.machine = machine;
                 self.snapshots.start_clock();
             }
             (_, From::Checkpoint(Some(index))) => {
