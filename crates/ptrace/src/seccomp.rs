@@ -32,6 +32,11 @@ pub const REPLAY_CALLS: [i64; 15] = [
     libc::SYS_rt_sigaction,
 ];
 
+/// Where the vsyscall page is (arch/x86/include/uapi/asm/vsyscall.h).
+const VSYSCALL_PAGE: u64 = 0xffff_ffff_ff60_0000;
+/// Instructions that [`Filter::confine_replay`] has for calls of that page.
+const VSYSCALL_CHECK: u8 = 7;
+
 /// A classic BPF program for seccomp(2).
 #[derive(Clone, Debug)]
 pub struct Filter {
@@ -85,16 +90,31 @@ impl Filter {
         Self { code }
     }
 
-    /// Replay: only [`REPLAY_CALLS`], anything else ends the process.
+    /// Replay: only [`REPLAY_CALLS`], anything else ends the process. Calls of the vsyscall page, which
+    /// `PTRACE_SYSEMU` does not see, are traced.
     pub fn confine_replay() -> Self {
         let n = u8::try_from(REPLAY_CALLS.len()).unwrap_or(u8::MAX);
         let mut code = vec![load(DATA_ARCH), jump_if(ARCH_X86_64, 1, 0)];
         code.push(give(libc::SECCOMP_RET_KILL_PROCESS));
         code.push(load(DATA_NR));
         for (i, call) in (0_u8..).zip(REPLAY_CALLS) {
-            code.push(jump_if(u32::try_from(call).unwrap_or(u32::MAX), n - i, 0));
+            code.push(jump_if(
+                u32::try_from(call).unwrap_or(u32::MAX),
+                n - i - 1 + VSYSCALL_CHECK,
+                0,
+            ));
         }
-        code.push(give(libc::SECCOMP_RET_KILL_PROCESS));
+        let (low, high) = halves(VSYSCALL_PAGE);
+        let vsyscall: [_; VSYSCALL_CHECK as usize] = [
+            load(DATA_IP + 4),
+            jump_if(high, 0, 4),
+            load(DATA_IP),
+            op(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 0, 0, !0xfff),
+            jump_if(low, 0, 1),
+            give(libc::SECCOMP_RET_TRACE),
+            give(libc::SECCOMP_RET_KILL_PROCESS),
+        ];
+        code.extend(vsyscall);
         code.push(give(libc::SECCOMP_RET_ALLOW));
         Self { code }
     }

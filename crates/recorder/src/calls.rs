@@ -56,6 +56,9 @@ impl Session {
     ) -> Result<Next, RecordError> {
         task.passing = false;
         let entry = stopped.registers()?;
+        if retake_tracee::is_vsyscall(&entry) {
+            return self.vsyscall_entered(task, stopped, &entry);
+        }
         if task.asked_to_stop {
             // Left pending, the stop would end a call that waits.
             self.enter_again(task, &mut stopped, &entry)?;
@@ -300,7 +303,7 @@ impl Session {
     }
 
     /// Adds what the kernel wrote to the next event, and moves it out of scratch memory.
-    fn capture_outputs(
+    pub(crate) fn capture_outputs(
         &mut self,
         task: &mut Task,
         open: &OpenCall,

@@ -50,6 +50,7 @@ mod task;
 mod task_calls;
 mod tracking;
 mod unkillable;
+mod vsyscall;
 mod waiting;
 
 pub use ending::{EndedBy, LeftProcess, Leftover, Rest};

@@ -111,7 +111,8 @@ impl Machine {
     pub(crate) fn displaced(&mut self, id: TaskId, at: Addr) -> Result<Option<Displaced>, Failure> {
         let space = self.task(id)?.space;
         let mut code = [0; LONGEST];
-        let got = self.task(id)?.memory.read(at, &mut code)?;
+        // The vsyscall page cannot be read.
+        let got = self.task(id)?.memory.read(at, &mut code).unwrap_or(0);
         let Some(code) = code.get_mut(..got) else { return Ok(None) };
         self.sites.mask(space, at, code);
         let known = self.sites.copies.spaces.entry(space).or_default();

@@ -4,6 +4,7 @@ use retake_execution::Divergence;
 use retake_model::{Addr, EventIndex, Registers, Signal, TaskId};
 use retake_ptrace::{Resume, StopEvent};
 use retake_recording::{Event, EventKind, Fingerprint, TrappedInstruction, Where};
+use retake_tracee::skip_vsyscall;
 
 use crate::describe::{context, registers_differ};
 use crate::displaced::Displaced;
@@ -136,6 +137,7 @@ impl Machine {
             (EventKind::Syscall { .. } | EventKind::SyscallEnter { .. }, StopEvent::Syscall) => {
                 true
             }
+            (EventKind::Syscall { .. }, StopEvent::Seccomp) => true,
             (EventKind::Instruction { instruction }, StopEvent::Signal(Signal::SEGV)) => {
                 self.stands_at(event.task, &actual, *instruction)?
             }
@@ -154,6 +156,10 @@ impl Machine {
         }
         if actual != event.before {
             return Err(self.registers_diverge(index, event, &actual));
+        }
+        if stop == StopEvent::Seccomp {
+            // A call of the vsyscall page, which the kernel returns from by itself.
+            skip_vsyscall(&mut self.task(event.task)?.stopped, &actual)?;
         }
         Ok(None)
     }
@@ -345,7 +351,7 @@ impl Machine {
 /// What a task did instead of what was recorded.
 pub(crate) fn describe_stop(stop: StopEvent, registers: &Registers) -> String {
     match stop {
-        StopEvent::Syscall => {
+        StopEvent::Syscall | StopEvent::Seccomp => {
             let no = u32::try_from(registers.orig_rax).unwrap_or(u32::MAX);
             retake_abi::format_call(retake_model::SyscallNo::new(no), &registers.args())
         }

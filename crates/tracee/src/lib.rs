@@ -10,8 +10,10 @@ mod image;
 mod inject;
 mod maps;
 mod table;
+mod vsyscall;
 
 pub use image::{InjectPage, SCRATCH_BASE, SCRATCH_ROOM, SCRATCH_SLOTS, is_ours};
 pub use inject::{InjectError, Injected, call_in_place, inject, inject_in_replay};
 pub use maps::{MapsEntry, parse_maps, read_maps};
 pub use table::MappingTable;
+pub use vsyscall::{Returned, is_vsyscall, skip_vsyscall};

@@ -1,0 +1,63 @@
+//! Calls of the vsyscall page, which old static programs ask for the time with.
+//!
+//! The kernel is let return from the page without the call; the call is made after that, as an injected one. So
+//! the task is never left in the page. Where a pointer is bad the program gets `EFAULT`, and not SIGSEGV. Filters
+//! of the program's are not asked about these three harmless calls.
+
+use retake_model::Registers;
+use retake_ptrace::Stopped;
+use retake_recording::EventKind;
+use retake_tracee::{inject, skip_vsyscall};
+
+use crate::calls::{Answer, View};
+use crate::error::RecordError;
+use crate::session::{Next, Session, call_number};
+use crate::task::{OpenCall, Task};
+
+impl Session {
+    /// A task is at the seccomp stop of such a call.
+    pub(crate) fn vsyscall_entered(
+        &mut self,
+        task: &mut Task,
+        mut stopped: Stopped,
+        entry: &Registers,
+    ) -> Result<Next, RecordError> {
+        self.restart_if_interrupted(task)?;
+        let returned = skip_vsyscall(&mut stopped, entry)?;
+        task.held.extend(returned.signals);
+        // Whoever asked for a stop has one now.
+        task.asked_to_stop = false;
+        let (no, args) = (call_number(entry), entry.args());
+        let call = retake_abi::resolve(no, &args);
+        self.effects.clear();
+        let result = match self.clock_call(task, no, &args) {
+            Answer::Now(result) => result,
+            Answer::Kernel => {
+                let before = retake_abi::capture_before(&call, &args, &View(&task.memory));
+                let done = inject(&mut stopped, &returned.registers, no, args)?;
+                task.held.extend(done.signals);
+                let open = OpenCall {
+                    call,
+                    args,
+                    before,
+                    entry: *entry,
+                    entered: false,
+                    vector: None,
+                    redirect: None,
+                    writes_directly: false,
+                    pages: None,
+                    audit: None,
+                };
+                self.capture_outputs(task, &open, done.result)?;
+                done.result
+            }
+        };
+        let after = Registers { rax: result.cast_unsigned(), ..returned.registers };
+        stopped.set_registers(&after)?;
+        self.append(task, &EventKind::Syscall { no }, entry, &after)?;
+        match self.take_deliverable(task, &stopped)? {
+            Some(info) => self.deliver_here(task, stopped, &after, &info),
+            None => Ok(Next::Ready(stopped)),
+        }
+    }
+}
