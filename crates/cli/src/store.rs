@@ -44,7 +44,7 @@ fn clean(store: &Path) -> u64 {
         let Ok(meta) = entry.metadata() else { continue };
         let unused = is_content(&entry.file_name()) || is_left_over(&entry.file_name());
         if meta.is_file() && meta.nlink() == 1 && unused && fs::remove_file(entry.path()).is_ok() {
-            freed += meta.len();
+            freed += meta.len().min(meta.blocks() * 512);
         }
     }
     // Each key says which contents a file on this machine had.

@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use retake_model::{Addr, FileId, PAGE_LEN, PAGE_SIZE, SharedId};
 use retake_ptrace::ProcessMemory;
-use retake_recording::{Effect, FileKey, PageBatch, PagePool, RecordingWriter};
+use retake_recording::{Effect, FileKey, KeptFile, PageBatch, PagePool, RecordingWriter};
 
 use crate::descriptors::Identity;
 use crate::error::RecordError;
+use crate::file_parts::FileParts;
 
 /// What is behind a descriptor that the program maps.
 #[derive(Debug)]
@@ -28,6 +30,7 @@ pub(crate) enum Mapped {
 pub(crate) struct Files {
     shared: BTreeMap<Identity, SharedObject>,
     kept: BTreeMap<Identity, Kept>,
+    pub(crate) parts: FileParts,
     next_shared: u32,
     warned: bool,
 }
@@ -118,12 +121,13 @@ pub(crate) fn nonzero_pages_in(
 }
 
 impl Files {
-    /// Keeps a regular file in the recording.
+    /// Keeps a regular file in the recording: all of it, or of a large one at least what is mapped.
     pub(crate) fn keep(
         &mut self,
         writer: &mut RecordingWriter,
         path: &Path,
         file: &File,
+        mapped: Option<Range<u64>>,
     ) -> Result<Mapped, RecordError> {
         use std::os::unix::ffi::OsStrExt;
         let Ok(meta) = file.metadata() else {
@@ -135,7 +139,11 @@ impl Files {
         let Some(key) = key(file).filter(|_| meta.is_file()) else {
             return Ok(Mapped::Other);
         };
-        let id = writer.add_file(path.as_os_str().as_bytes(), file, key)?;
+        let KeptFile { id, part } =
+            writer.add_file(path.as_os_str().as_bytes(), file, key, mapped)?;
+        if let Some(part) = part {
+            self.parts.add(id, part, path.to_owned(), file);
+        }
         let kept = self.kept.entry((meta.dev(), meta.ino())).or_insert_with(|| Kept {
             path: path.to_owned(),
             size: 0,

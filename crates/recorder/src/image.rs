@@ -168,7 +168,7 @@ impl Session {
         let Some(file) = open_mapped(tid, entry) else {
             return Ok(None);
         };
-        Ok(match self.files.keep(&mut self.writer, Path::new(&entry.path), &file)? {
+        Ok(match self.files.keep(&mut self.writer, Path::new(&entry.path), &file, None)? {
             Mapped::Kept(file) => Some(Backing::File { file, offset: entry.offset }),
             Mapped::Zero | Mapped::Other => None,
         })

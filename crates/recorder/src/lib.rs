@@ -21,6 +21,7 @@ mod exec_calls;
 mod executable;
 mod exits;
 mod fast;
+mod file_parts;
 mod file_writes;
 mod files;
 mod forced;

@@ -118,12 +118,17 @@ impl Session {
                 {
                     let mapping = Mapping { range, backing, ..old };
                     self.change(task, Effect::Map { mapping })?;
+                    self.keep_grown(task, range)?;
                 }
             }
             MemoryCall::Remap => {
                 if let (Some(from), Some(to)) = (pages(a, b), pages(at, c)) {
                     let keep = d & MREMAP_DONTUNMAP != 0;
                     self.change(task, Effect::Move { from, to, keep })?;
+                    let old_end = to.start().checked_add(from.len());
+                    if let Some(more) = old_end.and_then(|end| AddrRange::new(end, to.end())) {
+                        self.keep_grown(task, more)?;
+                    }
                 }
             }
             MemoryCall::ShmAttach => self.segment_attached(task, Addr::new(at))?,
@@ -308,7 +313,8 @@ impl Session {
         if shared && is_zero_device(&file) {
             return self.map_shared_anonymous(task, range.start());
         }
-        match self.files.keep(&mut self.writer, &path, &file)? {
+        let part = offset.get()..offset.get().saturating_add(range.len());
+        match self.files.keep(&mut self.writer, &path, &file, Some(part))? {
             Mapped::Kept(file) => {
                 let backing = Backing::File { file, offset };
                 self.change(task, Effect::Map { mapping: plain(backing) })

@@ -39,7 +39,8 @@ pub fn disk_usage(dir: &Path) -> u64 {
     entries
         .map(|entry| match entry.metadata() {
             Ok(meta) if meta.is_dir() => disk_usage(&entry.path()),
-            Ok(meta) if meta.nlink() == 1 => meta.len(),
+            // Of kept files with holes less than their length is on the disk.
+            Ok(meta) if meta.nlink() == 1 => meta.len().min(meta.blocks() * 512),
             _ => 0,
         })
         .sum()

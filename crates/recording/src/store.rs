@@ -3,11 +3,21 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use retake_model::FileId;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
+
+use crate::sparse::{self, LARGE};
+
+const PAGE: u64 = 4096;
+/// The parts of a file that are kept begin and end at multiples of a page, and of twice as much for each
+/// fourth part that is kept already, up to 2^14 pages: a program that maps page after page makes few of them.
+const PARTS_PER_DOUBLING: usize = 4;
+const MOST_DOUBLINGS: usize = 14;
 
 /// What tells that a file is the one seen before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -38,6 +48,15 @@ pub struct FileEntry {
     pub hash: u128,
 }
 
+/// What the recording keeps of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptFile {
+    /// The number for mappings to refer to.
+    pub id: FileId,
+    /// Its contents beyond these bytes are not kept, and read as zero. `None`: all of it is kept.
+    pub part: Option<Range<u64>>,
+}
+
 /// Name of a kept file. Made of digits only, so that no recording can name a path outside.
 pub(crate) fn file_name(hash: u128) -> String {
     format!("{hash:032x}")
@@ -49,6 +68,7 @@ pub(crate) struct FileStore {
     store: PathBuf,
     files: PathBuf,
     known: BTreeMap<FileKey, FileEntry>,
+    parts: BTreeMap<FileKey, Vec<(Range<u64>, FileEntry)>>,
     next: FileId,
 }
 
@@ -58,75 +78,138 @@ impl FileStore {
         let files = dir.join("files");
         fs::create_dir_all(&files)?;
         let store = store.to_owned();
-        Ok(Self { store, files, known: BTreeMap::new(), next: FileId::new(0) })
+        let (known, parts) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { store, files, known, parts, next: FileId::new(0) })
     }
 
-    /// The entry of a file, and whether it is new to this recording.
+    /// The entry of a file, the part of it that is kept if that is not all, and whether the entry is new to
+    /// this recording. `mapped` is what has to be kept: of a large file that is no program it is all that is.
     pub(crate) fn keep(
         &mut self,
         path: &[u8],
         source: &File,
         key: FileKey,
-    ) -> io::Result<(FileEntry, bool)> {
+        mapped: Option<Range<u64>>,
+    ) -> io::Result<(FileEntry, Option<Range<u64>>, bool)> {
         if let Some(entry) = self.known.get(&key) {
-            return Ok((entry.clone(), false));
+            return Ok((entry.clone(), None, false));
         }
-        let hash = match self.remembered(key) {
+        let part = mapped.filter(|_| key.size > LARGE && !is_program(source));
+        let Some(part) = part else {
+            let entry = self.new_entry(path, source, key, None)?;
+            self.known.insert(key, entry.clone());
+            return Ok((entry, None, true));
+        };
+        let there = self.parts.get(&key).map(Vec::as_slice).unwrap_or_default();
+        let covers =
+            |kept: &Range<u64>| kept.start <= part.start && part.end.min(key.size) <= kept.end;
+        if let Some((kept, entry)) = there.iter().find(|(kept, _)| covers(kept)) {
+            return Ok((entry.clone(), Some(kept.clone()), false));
+        }
+        let grain = PAGE << (there.len() / PARTS_PER_DOUBLING).min(MOST_DOUBLINGS);
+        let end = part.end.min(key.size).next_multiple_of(grain).min(key.size);
+        let part = (part.start.min(end) / grain * grain)..end;
+        let entry = self.new_entry(path, source, key, Some(&part))?;
+        self.parts.entry(key).or_default().push((part.clone(), entry.clone()));
+        Ok((entry, Some(part), true))
+    }
+
+    fn new_entry(
+        &mut self,
+        path: &[u8],
+        source: &File,
+        key: FileKey,
+        part: Option<&Range<u64>>,
+    ) -> io::Result<FileEntry> {
+        let hash = match self.remembered(key, part) {
             Some(hash) => hash,
-            None => self.store_contents(source, key)?,
+            None => self.store_contents(source, key, part)?,
         };
         let name = file_name(hash);
         let (stored, kept) = (self.store.join(&name), self.files.join(&name));
         if !kept.exists() && fs::hard_link(&stored, &kept).is_err() {
-            fs::copy(&stored, &kept)?;
+            if key.size > LARGE {
+                let stored = File::open(&stored)?;
+                let len = stored.metadata()?.len();
+                sparse::copy(&stored, 0..len, len, &File::create(&kept)?)?;
+            } else {
+                fs::copy(&stored, &kept)?;
+            }
         }
         let entry = FileEntry { id: self.next, path: path.to_owned(), len: key.size, hash };
         self.next = self.next.next();
-        self.known.insert(key, entry.clone());
-        Ok((entry, true))
+        Ok(entry)
     }
 
-    fn key_path(&self, key: FileKey) -> PathBuf {
+    fn key_path(&self, key: FileKey, part: Option<&Range<u64>>) -> PathBuf {
         let FileKey { dev, ino, size, mtime_ns, ctime_ns } = key;
-        self.store.join("keys").join(format!("{dev:x}-{ino:x}-{size:x}-{mtime_ns:x}-{ctime_ns:x}"))
+        let mut name = format!("{dev:x}-{ino:x}-{size:x}-{mtime_ns:x}-{ctime_ns:x}");
+        if let Some(Range { start, end }) = part {
+            name.push_str(&format!("-{start:x}-{end:x}"));
+        }
+        self.store.join("keys").join(name)
     }
 
-    fn remembered(&self, key: FileKey) -> Option<u128> {
-        let text = fs::read_to_string(self.key_path(key)).ok()?;
+    fn remembered(&self, key: FileKey, part: Option<&Range<u64>>) -> Option<u128> {
+        let text = fs::read_to_string(self.key_path(key, part)).ok()?;
         let hash = u128::from_str_radix(text.trim(), 16).ok().filter(|_| text.len() == 32)?;
         let meta = fs::metadata(self.store.join(file_name(hash))).ok()?;
         (meta.len() == key.size).then_some(hash)
     }
 
-    /// Copies a file into the store under its hash. What is kept is what was read, also if the file
-    /// changes meanwhile; then it is not remembered.
-    fn store_contents(&self, source: &File, key: FileKey) -> io::Result<u128> {
-        let mut source = source.try_clone()?;
-        // The program's own offset is not ours to move: a descriptor opened anew has its own.
-        source.seek(SeekFrom::Start(0))?;
+    /// Copies a file, or a part of it, into the store under its hash. What is kept is what was read, also if
+    /// the file changes meanwhile; then it is not remembered.
+    fn store_contents(
+        &self,
+        source: &File,
+        key: FileKey,
+        part: Option<&Range<u64>>,
+    ) -> io::Result<u128> {
         let temp = self.store.join(format!("new-{}-{:x}", std::process::id(), key.ino));
-        let mut out = File::create(&temp)?;
-        let mut hasher = Xxh3::new();
-        let mut buffer = vec![0; 1 << 20];
-        let mut len = 0_u64;
-        loop {
-            let got = source.read(&mut buffer)?;
-            let Some(part) = buffer.get(..got).filter(|part| !part.is_empty()) else {
-                break;
-            };
-            hasher.update(part);
-            out.write_all(part)?;
-            len += got as u64;
-        }
-        drop(out);
-        let hash = hasher.digest128() ^ u128::from(len);
+        // What an earlier process of this number left is not to shine through holes.
+        let _ = fs::remove_file(&temp);
+        let out = File::options().read(true).write(true).create(true).truncate(true).open(&temp)?;
+        let (hash, whole) = if key.size > LARGE {
+            let part = part.cloned().unwrap_or(0..key.size);
+            let hash = sparse::copy(source, part, key.size, &out)?;
+            (hash, source.metadata()?.len() == key.size)
+        } else {
+            let (hash, len) = copy_all(source, out)?;
+            (hash, len == key.size)
+        };
         let stored = self.store.join(file_name(hash));
         fs::rename(&temp, &stored)?;
-        if len == key.size {
+        if whole {
             let mark = self.store.join(format!("key-{}-{:x}", std::process::id(), key.ino));
             fs::write(&mark, format!("{hash:032x}"))?;
-            fs::rename(&mark, self.key_path(key))?;
+            fs::rename(&mark, self.key_path(key, part))?;
         }
         Ok(hash)
     }
+}
+
+/// Whether a file is a program or library (ELF): a debugger reads more of it than what is mapped.
+fn is_program(file: &File) -> bool {
+    let mut magic = [0; 4];
+    file.read_exact_at(&mut magic, 0).is_ok() && magic == *b"\x7fELF"
+}
+
+/// Copies a file, and gives the hash of its contents and its length.
+fn copy_all(source: &File, mut out: File) -> io::Result<(u128, u64)> {
+    let mut source = source.try_clone()?;
+    // The program's own offset is not ours to move: a descriptor opened anew has its own.
+    source.seek(SeekFrom::Start(0))?;
+    let mut hasher = Xxh3::new();
+    let mut buffer = vec![0; 1 << 20];
+    let mut len = 0_u64;
+    loop {
+        let got = source.read(&mut buffer)?;
+        let Some(part) = buffer.get(..got).filter(|part| !part.is_empty()) else {
+            break;
+        };
+        hasher.update(part);
+        out.write_all(part)?;
+        len += got as u64;
+    }
+    Ok((hasher.digest128() ^ u128::from(len), len))
 }

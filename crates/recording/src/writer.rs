@@ -2,11 +2,12 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use retake_model::{CheckpointIndex, EventIndex, FileId, PageAddr, PageId, Registers, TaskId};
+use retake_model::{CheckpointIndex, EventIndex, PageAddr, PageId, Registers, TaskId};
 
 use crate::background::Shared;
 use crate::batch::{PageBatch, PagePool};
@@ -17,7 +18,7 @@ use crate::error::{RecordingError, RecordingErrorKind};
 use crate::event::{Event, EventKind};
 use crate::live::{Lock, hold};
 use crate::manifest::{End, Manifest};
-use crate::store::{FileKey, FileStore};
+use crate::store::{FileKey, FileStore, KeptFile};
 use crate::worker::{Outputs, run};
 
 /// Names within a recording.
@@ -234,7 +235,7 @@ impl RecordingWriter {
         Ok(index)
     }
 
-    /// Keeps the contents of a file; `path` is for people.
+    /// Keeps the contents of a file, of a large one at least those of `mapped`; `path` is for people.
     ///
     /// # Errors
     /// When it cannot be read or stored.
@@ -243,12 +244,13 @@ impl RecordingWriter {
         path: &[u8],
         source: &File,
         key: FileKey,
-    ) -> Result<FileId, RecordingError> {
+        mapped: Option<Range<u64>>,
+    ) -> Result<KeptFile, RecordingError> {
         if self.is_closed() {
-            return Ok(FileId::new(0));
+            return Ok(KeptFile { id: FileId::new(0), part: None });
         }
-        let (entry, new) =
-            self.files.keep(path, source, key).map_err(|error| self.failed(error))?;
+        let (entry, part, new) =
+            self.files.keep(path, source, key, mapped).map_err(|error| self.failed(error))?;
         if new {
             let mut raw = Vec::new();
             put(&entry, &mut raw);
@@ -257,7 +259,7 @@ impl RecordingWriter {
                 RecordingError::new("write", &self.dir.join(names::FILES.0), error)
             })?;
         }
-        Ok(entry.id)
+        Ok(KeptFile { id: entry.id, part })
     }
 
     /// Changes the manifest. It is on disk when this returns, if the system lets it be.
