@@ -38,6 +38,7 @@ impl Session {
                 task.held.extend(done.signals);
                 let open = OpenCall {
                     call,
+                    by: retake_abi::Convention::Native,
                     args,
                     before,
                     entry: *entry,

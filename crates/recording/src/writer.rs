@@ -247,7 +247,7 @@ impl RecordingWriter {
         mapped: Option<Range<u64>>,
     ) -> Result<KeptFile, RecordingError> {
         if self.is_closed() {
-            return Ok(KeptFile { id: FileId::new(0), part: None });
+            return Ok(KeptFile { id: retake_model::FileId::new(0), part: None });
         }
         let (entry, part, new) =
             self.files.keep(path, source, key, mapped).map_err(|error| self.failed(error))?;
