@@ -225,6 +225,17 @@ fn fast_calls_interrupted_from_outside() {
 }
 
 /// SIGKILL of the recorded program, with threads and children, at a random moment.
+/// Signals that come faster than they can be handled leave the program some time in between.
+#[test]
+fn timers_that_are_faster_than_their_handlers() {
+    let retake = retake();
+    let program = fixture::c("c/fast_timer.c", &[]);
+    for (name, options) in [("plain", &[][..]), ("chaos", &["--chaos"])] {
+        let ended = retake.round_trip(name, options, &[&program]);
+        assert_eq!((ended.output().as_str(), ended.code()), ("1\n", 0), "{name}");
+    }
+}
+
 #[test]
 fn killed_from_outside() {
     for name in ["c/ticker.c", "c/threads.c", "c/fork_tree.c"] {

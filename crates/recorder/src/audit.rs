@@ -94,7 +94,8 @@ fn pages_of(space: &Space, map: &PageMap, private_only: bool) -> Result<PageList
     let mut pages = Vec::new();
     let mut unknown = Vec::new();
     for mapping in space.table.iter().filter(|m| m.prot.allows(Protection::WRITE)) {
-        let shared = matches!(mapping.backing, Backing::Shared { .. });
+        // A private mapping of a shared object shows what others write to that, too.
+        let shared = mapping.backing.shared_object().is_some();
         match mapping.backing {
             _ if shared && private_only => {}
             Backing::Anonymous => map.private_pages(mapping.range, &mut pages)?,

@@ -63,11 +63,14 @@ impl Session {
             // Left pending, the stop would end a call that waits.
             self.enter_again(task, &mut stopped, &entry)?;
         }
-        task.to_next_call = false;
+        task.to_next_call = None;
         self.restart_if_interrupted(task)?;
         if let Some(info) = self.take_deliverable(task, &stopped)? {
             task.patience = crate::task::PATIENCE;
-            return self.deliver_at_entry(task, stopped, &entry, &info);
+            if !task.must_go_on_first(&info) {
+                return self.deliver_at_entry(task, stopped, &entry, &info);
+            }
+            task.send_again(info)?;
         }
         let made = Made::at(&stopped, &entry)?;
         if !task.confinement.is_free() {

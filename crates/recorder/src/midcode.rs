@@ -10,7 +10,7 @@ use retake_ptrace::{
 use retake_recording::{EventKind, ExitStatus, Fingerprint, PageDigest, PageHasher, Where};
 
 use crate::error::RecordError;
-use crate::places::{Found, PATIENCE, Search, find_cold_place, run_for};
+use crate::places::{Found, Search, find_cold_place, run_for};
 use crate::scheduler::{Chaos, Haste, Look, NEAR, TICK};
 use crate::session::{AGAIN, Next, Session, resumed};
 use crate::task::{Space, Task};
@@ -20,8 +20,23 @@ use crate::waiting::{Examined, WaitedAt};
 pub(crate) const IDLE_TICK: Duration = Duration::from_millis(100);
 /// The shortest time that a signal waits for a place that finds itself.
 const LEAST_PATIENCE: Duration = Duration::from_millis(1);
+/// When a task that does not stop is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
+/// A task that has made calls without a stop so short ago is likely to make more.
+const SAME_PHASE: Duration = Duration::from_millis(60);
+/// How long a task may run on to its next call, if its calls are made without a stop.
+const TO_NEXT_CALL: Duration = Duration::from_millis(10);
 /// Words of memory in a fingerprint: above the stack pointer, and below the frame pointer.
 const PROBES: usize = 8;
+
+/// What becomes of a task for which no place was found that replay finds fast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unfound {
+    /// It goes on for a while: loops end.
+    GoOn,
+    /// The event is where it stands.
+    Stay,
+}
 
 /// Whether the task was stopped each time that it came to where it stands, since its last event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,19 +48,35 @@ pub(crate) enum Arrivals {
 impl Session {
     /// A task has been running for a while: asks it to stop if something waits for that.
     pub(crate) fn tick(&mut self, task: &mut Task) -> Result<(), RecordError> {
-        if task.open.is_some() || task.asked_to_stop {
+        if task.open.is_some() {
             return Ok(());
         }
         let now = monotonic();
+        if task.asked_to_stop {
+            return if self.asked_again < now { self.ask_to_stop(task, now) } else { Ok(()) };
+        }
+        if task.to_next_call.is_some_and(|until| now < until) {
+            return Ok(());
+        }
         let look = self.look(task, now);
         if look != Look::GoOn || signal_is_due(task, now) {
-            match interrupt(task.tid) {
-                Err(error) if !error.is_gone() => return Err(error.into()),
-                _ => task.asked_to_stop = true,
-            }
+            self.ask_to_stop(task, now)?;
         }
         self.look_again(task, now);
         Ok(())
+    }
+
+    /// Makes a running task stop. If the stop does not come it is asked for again: an injected call may have
+    /// taken it.
+    fn ask_to_stop(&mut self, task: &mut Task, now: Duration) -> Result<(), RecordError> {
+        self.asked_again = now + ASK_AGAIN;
+        match interrupt(task.tid) {
+            Err(error) if !error.is_gone() => Err(error.into()),
+            _ => {
+                task.asked_to_stop = true;
+                Ok(())
+            }
+        }
     }
 
     /// What the scheduler wants with the running task.
@@ -93,8 +124,7 @@ impl Session {
         if signal_is_due(task, now) {
             if self.has_deliverable(task, &stopped)? {
                 task.patience = (task.patience / 2).max(LEAST_PATIENCE);
-                let search = Search { patience: task.patience.min(PATIENCE), ..Search::THOROUGH };
-                return self.place_event(task, stopped, search);
+                return self.place_event(task, stopped, Search::THOROUGH, Unfound::Stay);
             }
             // It is blocked for now.
             task.held_since = now;
@@ -153,22 +183,28 @@ impl Session {
         stopped: Stopped,
         haste: Haste,
     ) -> Result<Next, RecordError> {
-        if task.made_fast_calls && !task.to_next_call {
+        let now = monotonic();
+        let makes_fast_calls =
+            task.made_fast_calls.is_some_and(|last| now.saturating_sub(last) < SAME_PHASE);
+        if makes_fast_calls && task.to_next_call.is_none() {
             // Its next call is a better place, and not far.
-            task.to_next_call = true;
-            self.look_again(task, monotonic());
+            task.to_next_call = Some(now + TO_NEXT_CALL);
+            if let Some(ticker) = &self.ticker {
+                ticker.first_then(TO_NEXT_CALL, AGAIN);
+            }
             return Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Soon));
         }
-        task.to_next_call = false;
+        task.to_next_call = None;
         task.expects = None;
-        self.scheduler.end_turn();
-        let ran = self.scheduler.ran(monotonic());
+        let ran = self.scheduler.ran(now);
         let stays = self.scheduler.chaos().is_some_and(|chaos| chaos.stays_here(ran));
+        let stays = stays || haste == Haste::Stay;
         if let Some(ticker) = self.ticker.as_ref().filter(|_| stays) {
             let found = Found::Place(stopped, None).past_steps(task, ticker);
             ticker.every(TICK);
             return match found? {
                 Found::Place(stopped, _) => {
+                    self.scheduler.end_turn();
                     let stopped = self.preempt(task, stopped, None)?;
                     self.go_on_at_event(task, stopped)
                 }
@@ -177,10 +213,14 @@ impl Session {
         }
         let usual = match haste {
             Haste::None => Search::after(ran),
-            Haste::Some => Search::HASTY,
+            Haste::Some | Haste::Stay => Search::HASTY,
         };
         let search = self.scheduler.chaos().map_or(usual, Chaos::search);
-        self.place_event(task, stopped, search)
+        let unfound = match haste {
+            Haste::None if self.scheduler.chaos().is_none() => Unfound::GoOn,
+            _ => Unfound::Stay,
+        };
+        self.place_event(task, stopped, search, unfound)
     }
 
     /// Makes an event of a place near the one where a task stands in the middle of code.
@@ -189,6 +229,7 @@ impl Session {
         task: &mut Task,
         mut stopped: Stopped,
         search: Search,
+        unfound: Unfound,
     ) -> Result<Next, RecordError> {
         task.disarm(&mut stopped)?;
         let Some(ticker) = &self.ticker else {
@@ -202,7 +243,12 @@ impl Session {
         ticker.every(TICK);
         let aside = self.scheduler.chaos().and_then(Chaos::step_aside);
         match found? {
+            Found::Place(stopped, None) if unfound == Unfound::GoOn => {
+                self.scheduler.found_no_place();
+                self.go_on_meanwhile(task, stopped)
+            }
             Found::Place(stopped, watch) => {
+                self.scheduler.end_turn();
                 let stopped = self.preempt(task, stopped, watch)?;
                 match aside {
                     Some(time) => self.step_aside(task, stopped, time),

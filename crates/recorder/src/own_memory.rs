@@ -13,10 +13,13 @@ use crate::task::Task;
 
 /// What `munmap(start, len)` unmaps below and above the recorder's memory, if that lies within it.
 fn around_ours(start: u64, len: u64) -> Option<(AddrRange, AddrRange)> {
+    // No larger one is unmapped, with page tables of five levels either.
+    const LARGEST_SPACE: u64 = 1 << 56;
     let end = Addr::new(SCRATCH_BASE.get() + SCRATCH_SLOTS * SCRATCH_ROOM);
     let ours = AddrRange::new(InjectPage::ADDR, end)?;
     let range = AddrRange::with_len(Addr::new(start), len)?;
-    if !start.is_multiple_of(PAGE_SIZE) || !range.contains_range(ours) {
+    let is_unmapped = start.is_multiple_of(PAGE_SIZE) && range.end().get() <= LARGEST_SPACE;
+    if !is_unmapped || !range.contains_range(ours) {
         return None;
     }
     let below = AddrRange::new(range.start(), ours.start())?;

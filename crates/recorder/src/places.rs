@@ -20,14 +20,14 @@ use crate::task::{Space, Task};
 
 /// How long a task may run on to the coldest place, where the time it has run without a call says nothing
 /// else.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(2);
+const PATIENCE: Duration = Duration::from_millis(2);
 /// However long it has run.
 const MOST_PATIENCE: Duration = Duration::from_millis(10);
 /// After so much of that it stays at the place it has reached.
 const CONTENT: Duration = Duration::from_millis(1);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_micros(500);
-/// Longest search in real time, whoever else has the CPU, or twice its CPU time.
+/// Longest search in real time, whoever else has the CPU.
 const LONGEST: Duration = Duration::from_millis(20);
 /// Stack that is searched for return addresses, in words.
 const STACK_WORDS: usize = 2048;
@@ -175,16 +175,18 @@ fn frames(task: &Task, space: &Space, registers: &Registers) -> Vec<Frame> {
 struct Budget {
     cpu: Duration,
     real: Duration,
+    /// In real time, whoever else has the CPU.
+    longest: Duration,
 }
 
 impl Budget {
-    fn start(task: &Task) -> Self {
-        Self { cpu: process_cpu_time(task.pid), real: monotonic() }
+    fn start(task: &Task, longest: Duration) -> Self {
+        Self { cpu: process_cpu_time(task.pid), real: monotonic(), longest }
     }
 
     fn has_used(&self, task: &Task, limit: Duration) -> bool {
         process_cpu_time(task.pid).saturating_sub(self.cpu) >= limit
-            || monotonic().saturating_sub(self.real) >= LONGEST.max(limit * 2)
+            || monotonic().saturating_sub(self.real) >= self.longest
     }
 }
 
@@ -231,7 +233,7 @@ fn run_until(
                 let _running = stopped.resume(task.onward, None)?;
             }
             Some(stop) => return Ok(Ran::Other(stop)),
-            None if task.asked_to_stop => {}
+            // Asking twice is asking once, and an injected call may have taken the first stop.
             None if budget.has_used(task, limit) => {
                 interrupt(tid)?;
                 task.asked_to_stop = true;
@@ -306,7 +308,7 @@ pub(crate) fn run_to_watchpoint(
     if list.contains(&Watchpoint::Execute(registers.pc())) {
         stopped.set_registers(&registers.with_resume_flag())?;
     }
-    let budget = Budget::start(task);
+    let budget = Budget::start(task, LONGEST.max(time * 2));
     run_until(stopped, task, ticker, &budget, time)
 }
 
@@ -317,7 +319,7 @@ pub(crate) fn run_for(
     ticker: &Ticker,
     time: Duration,
 ) -> Result<Found, RecordError> {
-    let budget = Budget::start(task);
+    let budget = Budget::start(task, LONGEST.max(time * 2));
     Ok(match run_until(stopped, task, ticker, &budget, time)? {
         Ran::Late(stopped) | Ran::Access(stopped) => Found::Place(stopped, None),
         Ran::Other(stop) => Found::Stop(stop),
@@ -333,12 +335,14 @@ pub(crate) struct Search {
     pub(crate) content: Duration,
     /// After so many returns it stays as well.
     pub(crate) returns: usize,
+    /// The longest time, whoever else has the CPU.
+    pub(crate) longest: Duration,
 }
 
 impl Search {
     /// For the coldest place.
     pub(crate) const THOROUGH: Self =
-        Self { patience: PATIENCE, content: CONTENT, returns: usize::MAX };
+        Self { patience: PATIENCE, content: CONTENT, returns: usize::MAX, longest: LONGEST };
 
     /// The same, in code that has run for so long without a call: a loop takes its time.
     pub(crate) fn after(ran: Duration) -> Self {
@@ -350,6 +354,7 @@ impl Search {
         patience: Duration::from_micros(200),
         content: Duration::from_micros(100),
         returns: 2,
+        longest: LONGEST,
     };
 }
 
@@ -362,9 +367,9 @@ pub(crate) fn find_cold_place(
     ticker: &Ticker,
     search: Search,
 ) -> Result<Found, RecordError> {
-    let Search { patience, content, returns } = search;
+    let Search { patience, content, returns, longest } = search;
     let mut returned = 0;
-    let mut budget = Budget::start(task);
+    let mut budget = Budget::start(task, longest);
     let frames = frames(task, space, &stopped.registers()?);
     let mut watched = spread(&frames, 0);
     let mut reached: Option<usize> = None;
@@ -411,7 +416,7 @@ pub(crate) fn find_cold_place(
         let Some(word) = next else { break };
         watched = vec![word];
         falls_back = true;
-        budget = Budget::start(task);
+        budget = Budget::start(task, longest);
     }
     let _ = stopped.set_watchpoints(&[]);
     Found::Place(stopped, None).past_steps(task, ticker)

@@ -176,7 +176,7 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     let outcome = {
         let _as_in_the_program =
             SameTraps::start(if traps_cpuid { Cpuid::Trapped } else { Cpuid::Executed });
-        if options.chaos.is_none() || unpin_from(cpu).is_err() {
+        if options.chaos.is_some() && unpin_from(cpu).is_err() {
             retake_ptrace::prefer_short_slices();
         }
         session.adopt_root(task).and_then(|()| session.run())

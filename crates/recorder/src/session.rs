@@ -60,6 +60,8 @@ pub(crate) struct Session {
     candidates: Vec<Candidate>,
     /// When those that wait in the kernel were last looked at, on the monotonic clock.
     polled: Duration,
+    /// When the running task is asked again to stop, on the monotonic clock.
+    pub(crate) asked_again: Duration,
     /// A task was just woken by the running one.
     pub(crate) woke_somebody: bool,
     /// How many events there were when the running task was last looked at, and when that was.
@@ -118,6 +120,7 @@ impl Session {
             scheduler: Scheduler::new(seed()),
             candidates: Vec::new(),
             polled: Duration::ZERO,
+            asked_again: Duration::ZERO,
             woke_somebody: false,
             quiet_since: (EventIndex::ZERO, Duration::ZERO),
             traps_cpuid: false,
@@ -469,7 +472,7 @@ impl Session {
             StopEvent::Syscall if task.open.is_none() && task.is_filtered_from_outside() => {
                 self.call_passes(task, stopped)
             }
-            StopEvent::Syscall if task.open.is_none() && task.to_next_call => {
+            StopEvent::Syscall if task.open.is_none() && task.to_next_call.is_some() => {
                 self.came_to_fast_call(task, stopped)
             }
             StopEvent::Syscall => self.call_completed(task, stopped),

@@ -88,6 +88,43 @@ fn is_of_timer(signal: Signal, info: &SigInfo) -> bool {
     info.code() == SI_TIMER || of_interval && info.code() == SI_KERNEL
 }
 
+impl Task {
+    /// Whether delivering this signal now would keep the program in the handlers of a timer that is
+    /// faster than they are: it has done nothing since the last one returned.
+    pub(crate) fn must_go_on_first(&self, info: &SigInfo) -> bool {
+        self.after_handler && info.signal().is_ok_and(|signal| is_of_timer(signal, info))
+    }
+
+    /// Has the kernel deliver a held signal again: it ends a call that waits, as it does natively.
+    pub(crate) fn send_again(&mut self, info: SigInfo) -> Result<(), RecordError> {
+        if let Ok(signal) = info.signal() {
+            kill_task(self.pid, self.tid, signal)?;
+            self.sent_again = Some(info);
+        }
+        Ok(())
+    }
+
+    /// The description of the signal that the task has stopped with, if it is the one that was sent again.
+    fn take_sent_again(
+        &mut self,
+        stopped: &mut Stopped,
+        signal: Signal,
+    ) -> Result<Option<SigInfo>, RecordError> {
+        if self.sent_again.as_ref().is_none_or(|sent| sent.signal() != Ok(signal)) {
+            return Ok(None);
+        }
+        let sent = self.sent_again.take();
+        if !is_ours(&stopped.siginfo()?) {
+            // Another one came in between: the two are one.
+            return Ok(None);
+        }
+        if let Some(info) = &sent {
+            stopped.set_siginfo(info)?;
+        }
+        Ok(sent)
+    }
+}
+
 /// Keeps a signal for a place where it can be delivered. As in the kernel, one that waits already is
 /// enough, but for real-time signals.
 fn hold(task: &mut Task, signal: Signal, info: SigInfo) {
@@ -192,7 +229,10 @@ impl Session {
         mut stopped: Stopped,
         signal: Signal,
     ) -> Result<Next, RecordError> {
-        let info = stopped.siginfo()?;
+        let info = match task.take_sent_again(&mut stopped, signal)? {
+            Some(info) => info,
+            None => stopped.siginfo()?,
+        };
         self.note_given(task, &info);
         let registers = stopped.registers()?;
         if task.is_at_watchpoint(&info, &registers) {
@@ -226,7 +266,7 @@ impl Session {
         // A call that was made without a stop may not be written down yet.
         let inside = task.end_of_fast_code(registers.pc()).is_some();
         // A timer that is faster than its handler leaves the program some time between two signals.
-        let too_soon = task.after_handler && is_of_timer(signal, &info);
+        let too_soon = task.must_go_on_first(&info);
         let located = is_synchronous(signal, &info)
             || (!inside && !too_soon && self.is_where_it_was(task, &registers)?);
         match disposition(task, signal) {
@@ -240,7 +280,10 @@ impl Session {
             // It waits for a place; after a while one is chosen for it.
             _ if !located => {
                 hold(task, signal, info);
-                Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon))
+                let running = stopped.resume(task.onward, None)?;
+                // Signals that come as often as ticks keep them from being seen.
+                self.tick(task)?;
+                Ok(resumed(running, Next::Soon))
             }
             _ => self.deliver(task, stopped, signal, info, &registers),
         }

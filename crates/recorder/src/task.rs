@@ -42,6 +42,8 @@ pub(crate) struct Task {
     pub(crate) held: VecDeque<SigInfo>,
     /// Since when the first of them waits, on the monotonic clock.
     pub(crate) held_since: Duration,
+    /// One that was held, and sent again for the kernel to deliver.
+    pub(crate) sent_again: Option<SigInfo>,
     /// How long they wait for a place that finds itself. Shorter where none came in time.
     pub(crate) patience: Duration,
     /// Its last event was the return from a handler.
@@ -62,10 +64,11 @@ pub(crate) struct Task {
     pub(crate) waited_at: Option<crate::waiting::WaitedAt>,
     /// What its debug registers watch for others.
     pub(crate) armed: Armed,
-    /// It has made calls without a stop since its last stop.
-    pub(crate) made_fast_calls: bool,
-    /// It was resumed so that it also stops at a call that is made without a stop.
-    pub(crate) to_next_call: bool,
+    /// When it was last seen to have made calls without a stop, on the monotonic clock.
+    pub(crate) made_fast_calls: Option<Duration>,
+    /// It was resumed so that it also stops at a call that is made without a stop, and is left alone until
+    /// then (on the monotonic clock).
+    pub(crate) to_next_call: Option<Duration>,
     /// It was asked to stop, and the stop has not been seen yet.
     pub(crate) asked_to_stop: bool,
     /// Where the kernel writes 0 when the task ends (`set_tid_address`).
@@ -113,6 +116,7 @@ impl Task {
             interrupted: None,
             held: VecDeque::new(),
             held_since: Duration::ZERO,
+            sent_again: None,
             patience: PATIENCE,
             after_handler: false,
             since: monotonic(),
@@ -123,8 +127,8 @@ impl Task {
             clock_reads: 0,
             waited_at: None,
             armed: Armed::default(),
-            made_fast_calls: false,
-            to_next_call: false,
+            made_fast_calls: None,
+            to_next_call: None,
             asked_to_stop: false,
             clear_tid: Addr::NULL,
             robust: Addr::NULL,

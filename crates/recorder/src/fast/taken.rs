@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use retake_model::{Addr, Registers, Signal};
-use retake_ptrace::{StopEvent, Stopped, read_words};
+use retake_ptrace::{StopEvent, Stopped, monotonic, read_words};
 use retake_recording::EventKind;
 use retake_tracee::fast::{CURSOR, ENTRIES_END, Entry, FIRST_ENTRY, FastCode};
 
@@ -68,10 +68,10 @@ impl Session {
         let Some(now) = Progress::read(task) else {
             return Ok(());
         };
-        task.made_fast_calls = now != taken;
         if now == taken {
             return Ok(());
         }
+        task.made_fast_calls = Some(monotonic());
         if !now.follows(taken) {
             return Err(RecordError::Unsupported(format!(
                 "the program wrote to memory at {CURSOR}, which is retake's"
@@ -158,7 +158,7 @@ impl Session {
         task: &mut Task,
         stopped: Stopped,
     ) -> Result<Next, RecordError> {
-        task.to_next_call = false;
+        task.to_next_call = None;
         let Some(end) = task.end_of_fast_code(stopped.registers()?.pc()) else {
             return Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon));
         };

@@ -25,6 +25,9 @@ pub(crate) const NEAR: Duration = Duration::from_micros(40);
 /// How long the search for a cold place may take.
 const HASTE: Duration = Duration::from_micros(200);
 
+/// And in real time, on a busy machine.
+const MOST: Duration = Duration::from_millis(500);
+
 /// Scheduling at random.
 #[derive(Clone, Debug)]
 pub(crate) struct Chaos {
@@ -79,7 +82,7 @@ impl Chaos {
     /// mostly not far out.
     pub(crate) fn search(&mut self) -> Search {
         let returns = [1, 1, 2, 4][self.below(4)];
-        Search { patience: HASTE, content: HASTE / 2, returns }
+        Search { patience: HASTE, content: HASTE / 2, returns, longest: MOST }
     }
 
     /// How long a task runs on from a cold place before it is stopped wherever it is.

@@ -28,9 +28,10 @@ pub(crate) const WAITS_AFTER: Duration = Duration::from_micros(50);
 /// How long the others wait at least and at most, until the turn ends at an event.
 const SHORTEST_TURN: Duration = Duration::from_micros(100);
 const LONGEST_TURN: Duration = Duration::from_micros(600);
-/// How long all tasks wait for one another in code without events.
-const ROUND: Duration = Duration::from_millis(80);
-/// The longest and the shortest turn in such code.
+/// How long a task waits for all others in code without events.
+const ROUND: Duration = Duration::from_millis(52);
+/// The longest and the shortest turn in such code. Where no place is found that replay finds fast, it is
+/// longer by half.
 const LONGEST_SLICE: Duration = Duration::from_millis(40);
 const SHORTEST_SLICE: Duration = Duration::from_millis(2);
 /// Who looks at a clock again and again looks at it again after so long.
@@ -104,6 +105,8 @@ pub(crate) enum Haste {
     None,
     /// As long as a poller of a clock can wait.
     Some,
+    /// Not at all: the others have waited long enough.
+    Stay,
 }
 
 /// The turn of the task that runs.
@@ -122,6 +125,8 @@ struct Turn {
     ends: Duration,
     /// It was found to compute so often.
     examined: u32,
+    /// It is in code where no place was found to leave it at.
+    stuck: bool,
 }
 
 /// Decides whose turn it is.
@@ -144,6 +149,7 @@ impl Scheduler {
             next_look: Duration::ZERO,
             ends: Duration::MAX,
             examined: 0,
+            stuck: false,
         };
         Self { chaos: None, random: Random::new(seed), current: None, turn }
     }
@@ -283,6 +289,7 @@ impl Scheduler {
             next_look: now + self.first_look(),
             ends: Duration::MAX,
             examined: 0,
+            stuck: false,
         };
     }
 
@@ -327,13 +334,13 @@ impl Scheduler {
         {
             return Look::Leave(Haste::None);
         }
-        let slice = slice(runnable);
+        let slice = if self.turn.stuck { slice(runnable) * 3 / 2 } else { slice(runnable) };
         self.turn.ends = contended + slice;
         if self.chaos.is_none() && runnable > 0 && lasted >= slice {
-            return Look::Leave(Haste::None);
+            return Look::Leave(if self.turn.stuck { Haste::Stay } else { Haste::None });
         }
         if waits && lasted >= SHORTEST_SLICE {
-            return Look::Leave(Haste::None);
+            return Look::Leave(if self.turn.stuck { Haste::Stay } else { Haste::None });
         }
         if self.chaos.is_none() && polls && lasted >= POLL {
             return Look::Leave(Haste::Some);
@@ -347,6 +354,11 @@ impl Scheduler {
             self.turn.next_look = self.turn.next_look.min(now + POLL);
         }
         Look::GoOn
+    }
+
+    /// No place was found to leave the running task at: it gets some more time.
+    pub(crate) fn found_no_place(&mut self) {
+        self.turn.stuck = true;
     }
 
     /// The running task was just looked at: it does something.
@@ -368,6 +380,6 @@ impl Scheduler {
 
 /// The longest turn in code without events while so many others could run.
 fn slice(others: usize) -> Duration {
-    let tasks = u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1);
-    (ROUND / tasks).clamp(SHORTEST_SLICE, LONGEST_SLICE)
+    let others = u32::try_from(others).unwrap_or(u32::MAX).max(1);
+    (ROUND / others).clamp(SHORTEST_SLICE, LONGEST_SLICE)
 }
