@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use retake_testkit::{Guarded, Retake, fixture};
@@ -35,7 +35,7 @@ fn a_recording_is_live_until_its_recorder_is_gone() {
         std::thread::sleep(Duration::from_millis(20));
     }
 
-    let pid = recorder.0.id();
+    let pid = recorder.tracer().expect("it records");
     let seen = info(&retake, &dir);
     assert_eq!((&seen["state"], &seen["recorder"]), (&"recording".into(), &pid.into()), "{seen}");
     let text = retake.run(["info".as_ref(), dir.as_os_str()]).good().output();
@@ -51,7 +51,9 @@ fn a_recording_is_live_until_its_recorder_is_gone() {
     assert!(retake.verify(&dir).good().errors().contains(&said));
     assert!(retake.debug(&dir, &[], "when").good().errors().contains(&said));
 
-    recorder.0.kill().expect("killed");
+    let killed =
+        Command::new("kill").args(["-KILL", &pid.to_string()]).status().expect("it starts");
+    assert!(killed.success(), "{killed}");
     recorder.0.wait().expect("ended");
     output.read_to_string(&mut printed).expect("output");
     let seen = info(&retake, &dir);

@@ -1,0 +1,81 @@
+//! Tasks that wait for one another in loops without calls: each hand-over costs some events at most, and
+//! the replay is the same.
+//!
+//! `RETAKE_ROUNDS=20` repeats them.
+
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+use retake_testkit::{OFTEN, Retake, fixture, rounds};
+
+const CHAOS: &[&str] = &["--chaos"];
+
+/// Records, replays and verifies with these options. The program prints `wanted`, and the recording has
+/// fewer than `limit` events.
+#[track_caller]
+fn check(name: &str, options: &[&str], args: &[&str], wanted: &str, limit: usize) {
+    let program = fixture::c(name, &[]);
+    let mut command = vec![program.to_str().expect("a path")];
+    command.extend(args);
+    for _ in 0..rounds() {
+        let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+        let ended = retake.round_trip("recording", options, &command);
+        assert_eq!(ended.code(), 0, "{}\n{}", ended.output(), ended.errors());
+        assert_eq!(ended.output(), wanted, "{command:?} {options:?}");
+        let recording = retake.path("recording");
+        let events = retake.run(["events".as_ref(), recording.as_os_str()]).good().output();
+        let events = events.lines().count();
+        assert!(events < limit, "{command:?} {options:?}: {events} events");
+    }
+}
+
+/// 4000 hand-overs: one event for each, and about 80 for the start and the end.
+#[test]
+fn a_token_handed_over() {
+    check("c/waiting/handoff.c", &[], &[], "3998000\n", 12_000);
+    check("c/waiting/handoff.c", OFTEN, &[], "3998000\n", 12_000);
+}
+
+#[test]
+fn a_token_handed_over_at_random() {
+    check("c/waiting/handoff.c", CHAOS, &["500"], "249500\n", 5_000);
+    check("c/waiting/handoff.c", &[OFTEN, CHAOS].concat(), &["500"], "249500\n", 5_000);
+}
+
+/// 300 times three threads wait for a fourth.
+#[test]
+fn a_barrier() {
+    check("c/waiting/barrier.c", &[], &[], "300 rounds, 179400\n", 6_000);
+    check("c/waiting/barrier.c", OFTEN, &[], "300 rounds, 179400\n", 6_000);
+}
+
+#[test]
+fn a_barrier_at_random() {
+    check("c/waiting/barrier.c", CHAOS, &["100"], "100 rounds, 19800\n", 5_000);
+    check("c/waiting/barrier.c", &[OFTEN, CHAOS].concat(), &["100"], "100 rounds, 19800\n", 5_000);
+}
+
+/// A holder that loses the CPU keeps the other two waiting: that happens a few times only.
+#[test]
+fn a_ticket_lock() {
+    check("c/waiting/ticket_lock.c", &[], &[], "374250\n", 5_000);
+    check("c/waiting/ticket_lock.c", OFTEN, &["20000"], "599970000\n", 5_000);
+}
+
+#[test]
+fn a_ticket_lock_at_random() {
+    check("c/waiting/ticket_lock.c", CHAOS, &["200"], "59700\n", 5_000);
+    check("c/waiting/ticket_lock.c", &[OFTEN, CHAOS].concat(), &["2000"], "5997000\n", 5_000);
+}
+
+/// 2000 numbers through a ring of four, between two processes that share only that memory.
+#[test]
+fn a_ring_between_processes() {
+    check("c/waiting/ring.c", &[], &[], "1999000\n", 12_000);
+    check("c/waiting/ring.c", OFTEN, &[], "1999000\n", 12_000);
+}
+
+#[test]
+fn a_ring_between_processes_at_random() {
+    check("c/waiting/ring.c", CHAOS, &["500"], "124750\n", 5_000);
+    check("c/waiting/ring.c", &[OFTEN, CHAOS].concat(), &["500"], "124750\n", 5_000);
+}
