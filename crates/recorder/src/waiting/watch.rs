@@ -24,6 +24,8 @@ const ARRIVALS: u32 = 2;
 pub(crate) struct Armed {
     points: [Option<Watchpoint>; WATCHPOINTS],
     misses: u32,
+    /// They were set after the task's last event: what came between is not known.
+    late: bool,
 }
 
 impl Armed {
@@ -62,13 +64,19 @@ impl Task {
         stopped.set_watchpoints(&[])
     }
 
-    /// Watchpoints for an arrival at `pc`, one in the loop where it has waited, and the words of others.
-    pub(super) fn watchpoints_and(&self, pc: Addr) -> Vec<Watchpoint> {
+    /// Watchpoints for an arrival at `pc`, one in the loop where it has waited, and the words of others. Words
+    /// for which no register is left are not watched any more until the next event: a write to them would be
+    /// missed, and the one after it taken for the first.
+    pub(super) fn watchpoints_and(&mut self, pc: Addr) -> Vec<Watchpoint> {
         let is_word = |point: &Watchpoint| matches!(point, Watchpoint::Write(..));
         let own = self.waited_at.map(|at| at.pc).filter(|own| *own != pc);
         let places = [pc].into_iter().chain(own).map(Watchpoint::Execute);
         let words = self.armed.points.iter().flatten().copied().filter(is_word);
-        places.chain(words).take(WATCHPOINTS).collect()
+        let list: Vec<Watchpoint> = places.chain(words).take(WATCHPOINTS).collect();
+        for place in &mut self.armed.points {
+            *place = place.filter(|point| list.contains(point));
+        }
+        list
     }
 
     /// Whether it has waited there before.
@@ -78,33 +86,24 @@ impl Task {
 
     /// Takes out all watchpoints but those for others.
     pub(super) fn watch_words_only(&mut self, stopped: &mut Stopped) -> Result<(), PtraceError> {
-        self.keep(stopped, |point| matches!(point, Watchpoint::Write(..)))
+        let mut kept = Armed { late: self.armed.late, ..Armed::default() };
+        for point in self.armed.points.into_iter().flatten() {
+            if matches!(point, Watchpoint::Write(..)) {
+                kept.add(point);
+            }
+        }
+        self.disarm(stopped)?;
+        self.arm(stopped, kept)
     }
 
     /// Watches for its own loop, and not for others: from here on a write is not the first one any more.
     fn watch_loop_only(&mut self, stopped: &mut Stopped) -> Result<(), PtraceError> {
-        let mut wanted = Armed::default();
+        let mut wanted = Armed { late: true, ..Armed::default() };
         if let Some(at) = self.waited_at {
             wanted.add(Watchpoint::Execute(at.pc));
         }
         self.disarm(stopped)?;
         self.arm(stopped, wanted)
-    }
-
-    fn keep(
-        &mut self,
-        stopped: &mut Stopped,
-        wanted: impl Fn(&Watchpoint) -> bool,
-    ) -> Result<(), PtraceError> {
-        let mut kept = Armed::default();
-        self.armed
-            .points
-            .iter()
-            .flatten()
-            .filter(|point| wanted(point))
-            .for_each(|point| kept.add(*point));
-        self.disarm(stopped)?;
-        self.arm(stopped, kept)
     }
 
     /// A stop of a task that was watched.
@@ -221,7 +220,8 @@ impl Session {
             {
                 // If it waits this is undone.
                 at.passed += 1;
-                self.examine_for_others(task, stopped, Arrivals::Seen)
+                let arrivals = if task.armed.late { Arrivals::Unknown } else { Arrivals::Seen };
+                self.examine_for_others(task, stopped, arrivals)
             }
             _ => self.wrote_for_others(task, stopped, registers),
         }
