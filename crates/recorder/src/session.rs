@@ -225,13 +225,14 @@ impl Session {
         let ready = self.tasks.values().filter(|task| task.run.is_ready());
         self.candidates.extend(ready.map(Task::candidate));
         let now = monotonic();
+        let ran = self.scheduler.ran(now);
         let tid = match self.scheduler.next(now, &self.candidates) {
             Decision::GoesOn(tid) => return Some(tid),
             Decision::Begins(tid) => Some(tid),
             Decision::Nobody => None,
         };
         if let Some(task) = before.and_then(|before| self.tasks.get_mut(&before)) {
-            task.since = now;
+            task.turn_ended(ran, now);
         }
         self.quiet_since = (self.event_count(), now);
         if self.candidates.len() > 1
