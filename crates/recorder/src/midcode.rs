@@ -217,8 +217,8 @@ impl Session {
         };
         let search = self.scheduler.chaos().map_or(usual, Chaos::search);
         let unfound = match haste {
-            Haste::None if self.scheduler.chaos().is_none() => Unfound::GoOn,
-            _ => Unfound::Stay,
+            Haste::None => Unfound::GoOn,
+            Haste::Some | Haste::Stay => Unfound::Stay,
         };
         self.place_event(task, stopped, search, unfound)
     }
@@ -244,7 +244,7 @@ impl Session {
         let aside = self.scheduler.chaos().and_then(Chaos::step_aside);
         match found? {
             Found::Place(stopped, None) if unfound == Unfound::GoOn => {
-                self.scheduler.found_no_place();
+                self.scheduler.found_no_place(monotonic());
                 self.go_on_meanwhile(task, stopped)
             }
             Found::Place(stopped, watch) => {

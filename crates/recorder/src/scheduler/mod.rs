@@ -147,7 +147,7 @@ impl Scheduler {
             length: LONGEST_TURN,
             over: false,
             next_look: Duration::ZERO,
-            ends: Duration::MAX,
+            ends: Duration::ZERO,
             examined: 0,
             stuck: false,
         };
@@ -287,7 +287,7 @@ impl Scheduler {
             length,
             over: false,
             next_look: now + self.first_look(),
-            ends: Duration::MAX,
+            ends: Duration::ZERO,
             examined: 0,
             stuck: false,
         };
@@ -328,15 +328,13 @@ impl Scheduler {
         }
         let contended = *self.turn.contended.get_or_insert(now);
         let lasted = now.saturating_sub(contended);
-        if let Some(chaos) = &self.chaos
-            && runnable > 0
-            && self.ran(now) >= chaos.slice()
-        {
-            return Look::Leave(Haste::None);
-        }
         let slice = if self.turn.stuck { slice(runnable) * 3 / 2 } else { slice(runnable) };
         self.turn.ends = contended + slice;
-        if self.chaos.is_none() && runnable > 0 && lasted >= slice {
+        let is_over = match &self.chaos {
+            Some(chaos) if !self.turn.stuck => self.ran(now) >= chaos.slice(),
+            _ => lasted >= slice,
+        };
+        if runnable > 0 && is_over {
             return Look::Leave(if self.turn.stuck { Haste::Stay } else { Haste::None });
         }
         if waits && lasted >= SHORTEST_SLICE {
@@ -357,8 +355,11 @@ impl Scheduler {
     }
 
     /// No place was found to leave the running task at: it gets some more time.
-    pub(crate) fn found_no_place(&mut self) {
+    pub(crate) fn found_no_place(&mut self, now: Duration) {
         self.turn.stuck = true;
+        let contended = self.turn.contended.unwrap_or(now);
+        self.turn.ends = contended + self.turn.ends.saturating_sub(contended) * 3 / 2;
+        self.turn.next_look = (now + TICK).min(self.turn.ends);
     }
 
     /// The running task was just looked at: it does something.
@@ -373,7 +374,8 @@ impl Scheduler {
     }
 
     fn look_after(&mut self, now: Duration, time: Duration) {
-        let most = self.chaos.as_ref().map_or(TICK, |chaos| chaos.slice().min(TICK));
+        let slice = self.chaos.as_ref().filter(|_| !self.turn.stuck).map(Chaos::slice);
+        let most = slice.map_or(TICK, |slice| slice.min(TICK));
         self.turn.next_look = (now + time.min(most)).min(self.turn.ends);
     }
 }

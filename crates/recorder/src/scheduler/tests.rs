@@ -144,7 +144,7 @@ fn turn_in_code(scheduler: &mut Scheduler, others: &[Candidate]) -> (Duration, u
                 examined += 1;
                 scheduler.computes(now);
             }
-            Look::Leave(Haste::None) => scheduler.found_no_place(),
+            Look::Leave(Haste::None) => scheduler.found_no_place(now),
             Look::Leave(_) => return (now, examined),
         }
     }
