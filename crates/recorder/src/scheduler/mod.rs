@@ -185,6 +185,11 @@ impl Scheduler {
         now.saturating_sub(self.turn.start)
     }
 
+    /// Whether the turn ends at this event whoever else there is.
+    pub(crate) fn turn_is_over(&self) -> bool {
+        self.turn.over
+    }
+
     /// The turn ends at this event.
     pub(crate) fn end_turn(&mut self) {
         self.turn.over = true;
