@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// Each crate and what it may use.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("model", &[]),
     ("abi", &["model"]),
     ("recording", &["model"]),
@@ -15,7 +15,8 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("ptrace", &["model"]),
     ("tracee", &["ptrace", "abi", "model"]),
     ("recorder", &["tracee", "ptrace", "abi", "recording", "model"]),
-    ("replayer", &["tracee", "ptrace", "abi", "recording", "execution", "model"]),
+    ("translator", &["model"]),
+    ("replayer", &["translator", "tracee", "ptrace", "abi", "recording", "execution", "model"]),
     ("debugger", &["execution", "symbols", "model"]),
     (
         "cli",

@@ -134,6 +134,12 @@ impl AddrRange {
         if start.0 <= end.0 { Some(Self { start, end }) } else { None }
     }
 
+    /// `len` bytes from `start`, which lie below 8 GiB.
+    pub const fn low(start: u32, len: u32) -> Self {
+        let from = start as u64;
+        Self { start: Addr(from), end: Addr(from + len as u64) }
+    }
+
     /// `len` bytes from `start`; `None` if that leaves the address space.
     pub const fn with_len(start: Addr, len: u64) -> Option<Self> {
         match start.checked_add(len) {

@@ -31,11 +31,15 @@ impl Machine {
             Effect::Protect { range, prot } => {
                 self.task(task)?.protect(*range, *prot)?;
                 let space = self.task(task)?.space;
+                self.caches.code_changed(space, *range)?;
                 self.space(space).table.protect(*range, *prot);
                 self.refresh_sites(space)
             }
             Effect::Move { from, to, keep } => {
                 self.forget_sites(task, *from)?;
+                let space = self.task(task)?.space;
+                self.caches.code_changed(space, *from)?;
+                self.caches.make_room(space, *to);
                 self.task(task)?.move_range(*from, *to, *keep)?;
                 self.changed(task, *to, |table| table.move_range(*from, *to, *keep))
             }
@@ -85,6 +89,9 @@ impl Machine {
     fn write(&mut self, task: TaskId, addr: Addr, bytes: &[u8]) -> Result<(), Failure> {
         let space = self.task(task)?.space;
         let range = AddrRange::with_len(addr, bytes.len() as u64);
+        if let Some(range) = range {
+            self.caches.code_changed(space, range)?;
+        }
         let Some(range) = range.filter(|range| self.sites.in_range(space, *range)) else {
             return Ok(self.task(task)?.memory.write(addr, bytes)?);
         };
@@ -107,6 +114,7 @@ impl Machine {
         change: impl FnOnce(&mut retake_tracee::MappingTable),
     ) -> Result<(), Failure> {
         let space = self.task(task)?.space;
+        self.caches.code_changed(space, range)?;
         let table = &mut self.space(space).table;
         change(table);
         let exec = retake_model::Protection::EXEC;
@@ -154,6 +162,7 @@ impl Machine {
         let old_space = old.as_ref().map(|old| old.space);
         drop(old);
         self.tasks.insert(task, fresh);
+        self.caches.forget_space(image.space);
         if let Some(space) = old_space {
             self.forget_empty_space(space);
         }
@@ -165,6 +174,7 @@ impl Machine {
         if self.task_in(space).is_none() {
             self.spaces.remove(&space);
             self.sites.forget_space(space);
+            self.caches.forget_space(space);
         }
     }
 

@@ -10,6 +10,7 @@ use retake_ptrace::PageMap;
 
 use crate::failure::Failure;
 use crate::machine::Machine;
+use crate::translated::Caches;
 
 /// Bytes copied from one shared object to another at once.
 const BLOCK: usize = 64 << 10;
@@ -29,6 +30,7 @@ impl Machine {
             shared: BTreeMap::new(),
             files: BTreeMap::new(),
             sites: self.sites.clone(),
+            caches: Caches::default(),
             cursor: self.recording.events(self.done),
             ahead: None,
             done: self.done,

@@ -27,6 +27,7 @@ mod run;
 mod search;
 mod sites;
 mod timeline;
+mod translated;
 mod watch;
 mod whole;
 

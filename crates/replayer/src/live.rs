@@ -273,6 +273,12 @@ impl LiveTask {
         }
     }
 
+    /// Gives a task that was made to execute calls of ours in the middle of its code these registers back.
+    pub(crate) fn go_on_with(&mut self, registers: &Registers) -> Result<(), Failure> {
+        self.borrowed = false;
+        Ok(self.stopped.set_registers(registers)?)
+    }
+
     /// Makes `registers` the task's own.
     pub(crate) fn set_registers(&mut self, registers: &Registers) -> Result<(), Failure> {
         self.registers = *registers;

@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::live::LiveTask;
 use crate::search::Control;
 use crate::sites::SiteTable;
+use crate::translated::Caches;
 use crate::watch::Watch;
 
 /// Takes what the program wrote to its standard streams.
@@ -26,6 +27,7 @@ pub struct Machine {
     pub(crate) shared: BTreeMap<SharedId, File>,
     pub(crate) files: BTreeMap<FileId, File>,
     pub(crate) sites: SiteTable,
+    pub(crate) caches: Caches,
     pub(crate) cursor: EventCursor,
     /// The event that comes next, already read.
     pub(crate) ahead: Option<(EventIndex, Event)>,
@@ -70,6 +72,7 @@ impl Machine {
             shared: BTreeMap::new(),
             files: BTreeMap::new(),
             sites: SiteTable::default(),
+            caches: Caches::default(),
             cursor,
             ahead: None,
             done: EventIndex::ZERO,

@@ -35,6 +35,9 @@ impl Machine {
         if self.stands_at_place(event, print)? {
             return Ok(None);
         }
+        if self.can_be_tested(id, pc)? && self.have_cache(id)? {
+            return self.find_translated(index, event, print);
+        }
         match self.leave_site(id)? {
             Some(Ran::Stopped(stop, registers)) => {
                 return Err(self.missed(index, event, stop, &registers));
@@ -55,7 +58,11 @@ impl Machine {
         }
     }
 
-    fn stands_at_place(&mut self, event: &Event, print: &Fingerprint) -> Result<bool, Failure> {
+    pub(crate) fn stands_at_place(
+        &mut self,
+        event: &Event,
+        print: &Fingerprint,
+    ) -> Result<bool, Failure> {
         let now = self.task(event.task)?.stopped.registers()?;
         self.is_place(event.task, &now, event, print)
     }
@@ -157,7 +164,7 @@ impl Machine {
         Search::new(self.control.clone(), index, wanted)
     }
 
-    fn missed(
+    pub(crate) fn missed(
         &self,
         index: EventIndex,
         event: &Event,

@@ -27,6 +27,8 @@ fn identity(state: &TaskState) -> Identity {
 impl Machine {
     /// Makes `mapping` in the task's memory. Its table is the caller's.
     pub(crate) fn map_into(&mut self, task: TaskId, mapping: &Mapping) -> Result<(), Failure> {
+        let space = self.task(task)?.space;
+        self.caches.make_room(space, mapping.range);
         match mapping.backing {
             Backing::Anonymous | Backing::Copied => {
                 self.task(task)?.map_anonymous(mapping.range, mapping.prot)
@@ -156,6 +158,7 @@ impl Machine {
         });
         let kept: BTreeSet<SpaceId> = self.tasks.values().map(|task| task.space).collect();
         self.spaces.retain(|space, _| kept.contains(space));
+        self.caches.keep(|space| kept.contains(&space));
     }
 
     /// A task that is not there, and its memory if nobody has that.
@@ -181,6 +184,7 @@ impl Machine {
     pub(crate) fn clear(&mut self) {
         self.tasks.clear();
         self.spaces.clear();
+        self.caches.keep(|_| false);
         self.forget_progress(EventIndex::ZERO);
     }
 

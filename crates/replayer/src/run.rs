@@ -287,7 +287,7 @@ impl Machine {
         })
     }
 
-    fn resume(&mut self, id: TaskId, how: Resume) -> Result<StopEvent, Failure> {
+    pub(crate) fn resume(&mut self, id: TaskId, how: Resume) -> Result<StopEvent, Failure> {
         let task = self.task(id)?;
         task.give_back()?;
         let tid = task.stopped.tid();

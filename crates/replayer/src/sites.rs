@@ -31,6 +31,11 @@ impl SiteTable {
         self.installed.contains_key(&(space, addr))
     }
 
+    /// Where breakpoints are installed in `space`.
+    pub(crate) fn installed_in(&self, space: SpaceId) -> impl Iterator<Item = Addr> {
+        self.installed.keys().filter(move |(other, _)| *other == space).map(|(_, addr)| *addr)
+    }
+
     pub(crate) fn forget_installed(&mut self) {
         self.installed.clear();
         self.copies.forget_all();

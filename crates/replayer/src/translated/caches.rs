@@ -1,0 +1,157 @@
+//! The code cache of each address space.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+
+use retake_abi::nr;
+use retake_model::{Addr, AddrRange, Backing, FileOffset, Protection, SpaceId, TaskId};
+use retake_ptrace::ProcessMemory;
+use retake_tracee::MappingTable;
+use retake_translator::{Code, Constancy, Limits, Room, Statistics, Translator};
+
+use crate::failure::Failure;
+use crate::machine::Machine;
+use crate::sites::SiteTable;
+
+/// madvise(2): a child does not get it.
+const MADV_DONTFORK: u64 = 10;
+
+/// The caches of a machine.
+#[derive(Debug, Default)]
+pub(crate) struct Caches {
+    spaces: BTreeMap<SpaceId, Cache>,
+    /// Of caches that are gone.
+    past: Vec<Statistics>,
+    pub(crate) limits: Limits,
+}
+
+#[derive(Debug)]
+struct Cache {
+    translator: Translator<File>,
+    /// The memory was put together anew: what was translated may be of other code.
+    stale: bool,
+}
+
+impl Caches {
+    /// The memory of `space` is gone, or another one's.
+    pub(crate) fn forget_space(&mut self, space: SpaceId) {
+        if let Some(cache) = self.spaces.remove(&space) {
+            self.past.push(cache.translator.statistics());
+        }
+    }
+
+    /// Only these spaces are still there, and what is in them changes.
+    pub(crate) fn keep(&mut self, kept: impl Fn(SpaceId) -> bool) {
+        let gone: Vec<SpaceId> = self.spaces.keys().copied().filter(|s| !kept(*s)).collect();
+        gone.into_iter().for_each(|space| self.forget_space(space));
+        for cache in self.spaces.values_mut() {
+            cache.stale = true;
+        }
+    }
+
+    /// Code in `range` may be another one from now on.
+    pub(crate) fn code_changed(&mut self, space: SpaceId, range: AddrRange) -> Result<(), Failure> {
+        let Some(cache) = self.spaces.get_mut(&space) else { return Ok(()) };
+        Ok(cache.translator.code_changed(range)?)
+    }
+
+    /// Something is mapped at `range`: a cache that lies there is no more.
+    pub(crate) fn make_room(&mut self, space: SpaceId, range: AddrRange) {
+        let there = self.spaces.get(&space).map(|cache| cache.translator.room().range());
+        if there.is_some_and(|there| there.overlaps(range)) {
+            self.forget_space(space);
+        }
+    }
+
+    pub(crate) fn get(&mut self, space: SpaceId) -> Option<&mut Translator<File>> {
+        self.spaces.get_mut(&space).map(|cache| &mut cache.translator)
+    }
+
+    /// What all caches did.
+    pub(crate) fn statistics(&self) -> Statistics {
+        let now = self.spaces.values().map(|cache| cache.translator.statistics());
+        self.past.iter().copied().chain(now).fold(Statistics::default(), Statistics::plus)
+    }
+}
+
+/// A room in which nothing is mapped: the preferred one, else the highest that is free.
+fn free_room(table: &MappingTable) -> Option<Room> {
+    let is_free = |room: &Room| table.parts(room.range()).is_empty();
+    if is_free(&Room::PREFERRED) {
+        return Some(Room::PREFERRED);
+    }
+    const STEP: u64 = 16 << 20;
+    let ours = retake_tracee::InjectPage::ADDR.get();
+    (1..ours / STEP)
+        .rev()
+        .filter_map(|n| Room::at(AddrRange::with_len(Addr::new(n * STEP), STEP)?))
+        .find(is_free)
+}
+
+impl Machine {
+    /// Makes sure that the task's address space has a cache. False if there is no room for one.
+    pub(crate) fn have_cache(&mut self, id: TaskId) -> Result<bool, Failure> {
+        let space = self.task(id)?.space;
+        if let Some(cache) = self.caches.spaces.get_mut(&space) {
+            if std::mem::take(&mut cache.stale) {
+                cache.translator.empty()?;
+            }
+            return Ok(true);
+        }
+        let Some(room) = free_room(&self.space(space).table) else { return Ok(false) };
+        let file = retake_ptrace::create_memfd()?;
+        let all = room.range();
+        file.set_len(all.len())?;
+        let task = self.task(id)?;
+        task.give_back()?;
+        let own = task.stopped.registers()?;
+        let code = Protection::READ.union(Protection::EXEC);
+        task.map_file(all, code, &file, FileOffset::new(0), true)?;
+        task.protect(room.written(), Protection::READ.union(Protection::WRITE))?;
+        let advice = [all.start().get(), all.len(), MADV_DONTFORK, 0, 0, 0];
+        task.call(nr::MADVISE, advice)?;
+        task.go_on_with(&own)?;
+        let translator = Translator::new(room, file, self.caches.limits)?;
+        self.caches.spaces.insert(space, Cache { translator, stale: false });
+        Ok(true)
+    }
+}
+
+/// A task's code, without breakpoints.
+pub(crate) struct TaskCode<'a> {
+    pub(crate) memory: &'a ProcessMemory,
+    pub(crate) table: &'a MappingTable,
+    pub(crate) sites: &'a SiteTable,
+    pub(crate) space: SpaceId,
+}
+
+impl Code for TaskCode<'_> {
+    fn read(&mut self, at: Addr, into: &mut [u8]) -> usize {
+        let mut end = at;
+        let wanted = at.get().saturating_add(into.len() as u64);
+        while end.get() < wanted {
+            match self.table.find(end) {
+                Some(mapping) if mapping.prot.allows(Protection::EXEC) => end = mapping.range.end(),
+                _ => break,
+            }
+        }
+        let len = end.get().min(wanted) - at.get();
+        let len = usize::try_from(len).unwrap_or(0).min(into.len());
+        let Some(part) = into.get_mut(..len) else { return 0 };
+        let got = self.memory.read(at, part).unwrap_or(0);
+        if let Some(part) = part.get_mut(..got) {
+            self.sites.mask(self.space, at, part);
+        }
+        got
+    }
+
+    fn constancy(&mut self, at: Addr) -> Constancy {
+        let mapping = self.table.find(at);
+        let told = mapping.is_some_and(|mapping| {
+            let shared =
+                matches!(mapping.backing, Backing::Shared { .. } | Backing::Private { .. });
+            !mapping.prot.allows(Protection::WRITE) && !shared
+        });
+        if told { Constancy::Told } else { Constancy::Compared }
+    }
+}

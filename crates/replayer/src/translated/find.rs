@@ -1,0 +1,76 @@
+//! Finding a place in the middle of code by tests that the task makes itself.
+
+use std::collections::BTreeMap;
+
+use retake_model::{Addr, EventIndex, TaskId};
+use retake_recording::{Event, Fingerprint};
+use retake_translator::Test;
+
+use super::order::Order;
+use super::run::{First, Halt};
+use crate::failure::Failure;
+use crate::machine::Machine;
+use crate::run::Step;
+
+impl Machine {
+    /// Lets a task run, translated, until its state is the recorded one.
+    pub(crate) fn find_translated(
+        &mut self,
+        index: EventIndex,
+        event: &Event,
+        print: &Fingerprint,
+    ) -> Result<Option<Step>, Failure> {
+        let (id, pc) = (event.task, event.before.pc());
+        let mut tests = self.tests_at_sites(id)?;
+        let asked_for = tests.contains_key(&pc);
+        tests.insert(pc, Test::default());
+        self.set_tests(id, tests.clone())?;
+        let mut order = Order::new(&event.before, &print.probes, print.vector.as_bytes());
+        let here = self.task(id)?.stopped.registers()?.pc();
+        let looked_at = self.standing_at == Some(here) || (here == pc && !asked_for);
+        let mut first = if looked_at { First::GoOn } else { First::Test };
+        self.standing_at = None;
+        loop {
+            let at = match self.run_translated(id, &tests, first)? {
+                Halt::Test(at) => at,
+                Halt::Stopped(stop, registers) => {
+                    return Err(self.missed(index, event, stop, &registers));
+                }
+            };
+            if at != pc || asked_for {
+                return Ok(Some(self.hit(id, at)));
+            }
+            if self.stands_at_place(event, print)? {
+                return Ok(None);
+            }
+            first = First::GoOn;
+            let task = self.task(id)?;
+            let (registers, vector) = (task.stopped.registers()?, task.stopped.vector()?);
+            let memory = |addr| task.memory.read_u64(addr).ok();
+            if let Some(test) = order.passed(&registers, vector.as_bytes(), memory) {
+                tests.insert(pc, test);
+                self.set_tests(id, tests.clone())?;
+            }
+        }
+    }
+
+    /// A test that always holds at each installed breakpoint.
+    fn tests_at_sites(&mut self, id: TaskId) -> Result<BTreeMap<Addr, Test>, Failure> {
+        let space = self.task(id)?.space;
+        let installed = self.sites.installed_in(space);
+        Ok(installed.map(|addr| (addr, Test::default())).collect())
+    }
+
+    /// Whether a place can be tested for: within a repeated string instruction there is none.
+    pub(crate) fn can_be_tested(&mut self, id: TaskId, pc: Addr) -> Result<bool, Failure> {
+        let mut code = [0; 15];
+        let got = self.task(id)?.memory.read(pc, &mut code).unwrap_or(0);
+        let Some(code) = code.get_mut(..got) else { return Ok(false) };
+        let space = self.task(id)?.space;
+        self.sites.mask(space, pc, code);
+        let options = iced_x86::DecoderOptions::NONE;
+        let instruction = iced_x86::Decoder::with_ip(64, code, pc.get(), options).decode();
+        let repeats = instruction.has_rep_prefix() || instruction.has_repne_prefix();
+        Ok(!(repeats && instruction.is_string_instruction()))
+    }
+}

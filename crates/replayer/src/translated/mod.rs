@@ -1,0 +1,8 @@
+//! Running a task from a code cache, where an exact place is needed.
+
+mod caches;
+mod find;
+mod order;
+mod run;
+
+pub(crate) use caches::Caches;

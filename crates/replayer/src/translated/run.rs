@@ -1,0 +1,209 @@
+//! Running from the cache until something happens.
+
+use std::collections::BTreeMap;
+
+use retake_model::{Addr, Registers, Signal, TaskId};
+use retake_ptrace::{Resume, StopEvent};
+use retake_tracee::is_vsyscall;
+use retake_translator::{Entry, Stop, Test};
+
+use super::caches::TaskCode;
+use crate::failure::Failure;
+use crate::machine::Machine;
+
+/// Steps that lead out of what the translator added, at most.
+const STEPS_BETWEEN: usize = 64;
+
+/// Why a task that ran translated stands still.
+#[expect(clippy::large_enum_variant, reason = "passed on once, never kept")]
+pub(crate) enum Halt {
+    /// A test holds at this place. The task has not executed the instruction there.
+    Test(Addr),
+    /// As natively.
+    Stopped(StopEvent, Registers),
+}
+
+/// Whether a test at the place where a task stands is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum First {
+    Test,
+    GoOn,
+}
+
+impl Machine {
+    /// Makes these the tests of the task's address space, which has a cache.
+    pub(crate) fn set_tests(
+        &mut self,
+        id: TaskId,
+        tests: BTreeMap<Addr, Test>,
+    ) -> Result<(), Failure> {
+        let space = self.task(id)?.space;
+        match self.caches.get(space) {
+            Some(translator) => Ok(translator.set_tests(tests)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets a task run from the cache until a test holds, or it stops as it does natively. Its registers are
+    /// its own then.
+    pub(crate) fn run_translated(
+        &mut self,
+        id: TaskId,
+        tests: &BTreeMap<Addr, Test>,
+        first: First,
+    ) -> Result<Halt, Failure> {
+        let ran = self.go_translated(id, tests, first);
+        if matches!(ran, Err(Failure::Interrupted)) {
+            self.leave_cache(id)?;
+        }
+        ran
+    }
+
+    fn go_translated(
+        &mut self,
+        id: TaskId,
+        tests: &BTreeMap<Addr, Test>,
+        first: First,
+    ) -> Result<Halt, Failure> {
+        self.task(id)?.give_back()?;
+        let mut program = self.task(id)?.stopped.registers()?;
+        let mut first = first;
+        loop {
+            let entry = self.enter(id, program.pc(), std::mem::replace(&mut first, First::Test))?;
+            let mut at = match entry {
+                Entry::Cache(at) => Registers { rip: at.get(), orig_rax: u64::MAX, ..program },
+                Entry::Outside => {
+                    match self.step_outside(id, &program)? {
+                        Some(stop) => return Ok(stop),
+                        None => program = self.task(id)?.stopped.registers()?,
+                    }
+                    if tests.contains_key(&program.pc()) && self.is_outside(id, program.pc())? {
+                        return Ok(Halt::Test(program.pc()));
+                    }
+                    continue;
+                }
+            };
+            loop {
+                self.task(id)?.stopped.set_registers(&at)?;
+                let stop = self.resume(id, Resume::Emulate)?;
+                let actual = self.task(id)?.stopped.registers()?;
+                match self.stopped_in_cache(id, &actual)? {
+                    None => return Ok(Halt::Stopped(stop, actual)),
+                    Some(Stop::Moved(registers)) => {
+                        program = registers;
+                        break;
+                    }
+                    Some(Stop::Outside(registers)) => {
+                        program = registers;
+                        if tests.contains_key(&program.pc()) {
+                            self.task(id)?.stopped.set_registers(&program)?;
+                            return Ok(Halt::Test(program.pc()));
+                        }
+                        break;
+                    }
+                    Some(Stop::Test { registers, .. }) => {
+                        self.task(id)?.stopped.set_registers(&registers)?;
+                        return Ok(Halt::Test(registers.pc()));
+                    }
+                    Some(Stop::At(registers)) => {
+                        self.task(id)?.stopped.set_registers(&registers)?;
+                        return Ok(Halt::Stopped(stop, registers));
+                    }
+                    Some(Stop::TestFailed(registers)) => at = registers,
+                    Some(Stop::Between) => {
+                        return Err(Failure::Refused(format!(
+                            "{stop:?} at {:#x} within the code that runs the program's \
+                             instructions: this is a fault of retake",
+                            actual.rip
+                        )));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where a task goes on whose program counter is `pc`.
+    fn enter(&mut self, id: TaskId, pc: Addr, first: First) -> Result<Entry, Failure> {
+        let space = self.task(id)?.space;
+        let (Some(translator), Some(live), Some(task)) =
+            (self.caches.get(space), self.spaces.get(&space), self.tasks.get(&id))
+        else {
+            return Ok(Entry::Outside);
+        };
+        let (memory, table, sites) = (&task.memory, &live.table, &self.sites);
+        let code = &mut TaskCode { memory, table, sites, space };
+        Ok(match first {
+            First::Test => translator.enter(pc, code)?,
+            First::GoOn => translator.enter_behind_test(pc, code)?,
+        })
+    }
+
+    fn is_outside(&mut self, id: TaskId, pc: Addr) -> Result<bool, Failure> {
+        Ok(self.enter(id, pc, First::Test)? == Entry::Outside)
+    }
+
+    fn stopped_in_cache(
+        &mut self,
+        id: TaskId,
+        registers: &Registers,
+    ) -> Result<Option<Stop>, Failure> {
+        let space = self.task(id)?.space;
+        match self.caches.get(space) {
+            Some(translator) => Ok(translator.stopped(registers)?),
+            None => Ok(None),
+        }
+    }
+
+    /// Executes one instruction where it lies. Gives the stop if that leads to one.
+    fn step_outside(&mut self, id: TaskId, registers: &Registers) -> Result<Option<Halt>, Failure> {
+        let pc = registers.pc();
+        let space = self.task(id)?.space;
+        let mut code = [0; 2];
+        let got = self.task(id)?.memory.read(pc, &mut code).unwrap_or(0);
+        self.sites.mask(space, pc, &mut code);
+        // `syscall`, `int3`, `int n`: these stop by themselves, without the flag of a step in what they save.
+        let stops = got == 2 && matches!(code, [0x0f, 0x05] | [0xcc | 0xcd, _]);
+        let how =
+            if stops || is_vsyscall(registers) { Resume::Emulate } else { Resume::EmulateStep };
+        self.task(id)?.stopped.set_registers(registers)?;
+        let site = self.sites.is_installed(space, pc);
+        if site {
+            self.remove_site(space, pc)?;
+        }
+        let stop = self.resume(id, how);
+        if site {
+            self.install_site(space, pc)?;
+        }
+        let stop = stop?;
+        let actual = self.task(id)?.stopped.registers()?;
+        let stepped = how == Resume::EmulateStep && stop == StopEvent::Signal(Signal::TRAP);
+        Ok((!stepped).then_some(Halt::Stopped(stop, actual)))
+    }
+
+    /// Gives a task that was stopped in the cache its own registers.
+    fn leave_cache(&mut self, id: TaskId) -> Result<(), Failure> {
+        for _ in 0..STEPS_BETWEEN {
+            let actual = self.task(id)?.stopped.registers()?;
+            let own = match self.stopped_in_cache(id, &actual)? {
+                None => return Ok(()),
+                Some(
+                    Stop::Moved(registers)
+                    | Stop::Outside(registers)
+                    | Stop::At(registers)
+                    | Stop::Test { registers, .. },
+                ) => registers,
+                Some(Stop::TestFailed(registers)) => {
+                    self.task(id)?.stopped.set_registers(&registers)?;
+                    continue;
+                }
+                Some(Stop::Between) => {
+                    let _ = self.task(id)?.stopped.resume_and_wait(Resume::EmulateStep, None)?;
+                    continue;
+                }
+            };
+            self.task(id)?.stopped.set_registers(&own)?;
+            return Ok(());
+        }
+        Err(Failure::Refused("a task does not come out of the code cache".to_owned()))
+    }
+}

@@ -1,0 +1,275 @@
+//! The instructions of one block, with what is added to them.
+
+use iced_x86::{Encoder, Instruction, InstructionInfoFactory, Mnemonic, OpKind, Register};
+use retake_model::Addr;
+
+use crate::clock::{Update, touch, update};
+use crate::conditions;
+use crate::points::PointKind;
+use crate::register::{Gpr, Spilled};
+use crate::source::{Block, Decoded, End};
+use crate::transfer::{self, Last};
+use crate::unit::{Builder, Exit};
+
+/// The two registers that added code uses most.
+pub(crate) const PAIR: Spilled = Spilled::NONE.with(Gpr::RAX).with(Gpr::RCX);
+
+/// Emits a block, and gives where it goes on in line.
+pub(crate) fn emit(builder: &mut Builder<'_, '_>, block: &Block, last: Last) -> Option<Addr> {
+    let update = update(block);
+    let word = builder.shared.room.clock_word(*builder.shared.clock_words);
+    if update.is_some() {
+        *builder.shared.clock_words = builder.shared.clock_words.wrapping_add(1);
+    }
+    let mut ahead = 0;
+    for (n, decoded) in block.instructions.iter().enumerate() {
+        let pc = Addr::new(decoded.instruction.ip());
+        test(builder, pc, ahead);
+        let mut kind = PointKind::Exact;
+        if let Some(after) = count(builder, update, n, decoded, word) {
+            ahead = 1;
+            kind = after;
+        }
+        let is_branch = n + 1 == block.instructions.len() && matches!(block.end, End::Branch(_));
+        if !is_branch {
+            plain(builder, block, decoded, ahead, kind);
+        }
+    }
+    let behind = block.behind();
+    match block.end {
+        End::FallsThrough => Some(behind),
+        End::Outside => {
+            builder.exactly(behind);
+            let rax = builder.shared.room.slot(Gpr::RAX);
+            builder.unit.emitter.store(rax, Gpr::RAX);
+            builder.between(behind, Spilled::NONE.with(Gpr::RAX));
+            builder.exit(Exit::Outside { pc: behind });
+            None
+        }
+        End::Branch(branch) => {
+            let word = (update == Some(Update::Transfer)).then_some(word);
+            transfer::emit(builder, block, branch, word, last)
+        }
+    }
+}
+
+/// Emits the test at `pc`, if there is one.
+fn test(builder: &mut Builder<'_, '_>, pc: Addr, ahead: u8) {
+    let Some(test) = builder.shared.tests.get(&pc) else { return };
+    let room = builder.shared.room;
+    let from = builder.unit.points.len();
+    builder.point(pc, Spilled::NONE, ahead, PointKind::Exact);
+    builder.unit.emitter.store(room.slot(Gpr::RCX), Gpr::RCX);
+    builder.unit.emitter.store(room.slot(Gpr::RAX), Gpr::RAX);
+    builder.point(pc, PAIR, ahead, PointKind::Test { passed: 0 });
+    let fails = conditions::emit(&mut builder.unit.emitter, room, test);
+    builder.point(pc, PAIR, ahead, PointKind::Between);
+    builder.unit.emitter.load(Gpr::RCX, room.slot(Gpr::RCX));
+    // The number of this exit is the next one; where it goes on is right behind it.
+    let exit = builder.unit.exits.len();
+    builder.exit(Exit::Test { pc, passed: 0 });
+    let failed = builder.unit.emitter.here();
+    builder.point(pc, PAIR, ahead, PointKind::Between);
+    for hole in fails {
+        builder.unit.emitter.fill(hole, failed);
+    }
+    builder.unit.emitter.load(Gpr::RCX, room.slot(Gpr::RCX));
+    builder.unit.emitter.load(Gpr::RAX, room.slot(Gpr::RAX));
+    builder.unit.points.set_passed(from, failed);
+    let passed = builder.unit.emitter.here();
+    builder.unit.passed.push((pc, passed));
+    if let Some(place) = builder.unit.exits.get_mut(exit) {
+        *place = Exit::Test { pc, passed };
+    }
+    builder.point(pc, Spilled::NONE, ahead, PointKind::Exact);
+}
+
+/// Tells the clock of the block's branch, if this is the place for it. Gives how well the state is told
+/// after that, up to the end of the instruction: what the update used is not the program's any more.
+fn count(
+    builder: &mut Builder<'_, '_>,
+    update: Option<Update>,
+    n: usize,
+    decoded: &Decoded,
+    word: u32,
+) -> Option<PointKind> {
+    let pc = Addr::new(decoded.instruction.ip());
+    let room = builder.shared.room;
+    match update {
+        Some(Update::Flags { before }) if before == n => {
+            builder.between(pc, Spilled::NONE);
+            builder.unit.emitter.add_to(word, 1);
+        }
+        Some(Update::FlagsAfterTouch { before }) if before == n => {
+            builder.exactly(pc);
+            if let Some(bytes) = touch(&decoded.instruction).and_then(|touch| encode(&touch)) {
+                builder.unit.emitter.raw(&bytes);
+            }
+            builder.between(pc, Spilled::NONE);
+            builder.unit.emitter.add_to(word, 1);
+        }
+        Some(Update::Dead { before, register }) if before == n => {
+            // Nothing here can fault; a stop in between goes on to the instruction, which overwrites it.
+            builder.between(pc, Spilled::NONE);
+            through(builder, word, register);
+        }
+        Some(Update::Spilled { before, register }) if before == n => {
+            builder.exactly(pc);
+            builder.unit.emitter.store(room.slot(register), register);
+            builder.between(pc, Spilled::NONE.with(register));
+            through(builder, word, register);
+            builder.unit.emitter.load(register, room.slot(register));
+            return Some(PointKind::Exact);
+        }
+        _ => return None,
+    }
+    Some(PointKind::Between)
+}
+
+/// Counts one branch in a clock word, through a register.
+pub(crate) fn through(builder: &mut Builder<'_, '_>, word: u32, register: Gpr) {
+    builder.unit.emitter.load(register, word);
+    builder.unit.emitter.advance(register, 1);
+    builder.unit.emitter.store(word, register);
+}
+
+/// Emits an instruction that is no branch.
+fn plain(
+    builder: &mut Builder<'_, '_>,
+    block: &Block,
+    decoded: &Decoded,
+    ahead: u8,
+    kind: PointKind,
+) {
+    let instruction = &decoded.instruction;
+    let pc = Addr::new(instruction.ip());
+    builder.point(pc, Spilled::NONE, ahead, kind);
+    if !instruction.is_ip_rel_memory_operand() {
+        builder.unit.emitter.raw(block.bytes_of(decoded));
+        return;
+    }
+    let address = instruction.ip_rel_memory_address();
+    if let Some((register, address)) = address_load(instruction) {
+        builder.unit.emitter.set(register, address);
+        return;
+    }
+    let room = builder.shared.room;
+    let register = spare(instruction);
+    builder.unit.emitter.store(room.slot(register), register);
+    let spilled = Spilled::NONE.with(register);
+    builder.point(pc, spilled, ahead, PointKind::Exact);
+    builder.unit.emitter.set(register, address);
+    match encode(&through_register(instruction, register)) {
+        Some(bytes) => builder.unit.emitter.raw(&bytes),
+        // Never seen; the program's own instruction faults then at an address near the cache.
+        None => builder.unit.emitter.raw(&[0x0f, 0x0b]),
+    }
+    builder.point(Addr::new(instruction.next_ip()), spilled, ahead, PointKind::Exact);
+    builder.unit.emitter.load(register, room.slot(register));
+}
+
+/// `lea` of an address relative to the program counter: the register, and the address.
+fn address_load(instruction: &Instruction) -> Option<(Gpr, u64)> {
+    if instruction.mnemonic() != Mnemonic::Lea {
+        return None;
+    }
+    let to = instruction.op0_register();
+    let address = instruction.ip_rel_memory_address();
+    let whole = if to.is_gpr64() {
+        address
+    } else if to.is_gpr32() {
+        address & u64::from(u32::MAX)
+    } else {
+        return None;
+    };
+    Gpr::of(to).map(|register| (register, whole))
+}
+
+/// The same instruction, with its memory operand at the address in `register`.
+pub(crate) fn through_register(instruction: &Instruction, register: Gpr) -> Instruction {
+    let mut moved = *instruction;
+    moved.set_memory_base(register.iced());
+    moved.set_memory_index(Register::None);
+    moved.set_memory_displacement64(0);
+    moved.set_memory_displ_size(0);
+    moved
+}
+
+/// A register that an instruction neither names nor uses without naming it.
+pub(crate) fn spare(instruction: &Instruction) -> Gpr {
+    let mut factory = InstructionInfoFactory::new();
+    let used = factory.info(instruction).used_registers();
+    let is_used =
+        |register: Gpr| used.iter().any(|used| Gpr::of(used.register()) == Some(register));
+    // Those that come first go with `ah` to `bh`, too, which take no REX prefix.
+    Gpr::SPARE.into_iter().find(|register| !is_used(*register)).unwrap_or(Gpr::R11)
+}
+
+/// The bytes of an instruction that does not depend on where it lies.
+pub(crate) fn encode(instruction: &Instruction) -> Option<Vec<u8>> {
+    let mut encoder = Encoder::new(64);
+    encoder.encode(instruction, 0).ok()?;
+    Some(encoder.take_buffer())
+}
+
+/// Emits the comparison of a block's code with what it was translated from.
+pub(crate) fn compare(builder: &mut Builder<'_, '_>, block: &Block) {
+    let room = builder.shared.room;
+    builder.exactly(block.start);
+    builder.unit.emitter.store(room.slot(Gpr::RCX), Gpr::RCX);
+    builder.unit.emitter.store(room.slot(Gpr::RAX), Gpr::RAX);
+    builder.point(block.start, PAIR, 0, PointKind::Exact);
+    let mut differs = Vec::new();
+    let mut at = block.start.get();
+    for part in block.bytes.chunks(8) {
+        let mut bytes = part;
+        while !bytes.is_empty() {
+            let emitter = &mut builder.unit.emitter;
+            let len = match bytes.len() {
+                8 => {
+                    emitter.load_rax_far(at);
+                    8
+                }
+                4.. => {
+                    // `mov eax, [address]`
+                    emitter.raw(&[0xa1]);
+                    emitter.raw(&at.to_le_bytes());
+                    4
+                }
+                _ => {
+                    emitter.set(Gpr::RAX, 0);
+                    // `mov al, [address]`
+                    emitter.raw(&[0xa0]);
+                    emitter.raw(&at.to_le_bytes());
+                    1
+                }
+            };
+            let (these, rest) = bytes.split_at(len);
+            let value = these.iter().rev().fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
+            emitter.set(Gpr::RCX, value.wrapping_neg());
+            emitter.add_to_rcx(Gpr::RAX);
+            emitter.skip_if_rcx_is_zero(5);
+            differs.push(emitter.jump_hole());
+            at = at.wrapping_add(len as u64);
+            bytes = rest;
+        }
+    }
+    let over = builder.unit.emitter.jump_hole();
+    let here = builder.unit.emitter.here();
+    for hole in differs {
+        builder.unit.emitter.fill(hole, here);
+    }
+    builder.unit.emitter.load(Gpr::RCX, room.slot(Gpr::RCX));
+    builder.between(block.start, PAIR);
+    builder.exit(Exit::Changed { pc: block.start });
+    let same = builder.unit.emitter.here();
+    builder.unit.emitter.fill(over, same);
+    builder.point(block.start, PAIR, 0, PointKind::Exact);
+    builder.unit.emitter.load(Gpr::RCX, room.slot(Gpr::RCX));
+    builder.unit.emitter.load(Gpr::RAX, room.slot(Gpr::RAX));
+}
+
+/// Whether an operand of a branch is in memory.
+pub(crate) fn is_through_memory(instruction: &Instruction) -> bool {
+    instruction.op0_kind() == OpKind::Memory
+}

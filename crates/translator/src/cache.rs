@@ -1,0 +1,510 @@
+//! The cache of one address space.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+
+use retake_model::{Addr, AddrRange, PageAddr, Registers};
+
+use crate::conditions::Test;
+use crate::emit::{Emitter, Hole};
+use crate::layout::{Left, Room, TABLE_ENTRIES};
+use crate::memory::CacheMemory;
+use crate::points::{PointKind, Points};
+use crate::register::{Gpr, Spilled};
+use crate::source::{Code, decode};
+use crate::unit::{Arrival, Builder, Constants, Exit, Limits, Shared, Unit};
+
+/// The number that an indirect transfer to unknown code leaves with.
+const UNKNOWN: u32 = u32::MAX;
+/// Room that one unit may take. The cache is emptied when there is less.
+const UNIT_ROOM: u32 = 256 << 10;
+
+/// Where a task is to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// In the cache, at this address.
+    Cache(Addr),
+    /// Where it is: the instruction cannot be executed from the cache.
+    Outside,
+}
+
+/// What a task that stopped in the cache came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The program is at another place, which is entered next.
+    Moved(Registers),
+    /// The program is at an instruction that cannot be executed from the cache.
+    Outside(Registers),
+    /// A test holds. The task goes on behind it at the address.
+    Test {
+        /// The program's registers.
+        registers: Registers,
+        /// Where it goes on in the cache.
+        passed: Addr,
+    },
+    /// The state is the program's before the instruction that it stopped at.
+    At(Registers),
+    /// It stopped within something that was added: a step leads on.
+    Between,
+    /// A test read memory that is not there. The task goes on with these registers, as they are.
+    TestFailed(Registers),
+}
+
+/// What the cache did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Units of code that were translated.
+    pub units: u64,
+    /// Blocks in them.
+    pub blocks: u64,
+    /// Bytes of translated code.
+    pub bytes: u64,
+    /// Exits to code that was not translated yet, or not linked.
+    pub moved: u64,
+    /// Exits of indirect transfers.
+    pub unknown: u64,
+    /// Exits at instructions that are not executed from the cache.
+    pub outside: u64,
+    /// Exits at tests.
+    pub tests: u64,
+    /// Blocks that were dropped because their code changed.
+    pub dropped: u64,
+    /// How often the cache was emptied.
+    pub emptied: u64,
+}
+
+impl Statistics {
+    /// Of two caches together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            units: self.units + other.units,
+            blocks: self.blocks + other.blocks,
+            bytes: self.bytes + other.bytes,
+            moved: self.moved + other.moved,
+            unknown: self.unknown + other.unknown,
+            outside: self.outside + other.outside,
+            tests: self.tests + other.tests,
+            dropped: self.dropped + other.dropped,
+            emptied: self.emptied + other.emptied,
+        }
+    }
+}
+
+/// What is to be linked when the place that a task left for is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pending {
+    Nothing,
+    Link { to: Addr, hole: Hole },
+    Unknown { to: Addr },
+}
+
+/// Translated code of one address space.
+#[derive(Debug)]
+pub struct Translator<M> {
+    room: Room,
+    memory: M,
+    limits: Limits,
+    next: u32,
+    common: u32,
+    common_stop: u32,
+    miss: u32,
+    miss_stop: u32,
+    bodies: HashMap<Addr, u32>,
+    entries: HashMap<Addr, u32>,
+    heads: HashMap<u16, u32>,
+    passed: HashMap<Addr, u32>,
+    sources: BTreeMap<PageAddr, Vec<(Addr, AddrRange)>>,
+    units: BTreeMap<u32, Points>,
+    exits: Vec<Exit>,
+    constants: Constants,
+    clock_words: u32,
+    clock_zero: u64,
+    tests: BTreeMap<Addr, Test>,
+    pending: Pending,
+    statistics: Statistics,
+}
+
+impl<M: CacheMemory> Translator<M> {
+    /// An empty cache in memory that a task has mapped at `room`.
+    ///
+    /// # Errors
+    /// When the memory cannot be written.
+    pub fn new(room: Room, memory: M, limits: Limits) -> io::Result<Self> {
+        let mut translator = Self {
+            room,
+            memory,
+            limits,
+            next: 0,
+            common: 0,
+            common_stop: 0,
+            miss: 0,
+            miss_stop: 0,
+            bodies: HashMap::new(),
+            entries: HashMap::new(),
+            heads: HashMap::new(),
+            passed: HashMap::new(),
+            sources: BTreeMap::new(),
+            units: BTreeMap::new(),
+            exits: Vec::new(),
+            constants: Constants::default(),
+            clock_words: 0,
+            clock_zero: 0,
+            tests: BTreeMap::new(),
+            pending: Pending::Nothing,
+            statistics: Statistics::default(),
+        };
+        translator.empty()?;
+        Ok(translator)
+    }
+
+    /// Where it lies.
+    pub fn room(&self) -> Room {
+        self.room
+    }
+
+    /// What it did so far.
+    pub fn statistics(&self) -> Statistics {
+        self.statistics
+    }
+
+    /// Drops all translations.
+    ///
+    /// # Errors
+    /// When the memory cannot be written.
+    pub fn empty(&mut self) -> io::Result<()> {
+        self.bodies.clear();
+        self.entries.clear();
+        self.heads.clear();
+        self.passed.clear();
+        self.sources.clear();
+        self.units.clear();
+        self.exits.clear();
+        self.constants.clear();
+        self.pending = Pending::Nothing;
+        let start = self.room.code().start;
+        let mut emitter = Emitter::new(self.room.addr(0), start);
+        self.common = emitter.here();
+        emitter.store(self.room.slot(Gpr::RCX), Gpr::RCX);
+        emitter.store(self.room.slot(Gpr::R11), Gpr::R11);
+        emitter.raw(&[0x0f, 0x05]);
+        self.common_stop = emitter.here();
+        emitter.raw(&[0x0f, 0x0b]);
+        self.miss = emitter.here();
+        emitter.store(self.room.target_slot(), Gpr::RCX);
+        emitter.store(self.room.slot(Gpr::R11), Gpr::R11);
+        emitter.set(Gpr::RAX, UNKNOWN.into());
+        emitter.raw(&[0x0f, 0x05]);
+        self.miss_stop = emitter.here();
+        emitter.raw(&[0x0f, 0x0b]);
+        self.memory.write(start, &emitter.bytes)?;
+        self.next = emitter.here();
+        let miss = u64::from(self.room.addr(self.miss)).to_le_bytes();
+        let table = miss.repeat(TABLE_ENTRIES as usize);
+        self.memory.write(self.room.table() - self.room.addr(0), &table)
+    }
+
+    /// Where a task whose program counter is `pc` goes on.
+    ///
+    /// # Errors
+    /// When the memory cannot be written.
+    pub fn enter(&mut self, pc: Addr, code: &mut dyn Code) -> io::Result<Entry> {
+        let pending = std::mem::replace(&mut self.pending, Pending::Nothing);
+        let arrival = match pending {
+            Pending::Unknown { to } if to == pc => Arrival::Indirect,
+            _ => Arrival::Direct,
+        };
+        let known = match arrival {
+            Arrival::Direct => self.bodies.contains_key(&pc),
+            Arrival::Indirect => self.entries.contains_key(&pc),
+        };
+        let mut emptied = false;
+        if !known {
+            if !self.bodies.contains_key(&pc) && decode(pc, 1, code).is_none() {
+                return Ok(Entry::Outside);
+            }
+            emptied = self.translate(pc, arrival, code)?;
+        }
+        let Some(body) = self.bodies.get(&pc).copied() else { return Ok(Entry::Outside) };
+        if let Pending::Link { to, hole } = pending
+            && to == pc
+            && !emptied
+        {
+            self.memory.write(hole.at, &hole.displacement(body))?;
+        }
+        Ok(Entry::Cache(self.at(body)))
+    }
+
+    /// Where a task that stands at a test at `pc` goes on without making it.
+    ///
+    /// # Errors
+    /// When the memory cannot be written.
+    pub fn enter_behind_test(&mut self, pc: Addr, code: &mut dyn Code) -> io::Result<Entry> {
+        let entry = self.enter(pc, code)?;
+        match (entry, self.passed.get(&pc)) {
+            (Entry::Cache(_), Some(passed)) => Ok(Entry::Cache(self.at(*passed))),
+            _ => Ok(entry),
+        }
+    }
+
+    fn at(&self, offset: u32) -> Addr {
+        Addr::new(self.room.addr(offset).into())
+    }
+
+    /// Translates what is at `pc`. True if the cache was emptied for that.
+    fn translate(&mut self, pc: Addr, arrival: Arrival, code: &mut dyn Code) -> io::Result<bool> {
+        let constants = self.room.constants();
+        let area = self.room.code();
+        let full = self.next + UNIT_ROOM.min((area.end - area.start) / 4) > area.end
+            || self.constants.len() + 4096 > constants.end - constants.start;
+        if full {
+            self.statistics.emptied += 1;
+            self.empty()?;
+        }
+        let (heads, miss) = (&self.heads, self.miss);
+        let mut shared = Shared {
+            room: self.room,
+            bodies: &self.bodies,
+            entries: &self.entries,
+            tests: &self.tests,
+            constants: &mut self.constants,
+            common: self.common,
+            first_exit: self.exits.len(),
+            clock_words: &mut self.clock_words,
+            limits: self.limits,
+            heads: &|pc| heads.get(&hash(pc)).copied().unwrap_or(miss),
+        };
+        let unit = Builder::new(&mut shared, self.next).build(pc, arrival, code);
+        self.take(unit)?;
+        Ok(full)
+    }
+
+    fn take(&mut self, unit: Unit) -> io::Result<()> {
+        let start = unit.emitter.start();
+        let (first, constants) = self.constants.take_fresh();
+        self.memory.write(self.room.constants().start + first, &constants)?;
+        self.memory.write(start, &unit.emitter.bytes)?;
+        self.next = unit.emitter.here().next_multiple_of(16);
+        self.statistics.units += 1;
+        self.statistics.blocks += unit.bodies.len() as u64;
+        self.statistics.bytes += unit.emitter.bytes.len() as u64;
+        for (pc, entry) in &unit.entries {
+            let hash = hash(*pc);
+            self.heads.insert(hash, *entry);
+            let place = self.room.table() - self.room.addr(0) + u32::from(hash) * 8;
+            let target = u64::from(self.room.addr(*entry));
+            self.memory.write(place, &target.to_le_bytes())?;
+        }
+        self.bodies.extend(unit.bodies);
+        self.entries.extend(unit.entries);
+        self.passed.extend(unit.passed);
+        for (pc, range) in unit.sources {
+            for page in range.to_pages().pages() {
+                self.sources.entry(page).or_default().push((pc, range));
+            }
+        }
+        self.exits.extend(unit.exits);
+        self.units.insert(start, unit.points);
+        Ok(())
+    }
+
+    /// The code of `range` is, or may be, another one from now on.
+    ///
+    /// # Errors
+    /// When the memory cannot be written.
+    pub fn code_changed(&mut self, range: AddrRange) -> io::Result<()> {
+        let Some(last) = range.end().checked_sub(1).filter(|_| !range.is_empty()) else {
+            return Ok(());
+        };
+        let pages = range.start().page()..=last.page();
+        let touched: Vec<Addr> = self
+            .sources
+            .range(pages)
+            .flat_map(|(_, blocks)| blocks)
+            .filter(|(_, source)| source.overlaps(range))
+            .map(|(pc, _)| *pc)
+            .collect();
+        touched.into_iter().try_for_each(|pc| self.drop_block(pc))
+    }
+
+    /// Whether code of a page is translated.
+    pub fn has_code_of(&self, page: PageAddr) -> bool {
+        self.sources.get(&page).is_some_and(|blocks| !blocks.is_empty())
+    }
+
+    /// What leads to the block leaves the cache instead.
+    fn drop_block(&mut self, pc: Addr) -> io::Result<()> {
+        let Some(body) = self.bodies.remove(&pc) else { return Ok(()) };
+        self.passed.remove(&pc);
+        self.statistics.dropped += 1;
+        let pages: Vec<PageAddr> = self
+            .sources
+            .iter()
+            .filter(|(_, blocks)| blocks.iter().any(|(other, _)| *other == pc))
+            .map(|(page, _)| *page)
+            .collect();
+        for page in pages {
+            if let Some(blocks) = self.sources.get_mut(&page) {
+                blocks.retain(|(other, _)| *other != pc);
+            }
+        }
+        let mut patch = Emitter::new(self.room.addr(0), body);
+        let hole = patch.jump_hole();
+        let mut stub = Emitter::new(self.room.addr(0), self.next);
+        stub.store(self.room.slot(Gpr::RAX), Gpr::RAX);
+        let number = self.exits.len();
+        self.exits.push(Exit::Direct { to: pc, hole });
+        stub.set(Gpr::RAX, number as u64);
+        stub.jump(self.common);
+        patch.fill(hole, stub.start());
+        self.memory.write(stub.start(), &stub.bytes)?;
+        self.memory.write(body, &patch.bytes)?;
+        let between = |offset| crate::points::Point {
+            offset,
+            pc,
+            spilled: Spilled::NONE,
+            ahead: 0,
+            kind: PointKind::Between,
+        };
+        let mut points = Points::default();
+        points.push(between(stub.start()));
+        self.units.insert(stub.start(), points);
+        self.next = stub.here().next_multiple_of(16);
+        Ok(())
+    }
+
+    /// Makes `tests` the places where tasks leave the cache.
+    ///
+    /// # Errors
+    /// When the memory cannot be written.
+    pub fn set_tests(&mut self, tests: BTreeMap<Addr, Test>) -> io::Result<()> {
+        let changed: Vec<Addr> = self
+            .tests
+            .keys()
+            .chain(tests.keys())
+            .filter(|pc| self.tests.get(*pc) != tests.get(*pc))
+            .copied()
+            .collect();
+        self.tests = tests;
+        for pc in changed {
+            if let Some(range) = AddrRange::with_len(pc, 1) {
+                self.code_changed(range)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a task came to that stopped with these registers. `None` if it is not in the cache.
+    ///
+    /// # Errors
+    /// When the memory cannot be read.
+    pub fn stopped(&mut self, registers: &Registers) -> io::Result<Option<Stop>> {
+        let Some(offset) = self.room.offset(registers.pc()) else { return Ok(None) };
+        let left = self.left()?;
+        if offset == self.common_stop || offset == self.miss_stop {
+            return Ok(Some(self.left_by_exit(registers, &left)));
+        }
+        let unit = self.units.range(..=offset).next_back();
+        let Some(point) = unit.and_then(|(_, points)| points.find(offset)).copied() else {
+            return Ok(Some(Stop::Between));
+        };
+        let mut program = restored(registers, &left, point.spilled);
+        program.rip = point.pc.get();
+        Ok(Some(match point.kind {
+            PointKind::Exact => Stop::At(program),
+            PointKind::Between => Stop::Between,
+            PointKind::Test { passed } => {
+                Stop::TestFailed(Registers { rip: self.at(passed).get(), ..*registers })
+            }
+        }))
+    }
+
+    fn left_by_exit(&mut self, registers: &Registers, left: &Left) -> Stop {
+        let pair = Spilled::NONE.with(Gpr::RAX).with(Gpr::RCX).with(Gpr::R11);
+        let mut program = restored(registers, left, pair);
+        program.orig_rax = u64::MAX;
+        let number = u32::try_from(registers.orig_rax).unwrap_or(UNKNOWN);
+        let exit = usize::try_from(number).ok().and_then(|n| self.exits.get(n)).copied();
+        let Some(exit) = exit.filter(|_| number != UNKNOWN) else {
+            self.statistics.unknown += 1;
+            let to = Addr::new(left.target());
+            self.pending = Pending::Unknown { to };
+            program.rip = to.get();
+            return Stop::Moved(program);
+        };
+        match exit {
+            Exit::Direct { to, hole } => {
+                self.statistics.moved += 1;
+                self.pending = Pending::Link { to, hole };
+                program.rip = to.get();
+                Stop::Moved(program)
+            }
+            Exit::Outside { pc } => {
+                self.statistics.outside += 1;
+                program.rip = pc.get();
+                Stop::Outside(program)
+            }
+            Exit::Test { pc, passed } => {
+                self.statistics.tests += 1;
+                program.rip = pc.get();
+                Stop::Test { registers: program, passed: self.at(passed) }
+            }
+            Exit::Changed { pc } => {
+                program.rip = pc.get();
+                // A fresh translation takes its place.
+                let _ = self.drop_block(pc);
+                Stop::Moved(program)
+            }
+        }
+    }
+
+    fn left(&self) -> io::Result<Left> {
+        let mut bytes = [0; Left::LEN];
+        self.memory.read(0, &mut bytes)?;
+        Ok(Left::new(bytes))
+    }
+
+    /// Sets the clock to zero: an event happened.
+    ///
+    /// # Errors
+    /// When the memory cannot be read.
+    pub fn reset_clock(&mut self) -> io::Result<()> {
+        self.set_clock(0)
+    }
+
+    /// Sets the clock.
+    ///
+    /// # Errors
+    /// When the memory cannot be read.
+    pub fn set_clock(&mut self, branches: u64) -> io::Result<()> {
+        self.clock_zero = self.left()?.clock().wrapping_sub(branches);
+        Ok(())
+    }
+
+    /// Branches that the task has executed since the clock was set, when it is stopped at `registers`, its
+    /// registers in the cache.
+    ///
+    /// # Errors
+    /// When the memory cannot be read.
+    pub fn clock(&self, registers: &Registers) -> io::Result<u64> {
+        let counted = self.left()?.clock().wrapping_sub(self.clock_zero);
+        let point = self.room.offset(registers.pc()).and_then(|offset| {
+            let (_, points) = self.units.range(..=offset).next_back()?;
+            points.find(offset)
+        });
+        Ok(counted.wrapping_sub(point.map_or(0, |point| point.ahead.into())))
+    }
+}
+
+fn hash(pc: Addr) -> u16 {
+    let [low, high, ..] = pc.get().to_le_bytes();
+    u16::from_le_bytes([low, high])
+}
+
+fn restored(registers: &Registers, left: &Left, spilled: Spilled) -> Registers {
+    let mut program = *registers;
+    for register in spilled.iter() {
+        register.set(&mut program, left.register(register));
+    }
+    program
+}

@@ -1,0 +1,82 @@
+//! From addresses in the cache back to the program's state.
+
+use retake_model::Addr;
+
+use crate::register::Spilled;
+
+/// What holds from an offset in the cache on, up to the next point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Point {
+    pub(crate) offset: u32,
+    /// Where the program is.
+    pub(crate) pc: Addr,
+    /// Registers that are in their slots.
+    pub(crate) spilled: Spilled,
+    /// Branches that the clock has counted already, although they come later.
+    pub(crate) ahead: u8,
+    pub(crate) kind: PointKind,
+}
+
+/// How well a point tells the program's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PointKind {
+    /// Wherever an instruction begins, the state is the program's before the instruction at `pc`.
+    Exact,
+    /// Within something that the translator added: a few steps lead to an exact point.
+    Between,
+    /// Within a test: memory that cannot be read makes the test fail, which goes on at this offset.
+    Test { passed: u32 },
+}
+
+/// Points in the order of their offsets.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Points {
+    list: Vec<Point>,
+}
+
+impl Points {
+    pub(crate) fn push(&mut self, point: Point) {
+        // What has no length is not seen.
+        if self.list.last().is_some_and(|last| last.offset == point.offset) {
+            self.list.pop();
+        }
+        self.list.push(point);
+    }
+
+    pub(crate) fn set_passed(&mut self, from: usize, to: u32) {
+        for point in self.list.iter_mut().skip(from) {
+            if let PointKind::Test { passed } = &mut point.kind {
+                *passed = to;
+            }
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// The point that holds at an offset.
+    pub(crate) fn find(&self, offset: u32) -> Option<&Point> {
+        let behind = self.list.partition_point(|point| point.offset <= offset);
+        self.list.get(behind.checked_sub(1)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_holds_up_to_the_next_one() {
+        let mut points = Points::default();
+        for (offset, pc) in [(8, 1), (8, 2), (12, 3), (20, 4)] {
+            let (spilled, kind) = (Spilled::NONE, PointKind::Exact);
+            points.push(Point { offset, pc: Addr::new(pc), spilled, ahead: 0, kind });
+        }
+        let pc = |offset| points.find(offset).map(|point| point.pc.get());
+        assert_eq!(
+            [pc(7), pc(8), pc(11), pc(12), pc(19), pc(99)],
+            [None, Some(2), Some(2), Some(3), Some(3), Some(4)]
+        );
+    }
+}

@@ -1,0 +1,155 @@
+//! The branch at the end of a block.
+
+use iced_x86::{Instruction, MemoryOperand, Register};
+use retake_model::Addr;
+
+use crate::body::{PAIR, encode, is_through_memory, through};
+use crate::points::PointKind;
+use crate::register::{Gpr, Spilled};
+use crate::source::{Block, Branch};
+use crate::unit::{Arrival, Builder};
+
+/// Where a block is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Last {
+    /// Another turn of the same loop lies behind it.
+    TurnOfLoop,
+    /// What it leads to lies behind it.
+    Block,
+}
+
+/// Emits a branch, and gives where it goes on in line. `word` is the clock word that is not counted yet.
+pub(crate) fn emit(
+    builder: &mut Builder<'_, '_>,
+    block: &Block,
+    branch: Branch,
+    word: Option<u32>,
+    last: Last,
+) -> Option<Addr> {
+    let decoded = block.instructions.last()?;
+    let instruction = &decoded.instruction;
+    let pc = Addr::new(instruction.ip());
+    let behind = block.behind();
+    let ahead = u8::from(word.is_none());
+    builder.point(pc, Spilled::NONE, ahead, PointKind::Exact);
+    match branch {
+        Branch::Jump { to } => in_line(builder, to),
+        Branch::JumpIf { condition, .. } if last == Last::TurnOfLoop => {
+            let hole = builder.unit.emitter.jump_if_hole(condition ^ 1);
+            builder.link_only(hole, behind);
+            None
+        }
+        Branch::JumpIf { condition, to } => {
+            let hole = builder.unit.emitter.jump_if_hole(condition);
+            builder.link(hole, to);
+            in_line(builder, behind)
+        }
+        Branch::JumpNear { to } => {
+            // The same instruction over a short jump, which leads over a long one.
+            let bytes = block.bytes_of(decoded);
+            let (_, opcode) = bytes.split_last()?;
+            builder.unit.emitter.raw(opcode);
+            builder.unit.emitter.raw(&[2]);
+            builder.between(behind, Spilled::NONE);
+            builder.unit.emitter.raw(&[0xeb, 5]);
+            let hole = builder.unit.emitter.jump_hole();
+            builder.link(hole, to);
+            in_line(builder, behind)
+        }
+        Branch::Call { to } => {
+            push(builder, behind);
+            builder.want(behind, Arrival::Indirect);
+            in_line(builder, to)
+        }
+        Branch::JumpIndirect | Branch::CallIndirect => {
+            spill(builder, pc, ahead);
+            target(builder, instruction);
+            if branch == Branch::CallIndirect {
+                push(builder, behind);
+                builder.want(behind, Arrival::Indirect);
+            }
+            dispatch(builder, pc, word);
+            None
+        }
+        Branch::Return { released } => {
+            spill(builder, pc, ahead);
+            // `pop rcx`
+            builder.unit.emitter.raw(&[0x59]);
+            if released > 0 {
+                // `lea rsp, [rsp + released]`
+                builder.between(pc, PAIR);
+                builder.unit.emitter.raw(&[0x48, 0x8d, 0xa4, 0x24]);
+                builder.unit.emitter.raw(&u32::from(released).to_le_bytes());
+            }
+            dispatch(builder, pc, word);
+            None
+        }
+    }
+}
+
+/// Goes on at `to` right here if it is new, else by a jump.
+fn in_line(builder: &mut Builder<'_, '_>, to: Addr) -> Option<Addr> {
+    builder.exactly(to);
+    if !builder.has(to) {
+        return Some(to);
+    }
+    let hole = builder.unit.emitter.jump_hole();
+    builder.link_only(hole, to);
+    None
+}
+
+fn push(builder: &mut Builder<'_, '_>, value: Addr) {
+    let constants = builder.shared.room.constants().start;
+    let offset = constants + builder.shared.constants.offset(value.get());
+    let address = builder.unit.emitter.address(offset);
+    builder.unit.emitter.push_from(address);
+}
+
+fn spill(builder: &mut Builder<'_, '_>, pc: Addr, ahead: u8) {
+    let room = builder.shared.room;
+    builder.unit.emitter.store(room.slot(Gpr::RCX), Gpr::RCX);
+    builder.unit.emitter.store(room.slot(Gpr::RAX), Gpr::RAX);
+    builder.point(pc, PAIR, ahead, PointKind::Exact);
+}
+
+/// Puts where an indirect branch leads to into `rcx`.
+fn target(builder: &mut Builder<'_, '_>, instruction: &Instruction) {
+    if !is_through_memory(instruction) {
+        match Gpr::of(instruction.op0_register()) {
+            Some(Gpr::RCX) | None => {}
+            Some(register) => builder.unit.emitter.copy(Gpr::RCX, register),
+        }
+        return;
+    }
+    if instruction.is_ip_rel_memory_operand() {
+        builder.unit.emitter.set(Gpr::RCX, instruction.ip_rel_memory_address());
+        builder.unit.emitter.follow_rcx();
+        return;
+    }
+    let operand = MemoryOperand::new(
+        instruction.memory_base(),
+        instruction.memory_index(),
+        instruction.memory_index_scale(),
+        instruction.memory_displacement64().cast_signed(),
+        instruction.memory_displ_size(),
+        false,
+        instruction.segment_prefix(),
+    );
+    let load = Instruction::with2(iced_x86::Code::Mov_r64_rm64, Register::RCX, operand);
+    match load.ok().and_then(|load| encode(&load)) {
+        Some(bytes) => builder.unit.emitter.raw(&bytes),
+        None => builder.unit.emitter.raw(&[0x0f, 0x0b]),
+    }
+}
+
+/// Leads to the code for the address in `rcx`.
+fn dispatch(builder: &mut Builder<'_, '_>, pc: Addr, word: Option<u32>) {
+    builder.between(pc, PAIR);
+    if let Some(word) = word {
+        through(builder, word, Gpr::RAX);
+    }
+    // `movzx eax, cx`
+    builder.unit.emitter.raw(&[0x0f, 0xb7, 0xc1]);
+    let table = builder.shared.room.table();
+    builder.unit.emitter.jump_through(table);
+}

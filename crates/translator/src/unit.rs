@@ -1,0 +1,319 @@
+//! What is translated at once, and how blocks are laid out in it.
+
+use std::collections::{HashMap, VecDeque};
+
+use retake_model::{Addr, AddrRange};
+
+use crate::body;
+use crate::conditions::Test;
+use crate::emit::{Emitter, Hole};
+use crate::layout::Room;
+use crate::points::{Point, PointKind, Points};
+use crate::register::{Gpr, Spilled};
+use crate::source::{Block, Branch, Code, Constancy, End, LONGEST_BLOCK, decode};
+use crate::transfer;
+
+/// Instructions of a block that is compared at each entry.
+const COMPARED_BLOCK: usize = 12;
+/// A loop of one block is laid out so many times, each with a clock word of its own.
+const TURNS: usize = 4;
+/// Instructions that such a loop has at most.
+const SHORT_LOOP: usize = 16;
+
+/// How a task leaves the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// By a branch to code that was not translated when the branch was.
+    Direct { to: Addr, hole: Hole },
+    /// At an instruction that cannot be executed from the cache.
+    Outside { pc: Addr },
+    /// At a test that holds. It goes on at this offset.
+    Test { pc: Addr, passed: u32 },
+    /// The code is no longer what was translated.
+    Changed { pc: Addr },
+}
+
+/// What all units share.
+pub(crate) struct Shared<'a> {
+    pub(crate) room: Room,
+    /// Bodies, by where their code is.
+    pub(crate) bodies: &'a HashMap<Addr, u32>,
+    /// Where indirect transfers come in, by where their code is.
+    pub(crate) entries: &'a HashMap<Addr, u32>,
+    pub(crate) tests: &'a std::collections::BTreeMap<Addr, Test>,
+    pub(crate) constants: &'a mut Constants,
+    /// Offsets of the code that all exits end in.
+    pub(crate) common: u32,
+    pub(crate) first_exit: usize,
+    pub(crate) clock_words: &'a mut u32,
+    pub(crate) limits: Limits,
+    /// For each value of 16 bits the entry that the table leads to, or the common exit.
+    pub(crate) heads: &'a dyn Fn(Addr) -> u32,
+}
+
+/// How much is translated at once, and which shortcuts are taken. Tests change them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Blocks that are translated at once.
+    pub blocks: usize,
+    /// Instructions of a block.
+    pub instructions: usize,
+    /// Whether short loops are laid out several times.
+    pub unrolls: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { blocks: 64, instructions: LONGEST_BLOCK, unrolls: true }
+    }
+}
+
+/// Constants that instructions reach by an absolute address.
+#[derive(Debug, Default)]
+pub(crate) struct Constants {
+    known: HashMap<u64, u32>,
+    fresh: Vec<u64>,
+}
+
+impl Constants {
+    /// Offset of a constant from where they begin.
+    pub(crate) fn offset(&mut self, value: u64) -> u32 {
+        let next = u32::try_from(self.known.len()).unwrap_or(u32::MAX / 16) * 8;
+        *self.known.entry(value).or_insert_with(|| {
+            self.fresh.push(value);
+            next
+        })
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        u32::try_from(self.known.len()).unwrap_or(u32::MAX / 16) * 8
+    }
+
+    /// Those that are not in memory yet: where they begin, and their bytes.
+    pub(crate) fn take_fresh(&mut self) -> (u32, Vec<u8>) {
+        let fresh = std::mem::take(&mut self.fresh);
+        let bytes: Vec<u8> = fresh.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let len = u32::try_from(bytes.len()).unwrap_or(0);
+        (self.len() - len, bytes)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// A unit, ready to be put into the cache.
+#[derive(Debug)]
+pub(crate) struct Unit {
+    pub(crate) emitter: Emitter,
+    pub(crate) points: Points,
+    pub(crate) bodies: Vec<(Addr, u32)>,
+    pub(crate) entries: Vec<(Addr, u32)>,
+    pub(crate) sources: Vec<(Addr, AddrRange)>,
+    pub(crate) exits: Vec<Exit>,
+    /// Where a task goes on behind a test that it stands at.
+    pub(crate) passed: Vec<(Addr, u32)>,
+}
+
+/// A unit while it is put together.
+pub(crate) struct Builder<'a, 'b> {
+    pub(crate) shared: &'a mut Shared<'b>,
+    pub(crate) unit: Unit,
+    new: HashMap<Addr, u32>,
+    waiting: VecDeque<(Addr, Arrival)>,
+    links: Vec<(Hole, Addr)>,
+    blocks: usize,
+}
+
+/// How a piece of code is come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    Direct,
+    /// Also by returns and other indirect transfers.
+    Indirect,
+}
+
+impl<'a, 'b> Builder<'a, 'b> {
+    pub(crate) fn new(shared: &'a mut Shared<'b>, start: u32) -> Self {
+        let emitter = Emitter::new(shared.room.addr(0), start);
+        let unit = Unit {
+            emitter,
+            points: Points::default(),
+            bodies: Vec::new(),
+            entries: Vec::new(),
+            sources: Vec::new(),
+            exits: Vec::new(),
+            passed: Vec::new(),
+        };
+        let (new, waiting, links) = (HashMap::new(), VecDeque::new(), Vec::new());
+        Self { shared, unit, new, waiting, links, blocks: 0 }
+    }
+
+    /// Translates what is at `pc`, and what it leads to.
+    pub(crate) fn build(mut self, pc: Addr, arrival: Arrival, code: &mut dyn Code) -> Unit {
+        self.waiting.push_back((pc, arrival));
+        while let Some((pc, arrival)) = self.waiting.pop_front() {
+            let new = match arrival {
+                Arrival::Indirect => self.entry(pc),
+                Arrival::Direct => !self.has(pc),
+            };
+            if new {
+                self.chain(pc, code);
+            }
+        }
+        for (hole, to) in std::mem::take(&mut self.links) {
+            let place = match self.body(to) {
+                Some(body) => body,
+                None => self.stub(to, hole),
+            };
+            self.unit.emitter.fill(hole, place);
+        }
+        self.unit
+    }
+
+    fn body(&self, pc: Addr) -> Option<u32> {
+        self.new.get(&pc).or_else(|| self.shared.bodies.get(&pc)).copied()
+    }
+
+    /// Code that leaves the cache for `to`.
+    fn stub(&mut self, to: Addr, hole: Hole) -> u32 {
+        let here = self.unit.emitter.here();
+        self.between(to, Spilled::NONE);
+        let rax = self.shared.room.slot(Gpr::RAX);
+        self.unit.emitter.store(rax, Gpr::RAX);
+        self.exit(Exit::Direct { to, hole });
+        here
+    }
+
+    /// Leaves the cache; `rax` is in its slot already.
+    pub(crate) fn exit(&mut self, exit: Exit) {
+        let number = self.shared.first_exit + self.unit.exits.len();
+        self.unit.exits.push(exit);
+        self.unit.emitter.set(Gpr::RAX, number as u64);
+        self.unit.emitter.jump(self.shared.common);
+    }
+
+    /// Where indirect transfers come in: what they lead to is in `rcx`, and `rax` and `rcx` are in their slots.
+    /// False if there is one already.
+    fn entry(&mut self, pc: Addr) -> bool {
+        let known = |(other, _): &(Addr, u32)| *other == pc;
+        if self.shared.entries.contains_key(&pc) || self.unit.entries.iter().any(known) {
+            return false;
+        }
+        let room = self.shared.room;
+        let here = self.unit.emitter.here();
+        self.between(pc, Spilled::NONE.with(Gpr::RAX).with(Gpr::RCX));
+        let emitter = &mut self.unit.emitter;
+        emitter.set(Gpr::RAX, pc.get().wrapping_neg());
+        emitter.add_to_rcx(Gpr::RAX);
+        // It is another one's: on to the next that has the same lower 16 bits.
+        let mut miss = Emitter::new(room.addr(0), 0);
+        miss.set(Gpr::RAX, pc.get());
+        miss.add_to_rcx(Gpr::RAX);
+        let len = u8::try_from(miss.bytes.len()).unwrap_or(0) + 5;
+        emitter.skip_if_rcx_is_zero(len);
+        emitter.raw(&miss.bytes);
+        let next = self.latest_head(pc);
+        let emitter = &mut self.unit.emitter;
+        emitter.jump(next);
+        emitter.load(Gpr::RCX, room.slot(Gpr::RCX));
+        emitter.load(Gpr::RAX, room.slot(Gpr::RAX));
+        self.unit.entries.push((pc, here));
+        true
+    }
+
+    fn latest_head(&self, pc: Addr) -> u32 {
+        let same = |(other, _): &&(Addr, u32)| other.get() & 0xffff == pc.get() & 0xffff;
+        let new = self.unit.entries.iter().rev().find(same).map(|(_, entry)| *entry);
+        new.unwrap_or_else(|| (self.shared.heads)(pc))
+    }
+
+    /// Lays out blocks one behind the other, as far as each goes on in another one.
+    fn chain(&mut self, start: Addr, code: &mut dyn Code) {
+        let mut next = Some(start);
+        while let Some(pc) = next {
+            if let Some(body) = self.body(pc) {
+                self.exactly(pc);
+                self.unit.emitter.jump(body);
+                return;
+            }
+            let constancy = code.constancy(pc);
+            let most = match constancy {
+                Constancy::Told => self.shared.limits.instructions,
+                Constancy::Compared => self.shared.limits.instructions.min(COMPARED_BLOCK),
+            };
+            let block = match self.blocks < self.shared.limits.blocks {
+                true => decode(pc, most, code),
+                false => None,
+            };
+            let Some(block) = block else {
+                self.exactly(pc);
+                let hole = self.unit.emitter.jump_hole();
+                self.links.push((hole, pc));
+                return;
+            };
+            self.blocks += 1;
+            let body = self.unit.emitter.here();
+            self.new.insert(pc, body);
+            self.unit.bodies.push((pc, body));
+            if let Some(range) = block.range() {
+                self.unit.sources.push((pc, range));
+            }
+            if constancy == Constancy::Compared {
+                body::compare(self, &block);
+            }
+            let turns = if self.is_short_loop(&block, constancy) { TURNS } else { 1 };
+            for _ in 1..turns {
+                body::emit(self, &block, transfer::Last::TurnOfLoop);
+            }
+            next = body::emit(self, &block, transfer::Last::Block);
+        }
+    }
+
+    fn is_short_loop(&self, block: &Block, constancy: Constancy) -> bool {
+        let End::Branch(Branch::JumpIf { to, .. }) = block.end else { return false };
+        to == block.start
+            && block.instructions.len() <= SHORT_LOOP
+            && constancy == Constancy::Told
+            && self.shared.limits.unrolls
+    }
+
+    /// A branch at `hole` leads to `to`, which is translated too if there is room.
+    pub(crate) fn link(&mut self, hole: Hole, to: Addr) {
+        self.links.push((hole, to));
+        self.want(to, Arrival::Direct);
+    }
+
+    /// A branch at `hole` leads to `to`.
+    pub(crate) fn link_only(&mut self, hole: Hole, to: Addr) {
+        self.links.push((hole, to));
+    }
+
+    pub(crate) fn want(&mut self, pc: Addr, arrival: Arrival) {
+        let room = self.waiting.len() + self.blocks < self.shared.limits.blocks;
+        let known = match arrival {
+            Arrival::Direct => self.body(pc).is_some(),
+            Arrival::Indirect => self.shared.entries.contains_key(&pc),
+        };
+        if room && !known {
+            self.waiting.push_back((pc, arrival));
+        }
+    }
+
+    pub(crate) fn has(&self, pc: Addr) -> bool {
+        self.body(pc).is_some()
+    }
+
+    pub(crate) fn point(&mut self, pc: Addr, spilled: Spilled, ahead: u8, kind: PointKind) {
+        let offset = self.unit.emitter.here();
+        self.unit.points.push(Point { offset, pc, spilled, ahead, kind });
+    }
+
+    pub(crate) fn exactly(&mut self, pc: Addr) {
+        self.point(pc, Spilled::NONE, 0, PointKind::Exact);
+    }
+
+    pub(crate) fn between(&mut self, pc: Addr, spilled: Spilled) {
+        self.point(pc, spilled, 0, PointKind::Between);
+    }
+}
