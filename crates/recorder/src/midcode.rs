@@ -27,7 +27,7 @@ const SAME_PHASE: Duration = Duration::from_millis(60);
 /// How long a task may run on to its next call, if its calls are made without a stop.
 const TO_NEXT_CALL: Duration = Duration::from_millis(10);
 /// Words of memory in a fingerprint: above the stack pointer, and below the frame pointer.
-const PROBES: usize = 8;
+const PROBES: usize = 48;
 
 /// What becomes of a task for which no place was found that replay finds fast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

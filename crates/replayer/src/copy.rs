@@ -31,6 +31,7 @@ impl Machine {
             files: BTreeMap::new(),
             sites: self.sites.clone(),
             caches: Caches::default(),
+            pace: self.pace,
             cursor: self.recording.events(self.done),
             ahead: None,
             done: self.done,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use retake_model::{Addr, EventIndex, FileId, SharedId, SpaceId, TaskId};
 use retake_recording::{Event, EventCursor, ExitStatus, Recording, Stream};
 use retake_tracee::MappingTable;
+use retake_translator::Limits;
 
 use crate::failure::Failure;
 use crate::live::LiveTask;
@@ -18,6 +19,41 @@ use crate::watch::Watch;
 /// Takes what the program wrote to its standard streams.
 pub type Sink<'a> = &'a mut dyn FnMut(Stream, &[u8]);
 
+/// How tasks run between events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pace {
+    /// Their own code, where it lies. Only places in the middle of code are looked for from the cache.
+    #[default]
+    Native,
+    /// All code runs from the cache: a test of the translator.
+    Translated(Variation),
+}
+
+/// How much the translator does at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Variation {
+    /// As always.
+    #[default]
+    Full,
+    /// In a cache of 64 KiB.
+    SmallCache,
+    /// In blocks of one instruction.
+    SingleInstructions,
+    /// Without any shortcut.
+    Plain,
+}
+
+impl Variation {
+    pub(crate) fn limits(self) -> Limits {
+        match self {
+            Self::Full => Limits::default(),
+            Self::SmallCache => Limits::small_cache(),
+            Self::SingleInstructions => Limits::single_instructions(),
+            Self::Plain => Limits::plain(),
+        }
+    }
+}
+
 /// All replayed tasks and address spaces at one event.
 #[derive(Debug)]
 pub struct Machine {
@@ -28,6 +64,7 @@ pub struct Machine {
     pub(crate) files: BTreeMap<FileId, File>,
     pub(crate) sites: SiteTable,
     pub(crate) caches: Caches,
+    pub(crate) pace: Pace,
     pub(crate) cursor: EventCursor,
     /// The event that comes next, already read.
     pub(crate) ahead: Option<(EventIndex, Event)>,
@@ -73,6 +110,7 @@ impl Machine {
             files: BTreeMap::new(),
             sites: SiteTable::default(),
             caches: Caches::default(),
+            pace: Pace::Native,
             cursor,
             ahead: None,
             done: EventIndex::ZERO,
@@ -83,6 +121,16 @@ impl Machine {
             control,
             processor_fits: false,
         }
+    }
+
+    /// The same, at another pace.
+    #[must_use]
+    pub fn at_pace(mut self, pace: Pace) -> Self {
+        self.pace = pace;
+        if let Pace::Translated(variation) = pace {
+            self.caches.limits = variation.limits();
+        }
+        self
     }
 
     /// How many events have taken effect.

@@ -9,7 +9,7 @@ use retake_tracee::skip_vsyscall;
 use crate::describe::{context, registers_differ};
 use crate::displaced::Displaced;
 use crate::failure::Failure;
-use crate::machine::{Machine, Sink};
+use crate::machine::{Machine, Pace, Sink};
 
 /// What a step came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,6 +188,9 @@ impl Machine {
 
     /// Resumes a task until it stops at a site or for an event.
     pub(crate) fn run_until_stop(&mut self, id: TaskId) -> Result<Ran, Failure> {
+        if matches!(self.pace, Pace::Translated(_)) && self.have_cache(id)? {
+            return self.run_translated_until_stop(id);
+        }
         if let Some(site) = self.standing_site(id)?
             && let Some(displaced) = self.displaced(id, site)?
         {

@@ -8,7 +8,9 @@ use retake_model::{CheckpointIndex, EventIndex};
 use retake_recording::{ExitStatus, Recording, Stream};
 
 use crate::failure::Failure;
-use crate::machine::Machine;
+use retake_translator::Statistics as TranslationStatistics;
+
+use crate::machine::{Machine, Pace};
 use crate::processor::same_traps;
 use crate::run::Step;
 use crate::search::Control;
@@ -22,6 +24,8 @@ pub struct VerifyReport {
     pub events: u64,
     /// Checkpoints, each compared with the re-executed state.
     pub checkpoints: usize,
+    /// What the code caches did.
+    pub translation: TranslationStatistics,
 }
 
 /// Re-executes a recording from its start to its end, and gives what the program wrote to `sink`.
@@ -61,8 +65,10 @@ pub fn verify(
     recording: &Recording,
     control: &Control,
     jobs: usize,
+    pace: Pace,
 ) -> Result<VerifyReport, ExecutionError> {
     let intervals = intervals(recording);
+    let translation = Mutex::new(TranslationStatistics::default());
     let next = AtomicUsize::new(0);
     let failures: Mutex<Vec<(usize, Failure)>> = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -72,7 +78,17 @@ pub fn verify(
                     let n = next.fetch_add(1, Ordering::Relaxed);
                     intervals.get(n).map(|interval| (n, interval))
                 } {
-                    if let Err(failure) = check_interval(recording, control, interval) {
+                    let checked = check_interval(recording, control, interval, pace);
+                    let failure = match checked {
+                        Ok(statistics) => {
+                            let mut sum =
+                                translation.lock().unwrap_or_else(PoisonError::into_inner);
+                            *sum = sum.plus(statistics);
+                            continue;
+                        }
+                        Err(failure) => failure,
+                    };
+                    {
                         // All intervals before this one have been begun: no later one matters.
                         next.store(intervals.len(), Ordering::Relaxed);
                         if matches!(failure, Failure::Killed(_)) {
@@ -97,6 +113,7 @@ pub fn verify(
         intervals: intervals.len(),
         events: recording.event_count().get(),
         checkpoints: recording.checkpoints().len(),
+        translation: translation.into_inner().unwrap_or_else(PoisonError::into_inner),
     })
 }
 
@@ -121,8 +138,9 @@ fn check_interval(
     recording: &Recording,
     control: &Control,
     interval: &Interval,
-) -> Result<(), Failure> {
-    let mut machine = Machine::at_start(recording.clone(), control.clone());
+    pace: Pace,
+) -> Result<TranslationStatistics, Failure> {
+    let mut machine = Machine::at_start(recording.clone(), control.clone()).at_pace(pace);
     let _as_in_the_program = same_traps(recording);
     if let Some(from) = interval.from {
         machine.restore(from)?;
@@ -132,8 +150,8 @@ fn check_interval(
             break;
         }
     }
-    match interval.check {
-        Some(index) => machine.check(index),
-        None => Ok(()),
+    if let Some(index) = interval.check {
+        machine.check(index)?;
     }
+    Ok(machine.caches.statistics())
 }

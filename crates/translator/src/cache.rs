@@ -255,7 +255,8 @@ impl<M: CacheMemory> Translator<M> {
     fn translate(&mut self, pc: Addr, arrival: Arrival, code: &mut dyn Code) -> io::Result<bool> {
         let constants = self.room.constants();
         let area = self.room.code();
-        let full = self.next + UNIT_ROOM.min((area.end - area.start) / 4) > area.end
+        let end = area.end.min(area.start.saturating_add(self.limits.code));
+        let full = self.next + UNIT_ROOM.min((end - area.start) / 4) > end
             || self.constants.len() + 4096 > constants.end - constants.start;
         if full {
             self.statistics.emptied += 1;

@@ -60,11 +60,33 @@ pub struct Limits {
     pub instructions: usize,
     /// Whether short loops are laid out several times.
     pub unrolls: bool,
+    /// Bytes of translated code: when there is no room for more, all is dropped.
+    pub code: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { blocks: 64, instructions: LONGEST_BLOCK, unrolls: true }
+        Self { blocks: 64, instructions: LONGEST_BLOCK, unrolls: true, code: u32::MAX }
+    }
+}
+
+impl Limits {
+    /// A cache that is emptied all the time.
+    #[must_use]
+    pub fn small_cache() -> Self {
+        Self { blocks: 4, code: 64 << 10, ..Self::default() }
+    }
+
+    /// Blocks of one instruction.
+    #[must_use]
+    pub fn single_instructions() -> Self {
+        Self { instructions: 1, ..Self::default() }
+    }
+
+    /// None of the shortcuts: one block at once.
+    #[must_use]
+    pub fn plain() -> Self {
+        Self { blocks: 1, unrolls: false, ..Self::default() }
     }
 }
 

@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use retake_replayer::{Pace, Variation};
+
 use super::{Which, missing};
 use crate::failure::Failure;
 use crate::output::{Out, notice};
@@ -19,8 +21,38 @@ pub(crate) struct VerifyArgs {
     /// Intervals to re-execute at the same time [default: one per processor]
     #[arg(short, long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
+    /// Run all code from the code cache that exact places are found with: a test of retake itself
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "full")]
+    translated: Option<How>,
+    /// Say what the code cache did
+    #[arg(long)]
+    stats: bool,
     #[command(flatten)]
     which: Which,
+}
+
+/// How much of the code is translated at once.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum How {
+    /// As always
+    Full,
+    /// In a cache of 64 KiB
+    SmallCache,
+    /// In blocks of one instruction
+    SingleInstructions,
+    /// Without any shortcut
+    Plain,
+}
+
+impl From<How> for Variation {
+    fn from(how: How) -> Self {
+        match how {
+            How::Full => Self::Full,
+            How::SmallCache => Self::SmallCache,
+            How::SingleInstructions => Self::SingleInstructions,
+            How::Plain => Self::Plain,
+        }
+    }
 }
 
 impl VerifyArgs {
@@ -32,6 +64,7 @@ impl VerifyArgs {
             &recording,
             &progress::control(),
             jobs.map_or(1, NonZeroUsize::get),
+            self.translated.map_or(Pace::Native, |how| Pace::Translated(how.into())),
         )?;
         if let Some(what) = missing(&recording) {
             return Err(Failure::text(format!("the recording is damaged: {what}")));
@@ -48,6 +81,14 @@ impl VerifyArgs {
             count(report.checkpoints, "checkpoint"),
             text::duration(started.elapsed()),
         ))?;
+        if self.stats {
+            let t = report.translation;
+            out.line(format_args!(
+                "code cache: {} units, {} blocks, {} bytes; left for new code {}, by unknown transfers \
+                 {}, for instructions outside {}, at tests {}; {} blocks dropped, emptied {} times",
+                t.units, t.blocks, t.bytes, t.moved, t.unknown, t.outside, t.tests, t.dropped, t.emptied,
+            ))?;
+        }
         out.finish()?;
         Ok(ExitCode::SUCCESS)
     }

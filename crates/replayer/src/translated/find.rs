@@ -55,7 +55,7 @@ impl Machine {
     }
 
     /// A test that always holds at each installed breakpoint.
-    fn tests_at_sites(&mut self, id: TaskId) -> Result<BTreeMap<Addr, Test>, Failure> {
+    pub(super) fn tests_at_sites(&mut self, id: TaskId) -> Result<BTreeMap<Addr, Test>, Failure> {
         let space = self.task(id)?.space;
         let installed = self.sites.installed_in(space);
         Ok(installed.map(|addr| (addr, Test::default())).collect())

@@ -10,6 +10,7 @@ use retake_translator::{Entry, Stop, Test};
 use super::caches::TaskCode;
 use crate::failure::Failure;
 use crate::machine::Machine;
+use crate::run::Ran;
 
 /// Steps that lead out of what the translator added, at most.
 const STEPS_BETWEEN: usize = 64;
@@ -120,6 +121,19 @@ impl Machine {
                 }
             }
         }
+    }
+
+    /// Lets a task run from the cache until it stops at a site or for an event.
+    pub(crate) fn run_translated_until_stop(&mut self, id: TaskId) -> Result<Ran, Failure> {
+        let tests = self.tests_at_sites(id)?;
+        self.set_tests(id, tests.clone())?;
+        let here = self.task(id)?.stopped.registers()?.pc();
+        let first = if self.standing_at == Some(here) { First::GoOn } else { First::Test };
+        self.standing_at = None;
+        Ok(match self.run_translated(id, &tests, first)? {
+            Halt::Test(at) => Ran::Hit(at, self.task(id)?.stopped.registers()?),
+            Halt::Stopped(stop, registers) => Ran::Stopped(stop, registers),
+        })
     }
 
     /// Where a task goes on whose program counter is `pc`.
