@@ -1,12 +1,13 @@
 //! The instructions of one block, with what is added to them.
 
-use iced_x86::{Encoder, Instruction, InstructionInfoFactory, Mnemonic, OpKind, Register};
+use iced_x86::{Encoder, Instruction, OpKind};
 use retake_model::Addr;
 
 use crate::clock::{Update, touch, update};
 use crate::conditions;
 use crate::points::PointKind;
 use crate::register::{Gpr, Spilled};
+use crate::relative::{self, Base};
 use crate::source::{Block, Decoded, End};
 use crate::transfer::{self, Last};
 use crate::unit::{Builder, Exit};
@@ -21,18 +22,29 @@ pub(crate) fn emit(builder: &mut Builder<'_, '_>, block: &Block, last: Last) -> 
     if update.is_some() {
         *builder.shared.clock_words = builder.shared.clock_words.wrapping_add(1);
     }
+    let base = relative::base(block, update, builder.shared.tests);
     let mut ahead = 0;
     for (n, decoded) in block.instructions.iter().enumerate() {
         let pc = Addr::new(decoded.instruction.ip());
         test(builder, pc, ahead);
+        if let Some(base) = base.as_ref().filter(|base| base.first == n) {
+            base.put_in_place(builder, pc, ahead);
+        }
+        let based = base.as_ref().filter(|base| base.covers(n));
         let mut kind = PointKind::Exact;
-        if let Some(after) = count(builder, update, n, decoded, word) {
+        let put_aside = based.map_or(Spilled::NONE, Base::put_aside);
+        if let Some(after) = count(builder, update, n, decoded, word, put_aside) {
             ahead = 1;
             kind = after;
         }
-        let is_branch = n + 1 == block.instructions.len() && matches!(block.end, End::Branch(_));
-        if !is_branch {
-            plain(builder, block, decoded, ahead, kind);
+        let is_last = n + 1 == block.instructions.len();
+        let is_end = is_last && matches!(block.end, End::Branch(_) | End::Call);
+        if !is_end {
+            plain(builder, block, decoded, (ahead, kind), based);
+        }
+        if let Some(base) = based.filter(|base| base.last == n) {
+            let next = Addr::new(decoded.instruction.next_ip());
+            base.take_away(builder, next, ahead);
         }
     }
     let behind = block.behind();
@@ -44,6 +56,16 @@ pub(crate) fn emit(builder: &mut Builder<'_, '_>, block: &Block, last: Last) -> 
             builder.unit.emitter.store(rax, Gpr::RAX);
             builder.between(behind, Spilled::NONE.with(Gpr::RAX));
             builder.exit(Exit::Outside { pc: behind });
+            None
+        }
+        End::Call => {
+            let pc =
+                block.instructions.last().map_or(behind, |last| Addr::new(last.instruction.ip()));
+            builder.exactly(pc);
+            // Whoever steers the task has it stop here; what follows is never executed.
+            builder.unit.emitter.raw(&[0x0f, 0x05]);
+            builder.point(behind, Spilled::NONE, 0, PointKind::Call);
+            builder.unit.emitter.raw(&[0x0f, 0x0b, 0x90]);
             None
         }
         End::Branch(branch) => {
@@ -92,31 +114,32 @@ fn count(
     n: usize,
     decoded: &Decoded,
     word: u32,
+    put_aside: Spilled,
 ) -> Option<PointKind> {
     let pc = Addr::new(decoded.instruction.ip());
     let room = builder.shared.room;
     match update {
         Some(Update::Flags { before }) if before == n => {
-            builder.between(pc, Spilled::NONE);
+            builder.between(pc, put_aside);
             builder.unit.emitter.add_to(word, 1);
         }
         Some(Update::FlagsAfterTouch { before }) if before == n => {
-            builder.exactly(pc);
+            builder.point(pc, put_aside, 0, PointKind::Exact);
             if let Some(bytes) = touch(&decoded.instruction).and_then(|touch| encode(&touch)) {
                 builder.unit.emitter.raw(&bytes);
             }
-            builder.between(pc, Spilled::NONE);
+            builder.between(pc, put_aside);
             builder.unit.emitter.add_to(word, 1);
         }
         Some(Update::Dead { before, register }) if before == n => {
             // Nothing here can fault; a stop in between goes on to the instruction, which overwrites it.
-            builder.between(pc, Spilled::NONE);
+            builder.between(pc, put_aside);
             through(builder, word, register);
         }
         Some(Update::Spilled { before, register }) if before == n => {
-            builder.exactly(pc);
+            builder.point(pc, put_aside, 0, PointKind::Exact);
             builder.unit.emitter.store(room.slot(register), register);
-            builder.between(pc, Spilled::NONE.with(register));
+            builder.between(pc, put_aside.with(register));
             through(builder, word, register);
             builder.unit.emitter.load(register, room.slot(register));
             return Some(PointKind::Exact);
@@ -133,76 +156,23 @@ pub(crate) fn through(builder: &mut Builder<'_, '_>, word: u32, register: Gpr) {
     builder.unit.emitter.store(word, register);
 }
 
-/// Emits an instruction that is no branch.
+/// Emits an instruction that is no branch. `put_aside` are registers that are in their slots meanwhile.
 fn plain(
     builder: &mut Builder<'_, '_>,
     block: &Block,
     decoded: &Decoded,
-    ahead: u8,
-    kind: PointKind,
+    (ahead, kind): (u8, PointKind),
+    base: Option<&Base>,
 ) {
     let instruction = &decoded.instruction;
     let pc = Addr::new(instruction.ip());
-    builder.point(pc, Spilled::NONE, ahead, kind);
-    if !instruction.is_ip_rel_memory_operand() {
-        builder.unit.emitter.raw(block.bytes_of(decoded));
-        return;
-    }
-    let address = instruction.ip_rel_memory_address();
-    if let Some((register, address)) = address_load(instruction) {
-        builder.unit.emitter.set(register, address);
-        return;
-    }
-    let room = builder.shared.room;
-    let register = spare(instruction);
-    builder.unit.emitter.store(room.slot(register), register);
-    let spilled = Spilled::NONE.with(register);
-    builder.point(pc, spilled, ahead, PointKind::Exact);
-    builder.unit.emitter.set(register, address);
-    match encode(&through_register(instruction, register)) {
-        Some(bytes) => builder.unit.emitter.raw(&bytes),
-        // Never seen; the program's own instruction faults then at an address near the cache.
-        None => builder.unit.emitter.raw(&[0x0f, 0x0b]),
-    }
-    builder.point(Addr::new(instruction.next_ip()), spilled, ahead, PointKind::Exact);
-    builder.unit.emitter.load(register, room.slot(register));
-}
-
-/// `lea` of an address relative to the program counter: the register, and the address.
-fn address_load(instruction: &Instruction) -> Option<(Gpr, u64)> {
-    if instruction.mnemonic() != Mnemonic::Lea {
-        return None;
-    }
-    let to = instruction.op0_register();
-    let address = instruction.ip_rel_memory_address();
-    let whole = if to.is_gpr64() {
-        address
-    } else if to.is_gpr32() {
-        address & u64::from(u32::MAX)
+    let put_aside = base.map_or(Spilled::NONE, Base::put_aside);
+    builder.point(pc, put_aside, ahead, kind);
+    if instruction.is_ip_rel_memory_operand() {
+        relative::emit(builder, instruction, ahead, base);
     } else {
-        return None;
-    };
-    Gpr::of(to).map(|register| (register, whole))
-}
-
-/// The same instruction, with its memory operand at the address in `register`.
-pub(crate) fn through_register(instruction: &Instruction, register: Gpr) -> Instruction {
-    let mut moved = *instruction;
-    moved.set_memory_base(register.iced());
-    moved.set_memory_index(Register::None);
-    moved.set_memory_displacement64(0);
-    moved.set_memory_displ_size(0);
-    moved
-}
-
-/// A register that an instruction neither names nor uses without naming it.
-pub(crate) fn spare(instruction: &Instruction) -> Gpr {
-    let mut factory = InstructionInfoFactory::new();
-    let used = factory.info(instruction).used_registers();
-    let is_used =
-        |register: Gpr| used.iter().any(|used| Gpr::of(used.register()) == Some(register));
-    // Those that come first go with `ah` to `bh`, too, which take no REX prefix.
-    Gpr::SPARE.into_iter().find(|register| !is_used(*register)).unwrap_or(Gpr::R11)
+        builder.unit.emitter.raw(block.bytes_of(decoded));
+    }
 }
 
 /// The bytes of an instruction that does not depend on where it lies.

@@ -1,12 +1,13 @@
 //! The cache of one address space.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io;
 
 use retake_model::{Addr, AddrRange, PageAddr, Registers};
 
 use crate::conditions::Test;
 use crate::emit::{Emitter, Hole};
+use crate::hasher::NumberMap;
 use crate::layout::{Left, Room, TABLE_ENTRIES};
 use crate::memory::CacheMemory;
 use crate::points::{PointKind, Points};
@@ -42,7 +43,8 @@ pub enum Stop {
         /// Where it goes on in the cache.
         passed: Addr,
     },
-    /// The state is the program's before the instruction that it stopped at.
+    /// The state is the program's before the instruction that it stopped at, or behind the one that made a
+    /// call.
     At(Registers),
     /// It stopped within something that was added: a step leads on.
     Between,
@@ -110,10 +112,10 @@ pub struct Translator<M> {
     common_stop: u32,
     miss: u32,
     miss_stop: u32,
-    bodies: HashMap<Addr, u32>,
-    entries: HashMap<Addr, u32>,
-    heads: HashMap<u16, u32>,
-    passed: HashMap<Addr, u32>,
+    bodies: NumberMap<Addr, u32>,
+    entries: NumberMap<Addr, u32>,
+    heads: NumberMap<u16, u32>,
+    passed: NumberMap<Addr, u32>,
     sources: BTreeMap<PageAddr, Vec<(Addr, AddrRange)>>,
     units: BTreeMap<u32, Points>,
     exits: Vec<Exit>,
@@ -140,10 +142,10 @@ impl<M: CacheMemory> Translator<M> {
             common_stop: 0,
             miss: 0,
             miss_stop: 0,
-            bodies: HashMap::new(),
-            entries: HashMap::new(),
-            heads: HashMap::new(),
-            passed: HashMap::new(),
+            bodies: NumberMap::default(),
+            entries: NumberMap::default(),
+            heads: NumberMap::default(),
+            passed: NumberMap::default(),
             sources: BTreeMap::new(),
             units: BTreeMap::new(),
             exits: Vec::new(),
@@ -414,6 +416,8 @@ impl<M: CacheMemory> Translator<M> {
         Ok(Some(match point.kind {
             PointKind::Exact => Stop::At(program),
             PointKind::Between => Stop::Between,
+            // The processor keeps where a call returns to in `rcx` (Intel SDM vol. 2, SYSCALL).
+            PointKind::Call => Stop::At(Registers { rcx: program.rip, ..program }),
             PointKind::Test { passed } => {
                 Stop::TestFailed(Registers { rip: self.at(passed).get(), ..*registers })
             }

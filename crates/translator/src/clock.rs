@@ -112,17 +112,8 @@ fn overwritten(instruction: &Instruction) -> Option<Gpr> {
 
 /// A register that the instructions of a block do not name, if there is one.
 fn unused(block: &Block) -> Gpr {
-    let named = |register: Gpr| {
-        block.instructions.iter().any(|decoded| {
-            let instruction = &decoded.instruction;
-            let is = |other: Register| Gpr::of(other) == Some(register);
-            (0..instruction.op_count()).any(|n| is(instruction.op_register(n)))
-                || is(instruction.memory_base())
-                || is(instruction.memory_index())
-        })
-    };
     let mut from_behind = Gpr::SPARE.into_iter().rev();
-    from_behind.find(|register| !named(*register)).unwrap_or(Gpr::R11)
+    from_behind.find(|register| !block.names(*register)).unwrap_or(Gpr::R11)
 }
 
 #[cfg(test)]

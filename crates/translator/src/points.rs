@@ -24,6 +24,8 @@ pub(crate) enum PointKind {
     Exact,
     /// Within something that the translator added: a few steps lead to an exact point.
     Between,
+    /// Right behind a `syscall`.
+    Call,
     /// Within a test: memory that cannot be read makes the test fail, which goes on at this offset.
     Test { passed: u32 },
 }

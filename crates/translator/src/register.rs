@@ -31,6 +31,10 @@ impl Gpr {
         Self(15),
     ];
 
+    /// Those that no instruction uses without naming them, but for `syscall`.
+    pub(crate) const UNIMPLIED: [Self; 7] =
+        [Self(8), Self(9), Self(10), Self(12), Self(13), Self(14), Self(15)];
+
     pub(crate) const fn number(self) -> u8 {
         self.0
     }

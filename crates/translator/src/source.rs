@@ -3,6 +3,8 @@
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
 use retake_model::{Addr, AddrRange};
 
+use crate::register::Gpr;
+
 /// Instructions of a block at most.
 pub(crate) const LONGEST_BLOCK: usize = 64;
 /// Longest instruction (Intel SDM vol. 2, 2.3.11).
@@ -36,6 +38,8 @@ pub(crate) enum End {
     Outside,
     /// A branch, which is the last instruction.
     Branch(Branch),
+    /// A `syscall`, which is the last instruction.
+    Call,
 }
 
 /// A branch that can be executed from the cache.
@@ -100,6 +104,17 @@ impl Block {
         Addr::new(self.start.get().wrapping_add(self.bytes.len() as u64))
     }
 
+    /// Whether an instruction names a register, or a part of it.
+    pub(crate) fn names(&self, register: Gpr) -> bool {
+        let is = |other: Register| Gpr::of(other) == Some(register);
+        self.instructions.iter().any(|decoded| {
+            let instruction = &decoded.instruction;
+            (0..instruction.op_count()).any(|n| is(instruction.op_register(n)))
+                || is(instruction.memory_base())
+                || is(instruction.memory_index())
+        })
+    }
+
     pub(crate) fn bytes_of(&self, decoded: &Decoded) -> &[u8] {
         let end = decoded.offset + decoded.instruction.len();
         self.bytes.get(decoded.offset..end).unwrap_or_default()
@@ -109,42 +124,48 @@ impl Block {
 /// Decodes the block at `start`, of at most `most` instructions. None if nothing can be executed there
 /// from the cache.
 pub(crate) fn decode(start: Addr, most: usize, code: &mut dyn Code) -> Option<Block> {
-    let mut bytes = vec![0; most.min(LONGEST_BLOCK) * LONGEST];
-    let got = code.read(start, &mut bytes);
-    bytes.truncate(got);
-    let mut decoder = Decoder::with_ip(64, &bytes, start.get(), DecoderOptions::NONE);
-    let mut instructions = Vec::new();
+    let mut buffer = [0; LONGEST_BLOCK * LONGEST];
+    let wanted = buffer.get_mut(..most.min(LONGEST_BLOCK) * LONGEST)?;
+    let got = code.read(start, wanted);
+    let there = wanted.get(..got)?;
+    let mut decoder = Decoder::with_ip(64, there, start.get(), DecoderOptions::NONE);
+    let mut instructions = Vec::with_capacity(8);
     let mut end = End::FallsThrough;
     let mut len = 0;
     while instructions.len() < most && decoder.can_decode() {
         let instruction = decoder.decode();
-        let branch = match placing(&instruction) {
+        let last = match placing(&instruction) {
             Placing::Outside => {
                 end = End::Outside;
                 break;
             }
             Placing::Plain => None,
-            Placing::Branch(branch) => Some(branch),
+            Placing::Branch(branch) => Some(End::Branch(branch)),
+            Placing::Call => Some(End::Call),
         };
         instructions.push(Decoded { instruction, offset: len });
         len += instruction.len();
-        if let Some(branch) = branch {
-            end = End::Branch(branch);
+        if let Some(last) = last {
+            end = last;
             break;
         }
     }
-    bytes.truncate(len);
+    let bytes = there.get(..len)?.to_vec();
     (!instructions.is_empty()).then_some(Block { start, bytes, instructions, end })
 }
 
 enum Placing {
     Plain,
     Branch(Branch),
+    Call,
     Outside,
 }
 
 /// What to do with an instruction.
 fn placing(instruction: &Instruction) -> Placing {
+    if instruction.code() == iced_x86::Code::Syscall {
+        return Placing::Call;
+    }
     if instruction.is_invalid() || instruction.is_privileged() || needs_its_place(instruction) {
         return Placing::Outside;
     }
@@ -213,7 +234,7 @@ fn needs_its_place(instruction: &Instruction) -> bool {
     let shows = matches!(
         instruction.mnemonic(),
         // The kernel, traps, and what is recorded.
-        M::Syscall | M::Sysenter | M::Rdtsc | M::Rdtscp | M::Cpuid | M::Rdpid | M::Rdpmc
+        M::Sysenter | M::Rdtsc | M::Rdtscp | M::Cpuid | M::Rdpid | M::Rdpmc
             | M::Rdrand | M::Rdseed | M::Hlt
             // May set the trap flag.
             | M::Popf | M::Popfd | M::Popfq

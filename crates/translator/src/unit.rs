@@ -1,12 +1,13 @@
 //! What is translated at once, and how blocks are laid out in it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use retake_model::{Addr, AddrRange};
 
 use crate::body;
 use crate::conditions::Test;
 use crate::emit::{Emitter, Hole};
+use crate::hasher::NumberMap;
 use crate::layout::Room;
 use crate::points::{Point, PointKind, Points};
 use crate::register::{Gpr, Spilled};
@@ -37,9 +38,9 @@ pub(crate) enum Exit {
 pub(crate) struct Shared<'a> {
     pub(crate) room: Room,
     /// Bodies, by where their code is.
-    pub(crate) bodies: &'a HashMap<Addr, u32>,
+    pub(crate) bodies: &'a NumberMap<Addr, u32>,
     /// Where indirect transfers come in, by where their code is.
-    pub(crate) entries: &'a HashMap<Addr, u32>,
+    pub(crate) entries: &'a NumberMap<Addr, u32>,
     pub(crate) tests: &'a std::collections::BTreeMap<Addr, Test>,
     pub(crate) constants: &'a mut Constants,
     /// Offsets of the code that all exits end in.
@@ -93,7 +94,7 @@ impl Limits {
 /// Constants that instructions reach by an absolute address.
 #[derive(Debug, Default)]
 pub(crate) struct Constants {
-    known: HashMap<u64, u32>,
+    known: NumberMap<u64, u32>,
     fresh: Vec<u64>,
 }
 
@@ -141,7 +142,7 @@ pub(crate) struct Unit {
 pub(crate) struct Builder<'a, 'b> {
     pub(crate) shared: &'a mut Shared<'b>,
     pub(crate) unit: Unit,
-    new: HashMap<Addr, u32>,
+    new: NumberMap<Addr, u32>,
     waiting: VecDeque<(Addr, Arrival)>,
     links: Vec<(Hole, Addr)>,
     blocks: usize,
@@ -167,7 +168,7 @@ impl<'a, 'b> Builder<'a, 'b> {
             exits: Vec::new(),
             passed: Vec::new(),
         };
-        let (new, waiting, links) = (HashMap::new(), VecDeque::new(), Vec::new());
+        let (new, waiting, links) = (NumberMap::default(), VecDeque::new(), Vec::new());
         Self { shared, unit, new, waiting, links, blocks: 0 }
     }
 

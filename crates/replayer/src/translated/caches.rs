@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fs::File;
 
 use retake_abi::nr;
-use retake_model::{Addr, AddrRange, Backing, FileOffset, Protection, SpaceId, TaskId};
+use retake_model::{
+    Addr, AddrRange, Backing, FileOffset, PAGE_LEN, PageAddr, Protection, SpaceId, TaskId,
+};
 use retake_ptrace::ProcessMemory;
 use retake_tracee::MappingTable;
 use retake_translator::{Code, Constancy, Limits, Room, Statistics, Translator};
@@ -117,32 +119,65 @@ impl Machine {
     }
 }
 
-/// A task's code, without breakpoints.
+/// A task's code, without breakpoints, while the task stands still.
 pub(crate) struct TaskCode<'a> {
-    pub(crate) memory: &'a ProcessMemory,
-    pub(crate) table: &'a MappingTable,
-    pub(crate) sites: &'a SiteTable,
-    pub(crate) space: SpaceId,
+    memory: &'a ProcessMemory,
+    table: &'a MappingTable,
+    sites: &'a SiteTable,
+    space: SpaceId,
+    /// Pages that were read, with how much of them there is.
+    pages: Vec<(PageAddr, usize, Box<[u8; PAGE_LEN]>)>,
+}
+
+impl<'a> TaskCode<'a> {
+    pub(crate) fn new(
+        memory: &'a ProcessMemory,
+        table: &'a MappingTable,
+        sites: &'a SiteTable,
+        space: SpaceId,
+    ) -> Self {
+        Self { memory, table, sites, space, pages: Vec::new() }
+    }
+
+    /// The bytes of a page; none if they cannot be executed.
+    fn page(&mut self, page: PageAddr) -> &[u8] {
+        let known = self.pages.iter().position(|(other, ..)| *other == page);
+        let n = known.unwrap_or_else(|| {
+            let mut bytes = Box::new([0; PAGE_LEN]);
+            let mapping = self.table.find(page.addr());
+            let runs = mapping.is_some_and(|mapping| mapping.prot.allows(Protection::EXEC));
+            let got = match runs {
+                true => self.memory.read(page.addr(), &mut bytes[..]).unwrap_or(0),
+                false => 0,
+            };
+            self.sites.mask(self.space, page.addr(), &mut bytes[..]);
+            self.pages.push((page, got, bytes));
+            self.pages.len() - 1
+        });
+        let found = self.pages.get(n);
+        found.and_then(|(_, got, bytes)| bytes.get(..*got)).unwrap_or_default()
+    }
 }
 
 impl Code for TaskCode<'_> {
     fn read(&mut self, at: Addr, into: &mut [u8]) -> usize {
-        let mut end = at;
-        let wanted = at.get().saturating_add(into.len() as u64);
-        while end.get() < wanted {
-            match self.table.find(end) {
-                Some(mapping) if mapping.prot.allows(Protection::EXEC) => end = mapping.range.end(),
-                _ => break,
+        let mut done = 0;
+        while done < into.len() {
+            let Some(from) = at.checked_add(done as u64) else { break };
+            let page = from.page();
+            let skip = from.offset_from(page.addr()).and_then(|skip| usize::try_from(skip).ok());
+            let bytes = self.page(page).get(skip.unwrap_or(PAGE_LEN)..).unwrap_or_default();
+            let len = bytes.len().min(into.len() - done);
+            let (Some(to), Some(bytes)) = (into.get_mut(done..done + len), bytes.get(..len)) else {
+                break;
+            };
+            to.copy_from_slice(bytes);
+            done += len;
+            if len == 0 {
+                break;
             }
         }
-        let len = end.get().min(wanted) - at.get();
-        let len = usize::try_from(len).unwrap_or(0).min(into.len());
-        let Some(part) = into.get_mut(..len) else { return 0 };
-        let got = self.memory.read(at, part).unwrap_or(0);
-        if let Some(part) = part.get_mut(..got) {
-            self.sites.mask(self.space, at, part);
-        }
-        got
+        done
     }
 
     fn constancy(&mut self, at: Addr) -> Constancy {

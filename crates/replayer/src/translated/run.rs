@@ -145,7 +145,7 @@ impl Machine {
             return Ok(Entry::Outside);
         };
         let (memory, table, sites) = (&task.memory, &live.table, &self.sites);
-        let code = &mut TaskCode { memory, table, sites, space };
+        let code = &mut TaskCode::new(memory, table, sites, space);
         Ok(match first {
             First::Test => translator.enter(pc, code)?,
             First::GoOn => translator.enter_behind_test(pc, code)?,
