@@ -8,11 +8,11 @@ use crate::conditions;
 use crate::points::PointKind;
 use crate::register::{Gpr, Spilled};
 use crate::relative::{self, Base};
-use crate::source::{Block, Decoded, End};
+use crate::source::{Block, Decoded, End, LeadsOn};
 use crate::transfer::{self, Last};
 use crate::unit::{Builder, Exit};
 
-/// The two registers that added code uses most.
+/// The two registers that tests use.
 pub(crate) const PAIR: Spilled = Spilled::NONE.with(Gpr::RAX).with(Gpr::RCX);
 
 /// Emits a block, and gives where it goes on in line.
@@ -23,7 +23,8 @@ pub(crate) fn emit(builder: &mut Builder<'_, '_>, block: &Block, last: Last) -> 
         *builder.shared.clock_words = builder.shared.clock_words.wrapping_add(1);
     }
     let base = relative::base(block, update, builder.shared.tests);
-    let mut ahead = 0;
+    let branches = i8::try_from(block.branches()).unwrap_or(i8::MAX);
+    let mut ahead = 0_i8;
     for (n, decoded) in block.instructions.iter().enumerate() {
         let pc = Addr::new(decoded.instruction.ip());
         test(builder, pc, ahead);
@@ -33,13 +34,20 @@ pub(crate) fn emit(builder: &mut Builder<'_, '_>, block: &Block, last: Last) -> 
         let based = base.as_ref().filter(|base| base.covers(n));
         let mut kind = PointKind::Exact;
         let put_aside = based.map_or(Spilled::NONE, Base::put_aside);
-        if let Some(after) = count(builder, update, n, decoded, word, put_aside) {
-            ahead = 1;
+        let count = Count { word, branches, ahead, put_aside };
+        if let Some(after) = count.emit(builder, update, n, decoded) {
+            ahead = ahead.saturating_add(branches);
             kind = after;
         }
         let is_last = n + 1 == block.instructions.len();
         let is_end = is_last && matches!(block.end, End::Branch(_) | End::Call);
-        if !is_end {
+        if let Some(leads_on) = decoded.leads_on {
+            builder.point(pc, put_aside, ahead, kind);
+            if leads_on == LeadsOn::Call {
+                transfer::push(builder, Addr::new(decoded.instruction.next_ip()));
+            }
+            ahead = ahead.saturating_sub(1);
+        } else if !is_end {
             plain(builder, block, decoded, (ahead, kind), based);
         }
         if let Some(base) = based.filter(|base| base.last == n) {
@@ -51,7 +59,7 @@ pub(crate) fn emit(builder: &mut Builder<'_, '_>, block: &Block, last: Last) -> 
     match block.end {
         End::FallsThrough => Some(behind),
         End::Outside => {
-            builder.exactly(behind);
+            builder.point(behind, Spilled::NONE, ahead, PointKind::Exact);
             let rax = builder.shared.room.slot(Gpr::RAX);
             builder.unit.emitter.store(rax, Gpr::RAX);
             builder.between(behind, Spilled::NONE.with(Gpr::RAX));
@@ -69,14 +77,14 @@ pub(crate) fn emit(builder: &mut Builder<'_, '_>, block: &Block, last: Last) -> 
             None
         }
         End::Branch(branch) => {
-            let word = (update == Some(Update::Transfer)).then_some(word);
-            transfer::emit(builder, block, branch, word, last)
+            let due = (update == Some(Update::Transfer)).then_some((word, branches));
+            transfer::emit(builder, block, branch, (ahead, due), last)
         }
     }
 }
 
 /// Emits the test at `pc`, if there is one.
-fn test(builder: &mut Builder<'_, '_>, pc: Addr, ahead: u8) {
+fn test(builder: &mut Builder<'_, '_>, pc: Addr, ahead: i8) {
     let Some(test) = builder.shared.tests.get(&pc) else { return };
     let room = builder.shared.room;
     let from = builder.unit.points.len();
@@ -106,53 +114,64 @@ fn test(builder: &mut Builder<'_, '_>, pc: Addr, ahead: u8) {
     builder.point(pc, Spilled::NONE, ahead, PointKind::Exact);
 }
 
-/// Tells the clock of the block's branch, if this is the place for it. Gives how well the state is told
-/// after that, up to the end of the instruction: what the update used is not the program's any more.
-fn count(
-    builder: &mut Builder<'_, '_>,
-    update: Option<Update>,
-    n: usize,
-    decoded: &Decoded,
+/// An update of the clock.
+struct Count {
     word: u32,
+    branches: i8,
+    /// How far the clock is ahead before it.
+    ahead: i8,
     put_aside: Spilled,
-) -> Option<PointKind> {
-    let pc = Addr::new(decoded.instruction.ip());
-    let room = builder.shared.room;
-    match update {
-        Some(Update::Flags { before }) if before == n => {
-            builder.between(pc, put_aside);
-            builder.unit.emitter.add_to(word, 1);
-        }
-        Some(Update::FlagsAfterTouch { before }) if before == n => {
-            builder.point(pc, put_aside, 0, PointKind::Exact);
-            if let Some(bytes) = touch(&decoded.instruction).and_then(|touch| encode(&touch)) {
-                builder.unit.emitter.raw(&bytes);
-            }
-            builder.between(pc, put_aside);
-            builder.unit.emitter.add_to(word, 1);
-        }
-        Some(Update::Dead { before, register }) if before == n => {
-            // Nothing here can fault; a stop in between goes on to the instruction, which overwrites it.
-            builder.between(pc, put_aside);
-            through(builder, word, register);
-        }
-        Some(Update::Spilled { before, register }) if before == n => {
-            builder.point(pc, put_aside, 0, PointKind::Exact);
-            builder.unit.emitter.store(room.slot(register), register);
-            builder.between(pc, put_aside.with(register));
-            through(builder, word, register);
-            builder.unit.emitter.load(register, room.slot(register));
-            return Some(PointKind::Exact);
-        }
-        _ => return None,
-    }
-    Some(PointKind::Between)
 }
 
-/// Counts one branch in a clock word, through a register.
-pub(crate) fn through(builder: &mut Builder<'_, '_>, word: u32, register: Gpr) {
+impl Count {
+    /// Tells the clock of the block's branches, if this is the place for it. Gives how well the state is told
+    /// after that, up to the end of the instruction: what the update used is not the program's any more.
+    fn emit(
+        &self,
+        builder: &mut Builder<'_, '_>,
+        update: Option<Update>,
+        n: usize,
+        decoded: &Decoded,
+    ) -> Option<PointKind> {
+        let pc = Addr::new(decoded.instruction.ip());
+        let Self { word, branches, ahead, put_aside } = *self;
+        let room = builder.shared.room;
+        match update {
+            Some(Update::Flags { before }) if before == n => {
+                builder.between(pc, put_aside);
+                builder.unit.emitter.add_to(word, branches);
+            }
+            Some(Update::FlagsAfterTouch { before }) if before == n => {
+                builder.point(pc, put_aside, ahead, PointKind::Exact);
+                if let Some(bytes) = touch(&decoded.instruction).and_then(|touch| encode(&touch)) {
+                    builder.unit.emitter.raw(&bytes);
+                }
+                builder.between(pc, put_aside);
+                builder.unit.emitter.add_to(word, branches);
+            }
+            Some(Update::Dead { before, register }) if before == n => {
+                // Nothing here can fault; a stop in between goes on to the instruction, which overwrites it.
+                builder.between(pc, put_aside);
+                through(builder, word, register, branches);
+            }
+            Some(Update::Spilled { before, register }) if before == n => {
+                builder.point(pc, put_aside, ahead, PointKind::Exact);
+                builder.unit.emitter.store(room.slot(register), register);
+                builder.between(pc, put_aside.with(register));
+                through(builder, word, register, branches);
+                builder.unit.emitter.load(register, room.slot(register));
+                return Some(PointKind::Exact);
+            }
+            _ => return None,
+        }
+        Some(PointKind::Between)
+    }
+}
+
+/// Counts branches in a clock word, through a register.
+pub(crate) fn through(builder: &mut Builder<'_, '_>, word: u32, register: Gpr, branches: i8) {
     builder.unit.emitter.load(register, word);
-    builder.unit.emitter.advance(register, 1);
+    builder.unit.emitter.advance(register, branches.into());
     builder.unit.emitter.store(word, register);
 }
 
@@ -161,7 +180,7 @@ fn plain(
     builder: &mut Builder<'_, '_>,
     block: &Block,
     decoded: &Decoded,
-    (ahead, kind): (u8, PointKind),
+    (ahead, kind): (i8, PointKind),
     base: Option<&Base>,
 ) {
     let instruction = &decoded.instruction;

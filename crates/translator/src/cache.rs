@@ -12,7 +12,7 @@ use crate::layout::{Left, Room, TABLE_ENTRIES};
 use crate::memory::CacheMemory;
 use crate::points::{PointKind, Points};
 use crate::register::{Gpr, Spilled};
-use crate::source::{Code, decode};
+use crate::source::{Code, Extent, decode};
 use crate::unit::{Arrival, Builder, Constants, Exit, Limits, Shared, Unit};
 
 /// The number that an indirect transfer to unknown code leaves with.
@@ -194,7 +194,7 @@ impl<M: CacheMemory> Translator<M> {
         emitter.raw(&[0x0f, 0x0b]);
         self.miss = emitter.here();
         emitter.store(self.room.target_slot(), Gpr::RCX);
-        emitter.store(self.room.slot(Gpr::R11), Gpr::R11);
+        emitter.store(self.room.slot(Gpr::RAX), Gpr::RAX);
         emitter.set(Gpr::RAX, UNKNOWN.into());
         emitter.raw(&[0x0f, 0x05]);
         self.miss_stop = emitter.here();
@@ -222,7 +222,7 @@ impl<M: CacheMemory> Translator<M> {
         };
         let mut emptied = false;
         if !known {
-            if !self.bodies.contains_key(&pc) && decode(pc, 1, code).is_none() {
+            if !self.bodies.contains_key(&pc) && decode(pc, 1, Extent::OnePiece, code).is_none() {
                 return Ok(Entry::Outside);
             }
             emptied = self.translate(pc, arrival, code)?;
@@ -497,7 +497,7 @@ impl<M: CacheMemory> Translator<M> {
             let (_, points) = self.units.range(..=offset).next_back()?;
             points.find(offset)
         });
-        Ok(counted.wrapping_sub(point.map_or(0, |point| point.ahead.into())))
+        Ok(counted.wrapping_add_signed(-point.map_or(0, |point| i64::from(point.ahead))))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where in a block the clock is told of its branch.
+//! Where in a block the clock is told of its branches.
 //!
 //! The update must change no flag and no register that anyone sees, also where a later instruction of the
 //! block faults: what is dead on the straight way is alive in a signal frame.
@@ -26,7 +26,9 @@ pub(crate) enum Update {
 
 /// The cheapest update that a block has a place for. None if it has no branch.
 pub(crate) fn update(block: &Block) -> Option<Update> {
-    let End::Branch(branch) = block.end else { return None };
+    if block.branches() == 0 {
+        return None;
+    }
     let numbered = || block.instructions.iter().map(|decoded| &decoded.instruction).enumerate();
     if let Some((before, _)) = numbered().find(|(_, i)| sets_all_flags(i) && !has_memory(i)) {
         return Some(Update::Flags { before });
@@ -37,7 +39,7 @@ pub(crate) fn update(block: &Block) -> Option<Update> {
     if let Some(update) = numbered().find_map(dead) {
         return Some(update);
     }
-    if branch.is_indirect() {
+    if matches!(block.end, End::Branch(branch) if branch.is_indirect()) {
         return Some(Update::Transfer);
     }
     if let Some((before, _)) = numbered().find(|(_, i)| touch(i).is_some()) {
@@ -121,7 +123,7 @@ mod tests {
     use retake_model::Addr;
 
     use super::*;
-    use crate::source::{Code, Constancy, decode};
+    use crate::source::{Code, Constancy, Extent, decode};
 
     struct Bytes(&'static [u8]);
 
@@ -138,7 +140,7 @@ mod tests {
     }
 
     fn update_in(bytes: &'static [u8]) -> Option<Update> {
-        update(&decode(Addr::new(0x1000), 64, &mut Bytes(bytes)).unwrap())
+        update(&decode(Addr::new(0x1000), 64, Extent::OnePiece, &mut Bytes(bytes)).unwrap())
     }
 
     #[test]

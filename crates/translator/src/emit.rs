@@ -70,9 +70,9 @@ impl Emitter {
         self.raw(&address.to_le_bytes());
     }
 
-    /// `jmp qword [table + rax * 8]`
+    /// `jmp qword [table + r11 * 8]`
     pub(crate) fn jump_through(&mut self, table: u32) {
-        self.raw(&[0xff, 0x24, 0xc5]);
+        self.raw(&[0x42, 0xff, 0x24, 0xdd]);
         self.raw(&table.to_le_bytes());
     }
 
@@ -239,7 +239,7 @@ mod tests {
                 "mov r15,[38000078h]",
                 "add qword ptr [38000100h],1",
                 "push qword ptr [38002000h]",
-                "jmp qword ptr [rax*8+38001000h]",
+                "jmp qword ptr [r11*8+38001000h]",
                 "lea rax,[rax+1]",
                 "lea r12,[r12+2]",
                 "lea rcx,[rax+rcx]",

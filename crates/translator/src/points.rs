@@ -12,8 +12,9 @@ pub(crate) struct Point {
     pub(crate) pc: Addr,
     /// Registers that are in their slots.
     pub(crate) spilled: Spilled,
-    /// Branches that the clock has counted already, although they come later.
-    pub(crate) ahead: u8,
+    /// Branches that the clock has counted already, although they come later; less than zero for those that
+    /// it is still to count.
+    pub(crate) ahead: i8,
     pub(crate) kind: PointKind,
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use iced_x86::{Instruction, InstructionInfoFactory, Mnemonic, OpKind, Register};
-use retake_model::Addr;
+use retake_model::{Addr, AddrRange};
 
 use crate::body::encode;
 use crate::clock::Update;
@@ -34,7 +34,7 @@ impl Base {
         Spilled::NONE.with(self.register)
     }
 
-    pub(crate) fn put_in_place(&self, builder: &mut Builder<'_, '_>, pc: Addr, ahead: u8) {
+    pub(crate) fn put_in_place(&self, builder: &mut Builder<'_, '_>, pc: Addr, ahead: i8) {
         let slot = builder.shared.room.slot(self.register);
         builder.point(pc, Spilled::NONE, ahead, PointKind::Exact);
         builder.unit.emitter.store(slot, self.register);
@@ -42,7 +42,7 @@ impl Base {
         builder.unit.emitter.set(self.register, self.address);
     }
 
-    pub(crate) fn take_away(&self, builder: &mut Builder<'_, '_>, next: Addr, ahead: u8) {
+    pub(crate) fn take_away(&self, builder: &mut Builder<'_, '_>, next: Addr, ahead: i8) {
         let slot = builder.shared.room.slot(self.register);
         builder.point(next, self.put_aside(), ahead, PointKind::Exact);
         builder.unit.emitter.load(self.register, slot);
@@ -74,8 +74,8 @@ pub(crate) fn base(
             !needs(&decoded.instruction) || displacement(address, other).is_some()
         })
     };
-    let range = block.range()?;
-    let tested = tests.range(range.start()..range.end()).next().is_some();
+    let in_piece = |piece: &AddrRange| tests.range(piece.start()..piece.end()).next().is_some();
+    let tested = block.pieces.iter().any(in_piece);
     if tested || !(first..=last).all(reached) {
         return None;
     }
@@ -95,7 +95,7 @@ fn displacement(base: u64, address: u64) -> Option<i32> {
 pub(crate) fn emit(
     builder: &mut Builder<'_, '_>,
     instruction: &Instruction,
-    ahead: u8,
+    ahead: i8,
     base: Option<&Base>,
 ) {
     let address = instruction.ip_rel_memory_address();

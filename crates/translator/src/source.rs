@@ -82,26 +82,49 @@ pub(crate) struct Decoded {
     pub(crate) instruction: Instruction,
     /// Where its bytes begin in the block's.
     offset: usize,
+    /// It is a branch that the block goes on behind.
+    pub(crate) leads_on: Option<LeadsOn>,
 }
 
-/// Straight code with at most one branch, at its end.
+/// A branch that always leads to the next instruction of its block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LeadsOn {
+    Jump,
+    Call,
+}
+
+/// Code with one way through it: straight pieces, each of which leads to the next by a jump or a call.
 #[derive(Clone, Debug)]
 pub(crate) struct Block {
     pub(crate) start: Addr,
     pub(crate) bytes: Vec<u8>,
+    pub(crate) pieces: Vec<AddrRange>,
     pub(crate) instructions: Vec<Decoded>,
     pub(crate) end: End,
 }
 
-impl Block {
-    /// The code that it was made of.
-    pub(crate) fn range(&self) -> Option<AddrRange> {
-        AddrRange::with_len(self.start, self.bytes.len() as u64)
-    }
+/// Whether a block goes on where a jump or a call leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    OnePiece,
+    Extended,
+}
 
+/// Pieces of a block at most.
+const MOST_PIECES: usize = 4;
+
+impl Block {
     /// Right behind its last instruction.
     pub(crate) fn behind(&self) -> Addr {
-        Addr::new(self.start.get().wrapping_add(self.bytes.len() as u64))
+        let last = self.instructions.last();
+        last.map_or(self.start, |last| Addr::new(last.instruction.next_ip()))
+    }
+
+    /// How many branches are executed on the way through it.
+    pub(crate) fn branches(&self) -> u8 {
+        let inner = self.instructions.iter().filter(|decoded| decoded.leads_on.is_some()).count();
+        let all = inner + usize::from(matches!(self.end, End::Branch(_)));
+        u8::try_from(all).unwrap_or(u8::MAX)
     }
 
     /// Whether an instruction names a register, or a part of it.
@@ -123,16 +146,55 @@ impl Block {
 
 /// Decodes the block at `start`, of at most `most` instructions. None if nothing can be executed there
 /// from the cache.
-pub(crate) fn decode(start: Addr, most: usize, code: &mut dyn Code) -> Option<Block> {
+pub(crate) fn decode(
+    start: Addr,
+    most: usize,
+    extent: Extent,
+    code: &mut dyn Code,
+) -> Option<Block> {
+    let mut block = Block {
+        start,
+        bytes: Vec::new(),
+        pieces: Vec::new(),
+        instructions: Vec::with_capacity(8),
+        end: End::FallsThrough,
+    };
+    add_piece(&mut block, start, most, code)?;
+    while let End::Branch(Branch::Jump { to } | Branch::Call { to }) = block.end
+        && extent == Extent::Extended
+        && block.pieces.len() < MOST_PIECES
+        && block.instructions.len() < most
+        && !block.pieces.iter().any(|piece| piece.contains(to))
+        && code.constancy(to) == Constancy::Told
+    {
+        let leads_on = match block.end {
+            End::Branch(Branch::Call { .. }) => LeadsOn::Call,
+            _ => LeadsOn::Jump,
+        };
+        let last = block.instructions.len() - 1;
+        let room = most - block.instructions.len();
+        if add_piece(&mut block, to, room, code).is_none() {
+            break;
+        }
+        if let Some(branch) = block.instructions.get_mut(last) {
+            branch.leads_on = Some(leads_on);
+        }
+    }
+    Some(block)
+}
+
+/// Adds straight code to a block. None, and nothing is added, if there is none.
+fn add_piece(block: &mut Block, at: Addr, most: usize, code: &mut dyn Code) -> Option<()> {
     let mut buffer = [0; LONGEST_BLOCK * LONGEST];
     let wanted = buffer.get_mut(..most.min(LONGEST_BLOCK) * LONGEST)?;
-    let got = code.read(start, wanted);
+    let got = code.read(at, wanted);
     let there = wanted.get(..got)?;
-    let mut decoder = Decoder::with_ip(64, there, start.get(), DecoderOptions::NONE);
-    let mut instructions = Vec::with_capacity(8);
+    let mut decoder = Decoder::with_ip(64, there, at.get(), DecoderOptions::NONE);
     let mut end = End::FallsThrough;
     let mut len = 0;
-    while instructions.len() < most && decoder.can_decode() {
+    let before = block.bytes.len();
+    let mut added = 0;
+    while added < most && decoder.can_decode() {
         let instruction = decoder.decode();
         let last = match placing(&instruction) {
             Placing::Outside => {
@@ -143,15 +205,21 @@ pub(crate) fn decode(start: Addr, most: usize, code: &mut dyn Code) -> Option<Bl
             Placing::Branch(branch) => Some(End::Branch(branch)),
             Placing::Call => Some(End::Call),
         };
-        instructions.push(Decoded { instruction, offset: len });
+        block.instructions.push(Decoded { instruction, offset: before + len, leads_on: None });
+        added += 1;
         len += instruction.len();
         if let Some(last) = last {
             end = last;
             break;
         }
     }
-    let bytes = there.get(..len)?.to_vec();
-    (!instructions.is_empty()).then_some(Block { start, bytes, instructions, end })
+    if added == 0 {
+        return None;
+    }
+    block.bytes.extend_from_slice(there.get(..len)?);
+    block.pieces.extend(AddrRange::with_len(at, len as u64));
+    block.end = end;
+    Some(())
 }
 
 enum Placing {

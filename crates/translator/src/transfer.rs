@@ -3,7 +3,7 @@
 use iced_x86::{Instruction, MemoryOperand, Register};
 use retake_model::Addr;
 
-use crate::body::{PAIR, encode, is_through_memory, through};
+use crate::body::{encode, is_through_memory, through};
 use crate::points::PointKind;
 use crate::register::{Gpr, Spilled};
 use crate::source::{Block, Branch};
@@ -18,19 +18,24 @@ pub(crate) enum Last {
     Block,
 }
 
-/// Emits a branch, and gives where it goes on in line. `word` is the clock word that is not counted yet.
+/// The two registers that indirect transfers use: no result and no first argument is in them.
+const LINK: Spilled = Spilled::NONE.with(Gpr::RCX).with(Gpr::R11);
+
+/// A clock word, and what is still to be added to it.
+type Due = Option<(u32, i8)>;
+
+/// Emits a branch, and gives where it goes on in line. `ahead` says how far the clock is ahead.
 pub(crate) fn emit(
     builder: &mut Builder<'_, '_>,
     block: &Block,
     branch: Branch,
-    word: Option<u32>,
+    (ahead, due): (i8, Due),
     last: Last,
 ) -> Option<Addr> {
     let decoded = block.instructions.last()?;
     let instruction = &decoded.instruction;
     let pc = Addr::new(instruction.ip());
     let behind = block.behind();
-    let ahead = u8::from(word.is_none());
     builder.point(pc, Spilled::NONE, ahead, PointKind::Exact);
     match branch {
         Branch::Jump { to } => in_line(builder, to),
@@ -58,7 +63,6 @@ pub(crate) fn emit(
         }
         Branch::Call { to } => {
             push(builder, behind);
-            builder.want(behind, Arrival::Indirect);
             in_line(builder, to)
         }
         Branch::JumpIndirect | Branch::CallIndirect => {
@@ -66,9 +70,8 @@ pub(crate) fn emit(
             target(builder, instruction);
             if branch == Branch::CallIndirect {
                 push(builder, behind);
-                builder.want(behind, Arrival::Indirect);
             }
-            dispatch(builder, pc, word);
+            dispatch(builder, pc, due);
             None
         }
         Branch::Return { released } => {
@@ -77,11 +80,11 @@ pub(crate) fn emit(
             builder.unit.emitter.raw(&[0x59]);
             if released > 0 {
                 // `lea rsp, [rsp + released]`
-                builder.between(pc, PAIR);
+                builder.between(pc, LINK);
                 builder.unit.emitter.raw(&[0x48, 0x8d, 0xa4, 0x24]);
                 builder.unit.emitter.raw(&u32::from(released).to_le_bytes());
             }
-            dispatch(builder, pc, word);
+            dispatch(builder, pc, due);
             None
         }
     }
@@ -98,18 +101,20 @@ fn in_line(builder: &mut Builder<'_, '_>, to: Addr) -> Option<Addr> {
     None
 }
 
-fn push(builder: &mut Builder<'_, '_>, value: Addr) {
+/// Pushes where a call returns to, which is translated too.
+pub(crate) fn push(builder: &mut Builder<'_, '_>, value: Addr) {
+    builder.want(value, Arrival::Indirect);
     let constants = builder.shared.room.constants().start;
     let offset = constants + builder.shared.constants.offset(value.get());
     let address = builder.unit.emitter.address(offset);
     builder.unit.emitter.push_from(address);
 }
 
-fn spill(builder: &mut Builder<'_, '_>, pc: Addr, ahead: u8) {
+fn spill(builder: &mut Builder<'_, '_>, pc: Addr, ahead: i8) {
     let room = builder.shared.room;
     builder.unit.emitter.store(room.slot(Gpr::RCX), Gpr::RCX);
-    builder.unit.emitter.store(room.slot(Gpr::RAX), Gpr::RAX);
-    builder.point(pc, PAIR, ahead, PointKind::Exact);
+    builder.unit.emitter.store(room.slot(Gpr::R11), Gpr::R11);
+    builder.point(pc, LINK, ahead, PointKind::Exact);
 }
 
 /// Puts where an indirect branch leads to into `rcx`.
@@ -143,13 +148,13 @@ fn target(builder: &mut Builder<'_, '_>, instruction: &Instruction) {
 }
 
 /// Leads to the code for the address in `rcx`.
-fn dispatch(builder: &mut Builder<'_, '_>, pc: Addr, word: Option<u32>) {
-    builder.between(pc, PAIR);
-    if let Some(word) = word {
-        through(builder, word, Gpr::RAX);
+fn dispatch(builder: &mut Builder<'_, '_>, pc: Addr, due: Due) {
+    builder.between(pc, LINK);
+    if let Some((word, branches)) = due {
+        through(builder, word, Gpr::R11, branches);
     }
-    // `movzx eax, cx`
-    builder.unit.emitter.raw(&[0x0f, 0xb7, 0xc1]);
+    // `movzx r11d, cx`
+    builder.unit.emitter.raw(&[0x44, 0x0f, 0xb7, 0xd9]);
     let table = builder.shared.room.table();
     builder.unit.emitter.jump_through(table);
 }

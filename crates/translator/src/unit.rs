@@ -11,7 +11,7 @@ use crate::hasher::NumberMap;
 use crate::layout::Room;
 use crate::points::{Point, PointKind, Points};
 use crate::register::{Gpr, Spilled};
-use crate::source::{Block, Branch, Code, Constancy, End, LONGEST_BLOCK, decode};
+use crate::source::{Block, Branch, Code, Constancy, End, Extent, LONGEST_BLOCK, decode};
 use crate::transfer;
 
 /// Instructions of a block that is compared at each entry.
@@ -61,13 +61,21 @@ pub struct Limits {
     pub instructions: usize,
     /// Whether short loops are laid out several times.
     pub unrolls: bool,
+    /// Whether blocks go on where a jump or a call leads to.
+    pub extends: bool,
     /// Bytes of translated code: when there is no room for more, all is dropped.
     pub code: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { blocks: 64, instructions: LONGEST_BLOCK, unrolls: true, code: u32::MAX }
+        Self {
+            blocks: 64,
+            instructions: LONGEST_BLOCK,
+            unrolls: true,
+            extends: true,
+            code: u32::MAX,
+        }
     }
 }
 
@@ -87,7 +95,7 @@ impl Limits {
     /// None of the shortcuts: one block at once.
     #[must_use]
     pub fn plain() -> Self {
-        Self { blocks: 1, unrolls: false, ..Self::default() }
+        Self { blocks: 1, unrolls: false, extends: false, ..Self::default() }
     }
 }
 
@@ -216,7 +224,7 @@ impl<'a, 'b> Builder<'a, 'b> {
         self.unit.emitter.jump(self.shared.common);
     }
 
-    /// Where indirect transfers come in: what they lead to is in `rcx`, and `rax` and `rcx` are in their slots.
+    /// Where indirect transfers come in: what they lead to is in `rcx`, and `rcx` and `r11` are in their slots.
     /// False if there is one already.
     fn entry(&mut self, pc: Addr) -> bool {
         let known = |(other, _): &(Addr, u32)| *other == pc;
@@ -225,14 +233,14 @@ impl<'a, 'b> Builder<'a, 'b> {
         }
         let room = self.shared.room;
         let here = self.unit.emitter.here();
-        self.between(pc, Spilled::NONE.with(Gpr::RAX).with(Gpr::RCX));
+        self.between(pc, Spilled::NONE.with(Gpr::R11).with(Gpr::RCX));
         let emitter = &mut self.unit.emitter;
-        emitter.set(Gpr::RAX, pc.get().wrapping_neg());
-        emitter.add_to_rcx(Gpr::RAX);
+        emitter.set(Gpr::R11, pc.get().wrapping_neg());
+        emitter.add_to_rcx(Gpr::R11);
         // It is another one's: on to the next that has the same lower 16 bits.
         let mut miss = Emitter::new(room.addr(0), 0);
-        miss.set(Gpr::RAX, pc.get());
-        miss.add_to_rcx(Gpr::RAX);
+        miss.set(Gpr::R11, pc.get());
+        miss.add_to_rcx(Gpr::R11);
         let len = u8::try_from(miss.bytes.len()).unwrap_or(0) + 5;
         emitter.skip_if_rcx_is_zero(len);
         emitter.raw(&miss.bytes);
@@ -240,7 +248,7 @@ impl<'a, 'b> Builder<'a, 'b> {
         let emitter = &mut self.unit.emitter;
         emitter.jump(next);
         emitter.load(Gpr::RCX, room.slot(Gpr::RCX));
-        emitter.load(Gpr::RAX, room.slot(Gpr::RAX));
+        emitter.load(Gpr::R11, room.slot(Gpr::R11));
         self.unit.entries.push((pc, here));
         true
     }
@@ -265,8 +273,12 @@ impl<'a, 'b> Builder<'a, 'b> {
                 Constancy::Told => self.shared.limits.instructions,
                 Constancy::Compared => self.shared.limits.instructions.min(COMPARED_BLOCK),
             };
+            let extent = match constancy {
+                Constancy::Told if self.shared.limits.extends => Extent::Extended,
+                _ => Extent::OnePiece,
+            };
             let block = match self.blocks < self.shared.limits.blocks {
-                true => decode(pc, most, code),
+                true => decode(pc, most, extent, code),
                 false => None,
             };
             let Some(block) = block else {
@@ -279,9 +291,7 @@ impl<'a, 'b> Builder<'a, 'b> {
             let body = self.unit.emitter.here();
             self.new.insert(pc, body);
             self.unit.bodies.push((pc, body));
-            if let Some(range) = block.range() {
-                self.unit.sources.push((pc, range));
-            }
+            self.unit.sources.extend(block.pieces.iter().map(|piece| (pc, *piece)));
             if constancy == Constancy::Compared {
                 body::compare(self, &block);
             }
@@ -327,7 +337,7 @@ impl<'a, 'b> Builder<'a, 'b> {
         self.body(pc).is_some()
     }
 
-    pub(crate) fn point(&mut self, pc: Addr, spilled: Spilled, ahead: u8, kind: PointKind) {
+    pub(crate) fn point(&mut self, pc: Addr, spilled: Spilled, ahead: i8, kind: PointKind) {
         let offset = self.unit.emitter.here();
         self.unit.points.push(Point { offset, pc, spilled, ahead, kind });
     }
