@@ -89,7 +89,12 @@ impl Emitter {
     /// `lea rcx, [register + rcx]`
     pub(crate) fn add_to_rcx(&mut self, register: Gpr) {
         let sib = Gpr::RCX.low() << 3 | register.low();
-        self.raw(&[REX_W | u8::from(register.is_high()), 0x8d, 0b0100_1100, sib, 0]);
+        let rex = REX_W | u8::from(register.is_high());
+        // Without a displacement, which costs time; `rbp` and `r13` as a base need one.
+        match register.low() {
+            5 => self.raw(&[rex, 0x8d, 0b0100_1100, sib, 0]),
+            _ => self.raw(&[rex, 0x8d, 0b0000_1100, sib]),
+        }
     }
 
     /// `mov to, from`

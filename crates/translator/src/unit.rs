@@ -153,7 +153,15 @@ pub(crate) struct Builder<'a, 'b> {
     new: NumberMap<Addr, u32>,
     waiting: VecDeque<(Addr, Arrival)>,
     links: Vec<(Hole, Addr)>,
+    misses: Vec<Miss>,
     blocks: usize,
+}
+
+/// Where an indirect transfer goes on that came to the wrong place.
+struct Miss {
+    pc: Addr,
+    hole: Hole,
+    next: u32,
 }
 
 /// How a piece of code is come to.
@@ -176,8 +184,8 @@ impl<'a, 'b> Builder<'a, 'b> {
             exits: Vec::new(),
             passed: Vec::new(),
         };
-        let (new, waiting, links) = (NumberMap::default(), VecDeque::new(), Vec::new());
-        Self { shared, unit, new, waiting, links, blocks: 0 }
+        let (new, waiting) = (NumberMap::default(), VecDeque::new());
+        Self { shared, unit, new, waiting, links: Vec::new(), misses: Vec::new(), blocks: 0 }
     }
 
     /// Translates what is at `pc`, and what it leads to.
@@ -191,6 +199,9 @@ impl<'a, 'b> Builder<'a, 'b> {
             if new {
                 self.chain(pc, code);
             }
+        }
+        for miss in std::mem::take(&mut self.misses) {
+            self.miss(miss);
         }
         for (hole, to) in std::mem::take(&mut self.links) {
             let place = match self.body(to) {
@@ -237,20 +248,25 @@ impl<'a, 'b> Builder<'a, 'b> {
         let emitter = &mut self.unit.emitter;
         emitter.set(Gpr::R11, pc.get().wrapping_neg());
         emitter.add_to_rcx(Gpr::R11);
-        // It is another one's: on to the next that has the same lower 16 bits.
-        let mut miss = Emitter::new(room.addr(0), 0);
-        miss.set(Gpr::R11, pc.get());
-        miss.add_to_rcx(Gpr::R11);
-        let len = u8::try_from(miss.bytes.len()).unwrap_or(0) + 5;
-        emitter.skip_if_rcx_is_zero(len);
-        emitter.raw(&miss.bytes);
-        let next = self.latest_head(pc);
-        let emitter = &mut self.unit.emitter;
-        emitter.jump(next);
+        emitter.skip_if_rcx_is_zero(5);
+        let miss = emitter.jump_hole();
         emitter.load(Gpr::RCX, room.slot(Gpr::RCX));
         emitter.load(Gpr::R11, room.slot(Gpr::R11));
+        let next = self.latest_head(pc);
+        self.misses.push(Miss { pc, hole: miss, next });
         self.unit.entries.push((pc, here));
         true
+    }
+
+    /// The transfer was to another place: on to the next one that has the same lower 16 bits.
+    fn miss(&mut self, Miss { pc, hole, next }: Miss) {
+        let here = self.unit.emitter.here();
+        self.between(pc, Spilled::NONE);
+        let emitter = &mut self.unit.emitter;
+        emitter.fill(hole, here);
+        emitter.set(Gpr::R11, pc.get());
+        emitter.add_to_rcx(Gpr::R11);
+        emitter.jump(next);
     }
 
     fn latest_head(&self, pc: Addr) -> u32 {
