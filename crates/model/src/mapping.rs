@@ -37,6 +37,12 @@ impl Protection {
         Self(self.0 | other.0)
     }
 
+    /// All but what `other` allows.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether every access in `other` is allowed.
     pub const fn allows(self, other: Self) -> bool {
         self.0 & other.0 == other.0

@@ -32,6 +32,7 @@ impl Machine {
                 self.task(task)?.protect(*range, *prot)?;
                 let space = self.task(task)?.space;
                 self.caches.code_changed(space, *range)?;
+                self.guards.forget_range(space, *range);
                 self.space(space).table.protect(*range, *prot);
                 self.refresh_sites(space)
             }
@@ -40,6 +41,8 @@ impl Machine {
                 let space = self.task(task)?.space;
                 self.caches.code_changed(space, *from)?;
                 self.caches.make_room(space, *to);
+                self.guards.forget_range(space, *from);
+                self.guards.forget_range(space, *to);
                 self.task(task)?.move_range(*from, *to, *keep)?;
                 self.changed(task, *to, |table| table.move_range(*from, *to, *keep))
             }
@@ -115,6 +118,7 @@ impl Machine {
     ) -> Result<(), Failure> {
         let space = self.task(task)?.space;
         self.caches.code_changed(space, range)?;
+        self.guards.forget_range(space, range);
         let table = &mut self.space(space).table;
         change(table);
         let exec = retake_model::Protection::EXEC;
@@ -145,6 +149,7 @@ impl Machine {
             let copy = self.space(parent_space).clone();
             self.spaces.insert(identity.space, copy);
             self.sites.copy_space(parent_space, identity.space);
+            self.guards.copy_space(parent_space, identity.space);
         }
         Ok(())
     }
@@ -163,6 +168,7 @@ impl Machine {
         drop(old);
         self.tasks.insert(task, fresh);
         self.caches.forget_space(image.space);
+        self.guards.forget_space(image.space);
         if let Some(space) = old_space {
             self.forget_empty_space(space);
         }
@@ -175,6 +181,7 @@ impl Machine {
             self.spaces.remove(&space);
             self.sites.forget_space(space);
             self.caches.forget_space(space);
+            self.guards.forget_space(space);
         }
     }
 

@@ -31,6 +31,7 @@ impl Machine {
             files: BTreeMap::new(),
             sites: self.sites.clone(),
             caches: Caches::default(),
+            guards: self.guards.clone(),
             pace: self.pace,
             cursor: self.recording.events(self.done),
             ahead: None,

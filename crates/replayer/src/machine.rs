@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::live::LiveTask;
 use crate::search::Control;
 use crate::sites::SiteTable;
-use crate::translated::Caches;
+use crate::translated::{Caches, Guards};
 use crate::watch::Watch;
 
 /// Takes what the program wrote to its standard streams.
@@ -64,6 +64,7 @@ pub struct Machine {
     pub(crate) files: BTreeMap<FileId, File>,
     pub(crate) sites: SiteTable,
     pub(crate) caches: Caches,
+    pub(crate) guards: Guards,
     pub(crate) pace: Pace,
     pub(crate) cursor: EventCursor,
     /// The event that comes next, already read.
@@ -110,6 +111,7 @@ impl Machine {
             files: BTreeMap::new(),
             sites: SiteTable::default(),
             caches: Caches::default(),
+            guards: Guards::default(),
             pace: Pace::Native,
             cursor,
             ahead: None,

@@ -29,6 +29,7 @@ impl Machine {
     pub(crate) fn map_into(&mut self, task: TaskId, mapping: &Mapping) -> Result<(), Failure> {
         let space = self.task(task)?.space;
         self.caches.make_room(space, mapping.range);
+        self.guards.forget_range(space, mapping.range);
         match mapping.backing {
             Backing::Anonymous | Backing::Copied => {
                 self.task(task)?.map_anonymous(mapping.range, mapping.prot)
@@ -126,6 +127,7 @@ impl Machine {
 
     fn restore_from(&mut self, checkpoint: &Checkpoint) -> Result<(), Failure> {
         self.keep_tasks_of(checkpoint);
+        self.unguard_all()?;
         self.forget_progress(checkpoint.event);
         for shared in &checkpoint.shared {
             self.make_shared(shared.shared, shared.len, &shared.pages)?;
@@ -185,6 +187,7 @@ impl Machine {
         self.tasks.clear();
         self.spaces.clear();
         self.caches.keep(|_| false);
+        self.guards = crate::translated::Guards::default();
         self.forget_progress(EventIndex::ZERO);
     }
 

@@ -291,6 +291,20 @@ impl Machine {
     }
 
     pub(crate) fn resume(&mut self, id: TaskId, how: Resume) -> Result<StopEvent, Failure> {
+        loop {
+            let stop = self.resume_once(id, how)?;
+            if stop != StopEvent::Signal(Signal::SEGV) {
+                return Ok(stop);
+            }
+            let task = self.task(id)?;
+            let (space, pc) = (task.space, task.stopped.registers()?.pc());
+            if self.caches.contain(space, pc) || !self.met_guard(id, stop)? {
+                return Ok(stop);
+            }
+        }
+    }
+
+    fn resume_once(&mut self, id: TaskId, how: Resume) -> Result<StopEvent, Failure> {
         let task = self.task(id)?;
         task.give_back()?;
         let tid = task.stopped.tid();

@@ -207,7 +207,7 @@ pub(crate) fn compare(builder: &mut Builder<'_, '_>, block: &Block) {
     builder.exactly(block.start);
     builder.unit.emitter.store(room.slot(Gpr::RCX), Gpr::RCX);
     builder.unit.emitter.store(room.slot(Gpr::RAX), Gpr::RAX);
-    builder.point(block.start, PAIR, 0, PointKind::Exact);
+    builder.point(block.start, PAIR, 0, PointKind::Comparing);
     let mut differs = Vec::new();
     let mut at = block.start.get();
     for part in block.bytes.chunks(8) {

@@ -416,6 +416,7 @@ impl<M: CacheMemory> Translator<M> {
         Ok(Some(match point.kind {
             PointKind::Exact => Stop::At(program),
             PointKind::Between => Stop::Between,
+            PointKind::Comparing => Stop::Outside(program),
             // The processor keeps where a call returns to in `rcx` (Intel SDM vol. 2, SYSCALL).
             PointKind::Call => Stop::At(Registers { rcx: program.rip, ..program }),
             PointKind::Test { passed } => {

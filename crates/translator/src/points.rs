@@ -25,6 +25,8 @@ pub(crate) enum PointKind {
     Exact,
     /// Within something that the translator added: a few steps lead to an exact point.
     Between,
+    /// While code is compared: with EFLAGS.AC its words may not be read as they lie.
+    Comparing,
     /// Right behind a `syscall`.
     Call,
     /// Within a test: memory that cannot be read makes the test fail, which goes on at this offset.

@@ -14,6 +14,7 @@ use retake_translator::{Code, Constancy, Limits, Room, Statistics, Translator};
 use crate::failure::Failure;
 use crate::machine::Machine;
 use crate::sites::SiteTable;
+use crate::translated::Guards;
 
 /// madvise(2): a child does not get it.
 const MADV_DONTFORK: u64 = 10;
@@ -63,6 +64,12 @@ impl Caches {
         if there.is_some_and(|there| there.overlaps(range)) {
             self.forget_space(space);
         }
+    }
+
+    /// Whether an address lies in the cache of `space`.
+    pub(crate) fn contain(&self, space: SpaceId, addr: Addr) -> bool {
+        let cache = self.spaces.get(&space);
+        cache.is_some_and(|cache| cache.translator.room().range().contains(addr))
     }
 
     pub(crate) fn get(&mut self, space: SpaceId) -> Option<&mut Translator<File>> {
@@ -124,7 +131,10 @@ pub(crate) struct TaskCode<'a> {
     memory: &'a ProcessMemory,
     table: &'a MappingTable,
     sites: &'a SiteTable,
+    guards: &'a Guards,
     space: SpaceId,
+    /// Pages that are to be write-protected before the task goes on.
+    pub(crate) to_guard: Vec<PageAddr>,
     /// Pages that were read, with how much of them there is.
     pages: Vec<(PageAddr, usize, Box<[u8; PAGE_LEN]>)>,
 }
@@ -134,9 +144,11 @@ impl<'a> TaskCode<'a> {
         memory: &'a ProcessMemory,
         table: &'a MappingTable,
         sites: &'a SiteTable,
+        guards: &'a Guards,
         space: SpaceId,
     ) -> Self {
-        Self { memory, table, sites, space, pages: Vec::new() }
+        let (to_guard, pages) = (Vec::new(), Vec::new());
+        Self { memory, table, sites, guards, space, to_guard, pages }
     }
 
     /// The bytes of a page; none if they cannot be executed.
@@ -181,12 +193,26 @@ impl Code for TaskCode<'_> {
     }
 
     fn constancy(&mut self, at: Addr) -> Constancy {
-        let mapping = self.table.find(at);
-        let told = mapping.is_some_and(|mapping| {
-            let shared =
-                matches!(mapping.backing, Backing::Shared { .. } | Backing::Private { .. });
-            !mapping.prot.allows(Protection::WRITE) && !shared
-        });
-        if told { Constancy::Told } else { Constancy::Compared }
+        let Some(mapping) = self.table.find(at) else { return Constancy::Compared };
+        if matches!(mapping.backing, Backing::Shared { .. } | Backing::Private { .. }) {
+            // Others may write to the same memory.
+            return Constancy::Compared;
+        }
+        if !mapping.prot.allows(Protection::WRITE) {
+            return Constancy::Told;
+        }
+        // A block reaches into the next page at most.
+        let pages = [Some(at.page()), at.page().next()];
+        let mut pages = pages.into_iter().flatten();
+        if !pages.all(|page| self.guards.are_worth_it(self.space, page)) {
+            return Constancy::Compared;
+        }
+        let here = [Some(at.page()), at.page().next()].into_iter().flatten();
+        for page in here.filter(|page| mapping.range.contains_range(page.range())) {
+            if !self.to_guard.contains(&page) {
+                self.to_guard.push(page);
+            }
+        }
+        Constancy::Told
     }
 }

@@ -2,7 +2,9 @@
 
 mod caches;
 mod find;
+mod guards;
 mod order;
 mod run;
 
 pub(crate) use caches::Caches;
+pub(crate) use guards::Guards;

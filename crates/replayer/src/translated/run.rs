@@ -85,7 +85,7 @@ impl Machine {
                 }
             };
             loop {
-                self.task(id)?.stopped.set_registers(&at)?;
+                self.task(id)?.go_on_with(&at)?;
                 let stop = self.resume(id, Resume::Emulate)?;
                 let actual = self.task(id)?.stopped.registers()?;
                 match self.stopped_in_cache(id, &actual)? {
@@ -105,6 +105,10 @@ impl Machine {
                     Some(Stop::Test { registers, .. }) => {
                         self.task(id)?.stopped.set_registers(&registers)?;
                         return Ok(Halt::Test(registers.pc()));
+                    }
+                    Some(Stop::At(registers)) if self.met_guard(id, stop)? => {
+                        program = registers;
+                        break;
                     }
                     Some(Stop::At(registers)) => {
                         self.task(id)?.stopped.set_registers(&registers)?;
@@ -144,12 +148,14 @@ impl Machine {
         else {
             return Ok(Entry::Outside);
         };
-        let (memory, table, sites) = (&task.memory, &live.table, &self.sites);
-        let code = &mut TaskCode::new(memory, table, sites, space);
-        Ok(match first {
+        let code = &mut TaskCode::new(&task.memory, &live.table, &self.sites, &self.guards, space);
+        let entry = match first {
             First::Test => translator.enter(pc, code)?,
             First::GoOn => translator.enter_behind_test(pc, code)?,
-        })
+        };
+        let pages = std::mem::take(&mut code.to_guard);
+        self.guard(id, pages)?;
+        Ok(entry)
     }
 
     fn is_outside(&mut self, id: TaskId, pc: Addr) -> Result<bool, Failure> {
@@ -179,7 +185,7 @@ impl Machine {
         let stops = got == 2 && matches!(code, [0x0f, 0x05] | [0xcc | 0xcd, _]);
         let how =
             if stops || is_vsyscall(registers) { Resume::Emulate } else { Resume::EmulateStep };
-        self.task(id)?.stopped.set_registers(registers)?;
+        self.task(id)?.go_on_with(registers)?;
         let site = self.sites.is_installed(space, pc);
         if site {
             self.remove_site(space, pc)?;
