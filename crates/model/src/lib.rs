@@ -21,7 +21,7 @@ pub use id::{
     TaskId, Tid,
 };
 pub use mapping::{Backing, Mapping, Protection};
-pub use position::{Arrival, ParsePositionError, Place, Position};
+pub use position::{Arrival, Exact, ParsePositionError, Place, Position};
 pub use registers::{RegisterDifference, RegisterName, Registers};
 pub use signal::{SigInfo, Signal, UnknownSignal};
 pub use vector::VectorState;

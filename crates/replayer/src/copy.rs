@@ -10,7 +10,7 @@ use retake_ptrace::PageMap;
 
 use crate::failure::Failure;
 use crate::machine::Machine;
-use crate::translated::Caches;
+use crate::translated::{Caches, Count};
 
 /// Bytes copied from one shared object to another at once.
 const BLOCK: usize = 64 << 10;
@@ -33,6 +33,7 @@ impl Machine {
             caches: Caches::default(),
             guards: self.guards.clone(),
             pace: self.pace,
+            count: Count::default(),
             cursor: self.recording.events(self.done),
             ahead: None,
             done: self.done,

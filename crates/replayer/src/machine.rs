@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::live::LiveTask;
 use crate::search::Control;
 use crate::sites::SiteTable;
-use crate::translated::{Caches, Guards};
+use crate::translated::{Caches, Count, Guards};
 use crate::watch::Watch;
 
 /// Takes what the program wrote to its standard streams.
@@ -66,6 +66,7 @@ pub struct Machine {
     pub(crate) caches: Caches,
     pub(crate) guards: Guards,
     pub(crate) pace: Pace,
+    pub(crate) count: Count,
     pub(crate) cursor: EventCursor,
     /// The event that comes next, already read.
     pub(crate) ahead: Option<(EventIndex, Event)>,
@@ -113,6 +114,7 @@ impl Machine {
             caches: Caches::default(),
             guards: Guards::default(),
             pace: Pace::Native,
+            count: Count::default(),
             cursor,
             ahead: None,
             done: EventIndex::ZERO,

@@ -42,7 +42,7 @@ impl Machine {
             Some(Ran::Stopped(stop, registers)) => {
                 return Err(self.missed(index, event, stop, &registers));
             }
-            Some(Ran::Hit(at, _)) => return Ok(Some(self.hit(id, at))),
+            Some(Ran::Hit(at, _)) => return Ok(Some(self.hit(id, at)?)),
             None if self.stands_at_place(event, print)? => return Ok(None),
             None => {}
         }
@@ -53,7 +53,7 @@ impl Machine {
         let ran = ran.and_then(|ran| disarmed.map(|()| ran));
         match ran? {
             Candidate::Here => Ok(None),
-            Candidate::Hit(at) => Ok(Some(self.hit(id, at))),
+            Candidate::Hit(at) => Ok(Some(self.hit(id, at)?)),
             Candidate::Missed(stop, registers) => Err(self.missed(index, event, stop, &registers)),
         }
     }

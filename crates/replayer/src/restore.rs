@@ -197,6 +197,7 @@ impl Machine {
         self.sites.forget_installed();
         self.ahead = None;
         self.arrivals.clear();
+        self.count = crate::translated::Count::default();
         self.standing_at = None;
         self.root_status = None;
         self.done = done;

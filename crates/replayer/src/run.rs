@@ -1,7 +1,7 @@
 //! Re-execution, one event at a time, with every event checked.
 
 use retake_execution::Divergence;
-use retake_model::{Addr, EventIndex, Registers, Signal, TaskId};
+use retake_model::{Addr, EventIndex, Place, Registers, Signal, TaskId};
 use retake_ptrace::{Resume, StopEvent};
 use retake_recording::{Event, EventKind, Fingerprint, TrappedInstruction, Where};
 use retake_tracee::skip_vsyscall;
@@ -10,6 +10,7 @@ use crate::describe::{context, registers_differ};
 use crate::displaced::Displaced;
 use crate::failure::Failure;
 use crate::machine::{Machine, Pace, Sink};
+use crate::translated::CountFor;
 
 /// What a step came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub(crate) enum Step {
     /// The next event took effect.
     Event,
     /// The running task arrived at a site; it has not executed the instruction there.
-    Hit { task: TaskId, pc: Addr, nth: u64 },
+    Hit { task: TaskId, place: Place },
     /// The recording has no further event.
     End,
 }
@@ -93,6 +94,7 @@ impl Machine {
                 return Err(self.registers_diverge(index, &event, &registers));
             }
         }
+        self.end_count(event.task)?;
         self.retire(&event, sink)?;
         Ok(Step::Event)
     }
@@ -130,7 +132,7 @@ impl Machine {
     /// Lets the event's task run until it is where the event found it.
     fn run_to(&mut self, index: EventIndex, event: &Event) -> Result<Option<Step>, Failure> {
         let (stop, actual) = match self.run_until_stop(event.task)? {
-            Ran::Hit(pc, _) => return Ok(Some(self.hit(event.task, pc))),
+            Ran::Hit(pc, _) => return Ok(Some(self.hit(event.task, pc)?)),
             Ran::Stopped(stop, registers) => (stop, registers),
         };
         let matches = match (&event.kind, stop) {
@@ -164,11 +166,12 @@ impl Machine {
         Ok(None)
     }
 
-    pub(crate) fn hit(&mut self, task: TaskId, pc: Addr) -> Step {
-        let nth = self.arrivals.entry(pc).or_insert(0);
-        *nth += 1;
+    pub(crate) fn hit(&mut self, task: TaskId, pc: Addr) -> Result<Step, Failure> {
+        let arrivals = self.arrivals.entry(pc).or_insert(0);
+        *arrivals += 1;
+        let nth = *arrivals;
         self.standing_at = Some(pc);
-        Step::Hit { task, pc, nth: *nth }
+        Ok(Step::Hit { task, place: self.place_of(task, pc, nth)? })
     }
 
     fn stands_at(
@@ -186,9 +189,16 @@ impl Machine {
         })
     }
 
+    /// Whether all code runs from the cache: where exact places are asked for.
+    fn runs_from_cache(&self) -> bool {
+        matches!(self.pace, Pace::Translated(_))
+            || self.sites.are_wanted()
+            || self.count.wanted != CountFor::Nothing
+    }
+
     /// Resumes a task until it stops at a site or for an event.
     pub(crate) fn run_until_stop(&mut self, id: TaskId) -> Result<Ran, Failure> {
-        if matches!(self.pace, Pace::Translated(_)) && self.have_cache(id)? {
+        if self.runs_from_cache() && self.have_cache(id)? {
             return self.run_translated_until_stop(id);
         }
         if let Some(site) = self.standing_site(id)?
@@ -220,6 +230,7 @@ impl Machine {
 
     fn run_on(&mut self, id: TaskId, displaced: Option<Displaced>) -> Result<Ran, Failure> {
         let space = self.task(id)?.space;
+        self.count.ran_natively();
         let stop = self.resume(id, Resume::Emulate)?;
         let task = self.task(id)?;
         let mut registers = task.stopped.registers()?;
@@ -254,6 +265,7 @@ impl Machine {
         let Some(site) = site else {
             return Ok(None);
         };
+        self.count.ran_natively();
         self.remove_site(space, site)?;
         let pushes_flags = self.pushes_flags(id, site)?;
         let stop = self.resume(id, Resume::EmulateStep)?;

@@ -31,6 +31,11 @@ impl SiteTable {
         self.installed.contains_key(&(space, addr))
     }
 
+    /// Whether tasks are to stop anywhere.
+    pub(crate) fn are_wanted(&self) -> bool {
+        !self.wanted.is_empty()
+    }
+
     /// Where breakpoints are installed in `space`.
     pub(crate) fn installed_in(&self, space: SpaceId) -> impl Iterator<Item = Addr> {
         self.installed.keys().filter(move |(other, _)| *other == space).map(|(_, addr)| *addr)

@@ -92,12 +92,12 @@ fn test(builder: &mut Builder<'_, '_>, pc: Addr, ahead: i8) {
     builder.unit.emitter.store(room.slot(Gpr::RCX), Gpr::RCX);
     builder.unit.emitter.store(room.slot(Gpr::RAX), Gpr::RAX);
     builder.point(pc, PAIR, ahead, PointKind::Test { passed: 0 });
-    let fails = conditions::emit(&mut builder.unit.emitter, room, test);
+    let fails = conditions::emit(&mut builder.unit.emitter, room, test, ahead);
     builder.point(pc, PAIR, ahead, PointKind::Between);
     builder.unit.emitter.load(Gpr::RCX, room.slot(Gpr::RCX));
     // The number of this exit is the next one; where it goes on is right behind it.
     let exit = builder.unit.exits.len();
-    builder.exit(Exit::Test { pc, passed: 0 });
+    builder.exit(Exit::Test { pc, passed: 0, ahead });
     let failed = builder.unit.emitter.here();
     builder.point(pc, PAIR, ahead, PointKind::Between);
     for hole in fails {
@@ -109,7 +109,7 @@ fn test(builder: &mut Builder<'_, '_>, pc: Addr, ahead: i8) {
     let passed = builder.unit.emitter.here();
     builder.unit.passed.push((pc, passed));
     if let Some(place) = builder.unit.exits.get_mut(exit) {
-        *place = Exit::Test { pc, passed };
+        *place = Exit::Test { pc, passed, ahead };
     }
     builder.point(pc, Spilled::NONE, ahead, PointKind::Exact);
 }

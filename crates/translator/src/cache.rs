@@ -6,6 +6,8 @@ use std::io;
 use retake_model::{Addr, AddrRange, PageAddr, Registers};
 
 use crate::conditions::Test;
+#[cfg(doc)]
+use crate::conditions::Word;
 use crate::emit::{Emitter, Hole};
 use crate::hasher::NumberMap;
 use crate::layout::{Left, Room, TABLE_ENTRIES};
@@ -117,11 +119,15 @@ pub struct Translator<M> {
     heads: NumberMap<u16, u32>,
     passed: NumberMap<Addr, u32>,
     sources: BTreeMap<PageAddr, Vec<(Addr, AddrRange)>>,
+    /// The pages that the code of each block lies in.
+    pages: NumberMap<Addr, Vec<PageAddr>>,
     units: BTreeMap<u32, Points>,
     exits: Vec<Exit>,
     constants: Constants,
     clock_words: u32,
     clock_zero: u64,
+    /// How far the clock is ahead of the branches that were executed, where the task stopped last.
+    ahead: i8,
     tests: BTreeMap<Addr, Test>,
     pending: Pending,
     statistics: Statistics,
@@ -147,11 +153,13 @@ impl<M: CacheMemory> Translator<M> {
             heads: NumberMap::default(),
             passed: NumberMap::default(),
             sources: BTreeMap::new(),
+            pages: NumberMap::default(),
             units: BTreeMap::new(),
             exits: Vec::new(),
             constants: Constants::default(),
             clock_words: 0,
             clock_zero: 0,
+            ahead: 0,
             tests: BTreeMap::new(),
             pending: Pending::Nothing,
             statistics: Statistics::default(),
@@ -180,6 +188,7 @@ impl<M: CacheMemory> Translator<M> {
         self.heads.clear();
         self.passed.clear();
         self.sources.clear();
+        self.pages.clear();
         self.units.clear();
         self.exits.clear();
         self.constants.clear();
@@ -304,6 +313,7 @@ impl<M: CacheMemory> Translator<M> {
         for (pc, range) in unit.sources {
             for page in range.to_pages().pages() {
                 self.sources.entry(page).or_default().push((pc, range));
+                self.pages.entry(pc).or_default().push(page);
             }
         }
         self.exits.extend(unit.exits);
@@ -340,13 +350,7 @@ impl<M: CacheMemory> Translator<M> {
         let Some(body) = self.bodies.remove(&pc) else { return Ok(()) };
         self.passed.remove(&pc);
         self.statistics.dropped += 1;
-        let pages: Vec<PageAddr> = self
-            .sources
-            .iter()
-            .filter(|(_, blocks)| blocks.iter().any(|(other, _)| *other == pc))
-            .map(|(page, _)| *page)
-            .collect();
-        for page in pages {
+        for page in self.pages.remove(&pc).unwrap_or_default() {
             if let Some(blocks) = self.sources.get_mut(&page) {
                 blocks.retain(|(other, _)| *other != pc);
             }
@@ -404,6 +408,7 @@ impl<M: CacheMemory> Translator<M> {
     pub fn stopped(&mut self, registers: &Registers) -> io::Result<Option<Stop>> {
         let Some(offset) = self.room.offset(registers.pc()) else { return Ok(None) };
         let left = self.left()?;
+        self.ahead = 0;
         if offset == self.common_stop || offset == self.miss_stop {
             return Ok(Some(self.left_by_exit(registers, &left)));
         }
@@ -413,6 +418,7 @@ impl<M: CacheMemory> Translator<M> {
         };
         let mut program = restored(registers, &left, point.spilled);
         program.rip = point.pc.get();
+        self.ahead = point.ahead;
         Ok(Some(match point.kind {
             PointKind::Exact => Stop::At(program),
             PointKind::Between => Stop::Between,
@@ -450,7 +456,8 @@ impl<M: CacheMemory> Translator<M> {
                 program.rip = pc.get();
                 Stop::Outside(program)
             }
-            Exit::Test { pc, passed } => {
+            Exit::Test { pc, passed, ahead } => {
+                self.ahead = ahead;
                 self.statistics.tests += 1;
                 program.rip = pc.get();
                 Stop::Test { registers: program, passed: self.at(passed) }
@@ -483,22 +490,23 @@ impl<M: CacheMemory> Translator<M> {
     /// # Errors
     /// When the memory cannot be read.
     pub fn set_clock(&mut self, branches: u64) -> io::Result<()> {
+        self.ahead = 0;
         self.clock_zero = self.left()?.clock().wrapping_sub(branches);
         Ok(())
     }
 
-    /// Branches that the task has executed since the clock was set, when it is stopped at `registers`, its
-    /// registers in the cache.
+    /// Branches that the task has executed since the clock was set, up to where it stopped last.
     ///
     /// # Errors
     /// When the memory cannot be read.
-    pub fn clock(&self, registers: &Registers) -> io::Result<u64> {
+    pub fn branches(&self) -> io::Result<u64> {
         let counted = self.left()?.clock().wrapping_sub(self.clock_zero);
-        let point = self.room.offset(registers.pc()).and_then(|offset| {
-            let (_, points) = self.units.range(..=offset).next_back()?;
-            points.find(offset)
-        });
-        Ok(counted.wrapping_add_signed(-point.map_or(0, |point| i64::from(point.ahead))))
+        Ok(counted.wrapping_add_signed(-i64::from(self.ahead)))
+    }
+
+    /// What [`Word::Branches`] is when the task has executed `branches` since the clock was set.
+    pub fn branches_from(&self, branches: u64) -> u64 {
+        self.clock_zero.wrapping_add(branches)
     }
 }
 

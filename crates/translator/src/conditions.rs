@@ -15,6 +15,8 @@ pub enum Word {
     Memory(Addr),
     /// Half of one of the sixteen first vector registers.
     Xmm(u8, XmmHalf),
+    /// How many branches were executed, as [`crate::Translator::branches_from`] has it.
+    Branches,
 }
 
 /// A word, and the value that it must have.
@@ -38,9 +40,25 @@ const JUMP_LEN: u8 = 5;
 
 /// Emits the conditions. They need `rax` and `rcx`, which are in their slots. The holes lead to where the test
 /// fails.
-pub(crate) fn emit(emitter: &mut Emitter, room: Room, test: &Test) -> Vec<crate::emit::Hole> {
+pub(crate) fn emit(
+    emitter: &mut Emitter,
+    room: Room,
+    test: &Test,
+    ahead: i8,
+) -> Vec<crate::emit::Hole> {
     let mut fails = Vec::new();
     for condition in &test.conditions {
+        if condition.word == Word::Branches {
+            let shown = condition.value.wrapping_add_signed(ahead.into());
+            emitter.set(Gpr::RCX, shown.wrapping_neg());
+            for word in room.clock_words() {
+                emitter.load(Gpr::RAX, word);
+                emitter.add_to_rcx(Gpr::RAX);
+            }
+            emitter.skip_if_rcx_is_zero(JUMP_LEN);
+            fails.push(emitter.jump_hole());
+            continue;
+        }
         let summand = match condition.word {
             Word::Register(name) => match Gpr::named(name) {
                 Some(register @ (Gpr::RAX | Gpr::RCX)) => {
@@ -59,6 +77,7 @@ pub(crate) fn emit(emitter: &mut Emitter, room: Room, test: &Test) -> Vec<crate:
                 emitter.rax_from_xmm(register & 15, half);
                 Gpr::RAX
             }
+            Word::Branches => continue,
         };
         // A sum of zero says that they are equal, and changes no flag.
         emitter.set(Gpr::RCX, condition.value.wrapping_neg());

@@ -74,6 +74,10 @@ impl Room {
         self.base + CLOCK + n % CLOCK_WORDS * 8
     }
 
+    pub(crate) fn clock_words(self) -> impl Iterator<Item = u32> {
+        (0..CLOCK_WORDS).map(move |n| self.clock_word(n))
+    }
+
     pub(crate) fn table(self) -> u32 {
         self.base + TABLE
     }

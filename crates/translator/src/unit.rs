@@ -29,7 +29,7 @@ pub(crate) enum Exit {
     /// At an instruction that cannot be executed from the cache.
     Outside { pc: Addr },
     /// At a test that holds. It goes on at this offset.
-    Test { pc: Addr, passed: u32 },
+    Test { pc: Addr, passed: u32, ahead: i8 },
     /// The code is no longer what was translated.
     Changed { pc: Addr },
 }

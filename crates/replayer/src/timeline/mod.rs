@@ -146,7 +146,7 @@ impl Execution for Timeline {
     fn registers(&self, task: TaskId) -> Result<Registers, ExecutionError> {
         let live = self.live(task)?;
         // Whoever runs has gone on since its last event; all others are as that left them.
-        if task == self.task && matches!(self.position.place(), Place::Arrival(_)) {
+        if task == self.task && self.position.place() != Place::Event {
             let registers = live.stopped.registers().map_err(Failure::from);
             let registers = registers.map_err(|failure| self.machine.explain(failure));
             return registers.map_err(|failure| failure.while_doing("read registers"));

@@ -3,13 +3,14 @@
 use std::sync::atomic::Ordering;
 
 use retake_execution::{Site, SiteId, SiteTarget, Stop, StopReason};
-use retake_model::{Addr, EventIndex, Place, Position, TaskId};
+use retake_model::{Addr, Arrival, EventIndex, Exact, Place, Position, TaskId};
 
 use super::Timeline;
 use super::ends::{fatal, last_pc};
 use crate::failure::Failure;
 use crate::processor::same_traps;
 use crate::run::Step;
+use crate::translated::CountFor;
 
 /// The number of the site that a position is found by. Callers count from 0.
 const OWN_SITE: SiteId = SiteId::new(u32::MAX);
@@ -76,23 +77,58 @@ impl Timeline {
         let to = if to < self.start { self.start } else { to };
         self.bring_to_event(to.event())?;
         self.task = self.task_of_next_event()?;
-        if let Place::Arrival(arrival) = to.place() {
-            self.want_with(Some(arrival.pc))?;
-            loop {
-                match self.machine.step(&mut no_sink)? {
-                    Step::Hit { pc, nth, .. } if pc == arrival.pc && nth == arrival.nth => break,
-                    Step::Hit { .. } => {}
-                    Step::Event | Step::End => {
-                        return Err(Failure::NotFound(format!(
-                            "there is no moment {to}: its task does not arrive there so often"
-                        )));
+        self.position = match to.place() {
+            Place::Event => to,
+            Place::Exact(exact) => self.run_to_exact(to, exact)?,
+            Place::Arrival(arrival) => self.run_to_arrival(to, arrival)?,
+        };
+        self.lost = false;
+        Ok(())
+    }
+
+    /// From the event before it.
+    fn run_to_exact(&mut self, to: Position, exact: Exact) -> Result<Position, Failure> {
+        self.machine.want_sites(&[])?;
+        self.machine.count.wanted = CountFor::Place(exact);
+        let step = loop {
+            match self.machine.step(&mut no_sink) {
+                Ok(Step::Hit { place, .. }) if place != to.place() => {}
+                step => break step,
+            }
+        };
+        self.machine.count.wanted = CountFor::Nothing;
+        match step? {
+            Step::Hit { .. } => Ok(to),
+            Step::Event | Step::End => Err(Failure::NotFound(format!(
+                "there is no moment {to}: its task is not at {} when it has executed {} branches \
+                 since event {}",
+                exact.pc,
+                exact.branches,
+                to.event()
+            ))),
+        }
+    }
+
+    /// From the event before it. Gives the same place in the form that is printed.
+    fn run_to_arrival(&mut self, to: Position, arrival: Arrival) -> Result<Position, Failure> {
+        self.want_with(Some(arrival.pc))?;
+        let mut passed = 0;
+        loop {
+            match self.machine.step(&mut no_sink)? {
+                Step::Hit { place, .. } if place.pc() == Some(arrival.pc) => {
+                    passed += 1;
+                    if passed == arrival.nth {
+                        return Ok(Position::at_place(to.event(), place));
                     }
+                }
+                Step::Hit { .. } => {}
+                Step::Event | Step::End => {
+                    return Err(Failure::NotFound(format!(
+                        "there is no moment {to}: its task does not arrive there so often"
+                    )));
                 }
             }
         }
-        self.position = to;
-        self.lost = false;
-        Ok(())
     }
 
     fn bring_to_event(&mut self, event: EventIndex) -> Result<(), Failure> {
@@ -152,28 +188,17 @@ impl Timeline {
         self.machine.want_sites(&sites)
     }
 
-    /// Wants sites for the stretch of code that the machine is in. The arrivals since the last event
-    /// count from its start, so in the middle of it new sites mean to go through it again.
-    fn want_here(&mut self, own: Option<Addr>) -> Result<(), Failure> {
-        if !self.machine.is_at_event() {
-            let mut wanted = self.sites.clone();
-            wanted.extend(own.map(own_site));
-            if !wanted.iter().all(|site| self.machine.wants(site.target)) {
-                let position = self.position;
-                self.lost = true;
-                self.bring_counting(position, own)?;
-            }
+    /// Wants sites for the stretch of code that the machine is in. Where only arrivals are counted, in the
+    /// middle of it, new sites mean to go through it again.
+    fn want_here(&mut self) -> Result<(), Failure> {
+        let counted = self.machine.branches(self.task)?.is_some();
+        let known = |site: &Site| self.machine.wants(site.target);
+        if !self.machine.is_at_event() && !counted && !self.sites.iter().all(known) {
+            let position = self.position;
+            self.lost = true;
+            self.bring(position)?;
         }
-        self.want_with(own)
-    }
-
-    /// Goes to a position with arrivals at `own` counted too.
-    fn bring_counting(&mut self, to: Position, own: Option<Addr>) -> Result<(), Failure> {
-        let before = self.sites.clone();
-        self.sites.extend(own.map(own_site));
-        let result = self.bring(to);
-        self.sites = before;
-        result
+        self.want_with(None)
     }
 
     /// The caller's site that was hit, if it was one of those.
@@ -216,20 +241,28 @@ impl Timeline {
                     return self.stand_at(here, reason);
                 }
             }
-            self.want_here(pc)?;
-            let mut arrivals = pc.and_then(|pc| self.machine.arrivals.get(&pc).copied());
-            while let Step::Hit { task, pc: at, nth } = self.machine.step(&mut no_sink)? {
-                if pc == Some(at) {
-                    arrivals = Some(nth);
-                }
-                if let Some(site) = self.site_hit(task, at) {
-                    self.position = Position::at_arrival(index, at, nth);
+            self.want_here()?;
+            self.machine.count.wanted = match pc {
+                Some(_) => CountFor::NextEvent,
+                None => CountFor::Nothing,
+            };
+            let step = self.machine.step(&mut no_sink);
+            self.machine.count.wanted = CountFor::Nothing;
+            let mut step = step?;
+            while let Step::Hit { task, place } = step {
+                let site = place.pc().and_then(|at| self.site_hit(task, at));
+                if let Some(site) = site {
+                    self.position = Position::at_place(index, place);
                     self.task = task;
                     return Ok(self.stop(StopReason::Site(site)));
                 }
+                step = self.machine.step(&mut no_sink)?;
             }
-            if let (Some(reason), Some(pc), Some(nth)) = (reason, pc, arrivals) {
-                let place = Position::at_arrival(index, pc, nth);
+            if let (Some(reason), Some(pc)) = (reason, pc) {
+                let place = match self.machine.count.at_last_event() {
+                    Some(branches) => Position::at_exact(index, branches, pc),
+                    None => Position::at_event(index),
+                };
                 if place != from || index == self.last_moment {
                     self.bring(place)?;
                     return Ok(self.stop(reason));
@@ -262,7 +295,7 @@ impl Timeline {
     /// The latest event before `upper` that the replay can begin at without re-executing.
     fn scan_start(&self, upper: Position) -> EventIndex {
         let before = match upper.place() {
-            Place::Arrival(_) => upper.event(),
+            Place::Arrival(_) | Place::Exact(_) => upper.event(),
             Place::Event => EventIndex::new(upper.event().get().saturating_sub(1)),
         };
         let checkpoints = self.recording.checkpoints().iter().map(|c| c.event);
@@ -276,26 +309,45 @@ impl Timeline {
         first: EventIndex,
         upper: Position,
     ) -> Result<Option<(Position, SiteId)>, Failure> {
+        let last = self.scan(first, upper);
+        self.machine.count.wanted = CountFor::Nothing;
+        last
+    }
+
+    fn scan(
+        &mut self,
+        first: EventIndex,
+        upper: Position,
+    ) -> Result<Option<(Position, SiteId)>, Failure> {
         self.bring_to_event(first)?;
-        let own = match upper.place() {
-            Place::Arrival(arrival) => Some(arrival.pc),
-            Place::Event => None,
-        };
-        self.want_with(own)?;
+        let own = upper.place().pc();
+        match upper.place() {
+            Place::Exact(exact) if self.machine.done() == upper.event() => {
+                self.machine.count.wanted = CountFor::Place(exact);
+                self.want_with(None)?;
+            }
+            Place::Exact(_) => self.want_with(None)?,
+            _ => self.want_with(own)?,
+        }
         let mut last = None;
         while self.machine.done() < upper.event() || own.is_some() {
             let event = self.machine.done();
             match self.machine.step(&mut no_sink)? {
-                Step::Hit { task, pc, nth } => {
-                    let here = Position::at_arrival(event, pc, nth);
+                Step::Hit { task, place } => {
+                    let here = Position::at_place(event, place);
                     if here == upper {
                         break;
                     }
-                    if let Some(site) = self.site_hit(task, pc) {
+                    if let Some(site) = place.pc().and_then(|pc| self.site_hit(task, pc)) {
                         last = Some((here, site));
                     }
                 }
                 Step::Event if event < upper.event() => {
+                    if let Place::Exact(exact) = upper.place()
+                        && self.machine.done() == upper.event()
+                    {
+                        self.machine.count.wanted = CountFor::Place(exact);
+                    }
                     self.snapshots.consider(&mut self.machine);
                 }
                 Step::Event | Step::End => break,
@@ -309,9 +361,10 @@ impl Timeline {
         self.machine.want_sites(&self.sites)?;
         loop {
             match self.machine.step(&mut no_sink)? {
-                Step::Hit { task, pc, nth } => {
+                Step::Hit { task, place } => {
+                    let Some(pc) = place.pc() else { continue };
                     let Some(site) = self.site_hit(task, pc) else { continue };
-                    self.position = Position::at_arrival(self.machine.done(), pc, nth);
+                    self.position = Position::at_place(self.machine.done(), place);
                     self.task = task;
                     return Ok(Some((site, task, pc)));
                 }

@@ -38,7 +38,7 @@ impl Machine {
                 }
             };
             if at != pc || asked_for {
-                return Ok(Some(self.hit(id, at)));
+                return Ok(Some(self.hit(id, at)?));
             }
             if self.stands_at_place(event, print)? {
                 return Ok(None);
@@ -54,11 +54,12 @@ impl Machine {
         }
     }
 
-    /// A test that always holds at each installed breakpoint.
+    /// A test that always holds at each installed breakpoint, and one for the place that is to be stopped at.
     pub(super) fn tests_at_sites(&mut self, id: TaskId) -> Result<BTreeMap<Addr, Test>, Failure> {
+        let mut tests: BTreeMap<Addr, Test> = self.test_for_place(id)?.into_iter().collect();
         let space = self.task(id)?.space;
-        let installed = self.sites.installed_in(space);
-        Ok(installed.map(|addr| (addr, Test::default())).collect())
+        tests.extend(self.sites.installed_in(space).map(|addr| (addr, Test::default())));
+        Ok(tests)
     }
 
     /// Whether a place can be tested for: within a repeated string instruction there is none.

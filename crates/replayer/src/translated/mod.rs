@@ -1,10 +1,12 @@
 //! Running a task from a code cache, where an exact place is needed.
 
 mod caches;
+mod count;
 mod find;
 mod guards;
 mod order;
 mod run;
 
 pub(crate) use caches::Caches;
+pub(crate) use count::{Count, CountFor};
 pub(crate) use guards::Guards;

@@ -70,6 +70,8 @@ impl Order {
             let actual = match word {
                 Word::Register(name) => Some(registers.get(name)),
                 Word::Memory(addr) => memory(addr),
+                // No candidate is one.
+                Word::Branches => Some(value),
                 Word::Xmm(..) => xmm.iter().find(|(w, _)| *w == word).map(|(_, value)| *value),
             };
             candidate.differed += u32::from(actual != Some(value));

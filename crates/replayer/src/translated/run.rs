@@ -66,6 +66,7 @@ impl Machine {
         tests: &BTreeMap<Addr, Test>,
         first: First,
     ) -> Result<Halt, Failure> {
+        self.start_count(id)?;
         self.task(id)?.give_back()?;
         let mut program = self.task(id)?.stopped.registers()?;
         let mut first = first;

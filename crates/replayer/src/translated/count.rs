@@ -1,0 +1,98 @@
+//! The branches that a task has executed since the last event.
+
+use retake_model::{Addr, EventIndex, Exact, Place, TaskId};
+use retake_translator::{Condition, Test, Word};
+
+use crate::failure::Failure;
+use crate::machine::Machine;
+
+/// Why branches are counted although no site is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum CountFor {
+    /// They are not.
+    #[default]
+    Nothing,
+    /// The place right before the next event is asked for.
+    NextEvent,
+    /// The task is to stop at this place.
+    Place(Exact),
+}
+
+/// What is known of the clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Count {
+    pub(crate) wanted: CountFor,
+    /// The event since which the cache's clock counts the running task.
+    since: Option<EventIndex>,
+    /// The task has executed something since the last event that was not counted.
+    uncounted: bool,
+    /// Branches between the last two events, if they were counted.
+    at_last_event: Option<u64>,
+}
+
+impl Count {
+    /// The task has run outside the cache.
+    pub(crate) fn ran_natively(&mut self) {
+        self.uncounted = true;
+        self.since = None;
+    }
+
+    /// Branches up to the last event, if they were counted.
+    pub(crate) fn at_last_event(&self) -> Option<u64> {
+        self.at_last_event
+    }
+}
+
+impl Machine {
+    /// The task is about to run from its cache.
+    pub(super) fn start_count(&mut self, id: TaskId) -> Result<(), Failure> {
+        if self.count.uncounted || self.count.since == Some(self.done) {
+            return Ok(());
+        }
+        let space = self.task(id)?.space;
+        if let Some(translator) = self.caches.get(space) {
+            translator.reset_clock()?;
+            self.count.since = Some(self.done);
+        }
+        Ok(())
+    }
+
+    /// Branches that the task has executed since the last event, if it ran from its cache all the time.
+    pub(crate) fn branches(&mut self, id: TaskId) -> Result<Option<u64>, Failure> {
+        if self.count.uncounted || self.count.since != Some(self.done) {
+            return Ok(None);
+        }
+        let space = self.task(id)?.space;
+        let translator = self.caches.get(space);
+        Ok(translator.map(|translator| translator.branches()).transpose()?)
+    }
+
+    /// The place at which a task stands that arrived at `pc` for the nth time.
+    pub(crate) fn place_of(&mut self, id: TaskId, pc: Addr, nth: u64) -> Result<Place, Failure> {
+        Ok(match self.branches(id)? {
+            Some(branches) => Place::Exact(Exact { branches, pc }),
+            None => Place::Arrival(retake_model::Arrival { pc, nth }),
+        })
+    }
+
+    /// The next event is about to take effect: its task stands right before it.
+    pub(crate) fn end_count(&mut self, id: TaskId) -> Result<(), Failure> {
+        self.count.at_last_event = match self.tasks.contains_key(&id) {
+            true => self.branches(id)?,
+            false => None,
+        };
+        self.count.since = None;
+        self.count.uncounted = false;
+        Ok(())
+    }
+
+    /// The test for the place that the task is to stop at, if there is one.
+    pub(super) fn test_for_place(&mut self, id: TaskId) -> Result<Option<(Addr, Test)>, Failure> {
+        let CountFor::Place(Exact { branches, pc }) = self.count.wanted else { return Ok(None) };
+        self.start_count(id)?;
+        let space = self.task(id)?.space;
+        let value = self.caches.get(space).map(|translator| translator.branches_from(branches));
+        let condition = value.map(|value| Condition { word: Word::Branches, value });
+        Ok(Some((pc, Test { conditions: condition.into_iter().collect() })))
+    }
+}
