@@ -27,7 +27,7 @@ pub(crate) fn emit(builder: &mut Builder<'_, '_>, block: &Block, last: Last) -> 
     let mut ahead = 0_i8;
     for (n, decoded) in block.instructions.iter().enumerate() {
         let pc = Addr::new(decoded.instruction.ip());
-        test(builder, pc, ahead);
+        test(builder, pc, ahead, n);
         if let Some(base) = base.as_ref().filter(|base| base.first == n) {
             base.put_in_place(builder, pc, ahead);
         }
@@ -83,8 +83,8 @@ pub(crate) fn emit(builder: &mut Builder<'_, '_>, block: &Block, last: Last) -> 
     }
 }
 
-/// Emits the test at `pc`, if there is one.
-fn test(builder: &mut Builder<'_, '_>, pc: Addr, ahead: i8) {
+/// Emits the test at `pc`, if there is one: the instruction of number `n` in its block.
+fn test(builder: &mut Builder<'_, '_>, pc: Addr, ahead: i8, n: usize) {
     let Some(test) = builder.shared.tests.get(&pc) else { return };
     let room = builder.shared.room;
     let from = builder.unit.points.len();
@@ -107,7 +107,10 @@ fn test(builder: &mut Builder<'_, '_>, pc: Addr, ahead: i8) {
     builder.unit.emitter.load(Gpr::RAX, room.slot(Gpr::RAX));
     builder.unit.points.set_passed(from, failed);
     let passed = builder.unit.emitter.here();
-    builder.unit.passed.push((pc, passed));
+    if n == 0 {
+        // Whoever goes on behind the test is where a block begins.
+        builder.unit.passed.push((pc, passed));
+    }
     if let Some(place) = builder.unit.exits.get_mut(exit) {
         *place = Exit::Test { pc, passed, ahead };
     }

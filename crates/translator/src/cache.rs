@@ -1,6 +1,6 @@
 //! The cache of one address space.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use retake_model::{Addr, AddrRange, PageAddr, Registers};
@@ -12,7 +12,7 @@ use crate::emit::{Emitter, Hole};
 use crate::hasher::NumberMap;
 use crate::layout::{Left, Room, TABLE_ENTRIES};
 use crate::memory::CacheMemory;
-use crate::points::{PointKind, Points};
+use crate::points::{Point, PointKind, Points};
 use crate::register::{Gpr, Spilled};
 use crate::source::{Code, Extent, decode};
 use crate::unit::{Arrival, Builder, Constants, Exit, Limits, Shared, Unit};
@@ -21,6 +21,9 @@ use crate::unit::{Arrival, Builder, Constants, Exit, Limits, Shared, Unit};
 const UNKNOWN: u32 = u32::MAX;
 /// Room that one unit may take. The cache is emptied when there is less.
 const UNIT_ROOM: u32 = 256 << 10;
+
+/// Room that the way to a dropped block takes.
+const WAY_ROOM: u32 = 64;
 
 /// Where a task is to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +98,14 @@ impl Statistics {
     }
 }
 
+/// Where all old translations of a block lead to: to the new one, or out of the cache.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    start: u32,
+    hole: Hole,
+    stub: u32,
+}
+
 /// What is to be linked when the place that a task left for is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pending {
@@ -123,11 +134,13 @@ pub struct Translator<M> {
     pages: NumberMap<Addr, Vec<PageAddr>>,
     units: BTreeMap<u32, Points>,
     exits: Vec<Exit>,
+    /// Of blocks that were dropped.
+    ways: NumberMap<Addr, Way>,
+    /// Blocks that were dropped, and that indirect transfers have led to.
+    came_indirectly: BTreeSet<Addr>,
     constants: Constants,
     clock_words: u32,
     clock_zero: u64,
-    /// How far the clock is ahead of the branches that were executed, where the task stopped last.
-    ahead: i8,
     tests: BTreeMap<Addr, Test>,
     pending: Pending,
     statistics: Statistics,
@@ -156,10 +169,11 @@ impl<M: CacheMemory> Translator<M> {
             pages: NumberMap::default(),
             units: BTreeMap::new(),
             exits: Vec::new(),
+            ways: NumberMap::default(),
+            came_indirectly: BTreeSet::new(),
             constants: Constants::default(),
             clock_words: 0,
             clock_zero: 0,
-            ahead: 0,
             tests: BTreeMap::new(),
             pending: Pending::Nothing,
             statistics: Statistics::default(),
@@ -191,6 +205,8 @@ impl<M: CacheMemory> Translator<M> {
         self.pages.clear();
         self.units.clear();
         self.exits.clear();
+        self.ways.clear();
+        self.came_indirectly.clear();
         self.constants.clear();
         self.pending = Pending::Nothing;
         let start = self.room.code().start;
@@ -223,6 +239,7 @@ impl<M: CacheMemory> Translator<M> {
         let pending = std::mem::replace(&mut self.pending, Pending::Nothing);
         let arrival = match pending {
             Pending::Unknown { to } if to == pc => Arrival::Indirect,
+            _ if self.came_indirectly.remove(&pc) => Arrival::Indirect,
             _ => Arrival::Direct,
         };
         let known = match arrival {
@@ -258,6 +275,12 @@ impl<M: CacheMemory> Translator<M> {
         }
     }
 
+    /// Where code ends at the latest.
+    fn end(&self) -> u32 {
+        let area = self.room.code();
+        area.end.min(area.start.saturating_add(self.limits.code))
+    }
+
     fn at(&self, offset: u32) -> Addr {
         Addr::new(self.room.addr(offset).into())
     }
@@ -265,9 +288,8 @@ impl<M: CacheMemory> Translator<M> {
     /// Translates what is at `pc`. True if the cache was emptied for that.
     fn translate(&mut self, pc: Addr, arrival: Arrival, code: &mut dyn Code) -> io::Result<bool> {
         let constants = self.room.constants();
-        let area = self.room.code();
-        let end = area.end.min(area.start.saturating_add(self.limits.code));
-        let full = self.next + UNIT_ROOM.min((end - area.start) / 4) > end
+        let (start, end) = (self.room.code().start, self.end());
+        let full = self.next + UNIT_ROOM.min((end - start) / 4) > end
             || self.constants.len() + 4096 > constants.end - constants.start;
         if full {
             self.statistics.emptied += 1;
@@ -348,6 +370,10 @@ impl<M: CacheMemory> Translator<M> {
     /// What leads to the block leaves the cache instead.
     fn drop_block(&mut self, pc: Addr) -> io::Result<()> {
         let Some(body) = self.bodies.remove(&pc) else { return Ok(()) };
+        if self.next + WAY_ROOM > self.end() {
+            self.statistics.emptied += 1;
+            return self.empty();
+        }
         self.passed.remove(&pc);
         self.statistics.dropped += 1;
         for page in self.pages.remove(&pc).unwrap_or_default() {
@@ -355,29 +381,39 @@ impl<M: CacheMemory> Translator<M> {
                 blocks.retain(|(other, _)| *other != pc);
             }
         }
-        let mut patch = Emitter::new(self.room.addr(0), body);
-        let hole = patch.jump_hole();
-        let mut stub = Emitter::new(self.room.addr(0), self.next);
-        stub.store(self.room.slot(Gpr::RAX), Gpr::RAX);
-        let number = self.exits.len();
-        self.exits.push(Exit::Direct { to: pc, hole });
-        stub.set(Gpr::RAX, number as u64);
-        stub.jump(self.common);
-        patch.fill(hole, stub.start());
-        self.memory.write(stub.start(), &stub.bytes)?;
-        self.memory.write(body, &patch.bytes)?;
-        let between = |offset| crate::points::Point {
-            offset,
-            pc,
-            spilled: Spilled::NONE,
-            ahead: 0,
-            kind: PointKind::Between,
+        if self.entries.remove(&pc).is_some() {
+            self.came_indirectly.insert(pc);
+        }
+        let way = match self.ways.get(&pc) {
+            Some(way) => *way,
+            None => self.make_way(pc)?,
         };
+        // It leads out of the cache until there is a new translation.
+        self.memory.write(way.hole.at, &way.hole.displacement(way.stub))?;
+        let mut patch = Emitter::new(self.room.addr(0), body);
+        patch.jump(way.start);
+        self.memory.write(body, &patch.bytes)
+    }
+
+    /// Makes the way that all old translations of a block lead to.
+    fn make_way(&mut self, pc: Addr) -> io::Result<Way> {
+        let mut code = Emitter::new(self.room.addr(0), self.next);
+        let start = code.here();
+        let hole = code.jump_hole();
+        let stub = code.here();
+        code.store(self.room.slot(Gpr::RAX), Gpr::RAX);
+        code.set(Gpr::RAX, self.exits.len() as u64);
+        code.jump(self.common);
+        self.exits.push(Exit::Direct { to: pc, hole });
+        self.memory.write(start, &code.bytes)?;
         let mut points = Points::default();
-        points.push(between(stub.start()));
-        self.units.insert(stub.start(), points);
-        self.next = stub.here().next_multiple_of(16);
-        Ok(())
+        let (spilled, kind) = (Spilled::NONE, PointKind::Between);
+        points.push(Point { offset: start, pc, spilled, ahead: 0, kind });
+        self.units.insert(start, points);
+        self.next = code.here().next_multiple_of(16);
+        let way = Way { start, hole, stub };
+        self.ways.insert(pc, way);
+        Ok(way)
     }
 
     /// Makes `tests` the places where tasks leave the cache.
@@ -408,9 +444,8 @@ impl<M: CacheMemory> Translator<M> {
     pub fn stopped(&mut self, registers: &Registers) -> io::Result<Option<Stop>> {
         let Some(offset) = self.room.offset(registers.pc()) else { return Ok(None) };
         let left = self.left()?;
-        self.ahead = 0;
         if offset == self.common_stop || offset == self.miss_stop {
-            return Ok(Some(self.left_by_exit(registers, &left)));
+            return self.left_by_exit(registers, &left).map(Some);
         }
         let unit = self.units.range(..=offset).next_back();
         let Some(point) = unit.and_then(|(_, points)| points.find(offset)).copied() else {
@@ -418,7 +453,9 @@ impl<M: CacheMemory> Translator<M> {
         };
         let mut program = restored(registers, &left, point.spilled);
         program.rip = point.pc.get();
-        self.ahead = point.ahead;
+        if matches!(point.kind, PointKind::Exact | PointKind::Call | PointKind::Comparing) {
+            self.set_right(&left, point.ahead)?;
+        }
         Ok(Some(match point.kind {
             PointKind::Exact => Stop::At(program),
             PointKind::Between => Stop::Between,
@@ -431,7 +468,7 @@ impl<M: CacheMemory> Translator<M> {
         }))
     }
 
-    fn left_by_exit(&mut self, registers: &Registers, left: &Left) -> Stop {
+    fn left_by_exit(&mut self, registers: &Registers, left: &Left) -> io::Result<Stop> {
         let pair = Spilled::NONE.with(Gpr::RAX).with(Gpr::RCX).with(Gpr::R11);
         let mut program = restored(registers, left, pair);
         program.orig_rax = u64::MAX;
@@ -442,9 +479,9 @@ impl<M: CacheMemory> Translator<M> {
             let to = Addr::new(left.target());
             self.pending = Pending::Unknown { to };
             program.rip = to.get();
-            return Stop::Moved(program);
+            return Ok(Stop::Moved(program));
         };
-        match exit {
+        Ok(match exit {
             Exit::Direct { to, hole } => {
                 self.statistics.moved += 1;
                 self.pending = Pending::Link { to, hole };
@@ -457,7 +494,7 @@ impl<M: CacheMemory> Translator<M> {
                 Stop::Outside(program)
             }
             Exit::Test { pc, passed, ahead } => {
-                self.ahead = ahead;
+                self.set_right(left, ahead)?;
                 self.statistics.tests += 1;
                 program.rip = pc.get();
                 Stop::Test { registers: program, passed: self.at(passed) }
@@ -465,10 +502,20 @@ impl<M: CacheMemory> Translator<M> {
             Exit::Changed { pc } => {
                 program.rip = pc.get();
                 // A fresh translation takes its place.
-                let _ = self.drop_block(pc);
+                self.drop_block(pc)?;
                 Stop::Moved(program)
             }
+        })
+    }
+
+    /// Takes from the clock what it has counted ahead: the task goes on where a block begins.
+    fn set_right(&mut self, left: &Left, ahead: i8) -> io::Result<()> {
+        if ahead == 0 {
+            return Ok(());
         }
+        let (word, shown) = left.first_clock_word();
+        let right = shown.wrapping_add_signed(-i64::from(ahead));
+        self.memory.write(word, &right.to_le_bytes())
     }
 
     fn left(&self) -> io::Result<Left> {
@@ -490,7 +537,6 @@ impl<M: CacheMemory> Translator<M> {
     /// # Errors
     /// When the memory cannot be read.
     pub fn set_clock(&mut self, branches: u64) -> io::Result<()> {
-        self.ahead = 0;
         self.clock_zero = self.left()?.clock().wrapping_sub(branches);
         Ok(())
     }
@@ -500,8 +546,7 @@ impl<M: CacheMemory> Translator<M> {
     /// # Errors
     /// When the memory cannot be read.
     pub fn branches(&self) -> io::Result<u64> {
-        let counted = self.left()?.clock().wrapping_sub(self.clock_zero);
-        Ok(counted.wrapping_add_signed(-i64::from(self.ahead)))
+        Ok(self.left()?.clock().wrapping_sub(self.clock_zero))
     }
 
     /// What [`Word::Branches`] is when the task has executed `branches` since the clock was set.

@@ -118,6 +118,11 @@ impl Left {
         self.word(TARGET)
     }
 
+    /// Offset and value of the clock's first word.
+    pub(crate) fn first_clock_word(&self) -> (u32, u64) {
+        (CLOCK, self.word(CLOCK))
+    }
+
     /// The sum of the clock's words.
     pub(crate) fn clock(&self) -> u64 {
         (0..CLOCK_WORDS).fold(0, |sum, n| sum.wrapping_add(self.word(CLOCK + n * 8)))

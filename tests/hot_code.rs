@@ -1,0 +1,67 @@
+//! Events in the middle of hot code, and the code cache that they are found from.
+//!
+//! `RETAKE_ROUNDS=20` repeats most of them.
+
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
+
+use retake_testkit::{Retake, fixture, rounds};
+
+/// All ways in which the code cache can work.
+const WAYS: [&str; 4] = ["full", "small-cache", "single-instructions", "plain"];
+
+/// Records, replays and verifies, also with all code from the cache in these ways.
+#[track_caller]
+fn check(name: &str, args: &[&str], ways: &[&str]) -> String {
+    let program = fixture::c(name, &["-O1"]);
+    let mut command = vec![program.to_str().expect("a path")];
+    command.extend(args);
+    let mut events = String::new();
+    for _ in 0..rounds() {
+        let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+        retake.round_trip("recording", &[], &command);
+        let recording = retake.path("recording");
+        for way in ways {
+            let translated = format!("--translated={way}");
+            retake.run([Path::new("verify"), translated.as_ref(), &recording]).good();
+        }
+        events = retake.run([Path::new("events"), &recording]).good().output();
+    }
+    events
+}
+
+fn mid_code(events: &str) -> usize {
+    events.lines().filter(|line| line.contains("in the middle of code")).count()
+}
+
+#[test]
+fn a_timer_over_three_shifts() {
+    let events = check("c/hot/shifts.c", &["200000000", "20000"], &WAYS[..1]);
+    assert!(mid_code(&events) >= 2, "{events}");
+}
+
+#[test]
+fn every_way_of_the_cache() {
+    check("c/hot/shifts.c", &["3000000", "5000"], &WAYS);
+}
+
+#[test]
+fn code_that_is_replaced_now_and_then() {
+    check("c/hot/made_code.c", &["writable"], &WAYS);
+}
+
+#[test]
+fn code_that_is_written_before_each_call() {
+    check("c/hot/made_code.c", &["rewritten"], &WAYS[..1]);
+}
+
+#[test]
+fn code_in_pages_that_are_made_writable_again() {
+    check("c/hot/made_code.c", &["toggled"], &WAYS);
+}
+
+#[test]
+fn code_that_is_mapped_twice() {
+    check("c/hot/made_code.c", &["shared"], &WAYS);
+}
