@@ -28,54 +28,63 @@ fn check(name: &str, options: &[&str], args: &[&str], wanted: &str, limit: usize
     }
 }
 
+/// The same as usual, and with checkpoints often.
+#[track_caller]
+fn check_both(name: &str, args: &[&str], wanted: &str, limit: usize) {
+    check(name, &[], args, wanted, limit);
+    check(name, OFTEN, args, wanted, limit);
+}
+
+/// The same with turns that are drawn by lot.
+#[track_caller]
+fn check_at_random(name: &str, args: &[&str], wanted: &str) {
+    const LIMIT: usize = 5_000;
+    check(name, CHAOS, args, wanted, LIMIT);
+    check(name, &[OFTEN, CHAOS].concat(), args, wanted, LIMIT);
+}
+
 /// 4000 hand-overs: one event for each, and about 80 for the start and the end.
 #[test]
 fn a_token_handed_over() {
-    check("c/waiting/handoff.c", &[], &[], "3998000\n", 12_000);
-    check("c/waiting/handoff.c", OFTEN, &[], "3998000\n", 12_000);
+    check_both("c/waiting/handoff.c", &[], "3998000\n", 12_000);
 }
 
 #[test]
 fn a_token_handed_over_at_random() {
-    check("c/waiting/handoff.c", CHAOS, &["500"], "249500\n", 5_000);
-    check("c/waiting/handoff.c", &[OFTEN, CHAOS].concat(), &["500"], "249500\n", 5_000);
+    check_at_random("c/waiting/handoff.c", &["500"], "249500\n");
 }
 
 /// 300 times three threads wait for a fourth.
 #[test]
 fn a_barrier() {
-    check("c/waiting/barrier.c", &[], &[], "300 rounds, 179400\n", 6_000);
-    check("c/waiting/barrier.c", OFTEN, &[], "300 rounds, 179400\n", 6_000);
+    check_both("c/waiting/barrier.c", &[], "300 rounds, 179400\n", 6_000);
 }
 
 #[test]
 fn a_barrier_at_random() {
-    check("c/waiting/barrier.c", CHAOS, &["100"], "100 rounds, 19800\n", 5_000);
-    check("c/waiting/barrier.c", &[OFTEN, CHAOS].concat(), &["100"], "100 rounds, 19800\n", 5_000);
+    check_at_random("c/waiting/barrier.c", &["100"], "100 rounds, 19800\n");
 }
 
 /// A holder that loses the CPU keeps the other two waiting: that happens a few times only.
 #[test]
 fn a_ticket_lock() {
-    check("c/waiting/ticket_lock.c", &[], &[], "374250\n", 5_000);
-    check("c/waiting/ticket_lock.c", OFTEN, &["20000"], "599970000\n", 5_000);
+    check_both("c/waiting/ticket_lock.c", &[], "374250\n", 5_000);
+    check_both("c/waiting/ticket_lock.c", &["20000"], "599970000\n", 5_000);
 }
 
 #[test]
 fn a_ticket_lock_at_random() {
-    check("c/waiting/ticket_lock.c", CHAOS, &["200"], "59700\n", 5_000);
-    check("c/waiting/ticket_lock.c", &[OFTEN, CHAOS].concat(), &["2000"], "5997000\n", 5_000);
+    check_at_random("c/waiting/ticket_lock.c", &["200"], "59700\n");
+    check_at_random("c/waiting/ticket_lock.c", &["2000"], "5997000\n");
 }
 
 /// 2000 numbers through a ring of four, between two processes that share only that memory.
 #[test]
 fn a_ring_between_processes() {
-    check("c/waiting/ring.c", &[], &[], "1999000\n", 12_000);
-    check("c/waiting/ring.c", OFTEN, &[], "1999000\n", 12_000);
+    check_both("c/waiting/ring.c", &[], "1999000\n", 12_000);
 }
 
 #[test]
 fn a_ring_between_processes_at_random() {
-    check("c/waiting/ring.c", CHAOS, &["500"], "124750\n", 5_000);
-    check("c/waiting/ring.c", &[OFTEN, CHAOS].concat(), &["500"], "124750\n", 5_000);
+    check_at_random("c/waiting/ring.c", &["500"], "124750\n");
 }

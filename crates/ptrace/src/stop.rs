@@ -1,10 +1,13 @@
 //! What a task stopped for.
 #![expect(unsafe_code, reason = "waitpid fills a status word")]
 
+use std::cell::Cell;
+use std::time::Duration;
+
 use nix::libc;
 use retake_model::{Signal, Tid};
 
-use crate::{PtraceError, Stopped};
+use crate::{PtraceError, Stopped, monotonic};
 
 /// A change of a task's state, as wait(2) reports it.
 #[derive(Debug)]
@@ -129,7 +132,7 @@ fn wait_raw(pid: i32, flags: WaitFlags) -> Result<Option<(Tid, PtraceStop)>, Ptr
         if error.errno() != libc::EINTR {
             return Err(error);
         }
-        if pid > 0 && is_zombie(pid) {
+        if pid > 0 && LOOKED.with(is_time_to_look) && is_zombie(pid) {
             // It can have ended just now; then its end is reported.
             is_dead = true;
             options |= libc::WNOHANG;
@@ -140,6 +143,22 @@ fn wait_raw(pid: i32, flags: WaitFlags) -> Result<Option<(Tid, PtraceStop)>, Ptr
             return Ok(None);
         }
     }
+}
+
+thread_local! {
+    /// When [`is_zombie`] was last asked, on the monotonic clock.
+    static LOOKED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// Whether a while has passed since the last look. Each costs as much as a stop.
+fn is_time_to_look(last: &Cell<Duration>) -> bool {
+    const OFTEN: Duration = Duration::from_millis(4);
+    let now = monotonic();
+    let due = now.saturating_sub(last.get()) >= OFTEN;
+    if due {
+        last.set(now);
+    }
+    due
 }
 
 /// Whether procfs shows a task as ended (proc_pid_stat(5)).

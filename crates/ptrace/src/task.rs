@@ -1,6 +1,9 @@
 //! Tasks in a ptrace-stop, and running ones.
 #![expect(unsafe_code, reason = "raw tgkill and kill")]
 
+use std::cell::OnceCell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use nix::libc;
 use retake_model::{Registers, SigInfo, Signal, Tid, VectorState};
 
@@ -12,6 +15,8 @@ use crate::sys::{ptrace, ptrace_with};
 const NT_X86_XSTATE: usize = 0x202;
 /// Larger than every XSAVE area so far (AMX: about 11 KiB).
 const MAX_XSAVE: usize = 16 * 1024;
+/// The size of this machine's, once one was read.
+static XSAVE_LEN: AtomicUsize = AtomicUsize::new(0);
 /// Offset of `u_debugreg` in `struct user` (sys/user.h).
 const DEBUG_REGISTERS: usize = 848;
 /// `PTRACE_SYSEMU`: run to the next system call, which is not executed.
@@ -26,6 +31,8 @@ pub struct Stopped {
     tid: Tid,
     /// It was killed, and its end was collected: no process has this number any more, or another one has.
     pub(crate) end: Option<Signal>,
+    /// Its general registers, once read: they do not change while it is stopped.
+    registers: OnceCell<Box<Registers>>,
 }
 
 /// A task that was resumed and not yet waited for.
@@ -51,7 +58,7 @@ pub enum Resume {
 
 impl Stopped {
     pub(crate) fn new(tid: Tid) -> Self {
-        Self { tid, end: None }
+        Self { tid, end: None, registers: OnceCell::new() }
     }
 
     /// The kernel's number of the task.
@@ -64,9 +71,13 @@ impl Stopped {
     /// # Errors
     /// When the task is gone.
     pub fn registers(&self) -> Result<Registers, PtraceError> {
+        if let Some(known) = self.registers.get() {
+            return Ok(**known);
+        }
         let mut raw = [0_u64; Registers::COUNT];
         ptrace_with("PTRACE_GETREGS", libc::PTRACE_GETREGS, self.tid, 0, &mut raw)?;
-        Ok(Registers::from_array(raw))
+        let registers = Registers::from_array(raw);
+        Ok(**self.registers.get_or_init(|| Box::new(registers)))
     }
 
     /// Sets the general registers.
@@ -74,6 +85,8 @@ impl Stopped {
     /// # Errors
     /// When the task is gone, or a value is refused (a segment, a non-canonical base).
     pub fn set_registers(&mut self, registers: &Registers) -> Result<(), PtraceError> {
+        // The kernel takes a part of some of them only.
+        self.registers.take();
         let mut raw = registers.to_array();
         ptrace_with("PTRACE_SETREGS", libc::PTRACE_SETREGS, self.tid, 0, &mut raw)
     }
@@ -83,9 +96,12 @@ impl Stopped {
     /// # Errors
     /// When the task is gone.
     pub fn vector(&self) -> Result<VectorState, PtraceError> {
-        let mut buffer = vec![0_u8; MAX_XSAVE];
+        // The kernel clears and copies as much as is asked for; how much there is never changes.
+        let known = XSAVE_LEN.load(Ordering::Relaxed);
+        let mut buffer = vec![0_u8; if known == 0 { MAX_XSAVE } else { known }];
         let mut iov = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
         ptrace_with("PTRACE_GETREGSET", libc::PTRACE_GETREGSET, self.tid, NT_X86_XSTATE, &mut iov)?;
+        XSAVE_LEN.store(iov.iov_len, Ordering::Relaxed);
         buffer.truncate(iov.iov_len);
         Ok(VectorState::from_bytes(buffer))
     }
@@ -223,6 +239,7 @@ impl Stopped {
         how: Resume,
         signal: Option<Signal>,
     ) -> Result<StopEvent, PtraceError> {
+        self.registers.take();
         self.restart(how, signal)?;
         match wait(self.tid, WaitFlags::Block)? {
             Some(PtraceStop::Stopped(_, event)) => return Ok(event),
@@ -237,6 +254,7 @@ impl Stopped {
     /// # Errors
     /// When the task is gone already.
     pub fn let_end(&mut self) -> Result<(), PtraceError> {
+        self.registers.take();
         self.restart(Resume::Continue, None)
     }
 

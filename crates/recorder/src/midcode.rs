@@ -149,15 +149,17 @@ impl Session {
         stopped: Stopped,
         arrivals: Arrivals,
     ) -> Result<Next, RecordError> {
-        let examined = self.examine(task, stopped);
-        if let Some(ticker) = &self.ticker {
+        let examined = self.examine(task, stopped)?;
+        if let Some(ticker) = &self.ticker
+            && !matches!(examined, Examined::Waits(..))
+        {
             ticker.every(TICK);
         }
-        match examined? {
+        match examined {
             Examined::Waits(stopped, waiting) => {
                 let stopped = match arrivals {
                     Arrivals::Unknown => self.preempt(task, stopped, None)?,
-                    Arrivals::Seen => self.preempt_at_arrival(task, stopped)?,
+                    Arrivals::Seen => self.preempt_at_first(task, stopped, None)?,
                 };
                 task.waited_at = Some(WaitedAt::new(task.registers.pc()));
                 task.waiting = Some(waiting);
@@ -328,34 +330,26 @@ impl Session {
         word: Addr,
     ) -> Result<Stopped, RecordError> {
         const WATCHED: u64 = 8;
-        let watch = Addr::new(word.get() & !(WATCHED - 1));
-        self.take_fast_calls(task)?;
-        let before = normal(&stopped.registers()?);
-        if before == task.registers {
-            return self.preempt(task, stopped, Some(watch));
-        }
-        let mut probes = probes(task, self.spaces.get(&task.space), &before);
-        probes.extend(task.memory.read_u64(watch).ok().map(|value| (watch, value)));
-        let vector = stopped.vector()?;
-        let print = Fingerprint { vector, watch: Some(watch), probes, pages: None };
-        self.append_preempt(task, stopped, before, Where::MidCode(Box::new(print)))
+        self.preempt_at_first(task, stopped, Some(Addr::new(word.get() & !(WATCHED - 1))))
     }
 
-    /// The same at an address where the task was stopped each time that it came there since its last
-    /// event: the first time with these registers.
-    fn preempt_at_arrival(
+    /// The same where nothing but the place has to be told: the task is at it for the first time since its
+    /// last event, after an access of `watch` or at an address where each arrival was seen.
+    fn preempt_at_first(
         &mut self,
         task: &mut Task,
         stopped: Stopped,
+        watch: Option<Addr>,
     ) -> Result<Stopped, RecordError> {
         self.take_fast_calls(task)?;
         let before = normal(&stopped.registers()?);
         if before == task.registers {
-            return self.preempt(task, stopped, None);
+            return self.preempt(task, stopped, watch);
         }
-        let probes = probes(task, self.spaces.get(&task.space), &before);
+        let mut probes = probes(task, self.spaces.get(&task.space), &before);
+        probes.extend(watch.and_then(|word| Some((word, task.memory.read_u64(word).ok()?))));
         let vector = stopped.vector()?;
-        let print = Fingerprint { vector, watch: None, probes, pages: None };
+        let print = Fingerprint { vector, watch, probes, pages: None };
         self.append_preempt(task, stopped, before, Where::MidCode(Box::new(print)))
     }
 

@@ -277,6 +277,7 @@ pub(crate) fn run_to(
     pc: Addr,
     time: Duration,
 ) -> Result<Found, RecordError> {
+    task.disarm(&mut stopped)?;
     if stopped.set_watchpoints(&[Watchpoint::Execute(pc)]).is_err() {
         return Ok(Found::Place(stopped, None));
     }
@@ -305,9 +306,19 @@ pub(crate) fn run_to_watchpoint(
         return Ok(Ran::Late(stopped));
     }
     let registers = stopped.registers()?;
-    if list.contains(&Watchpoint::Execute(registers.pc())) {
-        stopped.set_registers(&registers.with_resume_flag())?;
-    }
+    run_once_more(stopped, task, ticker, &registers, time)
+}
+
+/// The same for a task that has these registers, and whose debug registers are set.
+pub(crate) fn run_once_more(
+    mut stopped: Stopped,
+    task: &mut Task,
+    ticker: &Ticker,
+    registers: &Registers,
+    time: Duration,
+) -> Result<Ran, RecordError> {
+    // Of its own place only the next arrival counts.
+    stopped.set_registers(&registers.with_resume_flag())?;
     let budget = Budget::start(task, LONGEST.max(time * 2));
     run_until(stopped, task, ticker, &budget, time)
 }

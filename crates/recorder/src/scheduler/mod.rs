@@ -25,6 +25,9 @@ use random::Random;
 pub(crate) const TICK: Duration = Duration::from_millis(5);
 /// A task that makes no calls for so long, while another one could run, may be one that only waits.
 pub(crate) const WAITS_AFTER: Duration = Duration::from_micros(50);
+/// The same of one that was just waited for: that is likely to do something, and a look costs as much as
+/// a hand-over does.
+const WOKEN_WAITS_AFTER: Duration = Duration::from_micros(200);
 /// How long the others wait at least and at most, until the turn ends at an event.
 const SHORTEST_TURN: Duration = Duration::from_micros(100);
 const LONGEST_TURN: Duration = Duration::from_micros(600);
@@ -228,6 +231,11 @@ impl Scheduler {
         }
         let next = self.pick(now, candidates, own);
         self.begin(next, now);
+        let is_next = |candidate: &&Candidate| Some(candidate.tid) == next;
+        let claim = candidates.iter().find(is_next).map(|candidate| candidate.claim);
+        if claim == Some(Claim::Woken) && self.chaos.is_none() {
+            self.turn.next_look = now + WOKEN_WAITS_AFTER;
+        }
         next.map_or(Decision::Nobody, Decision::Begins)
     }
 

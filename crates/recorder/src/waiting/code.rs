@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use iced_x86::{
-    Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic,
-    OpAccess, Register, UsedMemory,
+    Code, CpuidFeature, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory,
+    Mnemonic, OpAccess, OpKind, Register, RflagsBits, UsedMemory, UsedRegister,
 };
 use retake_model::{Addr, Registers};
+use retake_ptrace::ProcessMemory;
 
 /// Longest instruction (Intel SDM vol. 2, 2.3.11).
 pub(super) const LONGEST: usize = 15;
@@ -25,10 +26,89 @@ pub(super) struct Access {
 #[derive(Clone, Debug)]
 pub(super) struct Step {
     instruction: Instruction,
+    memory: Vec<UsedMemory>,
+    /// The registers that it writes, as 64-bit ones.
+    written: Vec<Register>,
+    /// Those of them that it writes whole, and those that it reads.
+    written_whole: Vec<Register>,
+    read: Vec<Register>,
 }
 
-/// Registers that the instructions of a loop write, as 64-bit ones.
-pub(super) type Written = BTreeSet<Register>;
+/// What a turn of a loop makes anew, whatever it was before.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Anew {
+    registers: BTreeSet<Register>,
+    flags: u32,
+    /// What was read before it was made.
+    read: BTreeSet<Register>,
+    read_flags: u32,
+}
+
+impl Anew {
+    /// Adds the next instruction of the turn.
+    pub(super) fn add(&mut self, step: &Step) {
+        let fresh = |register: &&Register| !self.registers.contains(*register);
+        self.read.extend(step.read.iter().filter(fresh));
+        self.read_flags |= step.instruction.rflags_read() & !self.flags;
+        let unread = |register: &&Register| !self.read.contains(*register);
+        self.registers.extend(step.written_whole.iter().filter(unread));
+        self.flags |= step.instruction.rflags_modified() & !self.read_flags;
+    }
+
+    /// Whether a turn that begins with `first` and leads to `then` leads there again.
+    pub(super) fn leads_again(&self, first: &Registers, then: &Registers) -> bool {
+        let (mut first, mut then) = (*first, *then);
+        let flags = [
+            (RflagsBits::CF, 0),
+            (RflagsBits::PF, 2),
+            (RflagsBits::AF, 4),
+            (RflagsBits::ZF, 6),
+            (RflagsBits::SF, 7),
+            (RflagsBits::OF, 11),
+        ];
+        for (flag, bit) in flags {
+            if self.flags & flag != 0 {
+                first.eflags &= !(1 << bit);
+                then.eflags &= !(1 << bit);
+            }
+        }
+        for register in &self.registers {
+            for registers in [&mut first, &mut then] {
+                if let Some(place) = place_of(*register, registers) {
+                    *place = 0;
+                }
+            }
+        }
+        first == then
+    }
+}
+
+/// The registers of a task before one of the instructions of a loop, as far as they can be told without
+/// executing those before it.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    registers: Registers,
+    unknown: BTreeSet<Register>,
+}
+
+impl Known {
+    /// All of them.
+    pub(super) fn all(registers: &Registers) -> Self {
+        Self { registers: *registers, unknown: BTreeSet::new() }
+    }
+
+    fn value(&self, register: Register) -> Option<u64> {
+        let is_known = !self.unknown.contains(&register.full_register());
+        if is_known { value_of(register, &self.registers) } else { None }
+    }
+
+    fn set(&mut self, register: Register, value: u64) {
+        if let Some(place) = place_of(register, &mut self.registers) {
+            *place = value;
+            self.unknown.remove(&register.full_register());
+        }
+    }
+}
 
 impl Step {
     /// The instruction that `code` at `pc` begins with. None for those that read what is not in
@@ -36,7 +116,28 @@ impl Step {
     /// faults), or that are not executed in one step.
     pub(super) fn decode(pc: Addr, code: &[u8]) -> Option<Self> {
         let instruction = Decoder::with_ip(64, code, pc.get(), DecoderOptions::NONE).decode();
-        (!instruction.is_invalid() && is_plain(&instruction)).then_some(Self { instruction })
+        if instruction.is_invalid() || !is_plain(&instruction) {
+            return None;
+        }
+        let mut factory = InstructionInfoFactory::new();
+        let info = factory.info(&instruction);
+        let memory = info.used_memory().iter().filter(|memory| touches(memory.access()));
+        let used = info.used_registers();
+        let those = |wanted: &dyn Fn(&UsedRegister) -> bool| {
+            let full = |used: &UsedRegister| used.register().full_register();
+            used.iter().filter(|used| wanted(used)).map(full).collect()
+        };
+        let is_whole = |used: &UsedRegister| {
+            let register = used.register();
+            used.access() == OpAccess::Write && (register.is_gpr32() || register.is_gpr64())
+        };
+        Some(Self {
+            instruction,
+            memory: memory.copied().collect(),
+            written: those(&|used| writes(used.access())),
+            written_whole: those(&is_whole),
+            read: those(&|used| !is_whole(used)),
+        })
     }
 
     /// Its length in bytes.
@@ -44,41 +145,56 @@ impl Step {
         self.instruction.len()
     }
 
-    /// Its accesses of memory, with these registers before it. None if one of them cannot be told.
-    pub(super) fn accesses(&self, registers: &Registers) -> Option<Vec<Access>> {
-        let mut factory = InstructionInfoFactory::new();
-        let used = factory.info(&self.instruction).used_memory();
-        let accesses = used.iter().filter(|memory| touches(memory.access()));
-        accesses.map(|memory| access(memory, registers)).collect()
+    /// Whether it neither reads nor writes vector and floating-point state.
+    pub(super) fn is_general(&self) -> bool {
+        use CpuidFeature as F;
+        self.instruction.cpuid_features().iter().all(|feature| {
+            matches!(
+                feature,
+                F::INTEL8086
+                    | F::INTEL186
+                    | F::INTEL286
+                    | F::INTEL386
+                    | F::INTEL486
+                    | F::X64
+                    | F::CMOV
+                    | F::PAUSE
+                    | F::MULTIBYTENOP
+            )
+        })
     }
 
-    /// Adds the registers that it writes to `written`.
-    pub(super) fn add_written(&self, written: &mut Written) {
-        let mut factory = InstructionInfoFactory::new();
-        for used in factory.info(&self.instruction).used_registers() {
-            if writes(used.access()) {
-                written.insert(used.register().full_register());
-            }
+    /// Its accesses of memory, with these registers before it. None if one of them cannot be told.
+    pub(super) fn accesses(&self, known: &Known) -> Option<Vec<Access>> {
+        self.memory.iter().map(|memory| access(memory, known)).collect()
+    }
+
+    /// Whether it is at this address.
+    pub(super) fn is_at(&self, pc: Addr) -> bool {
+        self.instruction.ip() == pc.get()
+    }
+
+    /// The registers after it. What it loads from memory is read there.
+    pub(super) fn pass(&self, known: &mut Known, memory: &ProcessMemory) {
+        let loaded = self.loads(known, memory);
+        known.unknown.extend(&self.written);
+        if let Some(value) = loaded {
+            known.set(self.instruction.op0_register(), value);
         }
     }
 
-    /// The same, if their addresses depend on no register of `written`: then they are the same in each
-    /// turn of the loop, whatever it has read before.
-    pub(super) fn steady_accesses(
-        &self,
-        registers: &Registers,
-        written: &Written,
-    ) -> Option<Vec<Access>> {
-        let mut factory = InstructionInfoFactory::new();
-        let used = factory.info(&self.instruction).used_memory();
-        let depends = |memory: &UsedMemory| {
-            let parts = [memory.base(), memory.index()];
-            parts.iter().any(|register| written.contains(&register.full_register()))
-        };
-        let accesses = used.iter().filter(|memory| touches(memory.access()));
-        accesses
-            .map(|memory| if depends(memory) { None } else { access(memory, registers) })
-            .collect()
+    /// What it puts into its first operand, for plain loads of 32 and 64 bits.
+    fn loads(&self, known: &Known, memory: &ProcessMemory) -> Option<u64> {
+        let to = self.instruction.op0_register();
+        let is_load = self.instruction.mnemonic() == Mnemonic::Mov
+            && self.instruction.op1_kind() == OpKind::Memory
+            && (to.is_gpr32() || to.is_gpr64());
+        let [only] = self.memory.as_slice() else { return None };
+        let mut bytes = [0; 8];
+        let part = bytes.get_mut(..if to.is_gpr32() { 4 } else { 8 })?;
+        let from = access(only, known).filter(|_| is_load)?;
+        memory.read_exact(from.addr, part).ok()?;
+        Some(u64::from_le_bytes(bytes))
     }
 }
 
@@ -129,8 +245,8 @@ fn touches(access: OpAccess) -> bool {
     reads(access) || writes(access)
 }
 
-fn access(memory: &UsedMemory, registers: &Registers) -> Option<Access> {
-    let addr = memory.virtual_address(0, |register, _, _| value_of(register, registers))?;
+fn access(memory: &UsedMemory, known: &Known) -> Option<Access> {
+    let addr = memory.virtual_address(0, |register, _, _| known.value(register))?;
     Some(Access {
         addr: Addr::new(addr),
         len: memory.memory_size().size(),
@@ -140,37 +256,44 @@ fn access(memory: &UsedMemory, registers: &Registers) -> Option<Access> {
 }
 
 fn value_of(register: Register, registers: &Registers) -> Option<u64> {
-    Some(match register {
-        Register::FS => registers.fs_base,
-        Register::GS => registers.gs_base,
-        Register::CS | Register::DS | Register::ES | Register::SS => 0,
+    match register {
+        Register::FS => Some(registers.fs_base),
+        Register::GS => Some(registers.gs_base),
+        Register::CS | Register::DS | Register::ES | Register::SS => Some(0),
         other => {
-            let value = match other.full_register() {
-                Register::RAX => registers.rax,
-                Register::RBX => registers.rbx,
-                Register::RCX => registers.rcx,
-                Register::RDX => registers.rdx,
-                Register::RSI => registers.rsi,
-                Register::RDI => registers.rdi,
-                Register::RBP => registers.rbp,
-                Register::RSP => registers.rsp,
-                Register::R8 => registers.r8,
-                Register::R9 => registers.r9,
-                Register::R10 => registers.r10,
-                Register::R11 => registers.r11,
-                Register::R12 => registers.r12,
-                Register::R13 => registers.r13,
-                Register::R14 => registers.r14,
-                Register::R15 => registers.r15,
-                _ => return None,
-            };
-            if other.is_gpr32() { value & 0xffff_ffff } else { value }
+            let mut registers = *registers;
+            let value = *place_of(other, &mut registers)?;
+            Some(if other.is_gpr32() { value & 0xffff_ffff } else { value })
         }
+    }
+}
+
+fn place_of(register: Register, registers: &mut Registers) -> Option<&mut u64> {
+    Some(match register.full_register() {
+        Register::RAX => &mut registers.rax,
+        Register::RBX => &mut registers.rbx,
+        Register::RCX => &mut registers.rcx,
+        Register::RDX => &mut registers.rdx,
+        Register::RSI => &mut registers.rsi,
+        Register::RDI => &mut registers.rdi,
+        Register::RBP => &mut registers.rbp,
+        Register::RSP => &mut registers.rsp,
+        Register::R8 => &mut registers.r8,
+        Register::R9 => &mut registers.r9,
+        Register::R10 => &mut registers.r10,
+        Register::R11 => &mut registers.r11,
+        Register::R12 => &mut registers.r12,
+        Register::R13 => &mut registers.r13,
+        Register::R14 => &mut registers.r14,
+        Register::R15 => &mut registers.r15,
+        _ => return None,
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use retake_model::Tid;
+
     use super::*;
 
     fn step(code: &[u8]) -> Option<Step> {
@@ -193,7 +316,7 @@ mod tests {
     fn accesses_have_their_addresses() {
         let registers = Registers { rbx: 0x5000, rcx: 2, fs_base: 0x9000, ..Registers::default() };
         let check = |code: &[u8], addr: u64, len, reads, writes| {
-            let found = step(code).and_then(|step| step.accesses(&registers));
+            let found = step(code).and_then(|step| step.accesses(&Known::all(&registers)));
             let expected = Access { addr: Addr::new(addr), len, reads, writes };
             assert_eq!(found, Some(vec![expected]), "{code:x?}");
         };
@@ -206,14 +329,56 @@ mod tests {
     }
 
     #[test]
-    fn reads_through_registers_that_change_are_not_steady() {
-        let registers = Registers { rbx: 0x5000, rax: 0x6000, ..Registers::default() };
-        let load = step(&[0x48, 0x8b, 0x03]).unwrap(); // mov rax, [rbx]
+    fn what_is_loaded_is_followed() {
+        let target = Box::new(5_u64);
+        let pointer = Box::new(std::ptr::from_ref(&*target).addr() as u64);
+        let own = ProcessMemory::new(Tid::new(std::process::id().cast_signed()));
+        let registers =
+            Registers { rbx: std::ptr::from_ref(&*pointer).addr() as u64, ..Registers::default() };
+        let mut known = Known::all(&registers);
+        step(&[0x48, 0x8b, 0x03]).unwrap().pass(&mut known, &own); // mov rax, [rbx]
         let follow = step(&[0x8b, 0x10]).unwrap(); // mov edx, [rax]
-        let mut written = Written::new();
-        load.add_written(&mut written);
-        let steady = load.steady_accesses(&registers, &written).unwrap();
-        assert_eq!((steady.len(), steady[0].addr), (1, Addr::new(0x5000)));
-        assert_eq!(follow.steady_accesses(&registers, &written), None);
+        let accesses = follow.accesses(&known).unwrap();
+        assert_eq!((accesses.len(), accesses[0].addr), (1, Addr::new(*pointer)));
+        follow.pass(&mut known, &own);
+        assert_eq!(known.value(Register::EDX), Some(5));
+    }
+
+    #[test]
+    fn what_is_computed_is_not_known() {
+        let own = ProcessMemory::new(Tid::new(std::process::id().cast_signed()));
+        let mut known = Known::all(&Registers { rax: 0x6000, ..Registers::default() });
+        step(&[0x48, 0xff, 0xc0]).unwrap().pass(&mut known, &own); // inc rax
+        assert_eq!(step(&[0x8b, 0x10]).unwrap().accesses(&known), None, "mov edx, [rax]");
+    }
+
+    #[test]
+    fn what_a_turn_makes_anew_does_not_count() {
+        let mut turn = Anew::default();
+        turn.add(&step(&[0x8b, 0x03]).unwrap()); // mov eax, [rbx]
+        turn.add(&step(&[0x39, 0xc8]).unwrap()); // cmp eax, ecx
+        turn.add(&step(&[0x74, 0xfa]).unwrap()); // je
+        let before =
+            Registers { rax: 7, rbx: 0x5000, rcx: 1, eflags: 0x202, ..Registers::default() };
+        let then = Registers { rax: 1, eflags: 0x246, ..before };
+        assert!(turn.leads_again(&before, &then));
+        assert!(!turn.leads_again(&before, &Registers { rcx: 2, ..then }), "rcx is read");
+        assert!(!turn.leads_again(&before, &Registers { rdx: 2, ..then }), "rdx is not written");
+        let mut counts = Anew::default();
+        counts.add(&step(&[0x48, 0xff, 0xc0]).unwrap()); // inc rax
+        assert!(!counts.leads_again(&before, &then), "rax is read before it is written");
+        let mut part = Anew::default();
+        part.add(&step(&[0x8a, 0x03]).unwrap()); // mov al, [rbx]
+        assert!(!part.leads_again(&before, &then), "the rest of rax stays");
+    }
+
+    #[test]
+    fn vector_instructions_are_told_from_others() {
+        let general = |code: &[u8]| step(code).unwrap().is_general();
+        assert!(general(&[0x48, 0x8b, 0x03]), "mov rax, [rbx]");
+        assert!(general(&[0xf3, 0x90]), "pause");
+        assert!(general(&[0xf0, 0x48, 0x0f, 0xc1, 0x03]), "lock xadd [rbx], rax");
+        assert!(!general(&[0x0f, 0x2e, 0x03]), "ucomiss xmm0, [rbx]");
+        assert!(!general(&[0xd9, 0x03]), "fld dword [rbx]");
     }
 }

@@ -1,16 +1,17 @@
 //! Finding out whether a task only waits.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use retake_model::{Addr, Protection, Registers, Signal};
 use retake_ptrace::{PtraceStop, Resume, StopEvent, Stopped, Watchpoint};
 
-use super::code::{Access, LONGEST, Step};
+use super::code::{Access, Known, LONGEST, Step};
 use super::loops::{Kind, Loop};
 use super::{MOST_WORDS, Waiting, Word, read};
 use crate::error::RecordError;
 use crate::midcode::normal;
-use crate::places::{Ran, run_to_watchpoint};
+use crate::places::{Ran, run_once_more, run_to_watchpoint};
 use crate::session::Session;
 use crate::task::Task;
 
@@ -60,12 +61,17 @@ impl Session {
             if known.as_ref().is_some_and(|known| known.kind == Kind::Computes) {
                 break;
             }
-            let steady = known.and_then(|known| known.accesses(&before));
-            let vector = stopped.vector()?;
+            let is_general = known.as_ref().is_some_and(|known| known.is_general);
+            let steady = known.as_ref().and_then(|known| known.accesses(&before, &task.memory));
+            // Where none of its instructions touches that, it is the same.
+            let vector =
+                if is_general && steady.is_some() { None } else { Some(stopped.vector()?) };
             let held = steady.as_ref().map(|accesses| written_values(task, accesses));
             let Some(ticker) = &self.ticker else { break };
-            let points = task.watchpoints_and(before.pc());
-            match run_to_watchpoint(stopped, task, ticker, &points, ONCE_AROUND)? {
+            if !task.watch_arrivals_at(&mut stopped, before.pc())? {
+                break;
+            }
+            match run_once_more(stopped, task, ticker, &before, ONCE_AROUND)? {
                 Ran::Access(at) => stopped = at,
                 Ran::Late(at) => {
                     stopped = at;
@@ -80,12 +86,18 @@ impl Session {
             if now.pc() != before.pc() {
                 return Ok(Examined::Wrote(stopped));
             }
-            if now != before || stopped.vector()? != vector {
-                // The first time around it can come from elsewhere.
+            // The first time around it can come from elsewhere.
+            let leads_again = |known: Rc<Loop>| known.leads_again(&before, &now);
+            if now != before && (vector.is_some() || !known.is_some_and(leads_again)) {
                 continue;
             }
-            task.disarm(&mut stopped)?;
+            if let Some(vector) = vector
+                && stopped.vector()? != vector
+            {
+                continue;
+            }
             let Some(accesses) = steady else {
+                task.disarm(&mut stopped)?;
                 return self.step_around(task, stopped, &before);
             };
             if held != Some(written_values(task, &accesses)) {
@@ -223,7 +235,7 @@ fn step_once_around(
         let Some(step) = step else {
             return Ok(Turn::Elsewhere(stopped));
         };
-        let Some(found) = step.accesses(&registers) else {
+        let Some(found) = step.accesses(&Known::all(&registers)) else {
             return Ok(Turn::Elsewhere(stopped));
         };
         if found.iter().any(|access| access.writes && access.len > 8) {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use retake_model::{Addr, Registers};
 use retake_ptrace::ProcessMemory;
 
-use super::code::{Access, Step, Written};
+use super::code::{Access, Anew, Known, Step};
 
 /// So many instructions have a place in the list at most.
 const MOST: usize = 4096;
@@ -27,7 +27,8 @@ pub(super) enum Kind {
 pub(super) struct Loop {
     pub(super) kind: Kind,
     steps: Vec<Step>,
-    written: Written,
+    /// It leaves vector and floating-point state alone.
+    pub(super) is_general: bool,
     start: Addr,
     code: Vec<u8>,
 }
@@ -43,12 +44,9 @@ impl Loop {
         }
         let mut code = vec![0; usize::try_from(len).ok()?];
         memory.read_exact(start, &mut code).ok()?;
-        let mut written = Written::new();
-        for (_, step) in list {
-            step.add_written(&mut written);
-        }
         let steps = list.iter().map(|(_, step)| step.clone()).collect();
-        Some(Self { kind, steps, written, start, code })
+        let is_general = list.iter().all(|(_, step)| step.is_general());
+        Some(Self { kind, steps, is_general, start, code })
     }
 
     /// Whether its code is still there.
@@ -57,12 +55,35 @@ impl Loop {
         memory.read_exact(self.start, &mut now).is_ok() && now == self.code
     }
 
-    /// What it reads and writes in each turn, by the registers at any of its instructions. None where that
-    /// depends on what it has read before.
-    pub(super) fn accesses(&self, registers: &Registers) -> Option<Vec<Access>> {
-        let parts: Option<Vec<Vec<Access>>> =
-            self.steps.iter().map(|step| step.steady_accesses(registers, &self.written)).collect();
-        parts.map(|parts| parts.concat())
+    /// What it reads and writes in a turn that begins with these registers, at any of its instructions.
+    /// None where that depends on more than what it loads.
+    pub(super) fn accesses(
+        &self,
+        registers: &Registers,
+        memory: &ProcessMemory,
+    ) -> Option<Vec<Access>> {
+        let mut known = Known::all(registers);
+        let mut list = Vec::new();
+        for step in self.turn_from(registers.pc())? {
+            list.extend(step.accesses(&known)?);
+            step.pass(&mut known, memory);
+        }
+        Some(list)
+    }
+
+    /// Whether a turn that leads from one of these to the other leads there again.
+    pub(super) fn leads_again(&self, first: &Registers, then: &Registers) -> bool {
+        let mut anew = Anew::default();
+        let Some(turn) = self.turn_from(first.pc()) else { return false };
+        turn.for_each(|step| anew.add(step));
+        anew.leads_again(first, then)
+    }
+
+    /// Its instructions in order, this one first.
+    fn turn_from(&self, pc: Addr) -> Option<impl Iterator<Item = &Step>> {
+        let first = self.steps.iter().position(|step| step.is_at(pc))?;
+        let (later, sooner) = self.steps.split_at_checked(first)?;
+        Some(sooner.iter().chain(later))
     }
 }
 

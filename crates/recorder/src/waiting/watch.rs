@@ -64,19 +64,34 @@ impl Task {
         stopped.set_watchpoints(&[])
     }
 
-    /// Watchpoints for an arrival at `pc`, one in the loop where it has waited, and the words of others. Words
-    /// for which no register is left are not watched any more until the next event: a write to them would be
-    /// missed, and the one after it taken for the first.
-    pub(super) fn watchpoints_and(&mut self, pc: Addr) -> Vec<Watchpoint> {
+    /// Watchpoints for an arrival at `pc`, one in the loop where it has waited, and the words of others, as far
+    /// as there are registers.
+    fn watchpoints_and(&self, pc: Addr) -> Vec<Watchpoint> {
         let is_word = |point: &Watchpoint| matches!(point, Watchpoint::Write(..));
         let own = self.waited_at.map(|at| at.pc).filter(|own| *own != pc);
         let places = [pc].into_iter().chain(own).map(Watchpoint::Execute);
         let words = self.armed.points.iter().flatten().copied().filter(is_word);
-        let list: Vec<Watchpoint> = places.chain(words).take(WATCHPOINTS).collect();
-        for place in &mut self.armed.points {
-            *place = place.filter(|point| list.contains(point));
+        places.chain(words).take(WATCHPOINTS).collect()
+    }
+
+    /// Sets the debug registers to these; false where there are none. Words that have no register any more
+    /// are not watched until the next event: a write to them would be missed, and the one after it taken for
+    /// the first.
+    pub(super) fn watch_arrivals_at(
+        &mut self,
+        stopped: &mut Stopped,
+        pc: Addr,
+    ) -> Result<bool, PtraceError> {
+        let list = self.watchpoints_and(pc);
+        if self.armed.points.iter().flatten().eq(&list) {
+            return Ok(true);
         }
-        list
+        let mut wanted = Armed { late: true, misses: self.armed.misses, ..Armed::default() };
+        for point in &list {
+            wanted.add(*point);
+        }
+        self.arm(stopped, wanted)?;
+        Ok(self.is_armed())
     }
 
     /// Whether it has waited there before.
@@ -114,6 +129,7 @@ impl Task {
 
     fn arm(&mut self, stopped: &mut Stopped, wanted: Armed) -> Result<(), PtraceError> {
         if self.armed.points == wanted.points {
+            self.armed.late = wanted.late;
             return Ok(());
         }
         if wanted.is_empty() {
