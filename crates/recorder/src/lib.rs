@@ -27,6 +27,7 @@ mod files;
 mod forced;
 mod front;
 mod growth;
+mod hidden;
 mod image;
 mod inheritance;
 mod memory_calls;

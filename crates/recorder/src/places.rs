@@ -198,6 +198,20 @@ fn run_until(
     budget: &Budget,
     limit: Duration,
 ) -> Result<Ran, RecordError> {
+    let mut ran = run_without_signals(stopped, task, ticker, budget, limit)?;
+    if let Ran::Access(stopped) | Ran::Late(stopped) = &mut ran {
+        task.show_hidden(stopped)?;
+    }
+    Ok(ran)
+}
+
+fn run_without_signals(
+    stopped: Stopped,
+    task: &mut Task,
+    ticker: &Ticker,
+    budget: &Budget,
+    limit: Duration,
+) -> Result<Ran, RecordError> {
     let tid = stopped.tid();
     ticker.first_then(LOOK.min(limit), LOOK);
     let _running = stopped.resume(task.onward, None)?;
@@ -212,8 +226,8 @@ fn run_until(
                 let stop = PtraceStop::Stopped(stopped, StopEvent::Signal(Signal::TRAP));
                 return Ok(Ran::Other(stop));
             }
-            Some(PtraceStop::Stopped(stopped, StopEvent::Signal(signal))) => {
-                if !hold_meanwhile(task, &stopped, signal)? {
+            Some(PtraceStop::Stopped(mut stopped, StopEvent::Signal(signal))) => {
+                if !hold_meanwhile(task, &mut stopped, signal)? {
                     let stop = PtraceStop::Stopped(stopped, StopEvent::Signal(signal));
                     return Ok(Ran::Other(stop));
                 }

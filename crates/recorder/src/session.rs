@@ -463,9 +463,10 @@ impl Session {
     pub(crate) fn handle(
         &mut self,
         task: &mut Task,
-        stopped: Stopped,
+        mut stopped: Stopped,
         event: StopEvent,
     ) -> Result<Next, RecordError> {
+        task.show_hidden(&mut stopped)?;
         task.stopped = None;
         self.note_job_state(task, event);
         self.take_fast_calls_at(task, &stopped, event)?;

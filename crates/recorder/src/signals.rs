@@ -125,23 +125,32 @@ impl Task {
     }
 }
 
-/// Keeps a signal for a place where it can be delivered. As in the kernel, one that waits already is
-/// enough, but for real-time signals.
-fn hold(task: &mut Task, signal: Signal, info: SigInfo) {
+/// Keeps a signal that the task has stopped with for a place where it can be delivered. As in the kernel,
+/// one that waits already is enough, but for real-time signals.
+fn hold(
+    task: &mut Task,
+    stopped: &mut Stopped,
+    signal: Signal,
+    info: SigInfo,
+) -> Result<(), RecordError> {
     let merged = !signal.is_realtime() && task.held.iter().any(|held| held.signal() == Ok(signal));
     if task.held.is_empty() {
         task.held_since = monotonic();
+        task.hidden.restart();
     }
-    if !merged {
+    if merged {
+        task.came_again(stopped, signal)?;
+    } else {
         task.held.push_back(info);
     }
+    Ok(())
 }
 
 /// While a place is looked for: takes a signal in that would only be held, so that the search goes on.
 /// False for any other, which has not been touched.
 pub(crate) fn hold_meanwhile(
     task: &mut Task,
-    stopped: &Stopped,
+    stopped: &mut Stopped,
     signal: Signal,
 ) -> Result<bool, RecordError> {
     let info = stopped.siginfo()?;
@@ -152,7 +161,7 @@ pub(crate) fn hold_meanwhile(
         Disposition::Ignored => Ok(true),
         Disposition::Stop => Ok(false),
         Disposition::Handler | Disposition::Fatal => {
-            hold(task, signal, info);
+            hold(task, stopped, signal, info)?;
             Ok(true)
         }
     }
@@ -279,7 +288,7 @@ impl Session {
             }
             // It waits for a place; after a while one is chosen for it.
             _ if !located => {
-                hold(task, signal, info);
+                hold(task, &mut stopped, signal, info)?;
                 let running = stopped.resume(task.onward, None)?;
                 // Signals that come as often as ticks keep them from being seen.
                 self.tick(task)?;
@@ -438,12 +447,13 @@ impl Session {
         let at = Where::Located;
         self.effects.clear();
         if disposition(task, signal) != Disposition::Handler {
-            if is_synchronous(signal, &info) && is_unkillable(task) {
-                return self.crash_of_unkillable(task, stopped, signal, info, before);
-            }
+            let stays = is_synchronous(signal, &info) && is_unkillable(task);
             let kind = EventKind::Signal { info, delivery: Delivery::Fatal { core: false }, at };
             self.append(task, &kind, before, before)?;
             task.dying = true;
+            if stays {
+                return self.crash_of_unkillable(task, stopped, signal);
+            }
             return Ok(resumed(stopped.resume(task.onward, Some(signal))?, Next::Soon));
         }
         let old_sp = stopped.registers()?.rsp;

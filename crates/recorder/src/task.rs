@@ -44,6 +44,8 @@ pub(crate) struct Task {
     pub(crate) held_since: Duration,
     /// One that was held, and sent again for the kernel to deliver.
     pub(crate) sent_again: Option<SigInfo>,
+    /// Signals that are kept from coming again meanwhile.
+    pub(crate) hidden: crate::hidden::Hidden,
     /// How long they wait for a place that finds itself. Shorter where none came in time.
     pub(crate) patience: Duration,
     /// Its last event was the return from a handler.
@@ -120,6 +122,7 @@ impl Task {
             interrupted: None,
             held: VecDeque::new(),
             held_since: Duration::ZERO,
+            hidden: crate::hidden::Hidden::default(),
             sent_again: None,
             patience: PATIENCE,
             after_handler: false,

@@ -5,9 +5,9 @@
 //! `force_sig_info_to_task`): it would have the fault again and again. So it is let go, and has the fault once
 //! more with nobody watching: it ends in the way it does by itself, which its parent and its namespace see.
 
-use retake_model::{Registers, SigInfo, Signal};
+use retake_model::{Registers, Signal};
 use retake_ptrace::{Stopped, yield_cpu};
-use retake_recording::{Delivery, EventKind, ExitStatus, Where};
+use retake_recording::ExitStatus;
 
 use crate::error::RecordError;
 use crate::session::{Next, Session};
@@ -37,20 +37,13 @@ fn before_fault(task: &Task, signal: Signal, registers: &Registers) -> Registers
 }
 
 impl Session {
-    /// A fault ends a task that signals cannot end, and its process. `before` are the registers of the
-    /// event.
+    /// A fault ends a task that signals cannot end, and its process. The signal is recorded.
     pub(crate) fn crash_of_unkillable(
         &mut self,
         task: &mut Task,
         mut stopped: Stopped,
         signal: Signal,
-        info: SigInfo,
-        before: &Registers,
     ) -> Result<Next, RecordError> {
-        let at = Where::Located;
-        let kind = EventKind::Signal { info, delivery: Delivery::Fatal { core: false }, at };
-        self.append(task, &kind, before, before)?;
-        task.dying = true;
         self.record_end(task, ExitStatus::Killed(signal), None)?;
         let again = before_fault(task, signal, &stopped.registers()?);
         stopped.set_registers(&again)?;

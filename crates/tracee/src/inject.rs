@@ -126,6 +126,13 @@ fn is_restart(registers: &Registers) -> bool {
     Errno::from_result(registers.rax.cast_signed()).is_some_and(Errno::is_restart)
 }
 
+/// Whether the kernel may be about to put back the mask from before an interrupted call, such as ppoll(2).
+/// Setting a mask would end that.
+fn may_restore_mask(registers: &Registers) -> bool {
+    registers.orig_rax.cast_signed() >= 0
+        && Errno::from_result(registers.rax.cast_signed()).is_some_and(Errno::is_interruption)
+}
+
 /// Whether an instruction of the task's own caused the signal (`si_code` above 0, sigaction(2)).
 fn is_fault(signal: Signal, info: &SigInfo) -> bool {
     [Signal::SEGV, Signal::BUS, Signal::ILL].contains(&signal) && info.code() > 0
@@ -135,6 +142,9 @@ fn is_fault(signal: Signal, info: &SigInfo) -> bool {
 fn is_within(pc: Addr, at: Addr) -> bool {
     pc.offset_from(at).is_some_and(|offset| offset <= InjectPage::SYSCALL_LEN)
 }
+
+/// So many signals may arrive during an injected call before they are made to wait.
+const FEW: u32 = 3;
 
 fn run_call(
     task: &mut Stopped,
@@ -164,6 +174,8 @@ fn run_call(
     task.set_registers(&registers)?;
     let mut child = None;
     let mut signals = Vec::new();
+    // What the task blocks, if that was changed for the call.
+    let (mut arrived, mut mask) = (0, None);
     let mut stopped_by_group = false;
     let mut entered = false;
     let result = loop {
@@ -177,7 +189,19 @@ fn run_call(
                     // Holding the signal back would only repeat the fault, for ever.
                     return Err(InjectError::NoCode(at));
                 }
-                signals.push(info);
+                // As in the kernel, one that waits already is enough.
+                let merged = !signal.is_realtime()
+                    && signals.iter().any(|held: &SigInfo| held.signal() == Ok(signal));
+                if !merged {
+                    signals.push(info);
+                }
+                arrived += 1;
+                if arrived >= FEW && !may_restore_mask(base) {
+                    // A timer that is faster than the call would keep it from ever being made.
+                    let now = task.signal_mask()?;
+                    mask = mask.or(Some(now));
+                    task.set_signal_mask(now | signal.mask_bit())?;
+                }
             }
             StopEvent::Syscall => {
                 let now = task.registers()?;
@@ -207,6 +231,9 @@ fn run_call(
             other => return Err(InjectError::Unexpected(other)),
         }
     };
+    if let Some(mask) = mask {
+        task.set_signal_mask(mask)?;
+    }
     if stopped_by_group {
         task.stop_again()?;
     }
