@@ -15,8 +15,8 @@ use retake_ptrace::{
 
 use crate::error::RecordError;
 use crate::signals::hold_meanwhile;
-use crate::string_instruction;
 use crate::task::{Space, Task};
+use crate::unfinished;
 
 /// How long a task may run on to the coldest place, where the time it has run without a call says nothing
 /// else.
@@ -73,7 +73,7 @@ impl Found {
     /// A place where nothing is half done that must not be cut in two.
     pub(crate) fn past_steps(self, task: &mut Task, ticker: &Ticker) -> Result<Self, RecordError> {
         match self {
-            Self::Place(stopped, None) => string_instruction::let_past(stopped, task, ticker),
+            Self::Place(stopped, None) => unfinished::let_past(stopped, task, ticker),
             other => Ok(other),
         }
     }
@@ -410,7 +410,7 @@ pub(crate) fn find_cold_place(
             Ran::Access(at) => {
                 stopped = at;
                 let registers = stopped.registers()?;
-                if falls_back && string_instruction::end_of_step(task, registers.pc()).is_some() {
+                if falls_back && unfinished::end_of_step(task, registers.pc()).is_some() {
                     break;
                 }
                 if falls_back {

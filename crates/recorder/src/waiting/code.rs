@@ -9,6 +9,8 @@ use iced_x86::{
 use retake_model::{Addr, Registers};
 use retake_ptrace::ProcessMemory;
 
+use crate::unfinished::can_be_left;
+
 /// Longest instruction (Intel SDM vol. 2, 2.3.11).
 pub(super) const LONGEST: usize = 15;
 
@@ -222,9 +224,7 @@ fn is_plain(instruction: &Instruction) -> bool {
         instruction.mnemonic(),
         Mnemonic::Syscall | Mnemonic::Sysenter | Mnemonic::Popf | Mnemonic::Popfq
     );
-    let repeats = instruction.has_rep_prefix() && instruction.is_string_instruction()
-        || instruction.has_repne_prefix() && instruction.is_string_instruction();
-    !(leaves || reads_more || shows_step || calls || repeats)
+    !(leaves || reads_more || shows_step || calls || can_be_left(instruction))
 }
 
 fn reads(access: OpAccess) -> bool {

@@ -7,8 +7,8 @@ use super::Word;
 use crate::error::RecordError;
 use crate::midcode::Arrivals;
 use crate::session::{Next, Session, resumed};
-use crate::string_instruction;
 use crate::task::{Space, Task};
+use crate::unfinished;
 
 /// After so many writes that change nothing anybody waits for, watching costs too much.
 const MISSES: u32 = 16;
@@ -251,7 +251,7 @@ impl Session {
         mut stopped: Stopped,
         registers: &Registers,
     ) -> Result<Next, RecordError> {
-        let in_one_step = string_instruction::end_of_step(task, registers.pc()).is_some();
+        let in_one_step = unfinished::end_of_step(task, registers.pc()).is_some();
         let written = if in_one_step { None } else { self.word_that_ended_a_wait(task) };
         let Some(word) = written else {
             task.armed.misses += 1;
