@@ -71,7 +71,8 @@ fn writer(dir: &Path) -> RecordingWriter {
 }
 
 fn finish(writer: RecordingWriter) {
-    let end = End { status: ExitStatus::Exited(0), events: 0, checkpoints: 0, wall_ns: 0 };
+    let end =
+        End { status: ExitStatus::Exited(0), cut: None, events: 0, checkpoints: 0, wall_ns: 0 };
     writer.finish(end).expect("it can be finished");
 }
 

@@ -55,7 +55,7 @@ mod unkillable;
 mod vsyscall;
 mod waiting;
 
-pub use ending::{EndedBy, LeftProcess, Leftover, Rest};
+pub use ending::{AtDeadlock, EndedBy, LeftProcess, Leftover, Limits, Rest};
 pub use error::RecordError;
 pub use front::{FrontEnd, attend};
 pub use program::ProgramError;

@@ -9,10 +9,10 @@ use retake_ptrace::{
     Cpuid, Filter, Link, Resume, SameTraps, SpawnError, can_trap_cpuid, current_cpu,
     pin_current_thread, spawn_program, unpin_from,
 };
-use retake_recording::{End, ExitStatus, Manifest, RecordingWriter, Summary, WriterOptions};
+use retake_recording::{Cut, End, ExitStatus, Manifest, RecordingWriter, Summary, WriterOptions};
 use retake_tracee::InjectPage;
 
-use crate::ending::{EndedBy, Ending, LeftProcess, Leftover, Rest};
+use crate::ending::{EndedBy, Ending, LeftProcess, Leftover, Limits, Rest};
 use crate::error::RecordError;
 use crate::program::{ProgramError, check_program, find_program, why_not};
 use crate::session::Session;
@@ -34,6 +34,10 @@ pub struct RecordOptions {
     pub calls: Calls,
     /// What becomes of processes that live when the program's first one ends.
     pub leftover: Leftover,
+    /// What ends the recording although the program goes on.
+    pub limits: Limits,
+    /// The CPU to bind the program to; the one that this process runs on by default.
+    pub cpu: Option<usize>,
     /// Compare what the kernel writes with what the table says, for every call. Slow.
     pub audit: bool,
 }
@@ -88,6 +92,20 @@ fn environment() -> Vec<Vec<u8>> {
     list
 }
 
+/// What is written down of how the recording came to its end.
+fn cut(by: EndedBy) -> Option<Cut> {
+    match by {
+        EndedBy::Program | EndedBy::Leftover => None,
+        EndedBy::Deadlock => Some(Cut::Deadlock),
+        EndedBy::TimeLimit => Some(Cut::TimeLimit),
+        EndedBy::Interrupts
+        | EndedBy::SecondRequest
+        | EndedBy::Deadline
+        | EndedBy::Command
+        | EndedBy::FrontGone => Some(Cut::Request),
+    }
+}
+
 /// Records `options.command` until its first process ends, see [`Leftover`], or the front behind `link`
 /// is asked to end the recording, see [`EndedBy`].
 ///
@@ -111,7 +129,7 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     let env_bytes = environment();
     let env = env_bytes.iter().map(|var| c_string(var)).collect::<Result<Vec<_>, _>>()?;
 
-    let cpu = current_cpu();
+    let cpu = options.cpu.unwrap_or_else(current_cpu);
     let traps_cpuid = can_trap_cpuid();
     pin_current_thread(cpu)
         .map_err(|error| RecordError::System { attempt: "bind the recorder to a CPU", error })?;
@@ -162,7 +180,7 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     let mut session = Session::new(writer, root, options.checkpoint_every);
     session.traps_cpuid = traps_cpuid;
     session.cpu = cpu;
-    session.ending = Ending::new(Some(link), options.leftover);
+    session.ending = Ending::new(Some(link), options.leftover, options.limits);
     // Chaos wants a stop at each call, and the audit too; a filter from outside has one anyway.
     let stops_anyway = options.chaos.is_some()
         || options.audit
@@ -190,9 +208,11 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     let status =
         outcome.as_ref().ok().copied().unwrap_or(ExitStatus::Killed(retake_model::Signal::KILL));
     let took = started.elapsed();
+    let (ended_by, left) = session.ended_by();
     let events = session.event_count().get();
     let end = End {
         status,
+        cut: cut(ended_by),
         events,
         checkpoints: session.schedule.count(),
         wall_ns: u64::try_from(took.as_nanos()).unwrap_or(u64::MAX),
@@ -204,7 +224,6 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     }
     let summary = session.writer.close(end)?;
     let status = outcome?;
-    let (ended_by, left) = session.ended_by();
     let rest = session.leaves_rest().then(|| Rest::new(session));
     Ok(Recorded { status, summary, ended_by, left, rest, took, violations })
 }

@@ -13,7 +13,7 @@ use retake_recording::{Effect, EffectBuffer, EventKind, ExitStatus, RecordingWri
 use crate::checkpoints::{Due, Schedule};
 use crate::descriptors::Descriptors;
 use crate::echo::Echo;
-use crate::ending::{Ending, Leftover};
+use crate::ending::{AtDeadlock, Ending, Leftover, Limits};
 use crate::error::RecordError;
 use crate::files::Files;
 use crate::scheduler::{Candidate, Decision, Scheduler, TICK};
@@ -126,7 +126,7 @@ impl Session {
             traps_cpuid: false,
             fast_code: None,
             fast_entries: Vec::new(),
-            ending: Ending::new(None, Leftover::Wait),
+            ending: Ending::new(None, Leftover::Wait, Limits::default()),
             cpu: 0,
             ticker: Ticker::new().ok(),
         }
@@ -161,8 +161,9 @@ impl Session {
         let stop = self.next_stop(WaitFlags::Interruptible);
         self.tick_every(TICK);
         self.schedule.resume();
-        if let Some((tid, stop)) = stop? {
-            self.take_in(tid, stop)?;
+        match stop? {
+            Some((tid, stop)) => self.take_in(tid, stop)?,
+            None => self.look_for_deadlock(),
         }
         Ok(())
     }
@@ -403,6 +404,10 @@ impl Session {
         let first = wait(tid, WaitFlags::Interruptible);
         if !matches!(first, Ok(None)) {
             return first;
+        }
+        if self.ending.limits.at_deadlock == AtDeadlock::End {
+            // That is looked for among tasks whose wait is recorded.
+            return Ok(None);
         }
         self.tick_every(crate::midcode::IDLE_TICK);
         let stop = loop {

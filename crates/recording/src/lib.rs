@@ -43,7 +43,7 @@ pub use event::{
     TrappedInstruction, Where,
 };
 pub use manage::{disk_usage, is_recording, list, remove};
-pub use manifest::{End, Machine, Manifest};
+pub use manifest::{Cut, End, Machine, Manifest};
 pub use output_hash::{OutputHash, PageHasher};
 pub use reader::{CheckpointSummary, EventCursor, PageSink, Recording};
 pub use store::{FileEntry, FileKey, KeptFile};

@@ -57,10 +57,24 @@ pub struct Machine {
 pub struct End {
     /// How the recorded program (its first process) ended.
     pub status: ExitStatus,
+    /// What ended the recording, and the program with it, where the program did not end by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<Cut>,
     /// Events.
     pub events: u64,
     /// Checkpoints.
     pub checkpoints: u32,
     /// Wall-clock time of the recording, in nanoseconds.
     pub wall_ns: u64,
+}
+
+/// What ended a recording before the program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cut {
+    /// All tasks waited for each other, and nothing else could wake one.
+    Deadlock,
+    /// The recording had a time limit.
+    TimeLimit,
+    /// Somebody asked for it.
+    Request,
 }

@@ -15,7 +15,7 @@ mod verify;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use retake_recording::{ExitStatus, Recording, disk_usage};
+use retake_recording::{Cut, End, ExitStatus, Recording, disk_usage};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -81,9 +81,18 @@ fn how_it_ended(recording: &Recording) -> String {
         Some(end) if missing(recording).is_some() => {
             format!("{} (damaged)", text::ended(end.status))
         }
-        Some(end) => text::ended(end.status),
+        Some(end) => ended(end),
         None if recording.recorder().is_some() => "recording".to_owned(),
         None => "interrupted".to_owned(),
+    }
+}
+
+/// How a recording ended.
+fn ended(end: &End) -> String {
+    match end.cut {
+        Some(Cut::Deadlock) => "deadlock".to_owned(),
+        Some(Cut::TimeLimit) => "time limit".to_owned(),
+        Some(Cut::Request) | None => text::ended(end.status),
     }
 }
 

@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use retake_recorder::{
-    Calls, Front, FrontEnd, Leftover, Link, RecordOptions, Side, attend, record, split,
+    AtDeadlock, Calls, Front, FrontEnd, Leftover, Limits, Link, RecordOptions, Side, attend,
+    record, split,
 };
 use retake_recording::is_recording;
 
@@ -56,6 +57,18 @@ pub(crate) struct RecordArgs {
     /// error if it did not
     #[arg(long)]
     audit: bool,
+    /// End the recording, and the program with it, after this time
+    #[arg(long, value_name = "DUR", value_parser = text::parse_duration)]
+    time_limit: Option<Duration>,
+    /// End the recording, and the program with it, when all tasks wait for each other
+    #[arg(long)]
+    end_deadlock: bool,
+    /// Bind the program to this CPU
+    #[arg(long, value_name = "N", hide = true)]
+    cpu: Option<usize>,
+    /// Make the recording one of this folder's, for `retake hunt`
+    #[arg(long, value_name = "DIR", hide = true, conflicts_with = "output")]
+    among: Option<PathBuf>,
     /// Say nothing at the end
     #[arg(short, long)]
     quiet: bool,
@@ -77,7 +90,11 @@ impl RecordArgs {
         let Some(program) = self.command.first() else {
             return Err(ours(Failure::text("no program was given")));
         };
-        let place = Place::prepare(&home, self.output.as_deref(), program).map_err(ours)?;
+        let place = match &self.among {
+            Some(dir) => Place::among(&home, dir),
+            None => Place::prepare(&home, self.output.as_deref(), program),
+        };
+        let place = place.map_err(ours)?;
         // What this process is to the shell, it stays; its child records.
         match split() {
             Ok(Side::Front(front)) => stand_in(front, place, &home),
@@ -103,6 +120,11 @@ impl RecordArgs {
                 (false, true) => Leftover::LeaveRunning,
                 (false, false) => Leftover::End,
             },
+            limits: Limits {
+                time: self.time_limit,
+                at_deadlock: if self.end_deadlock { AtDeadlock::End } else { AtDeadlock::Wait },
+            },
+            cpu: self.cpu,
             audit: self.audit,
         };
         let using = store::use_store(&options.store);

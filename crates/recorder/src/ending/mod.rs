@@ -3,10 +3,12 @@
 //! [`Session::is_over`] is asked between any two turns, and [`Session::should_end`] at each tick while
 //! a task runs or waits.
 
+mod deadlock;
 mod finish;
 mod holders;
 mod job;
 mod leftover;
+mod limits;
 mod passing;
 mod requests;
 mod rest;
@@ -23,6 +25,7 @@ use crate::session::Session;
 use crate::task::{Run, Task};
 
 pub use leftover::{LeftProcess, Leftover};
+pub use limits::{AtDeadlock, Limits};
 pub use rest::Rest;
 
 /// How the recording came to its end.
@@ -42,6 +45,10 @@ pub enum EndedBy {
     Command,
     /// The front was killed.
     FrontGone,
+    /// [`Limits::time`].
+    TimeLimit,
+    /// Every task waited for another one ([`AtDeadlock::End`]).
+    Deadlock,
 }
 
 /// What is known about the end of the recording.
@@ -49,6 +56,10 @@ pub enum EndedBy {
 pub(crate) struct Ending {
     link: Option<Link>,
     leftover: Leftover,
+    pub(crate) limits: Limits,
+    deadline: limits::Deadline,
+    /// A call was made that has a signal sent later.
+    signals_may_come: bool,
     by: Option<EndedBy>,
     requests: requests::Requests,
     given: VecDeque<passing::Given>,
@@ -62,10 +73,13 @@ pub(crate) struct Ending {
 }
 
 impl Ending {
-    pub(crate) fn new(link: Option<Link>, leftover: Leftover) -> Self {
+    pub(crate) fn new(link: Option<Link>, leftover: Leftover, limits: Limits) -> Self {
         Self {
             link,
             leftover,
+            limits,
+            deadline: limits::Deadline::after(limits.time),
+            signals_may_come: false,
             by: None,
             requests: requests::Requests::default(),
             given: VecDeque::new(),
@@ -115,6 +129,9 @@ impl Session {
         if self.ending.requests.is_overdue() {
             self.ending.by.get_or_insert(EndedBy::Deadline);
         }
+        if self.ending.deadline.has_passed() {
+            self.ending.by.get_or_insert(EndedBy::TimeLimit);
+        }
         if self.status.is_some() {
             self.look_at_leftovers(monotonic());
         }
@@ -140,6 +157,13 @@ impl Session {
                     return;
                 }
             }
+        }
+    }
+
+    /// Nobody could run for a while: ends the recording where that stays so for ever.
+    pub(crate) fn look_for_deadlock(&mut self) {
+        if self.is_deadlocked() {
+            self.ending.by.get_or_insert(EndedBy::Deadlock);
         }
     }
 

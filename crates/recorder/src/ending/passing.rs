@@ -44,6 +44,7 @@ impl Session {
         const ENTRY: i64 = 128;
         const SSI_PID: u64 = 12;
         const SI_PID: u64 = 16;
+        self.note_signal_source(open, result);
         if task.pid != self.root || result <= 0 {
             return;
         }

@@ -56,6 +56,10 @@ fn how_it_ended(recorded: &Recorded) -> String {
             format!("the program did not end within 5 s of the signal to retake: {status}")
         }
         EndedBy::Command => format!("ended by `retake stop`: {status}"),
+        EndedBy::TimeLimit => format!("ended by the time limit: {status}"),
+        EndedBy::Deadlock => {
+            format!("a deadlock: all tasks waited for each other, and were ended: {status}")
+        }
         EndedBy::FrontGone => format!("retake's first process was killed: {status}"),
     };
     if !recorded.left.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use retake_recording::is_recording;
@@ -29,11 +30,19 @@ fn output_folder(dir: &Path) -> Result<(PathBuf, bool), Failure> {
     Ok((fs::canonicalize(dir).map_err(failed)?, made))
 }
 
+/// What becomes of `latest`.
+enum Latest {
+    /// It is this recording; it was that one.
+    Was(Option<PathBuf>),
+    /// It stays.
+    Stays,
+}
+
 /// Where a recording is about to be written.
 pub(super) struct Place {
     pub(super) dir: PathBuf,
     made: bool,
-    latest_before: Option<PathBuf>,
+    latest: Latest,
 }
 
 impl Place {
@@ -53,7 +62,26 @@ impl Place {
         if let Err(err) = home.set_latest(&dir) {
             notice(&err);
         }
-        Ok(Self { dir, made, latest_before })
+        Ok(Self { dir, made, latest: Latest::Was(latest_before) })
+    }
+
+    /// Makes a folder in `parent`, whose name is the smallest free number. `latest` stays.
+    pub(super) fn among(home: &Home, parent: &Path) -> Result<Self, Failure> {
+        home.create()?;
+        let failed = |err| {
+            Failure::text(format!("failed to create a folder in {}: {err}", parent.display()))
+        };
+        create_private(parent).map_err(failed)?;
+        let parent = fs::canonicalize(parent).map_err(failed)?;
+        let mut number = 1_u64;
+        loop {
+            let dir = parent.join(number.to_string());
+            match fs::DirBuilder::new().mode(0o700).create(&dir) {
+                Ok(()) => return Ok(Self { dir, made: true, latest: Latest::Stays }),
+                Err(err) if err.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+                Err(err) => return Err(failed(err)),
+            }
+        }
     }
 
     /// Undoes the preparation after nothing was recorded. What fails here is only untidy.
@@ -61,9 +89,10 @@ impl Place {
         if self.made {
             let _ = fs::remove_dir(&self.dir);
         }
-        let _ = match &self.latest_before {
-            Some(before) => home.set_latest(before),
-            None => home.repair_latest(),
+        let _ = match &self.latest {
+            Latest::Was(Some(before)) => home.set_latest(before),
+            Latest::Was(None) => home.repair_latest(),
+            Latest::Stays => Ok(()),
         };
     }
 }
