@@ -5,6 +5,7 @@
 //!   recordings/NAME/     one recording each; NAME is the program's name and a number
 //!   store/               the files that recordings keep, shared between them by hard links
 //!   latest               symbolic link to the recording that was begun last
+//!   hunts/               runs of hunts that go on
 //!   demo/                source of the demo's program
 //! ```
 //!
@@ -74,6 +75,11 @@ impl Home {
     /// Folder of what the demo leaves behind, apart from its recording.
     pub(crate) fn demo(&self) -> PathBuf {
         self.root.join("demo")
+    }
+
+    /// Folder of the runs of hunts that go on.
+    pub(crate) fn hunts(&self) -> PathBuf {
+        self.root.join("hunts")
     }
 
     fn latest(&self) -> PathBuf {

@@ -9,6 +9,7 @@ mod debug;
 mod demo;
 mod failure;
 mod home;
+mod hunt;
 mod output;
 mod progress;
 mod prompt;
@@ -45,7 +46,7 @@ fn usage(err: &clap::Error) -> ExitCode {
     let _ = err.print();
     match err.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-        // These two exit as the program did: what is our own failure must be told apart.
+        // Other codes say how the program did: what is our own failure must be told apart.
         _ if commands::exits_as_program(std::env::args_os().nth(1)) => {
             ExitCode::from(failure::OURS)
         }

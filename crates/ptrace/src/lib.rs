@@ -12,6 +12,7 @@ mod cpu;
 mod death;
 mod error;
 mod fds;
+mod follower;
 mod front;
 mod holes;
 mod memory;
@@ -33,6 +34,7 @@ pub use cpu::{
 };
 pub use error::PtraceError;
 pub use fds::{copy_fd, create_memfd, let_go_of, same_open_file, send_fd};
+pub use follower::spawn_followed;
 pub use front::{
     FromFront, Front, FrontEvent, Inherited, Link, Passed, Side, ask_to_end, split,
     was_asked_to_end,

@@ -74,7 +74,7 @@ fn options() -> usize {
     usize::try_from(options).unwrap_or(0)
 }
 
-fn pipe() -> Result<(OwnedFd, OwnedFd), SpawnError> {
+pub(crate) fn pipe() -> Result<(OwnedFd, OwnedFd), SpawnError> {
     nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)
         .map_err(|e| SpawnError::Fork(std::io::Error::from(e)))
 }
@@ -126,7 +126,7 @@ fn prepare_child(report: RawFd, filter: &Filter) {
 
 /// In the child: waits until the parent has attached. Ends if it dies instead: nobody else knows of
 /// this process, which holds the parent's locks as well.
-fn await_tracer(go: RawFd, parents_end: RawFd) {
+pub(crate) fn await_tracer(go: RawFd, parents_end: RawFd) {
     let mut byte = 0_u8;
     // SAFETY: descriptors are integers. With this end open here the other would never see its end.
     unsafe { libc::close(parents_end) };
@@ -141,7 +141,7 @@ fn await_tracer(go: RawFd, parents_end: RawFd) {
     }
 }
 
-fn fork() -> Result<Option<Tid>, SpawnError> {
+pub(crate) fn fork() -> Result<Option<Tid>, SpawnError> {
     // SAFETY: the child only makes calls that are safe after fork, up to exec or being reshaped.
     match unsafe { libc::fork() } {
         -1 => Err(SpawnError::Fork(std::io::Error::last_os_error())),

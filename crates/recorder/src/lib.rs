@@ -24,6 +24,7 @@ mod fast;
 mod file_parts;
 mod file_writes;
 mod files;
+mod follow;
 mod forced;
 mod front;
 mod growth;
@@ -57,6 +58,7 @@ mod waiting;
 
 pub use ending::{AtDeadlock, EndedBy, LeftProcess, Leftover, Limits, Rest};
 pub use error::RecordError;
+pub use follow::{Executed, follow};
 pub use front::{FrontEnd, attend};
 pub use program::ProgramError;
 pub use record::{Calls, RecordOptions, Recorded, record};

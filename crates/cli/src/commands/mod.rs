@@ -4,6 +4,8 @@ mod checkpoints;
 mod debug;
 mod demo;
 mod events;
+mod follow;
+mod hunt;
 mod info;
 mod ls;
 mod record;
@@ -35,6 +37,8 @@ pub(crate) enum Command {
     Events(events::EventsArgs),
     Checkpoints(checkpoints::CheckpointsArgs),
     Rm(rm::RmArgs),
+    Hunt(hunt::HuntArgs),
+    Follow(follow::FollowArgs),
     Demo(demo::DemoArgs),
 }
 
@@ -52,14 +56,16 @@ impl Command {
             Self::Events(args) => args.run(),
             Self::Checkpoints(args) => args.run(),
             Self::Rm(args) => args.run(),
+            Self::Hunt(args) => args.run(),
+            Self::Follow(args) => args.run(),
             Self::Demo(args) => args.run(),
         }
     }
 }
 
-/// Whether the command of this name exits as the recorded program did.
+/// Whether the command of this name says with another code than others that it failed itself.
 pub(crate) fn exits_as_program(command: Option<OsString>) -> bool {
-    command.is_some_and(|name| name == "record" || name == "replay")
+    command.is_some_and(|name| ["record", "replay", "hunt"].iter().any(|own| name == *own))
 }
 
 /// Which recording a command is about.
