@@ -1,12 +1,14 @@
 //! The replayed processes at one event of the recording.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use retake_model::{Addr, EventIndex, FileId, SharedId, SpaceId, TaskId};
 use retake_recording::{Event, EventCursor, ExitStatus, Recording, Stream};
 use retake_tracee::MappingTable;
+use retake_tracee::fast::FastCode;
 use retake_translator::Limits;
 
 use crate::failure::Failure;
@@ -68,8 +70,14 @@ pub struct Machine {
     pub(crate) pace: Pace,
     pub(crate) count: Count,
     pub(crate) cursor: EventCursor,
-    /// The event that comes next, already read.
-    pub(crate) ahead: Option<(EventIndex, Event)>,
+    /// The events that come next, already read.
+    pub(crate) ahead: VecDeque<(EventIndex, Event)>,
+    /// Calls that were recorded without a stop may take effect many at once, up to this event.
+    pub(crate) batch: Option<EventIndex>,
+    /// How many of them at once.
+    pub(crate) row: usize,
+    /// The code that made them.
+    pub(crate) fast_code: Option<Rc<FastCode>>,
     /// How many events have taken effect.
     pub(crate) done: EventIndex,
     /// Arrivals at each site since the last event.
@@ -116,7 +124,10 @@ impl Machine {
             pace: Pace::Native,
             count: Count::default(),
             cursor,
-            ahead: None,
+            ahead: VecDeque::new(),
+            batch: None,
+            row: 0,
+            fast_code: FastCode::assemble().ok().map(Rc::new),
             done: EventIndex::ZERO,
             arrivals: BTreeMap::new(),
             standing_at: None,
@@ -144,10 +155,18 @@ impl Machine {
 
     /// The next event, if there is one.
     pub(crate) fn peek(&mut self) -> Result<Option<&(EventIndex, Event)>, Failure> {
-        if self.ahead.is_none() {
-            self.ahead = self.cursor.next().transpose()?;
+        self.peek_at(0)
+    }
+
+    /// The event after the next `n`, if there is one.
+    pub(crate) fn peek_at(&mut self, n: usize) -> Result<Option<&(EventIndex, Event)>, Failure> {
+        while self.ahead.len() <= n {
+            match self.cursor.next().transpose()? {
+                Some(next) => self.ahead.push_back(next),
+                None => return Ok(None),
+            }
         }
-        Ok(self.ahead.as_ref())
+        Ok(self.ahead.get(n))
     }
 
     pub(crate) fn task(&mut self, id: TaskId) -> Result<&mut LiveTask, Failure> {

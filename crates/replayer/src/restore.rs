@@ -195,7 +195,7 @@ impl Machine {
     fn forget_progress(&mut self, done: EventIndex) {
         self.shared.clear();
         self.sites.forget_installed();
-        self.ahead = None;
+        self.ahead.clear();
         self.arrivals.clear();
         self.count = crate::translated::Count::default();
         self.standing_at = None;

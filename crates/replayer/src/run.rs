@@ -77,6 +77,18 @@ impl Machine {
         let Some((index, event)) = self.peek()?.cloned() else {
             return Ok(Step::End);
         };
+        if self.batch.is_some_and(|until| index < until) && index != EventIndex::ZERO {
+            let ran = self.run_supplied(event.task)?;
+            if let Some(ran) = ran {
+                let Some((index, event)) = self.peek()?.cloned() else { return Ok(Step::End) };
+                if let Some(hit) = self.arrived(index, &event, ran)? {
+                    return Ok(hit);
+                }
+                self.end_count(event.task)?;
+                self.retire(&event, sink)?;
+                return Ok(Step::Event);
+            }
+        }
         // The first event makes the first task: nothing runs before it.
         if index != EventIndex::ZERO {
             let Some(registers) = self.tasks.get(&event.task).map(|task| task.registers) else {
@@ -131,7 +143,18 @@ impl Machine {
 
     /// Lets the event's task run until it is where the event found it.
     fn run_to(&mut self, index: EventIndex, event: &Event) -> Result<Option<Step>, Failure> {
-        let (stop, actual) = match self.run_until_stop(event.task)? {
+        let ran = self.run_until_stop(event.task)?;
+        self.arrived(index, event, ran)
+    }
+
+    /// The event's task was let run: it is at a site, or where the event found it.
+    fn arrived(
+        &mut self,
+        index: EventIndex,
+        event: &Event,
+        ran: Ran,
+    ) -> Result<Option<Step>, Failure> {
+        let (stop, actual) = match ran {
             Ran::Hit(pc, _) => return Ok(Some(self.hit(event.task, pc)?)),
             Ran::Stopped(stop, registers) => (stop, registers),
         };
@@ -369,7 +392,7 @@ impl Machine {
             };
             task.set_registers(&event.after)?;
         }
-        self.ahead = None;
+        self.ahead.pop_front();
         self.done = self.done.next();
         self.arrivals.clear();
         self.standing_at = None;

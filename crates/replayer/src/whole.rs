@@ -48,6 +48,7 @@ pub fn replay(
                 machine.check(next.index).map_err(failed)?;
             }
         }
+        machine.batch = Some(checkpoints.peek().map_or(recording.event_count(), |next| next.event));
         if machine.step(sink).map_err(failed)? == Step::End {
             // A process whose leader ended first ends with what its last thread says.
             let end = recording.manifest().end.as_ref().map(|end| end.status);
@@ -145,6 +146,7 @@ fn check_interval(
     if let Some(from) = interval.from {
         machine.restore(from)?;
     }
+    machine.batch = Some(interval.until);
     while machine.done < interval.until {
         if machine.step(&mut |_, _| ())? == Step::End {
             break;

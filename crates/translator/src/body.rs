@@ -9,6 +9,7 @@ use crate::points::PointKind;
 use crate::register::{Gpr, Spilled};
 use crate::relative::{self, Base};
 use crate::source::{Block, Decoded, End, LeadsOn};
+use crate::supply;
 use crate::transfer::{self, Last};
 use crate::unit::{Builder, Exit};
 
@@ -69,6 +70,9 @@ pub(crate) fn emit(builder: &mut Builder<'_, '_>, block: &Block, last: Last) -> 
         End::Call => {
             let pc =
                 block.instructions.last().map_or(behind, |last| Addr::new(last.instruction.ip()));
+            if builder.shared.supplied_at == Some(pc) {
+                supply::emit(builder, pc, behind);
+            }
             builder.exactly(pc);
             // Whoever steers the task has it stop here; what follows is never executed.
             builder.unit.emitter.raw(&[0x0f, 0x05]);

@@ -15,6 +15,7 @@ use crate::memory::CacheMemory;
 use crate::points::{Point, PointKind, Points};
 use crate::register::{Gpr, Spilled};
 use crate::source::{Code, Extent, decode};
+use crate::supply::{self, SuppliedCall};
 use crate::unit::{Arrival, Builder, Constants, Exit, Limits, Shared, Unit};
 
 /// The number that an indirect transfer to unknown code leaves with.
@@ -141,6 +142,7 @@ pub struct Translator<M> {
     constants: Constants,
     clock_words: u32,
     clock_zero: u64,
+    supplied_at: Option<Addr>,
     tests: BTreeMap<Addr, Test>,
     pending: Pending,
     statistics: Statistics,
@@ -174,6 +176,7 @@ impl<M: CacheMemory> Translator<M> {
             constants: Constants::default(),
             clock_words: 0,
             clock_zero: 0,
+            supplied_at: None,
             tests: BTreeMap::new(),
             pending: Pending::Nothing,
             statistics: Statistics::default(),
@@ -306,6 +309,7 @@ impl<M: CacheMemory> Translator<M> {
             first_exit: self.exits.len(),
             clock_words: &mut self.clock_words,
             limits: self.limits,
+            supplied_at: self.supplied_at,
             heads: &|pc| heads.get(&hash(pc)).copied().unwrap_or(miss),
         };
         let unit = Builder::new(&mut shared, self.next).build(pc, arrival, code);
@@ -522,6 +526,42 @@ impl<M: CacheMemory> Translator<M> {
         let mut bytes = [0; Left::LEN];
         self.memory.read(0, &mut bytes)?;
         Ok(Left::new(bytes))
+    }
+
+    /// Supplies the answers of the calls that the `syscall` at `at` is to make next, as many as there is room
+    /// for; gives how many those are. The clock begins at zero.
+    ///
+    /// # Errors
+    /// When the memory cannot be written.
+    pub fn supply(&mut self, at: Addr, calls: &[SuppliedCall]) -> io::Result<usize> {
+        if self.supplied_at != Some(at) {
+            self.supplied_at = Some(at);
+            if let Some(range) = AddrRange::with_len(at, 1) {
+                self.code_changed(range)?;
+            }
+        }
+        let some = calls.get(..calls.len().min(supply::MOST)).unwrap_or_default();
+        let base = self.room.addr(0);
+        let start = self.room.supply();
+        self.memory.write(start - base, &supply::encode(self.room, some))?;
+        self.memory.write(self.room.supply_next() - base, &u64::from(start).to_le_bytes())?;
+        let (clock, zeroes) = Left::zero_clock();
+        self.memory.write(clock, &zeroes)?;
+        self.clock_zero = 0;
+        Ok(some.len())
+    }
+
+    /// How many of the supplied calls the task has taken. The others are not supplied any more.
+    ///
+    /// # Errors
+    /// When the memory cannot be read or written.
+    pub fn end_supply(&mut self) -> io::Result<usize> {
+        let taken = supply::taken(self.room, self.left()?.supply_next());
+        let start = self.room.supply();
+        let base = self.room.addr(0);
+        self.memory.write(start - base, &supply::encode(self.room, &[]))?;
+        self.memory.write(self.room.supply_next() - base, &u64::from(start).to_le_bytes())?;
+        Ok(taken)
     }
 
     /// Sets the clock to zero: an event happened.

@@ -58,6 +58,26 @@ impl Emitter {
         self.absolute(REX_W, &[0x8b], register.number(), address);
     }
 
+    /// `mov qword [address], 0`
+    pub(crate) fn clear(&mut self, address: u32) {
+        self.absolute(REX_W, &[0xc7], 0, address);
+        self.raw(&[0; 4]);
+    }
+
+    /// `mov to, [base + offset]`; `base` is neither `rsp` nor `r12`.
+    pub(crate) fn load_near(&mut self, to: Gpr, base: Gpr, offset: u8) {
+        let rex = REX_W | u8::from(base.is_high()) | u8::from(to.is_high()) << 2;
+        self.raw(&[rex, 0x8b, 0b1000_0000 | to.low() << 3 | base.low()]);
+        self.raw(&u32::from(offset).to_le_bytes());
+    }
+
+    /// `mov [base + offset], from`; `base` is neither `rsp` nor `r12`.
+    pub(crate) fn store_near(&mut self, base: Gpr, offset: u8, from: Gpr) {
+        let rex = REX_W | u8::from(base.is_high()) | u8::from(from.is_high()) << 2;
+        self.raw(&[rex, 0x89, 0b1000_0000 | from.low() << 3 | base.low()]);
+        self.raw(&u32::from(offset).to_le_bytes());
+    }
+
     /// `add qword [address], n`: changes the flags.
     pub(crate) fn add_to(&mut self, address: u32, n: i8) {
         self.absolute(REX_W, &[0x83], 0, address);
@@ -227,6 +247,9 @@ mod tests {
             e.store(0x3800_0008, Gpr::RCX);
             e.load(r(14), 0x3800_0078);
             e.add_to(0x3800_0100, 1);
+            e.clear(0x3800_0100);
+            e.load_near(Gpr::RCX, Gpr::R11, 8);
+            e.store_near(Gpr::RCX, 16, Gpr::RAX);
             e.push_from(0x3800_2000);
             e.jump_through(0x3800_1000);
             e.advance(Gpr::RAX, 1);
@@ -243,6 +266,9 @@ mod tests {
                 "mov [38000008h],rcx",
                 "mov r15,[38000078h]",
                 "add qword ptr [38000100h],1",
+                "mov qword ptr [38000100h],0",
+                "mov rcx,[r11+8]",
+                "mov [rcx+10h],rax",
                 "push qword ptr [38002000h]",
                 "jmp qword ptr [r11*8+38001000h]",
                 "lea rax,[rax+1]",

@@ -11,13 +11,20 @@ use crate::register::Gpr;
 const SLOTS: u32 = 0;
 /// Where an indirect transfer that is not known yet leads to.
 const TARGET: u32 = 0x80;
+/// The next call whose answer is supplied, as an address.
+const SUPPLY_NEXT: u32 = 0x88;
+/// Where calls write that write nothing.
+const NOWHERE: u32 = 0x90;
 const CLOCK: u32 = 0x100;
 /// Words over which the clock is spread: one word would be a chain of stores and loads.
 const CLOCK_WORDS: u32 = 16;
 const TABLE: u32 = 0x1000;
 /// Entries of the table of indirect transfers: one for each value of 16 bits.
 pub(crate) const TABLE_ENTRIES: u32 = 1 << 16;
-const CONSTANTS: u32 = TABLE + TABLE_ENTRIES * 8;
+const SUPPLY: u32 = TABLE + TABLE_ENTRIES * 8;
+/// Bytes for supplied calls.
+pub(crate) const SUPPLY_LEN: u32 = 128 << 10;
+const CONSTANTS: u32 = SUPPLY + SUPPLY_LEN;
 
 /// A range of memory below 2 GiB that is the translator's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +89,20 @@ impl Room {
         self.base + TABLE
     }
 
+    /// The word that says which supplied call is the next.
+    pub(crate) fn supply_next(self) -> u32 {
+        self.base + SUPPLY_NEXT
+    }
+
+    pub(crate) fn nowhere(self) -> u32 {
+        self.base + NOWHERE
+    }
+
+    /// Where supplied calls lie.
+    pub(crate) fn supply(self) -> u32 {
+        self.base + SUPPLY
+    }
+
     pub(crate) fn constants(self) -> std::ops::Range<u32> {
         CONSTANTS..CONSTANTS + (self.len - CONSTANTS) / 16 / 8 * 8
     }
@@ -114,8 +135,17 @@ impl Left {
         self.word(SLOTS + u32::from(register.number()) * 8)
     }
 
+    pub(crate) fn supply_next(&self) -> u64 {
+        self.word(SUPPLY_NEXT)
+    }
+
     pub(crate) fn target(&self) -> u64 {
         self.word(TARGET)
+    }
+
+    /// Where the clock is, and a clock at zero.
+    pub(crate) fn zero_clock() -> (u32, [u8; CLOCK_WORDS as usize * 8]) {
+        (CLOCK, [0; CLOCK_WORDS as usize * 8])
     }
 
     /// Offset and value of the clock's first word.

@@ -24,6 +24,7 @@ mod points;
 mod register;
 mod relative;
 mod source;
+mod supply;
 mod transfer;
 mod unit;
 
@@ -33,4 +34,5 @@ pub use emit::XmmHalf;
 pub use layout::Room;
 pub use memory::CacheMemory;
 pub use source::{Code, Constancy};
+pub use supply::SuppliedCall;
 pub use unit::Limits;

@@ -31,6 +31,24 @@ impl Gpr {
         Self(15),
     ];
 
+    /// Those that hold values of the program at a `syscall`, which overwrites the two others; that of the call first.
+    pub(crate) const PROGRAM: [Self; 14] = [
+        Self(0),
+        Self(7),
+        Self(6),
+        Self(2),
+        Self(4),
+        Self(5),
+        Self(3),
+        Self(8),
+        Self(9),
+        Self(10),
+        Self(12),
+        Self(13),
+        Self(14),
+        Self(15),
+    ];
+
     /// Those that no instruction uses without naming them, but for `syscall`.
     pub(crate) const UNIMPLIED: [Self; 7] =
         [Self(8), Self(9), Self(10), Self(12), Self(13), Self(14), Self(15)];

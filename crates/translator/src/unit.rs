@@ -48,6 +48,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) first_exit: usize,
     pub(crate) clock_words: &'a mut u32,
     pub(crate) limits: Limits,
+    /// The `syscall` whose answers may be supplied.
+    pub(crate) supplied_at: Option<Addr>,
     /// For each value of 16 bits the entry that the table leads to, or the common exit.
     pub(crate) heads: &'a dyn Fn(Addr) -> u32,
 }

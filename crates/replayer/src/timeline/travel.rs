@@ -172,7 +172,10 @@ impl Timeline {
         }
         self.machine.want_sites(&[])?;
         while self.machine.done() < event {
-            if self.machine.step(&mut no_sink)? == Step::End {
+            self.machine.batch = Some(event);
+            let step = self.machine.step(&mut no_sink);
+            self.machine.batch = None;
+            if step? == Step::End {
                 break;
             }
             self.snapshots.consider(&mut self.machine);
@@ -360,7 +363,10 @@ impl Timeline {
     pub(super) fn next_hit(&mut self) -> Result<Option<(SiteId, TaskId, Addr)>, Failure> {
         self.machine.want_sites(&self.sites)?;
         loop {
-            match self.machine.step(&mut no_sink)? {
+            self.machine.batch = Some(self.recording.event_count());
+            let step = self.machine.step(&mut no_sink);
+            self.machine.batch = None;
+            match step? {
                 Step::Hit { task, place } => {
                     let Some(pc) = place.pc() else { continue };
                     let Some(site) = self.site_hit(task, pc) else { continue };

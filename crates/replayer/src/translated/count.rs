@@ -37,6 +37,12 @@ impl Count {
         self.since = None;
     }
 
+    /// The cache's clock was set to zero when `event` events had taken effect.
+    pub(super) fn starts_at_zero(&mut self, event: EventIndex) {
+        self.uncounted = false;
+        self.since = Some(event);
+    }
+
     /// Branches up to the last event, if they were counted.
     pub(crate) fn at_last_event(&self) -> Option<u64> {
         self.at_last_event

@@ -6,6 +6,7 @@ mod find;
 mod guards;
 mod order;
 mod run;
+mod supply;
 
 pub(crate) use caches::Caches;
 pub(crate) use count::{Count, CountFor};
