@@ -42,6 +42,12 @@ fn a_timer_over_three_shifts() {
 }
 
 #[test]
+fn threads_that_compute_side_by_side() {
+    let events = check("c/hot_loop.c", &["150000000"], &WAYS[..1]);
+    assert!(mid_code(&events) >= 1, "{events}");
+}
+
+#[test]
 fn every_way_of_the_cache() {
     check("c/hot/shifts.c", &["3000000", "5000"], &WAYS);
 }

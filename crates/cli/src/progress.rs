@@ -63,6 +63,10 @@ impl Observer for Reporter {
 
 fn describe(progress: &SearchProgress) -> String {
     let SearchProgress { event, passes, expected, elapsed } = *progress;
+    if passes == 0 {
+        let took = text::duration(elapsed);
+        return format!("event {event} is in the middle of code: {took} so far; Ctrl-C stops");
+    }
     let so_far = format!(
         "event {event} is in a hot loop: passed {} in {}",
         text::count(passes, "time"),
@@ -97,5 +101,7 @@ mod tests {
         );
         assert!(line(Some(2_000_000)).contains("left"));
         assert!(line(None).contains("no estimate"));
+        let looking = SearchProgress { event, passes: 0, expected: None, elapsed };
+        assert!(describe(&looking).contains("middle of code: 20"), "{}", describe(&looking));
     }
 }

@@ -132,7 +132,7 @@ impl Machine {
             arrivals: BTreeMap::new(),
             standing_at: None,
             root_status: None,
-            watch: Arc::new(Watch::new(Arc::clone(&control.interrupt))),
+            watch: Arc::new(Watch::new(control.clone())),
             control,
             processor_fits: false,
         }

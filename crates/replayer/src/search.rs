@@ -21,7 +21,7 @@ const REPORT_EVERY: Duration = Duration::from_millis(500);
 pub struct SearchProgress {
     /// The event whose place is looked for.
     pub event: EventIndex,
-    /// How often the task has passed there.
+    /// How often the task has passed there; 0 where passes are not counted.
     pub passes: u64,
     /// How often it is going to, if something in its state counts.
     pub expected: Option<u64>,

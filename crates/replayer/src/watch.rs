@@ -1,15 +1,19 @@
-//! Ends a run that was interrupted, or that does not come to its next event.
+//! Ends a run that was interrupted, or that does not come to its next event, and says how long a search takes.
 
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use retake_model::{Signal, Tid};
-use retake_ptrace::kill_task;
+use retake_model::{EventIndex, Signal, Tid};
+use retake_ptrace::{kill_task, monotonic};
+
+use crate::search::{Control, SearchProgress};
 
 /// How often it looks.
 const TICK: Duration = Duration::from_millis(100);
+/// Shorter searches are not worth a word.
+const REPORT_AFTER: Duration = Duration::from_millis(500);
 /// After so many ticks in one run the replay is taken to be lost.
 const PATIENCE: u64 = 3000;
 
@@ -18,27 +22,61 @@ struct Shared {
     running: AtomicI32,
     ticks: AtomicU64,
     overdue: AtomicBool,
+    search: Mutex<Option<Looking>>,
     stop: Mutex<bool>,
     wake: Condvar,
+}
+
+/// A search that goes on.
+#[derive(Clone, Copy, Debug)]
+struct Looking {
+    event: EventIndex,
+    /// On the monotonic clock.
+    began: Duration,
+    reported: bool,
+}
+
+/// A search goes on while this lives.
+pub(crate) struct Searching {
+    shared: Arc<Shared>,
+    control: Control,
+}
+
+impl Drop for Searching {
+    fn drop(&mut self) {
+        let search = self.shared.search.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let (Some(observer), Some(true)) =
+            (&self.control.observer, search.map(|search| search.reported))
+        {
+            observer.over();
+        }
+    }
 }
 
 /// Watches the task that runs. It stops it (with a SIGSTOP that is never delivered) when asked to.
 #[derive(Debug)]
 pub(crate) struct Watch {
     shared: Arc<Shared>,
-    interrupt: Arc<AtomicBool>,
+    control: Control,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Watch {
-    pub(crate) fn new(interrupt: Arc<AtomicBool>) -> Self {
+    pub(crate) fn new(control: Control) -> Self {
         let shared = Arc::new(Shared::default());
-        let (for_thread, flag) = (Arc::clone(&shared), Arc::clone(&interrupt));
+        let (for_thread, its_control) = (Arc::clone(&shared), control.clone());
         let thread = std::thread::Builder::new()
             .name("retake-watch".to_owned())
-            .spawn(move || watch(&for_thread, &flag))
+            .spawn(move || watch(&for_thread, &its_control))
             .ok();
-        Self { shared, interrupt, thread }
+        Self { shared, control, thread }
+    }
+
+    /// A search for the place of `event` begins, in which no pass is seen.
+    pub(crate) fn search(&self, event: EventIndex) -> Searching {
+        let looking = Looking { event, began: monotonic(), reported: false };
+        *self.shared.search.lock().unwrap_or_else(PoisonError::into_inner) = Some(looking);
+        Searching { shared: Arc::clone(&self.shared), control: self.control.clone() }
     }
 
     pub(crate) fn start(&self, tid: Tid) {
@@ -51,7 +89,7 @@ impl Watch {
     }
 
     pub(crate) fn is_interrupted(&self) -> bool {
-        self.interrupt.load(Ordering::Relaxed)
+        self.control.interrupt.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_overdue(&self) -> bool {
@@ -59,7 +97,18 @@ impl Watch {
     }
 }
 
-fn watch(shared: &Shared, interrupt: &AtomicBool) {
+fn report(shared: &Shared, control: &Control) {
+    let mut search = shared.search.lock().unwrap_or_else(PoisonError::into_inner);
+    let (Some(search), Some(observer)) = (search.as_mut(), &control.observer) else { return };
+    let elapsed = monotonic().saturating_sub(search.began);
+    if elapsed >= REPORT_AFTER {
+        search.reported = true;
+        let (event, passes, expected) = (search.event, 0, None);
+        observer.searching(&SearchProgress { event, passes, expected, elapsed });
+    }
+}
+
+fn watch(shared: &Shared, control: &Control) {
     let mut stop = shared.stop.lock().unwrap_or_else(PoisonError::into_inner);
     while !*stop {
         let (again, _) =
@@ -69,11 +118,12 @@ fn watch(shared: &Shared, interrupt: &AtomicBool) {
         if running.get() == 0 {
             continue;
         }
+        report(shared, control);
         let ticks = shared.ticks.fetch_add(1, Ordering::Relaxed);
         if ticks >= PATIENCE {
             shared.overdue.store(true, Ordering::Relaxed);
         }
-        if ticks >= PATIENCE || interrupt.load(Ordering::Relaxed) {
+        if ticks >= PATIENCE || control.interrupt.load(Ordering::Relaxed) {
             // It may have stopped by itself just now; the signal is dropped then.
             let _ = kill_task(running, running, Signal::STOP);
         }

@@ -21,6 +21,9 @@ const TURNS: usize = 4;
 /// Instructions that such a loop has at most.
 const SHORT_LOOP: usize = 16;
 
+/// Bytes of a jump.
+const JUMP_LEN: u32 = 5;
+
 /// How a task leaves the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -318,6 +321,13 @@ impl<'a, 'b> Builder<'a, 'b> {
                 body::emit(self, &block, transfer::Last::TurnOfLoop);
             }
             next = body::emit(self, &block, transfer::Last::Block);
+            if let Some(next) = next {
+                // A dropped block begins with a jump, which must not reach into the next one.
+                self.exactly(next);
+                while self.unit.emitter.here() < body + JUMP_LEN {
+                    self.unit.emitter.raw(&[0x90]);
+                }
+            }
         }
     }
 

@@ -20,6 +20,7 @@ impl Machine {
         event: &Event,
         print: &Fingerprint,
     ) -> Result<Option<Step>, Failure> {
+        let _said = self.watch.search(index);
         let (id, pc) = (event.task, event.before.pc());
         let mut tests = self.tests_at_sites(id)?;
         let asked_for = tests.contains_key(&pc);
