@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use retake_model::{Addr, Backing, PageAddr, Protection, Registers};
 use retake_ptrace::{
-    PageMap, PtraceError, PtraceStop, Resume, Stopped, interrupt, monotonic, others_have_stopped,
-    process_cpu_time, read_words,
+    PageMap, PtraceError, PtraceStop, Stopped, interrupt, monotonic, others_have_stopped,
+    read_words,
 };
 use retake_recording::{EventKind, ExitStatus, Fingerprint, PageDigest, PageHasher, Where};
 
 use crate::error::RecordError;
-use crate::places::{Found, Search, find_cold_place, run_for};
-use crate::scheduler::{Chaos, Haste, Look, NEAR, TICK};
+use crate::leaving::Purpose;
+use crate::nearby::written_nearby;
+use crate::places::Search;
+use crate::scheduler::{Look, TICK};
 use crate::session::{AGAIN, Next, Session, resumed};
 use crate::task::{Space, Task};
 use crate::waiting::{Examined, WaitedAt};
@@ -22,21 +24,8 @@ pub(crate) const IDLE_TICK: Duration = Duration::from_millis(100);
 const LEAST_PATIENCE: Duration = Duration::from_millis(1);
 /// When a task that does not stop is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
-/// A task that has made calls without a stop so short ago is likely to make more.
-const SAME_PHASE: Duration = Duration::from_millis(60);
-/// How long a task may run on to its next call, if its calls are made without a stop.
-const TO_NEXT_CALL: Duration = Duration::from_millis(10);
 /// Words of memory in a fingerprint: above the stack pointer, and below the frame pointer.
 const PROBES: usize = 48;
-
-/// What becomes of a task for which no place was found that replay finds fast.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unfound {
-    /// It goes on for a while: loops end.
-    GoOn,
-    /// The event is where it stands.
-    Stay,
-}
 
 /// Whether the task was stopped each time that it came to where it stands, since its last event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +113,7 @@ impl Session {
         if signal_is_due(task, now) {
             if self.has_deliverable(task, &stopped)? {
                 task.patience = (task.patience / 2).max(LEAST_PATIENCE);
-                return self.place_event(task, stopped, Search::THOROUGH, Unfound::Stay);
+                return self.place_event(task, stopped, Search::THOROUGH, Purpose::Signal);
             }
             // It is blocked for now.
             task.held_since = now;
@@ -132,12 +121,16 @@ impl Session {
         match self.look(task, now) {
             Look::GoOn => self.go_on_meanwhile(task, stopped),
             Look::Examine => self.examine_for_others(task, stopped, Arrivals::Unknown),
-            Look::Leave(haste) => self.leave(task, stopped, haste),
+            Look::Leave => self.leave(task, stopped),
         }
     }
 
     /// Nothing is to be done about a task that was asked to stop.
-    fn go_on_meanwhile(&mut self, task: &mut Task, stopped: Stopped) -> Result<Next, RecordError> {
+    pub(crate) fn go_on_meanwhile(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+    ) -> Result<Next, RecordError> {
         self.look_again(task, monotonic());
         Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon))
     }
@@ -178,116 +171,6 @@ impl Session {
         }
     }
 
-    /// The turn of a task in the middle of code ends, near where it stands.
-    fn leave(
-        &mut self,
-        task: &mut Task,
-        stopped: Stopped,
-        haste: Haste,
-    ) -> Result<Next, RecordError> {
-        let now = monotonic();
-        let makes_fast_calls =
-            task.made_fast_calls.is_some_and(|last| now.saturating_sub(last) < SAME_PHASE);
-        if makes_fast_calls && task.to_next_call.is_none() {
-            // Its next call is a better place, and not far.
-            task.to_next_call = Some(now + TO_NEXT_CALL);
-            if let Some(ticker) = &self.ticker {
-                ticker.first_then(TO_NEXT_CALL, AGAIN);
-            }
-            return Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Soon));
-        }
-        task.to_next_call = None;
-        task.expects = None;
-        let ran = self.scheduler.ran(now);
-        let stays = self.scheduler.chaos().is_some_and(|chaos| chaos.stays_here(ran));
-        let stays = stays || haste == Haste::Stay;
-        if let Some(ticker) = self.ticker.as_ref().filter(|_| stays) {
-            let found = Found::Place(stopped, None).past_steps(task, ticker);
-            ticker.every(TICK);
-            return match found? {
-                Found::Place(stopped, _) => {
-                    self.scheduler.end_turn();
-                    let stopped = self.preempt(task, stopped, None)?;
-                    self.go_on_at_event(task, stopped)
-                }
-                Found::Stop(stop) => self.handle_stop(task, stop),
-            };
-        }
-        let usual = match haste {
-            Haste::None => Search::after(ran),
-            Haste::Some | Haste::Stay => Search::HASTY,
-        };
-        let search = self.scheduler.chaos().map_or(usual, Chaos::search);
-        let unfound = match haste {
-            Haste::None => Unfound::GoOn,
-            Haste::Some | Haste::Stay => Unfound::Stay,
-        };
-        self.place_event(task, stopped, search, unfound)
-    }
-
-    /// Makes an event of a place near the one where a task stands in the middle of code.
-    fn place_event(
-        &mut self,
-        task: &mut Task,
-        mut stopped: Stopped,
-        search: Search,
-        unfound: Unfound,
-    ) -> Result<Next, RecordError> {
-        task.disarm(&mut stopped)?;
-        let Some(ticker) = &self.ticker else {
-            return Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon));
-        };
-        let space = self
-            .spaces
-            .get(&task.space)
-            .ok_or_else(|| RecordError::Unsupported("a task without memory".to_owned()))?;
-        let found = find_cold_place(stopped, task, space, ticker, search);
-        ticker.every(TICK);
-        let aside = self.scheduler.chaos().and_then(Chaos::step_aside);
-        match found? {
-            Found::Place(stopped, None) if unfound == Unfound::GoOn => {
-                self.scheduler.found_no_place(monotonic());
-                self.go_on_meanwhile(task, stopped)
-            }
-            Found::Place(stopped, watch) => {
-                self.scheduler.end_turn();
-                let stopped = self.preempt(task, stopped, watch)?;
-                match aside {
-                    Some(time) => self.step_aside(task, stopped, time),
-                    None => self.go_on_at_event(task, stopped),
-                }
-            }
-            Found::Stop(stop) => self.handle_stop(task, stop),
-        }
-    }
-
-    /// From an event in the middle of code to a place near it. Where the system let the task run for
-    /// longer than it was to, it changes at its next event.
-    fn step_aside(
-        &mut self,
-        task: &mut Task,
-        stopped: Stopped,
-        time: Duration,
-    ) -> Result<Next, RecordError> {
-        let Some(ticker) = &self.ticker else {
-            return self.go_on_at_event(task, stopped);
-        };
-        let before = process_cpu_time(task.pid);
-        let found =
-            run_for(stopped, task, ticker, time).and_then(|found| found.past_steps(task, ticker));
-        ticker.every(TICK);
-        match found? {
-            Found::Place(stopped, _) if process_cpu_time(task.pid) - before > NEAR => {
-                Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon))
-            }
-            Found::Place(stopped, watch) => {
-                let stopped = self.preempt(task, stopped, watch)?;
-                self.go_on_at_event(task, stopped)
-            }
-            Found::Stop(stop) => self.handle_stop(task, stop),
-        }
-    }
-
     pub(crate) fn handle_stop(
         &mut self,
         task: &mut Task,
@@ -308,7 +191,7 @@ impl Session {
 
     /// Makes the place in the middle of code where the task stands an event; what happens there is
     /// then at an event.
-    fn preempt(
+    pub(crate) fn preempt(
         &mut self,
         task: &mut Task,
         mut stopped: Stopped,
@@ -371,7 +254,11 @@ impl Session {
     }
 
     /// The task stands where its last event left it: a signal can be delivered there.
-    fn go_on_at_event(&mut self, task: &mut Task, stopped: Stopped) -> Result<Next, RecordError> {
+    pub(crate) fn go_on_at_event(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+    ) -> Result<Next, RecordError> {
         match self.take_deliverable(task, &stopped)? {
             Some(info) => {
                 let registers = task.registers;
@@ -451,7 +338,8 @@ fn signal_is_due(task: &Task, now: Duration) -> bool {
 }
 
 /// Some words of memory that tell a place in the middle of code from most others: above the stack
-/// pointer, and below the frame pointer.
+/// pointer, below the frame pointer, and those that the code around it writes, which tell one turn of a loop
+/// from another.
 fn probes(task: &Task, space: Option<&Space>, registers: &Registers) -> Vec<(Addr, u64)> {
     const LEN: usize = PROBES * 8;
     let mut words = Vec::with_capacity(2 * PROBES);
@@ -462,6 +350,12 @@ fn probes(task: &Task, space: Option<&Space>, registers: &Registers) -> Vec<(Add
         let read = read_words(bytes.get(..got / 8 * 8).unwrap_or_default());
         let at = |n: u64| start.checked_add(n * 8);
         words.extend((0..).zip(read).filter_map(|(n, word)| Some((at(n)?, word))));
+    }
+    for addr in written_nearby(task, registers) {
+        let is_known = words.iter().any(|(known, _)| *known == addr);
+        if !is_known && let Ok(word) = task.memory.read_u64(addr) {
+            words.push((addr, word));
+        }
     }
     words
 }

@@ -18,11 +18,8 @@ use crate::signals::hold_meanwhile;
 use crate::task::{Space, Task};
 use crate::unfinished;
 
-/// How long a task may run on to the coldest place, where the time it has run without a call says nothing
-/// else.
+/// How long a task may run on to the coldest place.
 const PATIENCE: Duration = Duration::from_millis(2);
-/// However long it has run.
-const MOST_PATIENCE: Duration = Duration::from_millis(10);
 /// After so much of that it stays at the place it has reached.
 const CONTENT: Duration = Duration::from_millis(1);
 /// How often that is looked at.
@@ -368,11 +365,6 @@ impl Search {
     /// For the coldest place.
     pub(crate) const THOROUGH: Self =
         Self { patience: PATIENCE, content: CONTENT, returns: usize::MAX, longest: LONGEST };
-
-    /// The same, in code that has run for so long without a call: a loop takes its time.
-    pub(crate) fn after(ran: Duration) -> Self {
-        Self { patience: (ran / 4).clamp(PATIENCE, MOST_PATIENCE), ..Self::THOROUGH }
-    }
 
     /// For one that comes soon.
     pub(crate) const HASTY: Self = Self {

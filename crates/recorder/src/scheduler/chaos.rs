@@ -1,9 +1,9 @@
 //! Scheduling at random, so that a race shows sooner (`retake record --chaos`).
 //!
-//! A task loses the CPU at random moments and to a random other one. The moments lie in the middle of
-//! code as often as not: right there if the task has not run for long, else the task is first brought
-//! to a cold place, which replay finds fast, and goes on from there for some microseconds. Either way
-//! few places have to be tested in replay.
+//! A task loses the CPU at random moments and to a random other one. In the middle of code it is left at any
+//! instruction: where the timer found it, or some microseconds after a cold place, which replay finds
+//! faster. A timer stops a task at slow instructions mostly, so now and then it is stepped on from there, by
+//! some instructions or to one that updates memory ([`crate::updates`]).
 //!
 //! Phases of two kinds take turns. In one any task may be next at any time. In the other tasks have
 //! priorities drawn by lot, and the highest runs until it waits or its slice ends, which changes its
@@ -18,9 +18,8 @@ use retake_model::Tid;
 use super::random::Random;
 use crate::places::Search;
 
-/// A place is near if the task has run no longer since its last event: replay then tests some ten
-/// thousand arrivals at most.
-pub(crate) const NEAR: Duration = Duration::from_micros(40);
+/// A task that has run no longer since its last event is near it.
+const NEAR: Duration = Duration::from_micros(40);
 
 /// How long the search for a cold place may take.
 const HASTE: Duration = Duration::from_micros(200);
@@ -28,12 +27,29 @@ const HASTE: Duration = Duration::from_micros(200);
 /// And in real time, on a busy machine.
 const MOST: Duration = Duration::from_millis(500);
 
+/// So many instructions a task is stepped on at most.
+const STEPS: usize = 32;
+
+/// Where a task is left that may be left where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Nearby {
+    /// There.
+    Here,
+    /// So many instructions on.
+    Steps(usize),
+    /// Before a write to memory that others may see, if one comes soon: what it writes is then old when it
+    /// comes.
+    Write,
+}
+
 /// Scheduling at random.
 #[derive(Clone, Debug)]
 pub(crate) struct Chaos {
     random: Random,
     /// How long the current task may run.
     slice: Duration,
+    /// And at most in code without events.
+    slice_in_code: Duration,
     /// In a phase with priorities: those drawn so far.
     priorities: Option<BTreeMap<Tid, u64>>,
     /// When the phase ends (on the monotonic clock).
@@ -43,7 +59,8 @@ pub(crate) struct Chaos {
 impl Chaos {
     pub(crate) fn new(seed: u64) -> Self {
         let random = Random::new(seed);
-        Self { random, slice: Duration::ZERO, priorities: None, until: Duration::ZERO }
+        let slice = Duration::ZERO;
+        Self { random, slice, slice_in_code: slice, priorities: None, until: Duration::ZERO }
     }
 
     fn next(&mut self) -> u64 {
@@ -70,12 +87,30 @@ impl Chaos {
         };
         let most = scale[self.below(scale.len())];
         self.slice = Duration::from_micros(self.next() % most + 8);
+        // Some loops are over in milliseconds.
+        let most = [40, 200, 1000, 4000, most, most][self.below(6)];
+        self.slice_in_code = self.slice.min(Duration::from_micros(self.next() % most + 8));
     }
 
-    /// Whether a task that has run for so long is stopped where it is: replay has few places to test
-    /// then.
-    pub(crate) fn stays_here(&mut self, ran: Duration) -> bool {
-        ran < NEAR && self.below(4) != 0
+    /// How long the current task may run in code without events.
+    pub(super) fn slice_in_code(&self) -> Duration {
+        self.slice_in_code
+    }
+
+    /// Whether a task that has run for so long is stopped where it is: mostly where replay has few places to
+    /// test.
+    pub(super) fn stays_here(&mut self, ran: Duration) -> bool {
+        let moves_on = if ran < NEAR { 4 } else { 2 };
+        self.below(moves_on) != 0
+    }
+
+    /// Where a task is left that may be left where it stands.
+    pub(super) fn nearby(&mut self) -> Nearby {
+        match self.below(8) {
+            0..4 => Nearby::Write,
+            4 | 5 => Nearby::Steps(self.below(STEPS)),
+            _ => Nearby::Here,
+        }
     }
 
     /// How a cold place is looked for: not for long, as that would undo what the slice was for, and
@@ -86,8 +121,9 @@ impl Chaos {
     }
 
     /// How long a task runs on from a cold place before it is stopped wherever it is.
-    pub(crate) fn step_aside(&mut self) -> Option<Duration> {
-        (self.below(4) == 0).then(|| Duration::from_micros(self.next() % 40 + 1))
+    pub(super) fn step_aside(&mut self) -> Option<Duration> {
+        let most = [40, 40, 40, 300][self.below(4)];
+        (self.below(2) == 0).then(|| Duration::from_micros(self.next() % most + 1))
     }
 
     /// The next task to run. The slice of `ended` is over, and it could go on.

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use retake_model::Tid;
 
-pub(crate) use chaos::{Chaos, NEAR};
+pub(crate) use chaos::{Chaos, Nearby};
 use random::Random;
 
 /// Time between two looks at a task that runs alone.
@@ -33,10 +33,18 @@ const SHORTEST_TURN: Duration = Duration::from_micros(100);
 const LONGEST_TURN: Duration = Duration::from_micros(600);
 /// How long a task waits for all others in code without events.
 const ROUND: Duration = Duration::from_millis(52);
-/// The longest and the shortest turn in such code. Where no place is found that replay finds fast, it is
-/// longer by half.
+/// The longest and the shortest turn in such code.
 const LONGEST_SLICE: Duration = Duration::from_millis(40);
 const SHORTEST_SLICE: Duration = Duration::from_millis(2);
+/// Two of three turns in such code end sooner, between these: a loop of some milliseconds is cut as well. Not
+/// before the task was seen so often to compute, or a machine that is busy would end turns in which nothing
+/// ran.
+const SHORTEST_CUT: Duration = Duration::from_millis(1);
+const LONGEST_CUT: Duration = Duration::from_millis(5);
+const SEEN_TO_COMPUTE: u32 = 4;
+/// How long a task goes on from a place that replay finds fast, at most: loops are not always left where
+/// they end.
+const LONGEST_ASIDE: Duration = Duration::from_micros(40);
 /// Who looks at a clock again and again looks at it again after so long.
 const POLL: Duration = Duration::from_millis(1);
 /// A task that only waits gets the CPU after so long, at an event of the task that runs.
@@ -97,19 +105,8 @@ pub(crate) enum Look {
     GoOn,
     /// Find out whether it only waits.
     Examine,
-    /// Its turn ends here, where it stands by then.
-    Leave(Haste),
-}
-
-/// How far a task may run on to a place that replay finds fast.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Haste {
-    /// Far.
-    None,
-    /// As long as a poller of a clock can wait.
-    Some,
-    /// Not at all: the others have waited long enough.
-    Stay,
+    /// Its turn ends, near where it stands by then.
+    Leave,
 }
 
 /// The turn of the task that runs.
@@ -128,8 +125,8 @@ struct Turn {
     ends: Duration,
     /// It was found to compute so often.
     examined: u32,
-    /// It is in code where no place was found to leave it at.
-    stuck: bool,
+    /// How long it may last in code without events, if less than usual.
+    short: Option<Duration>,
 }
 
 /// Decides whose turn it is.
@@ -152,7 +149,7 @@ impl Scheduler {
             next_look: Duration::ZERO,
             ends: Duration::ZERO,
             examined: 0,
-            stuck: false,
+            short: None,
         };
         Self { chaos: None, random: Random::new(seed), current: None, turn }
     }
@@ -201,6 +198,33 @@ impl Scheduler {
     /// A draw: true once in `n` times.
     pub(crate) fn once_in(&mut self, n: u64) -> bool {
         self.random.below(n) == 0
+    }
+
+    fn between(&mut self, least: Duration, most: Duration) -> Duration {
+        let nanos = u64::try_from(most.saturating_sub(least).as_nanos()).unwrap_or(1);
+        least + Duration::from_nanos(self.random.below(nanos))
+    }
+
+    /// Whether a task that is in the middle of code after so long is left wherever it stands.
+    pub(crate) fn stays_here(&mut self, ran: Duration) -> bool {
+        self.chaos.as_mut().is_some_and(|chaos| chaos.stays_here(ran))
+    }
+
+    /// Where a task is left that may be left where it stands.
+    pub(crate) fn nearby(&mut self) -> Nearby {
+        match &mut self.chaos {
+            Some(chaos) => chaos.nearby(),
+            None if self.random.below(4) == 0 => Nearby::Here,
+            None => Nearby::Write,
+        }
+    }
+
+    /// How long a task that has come to a cold place goes on from there before it is left.
+    pub(crate) fn step_aside(&mut self) -> Option<Duration> {
+        if let Some(chaos) = &mut self.chaos {
+            return chaos.step_aside();
+        }
+        self.once_in(4).then(|| self.between(Duration::from_micros(1), LONGEST_ASIDE))
     }
 
     /// The running task has made another one. Natively mostly the maker goes on first.
@@ -287,9 +311,9 @@ impl Scheduler {
     }
 
     fn begin(&mut self, tid: Option<Tid>, now: Duration) {
-        let spread = LONGEST_TURN - SHORTEST_TURN;
-        let nanos = u64::try_from(spread.as_nanos()).unwrap_or(1);
-        let length = SHORTEST_TURN + Duration::from_nanos(self.random.below(nanos));
+        let length = self.between(SHORTEST_TURN, LONGEST_TURN);
+        let short = self.between(SHORTEST_CUT, LONGEST_CUT);
+        let short = (!self.once_in(3)).then_some(short);
         if let Some(chaos) = &mut self.chaos {
             chaos.draw_slice();
         }
@@ -302,12 +326,12 @@ impl Scheduler {
             next_look: now + self.first_look(),
             ends: Duration::ZERO,
             examined: 0,
-            stuck: false,
+            short,
         };
     }
 
     fn first_look(&self) -> Duration {
-        self.chaos.as_ref().map_or(WAITS_AFTER, |chaos| chaos.slice().min(WAITS_AFTER))
+        self.chaos.as_ref().map_or(WAITS_AFTER, |chaos| chaos.slice_in_code().min(WAITS_AFTER))
     }
 
     /// When the running task is to be looked at next, from `now` on.
@@ -341,20 +365,21 @@ impl Scheduler {
         }
         let contended = *self.turn.contended.get_or_insert(now);
         let lasted = now.saturating_sub(contended);
-        let slice = if self.turn.stuck { slice(runnable) * 3 / 2 } else { slice(runnable) };
+        let short = self.turn.short.filter(|_| self.turn.examined >= SEEN_TO_COMPUTE);
+        let slice = short.map_or(slice(runnable), |short| short.min(slice(runnable)));
         self.turn.ends = contended + slice;
         let is_over = match &self.chaos {
-            Some(chaos) if !self.turn.stuck => self.ran(now) >= chaos.slice(),
-            _ => lasted >= slice,
+            Some(chaos) => self.ran(now) >= chaos.slice_in_code(),
+            None => lasted >= slice,
         };
         if runnable > 0 && is_over {
-            return Look::Leave(if self.turn.stuck { Haste::Stay } else { Haste::None });
+            return Look::Leave;
         }
         if waits && lasted >= SHORTEST_SLICE {
-            return Look::Leave(if self.turn.stuck { Haste::Stay } else { Haste::None });
+            return Look::Leave;
         }
         if self.chaos.is_none() && polls && lasted >= POLL {
-            return Look::Leave(Haste::Some);
+            return Look::Leave;
         }
         let quiet = now.saturating_sub(last_event);
         if now >= self.turn.next_look && quiet >= WAITS_AFTER && self.turn.examined < 8 {
@@ -365,14 +390,6 @@ impl Scheduler {
             self.turn.next_look = self.turn.next_look.min(now + POLL);
         }
         Look::GoOn
-    }
-
-    /// No place was found to leave the running task at: it gets some more time.
-    pub(crate) fn found_no_place(&mut self, now: Duration) {
-        self.turn.stuck = true;
-        let contended = self.turn.contended.unwrap_or(now);
-        self.turn.ends = contended + self.turn.ends.saturating_sub(contended) * 3 / 2;
-        self.turn.next_look = (now + TICK).min(self.turn.ends);
     }
 
     /// The running task was just looked at: it does something.
@@ -387,7 +404,7 @@ impl Scheduler {
     }
 
     fn look_after(&mut self, now: Duration, time: Duration) {
-        let slice = self.chaos.as_ref().filter(|_| !self.turn.stuck).map(Chaos::slice);
+        let slice = self.chaos.as_ref().map(Chaos::slice_in_code);
         let most = slice.map_or(TICK, |slice| slice.min(TICK));
         self.turn.next_look = (now + time.min(most)).min(self.turn.ends);
     }

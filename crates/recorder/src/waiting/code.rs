@@ -12,21 +12,21 @@ use retake_ptrace::ProcessMemory;
 use crate::unfinished::can_be_left;
 
 /// Longest instruction (Intel SDM vol. 2, 2.3.11).
-pub(super) const LONGEST: usize = 15;
+pub(crate) const LONGEST: usize = 15;
 
 /// One access of memory by an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Access {
-    pub(super) addr: Addr,
+pub(crate) struct Access {
+    pub(crate) addr: Addr,
     /// In bytes.
-    pub(super) len: usize,
-    pub(super) reads: bool,
-    pub(super) writes: bool,
+    pub(crate) len: usize,
+    pub(crate) reads: bool,
+    pub(crate) writes: bool,
 }
 
-/// An instruction of a loop.
+/// An instruction that only works on registers and memory.
 #[derive(Clone, Debug)]
-pub(super) struct Step {
+pub(crate) struct Step {
     instruction: Instruction,
     memory: Vec<UsedMemory>,
     /// The registers that it writes, as 64-bit ones.
@@ -38,7 +38,7 @@ pub(super) struct Step {
 
 /// What a turn of a loop makes anew, whatever it was before.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Anew {
+pub(crate) struct Anew {
     registers: BTreeSet<Register>,
     flags: u32,
     /// What was read before it was made.
@@ -48,7 +48,7 @@ pub(super) struct Anew {
 
 impl Anew {
     /// Adds the next instruction of the turn.
-    pub(super) fn add(&mut self, step: &Step) {
+    pub(crate) fn add(&mut self, step: &Step) {
         let fresh = |register: &&Register| !self.registers.contains(*register);
         self.read.extend(step.read.iter().filter(fresh));
         self.read_flags |= step.instruction.rflags_read() & !self.flags;
@@ -58,7 +58,7 @@ impl Anew {
     }
 
     /// Whether a turn that begins with `first` and leads to `then` leads there again.
-    pub(super) fn leads_again(&self, first: &Registers, then: &Registers) -> bool {
+    pub(crate) fn leads_again(&self, first: &Registers, then: &Registers) -> bool {
         let (mut first, mut then) = (*first, *then);
         let flags = [
             (RflagsBits::CF, 0),
@@ -88,14 +88,14 @@ impl Anew {
 /// The registers of a task before one of the instructions of a loop, as far as they can be told without
 /// executing those before it.
 #[derive(Clone, Debug)]
-pub(super) struct Known {
+pub(crate) struct Known {
     registers: Registers,
     unknown: BTreeSet<Register>,
 }
 
 impl Known {
     /// All of them.
-    pub(super) fn all(registers: &Registers) -> Self {
+    pub(crate) fn all(registers: &Registers) -> Self {
         Self { registers: *registers, unknown: BTreeSet::new() }
     }
 
@@ -116,7 +116,7 @@ impl Step {
     /// The instruction that `code` at `pc` begins with. None for those that read what is not in
     /// registers and memory (clocks, random numbers), that leave the program (calls of the system,
     /// faults), or that are not executed in one step.
-    pub(super) fn decode(pc: Addr, code: &[u8]) -> Option<Self> {
+    pub(crate) fn decode(pc: Addr, code: &[u8]) -> Option<Self> {
         let instruction = Decoder::with_ip(64, code, pc.get(), DecoderOptions::NONE).decode();
         if instruction.is_invalid() || !is_plain(&instruction) {
             return None;
@@ -142,13 +142,43 @@ impl Step {
         })
     }
 
+    /// Where the code goes on: around the loop, for a jump back. None where registers or memory say it.
+    pub(crate) fn next(&self) -> Option<Addr> {
+        let here = self.instruction.ip();
+        let behind = self.instruction.next_ip();
+        let target = self.instruction.near_branch_target();
+        match self.instruction.flow_control() {
+            FlowControl::Next => Some(Addr::new(behind)),
+            FlowControl::UnconditionalBranch => Some(Addr::new(target)),
+            FlowControl::ConditionalBranch => {
+                Some(Addr::new(if target <= here { target } else { behind }))
+            }
+            _ => None,
+        }
+    }
+
+    /// The memory that it reads, changes and writes without a lock, if it does: another CPU can write there
+    /// in between.
+    pub(crate) fn update(&self, registers: &Registers) -> Option<Access> {
+        // `xchg` locks by itself; the bit of the others says how far from the operand the word is.
+        let is_other = matches!(
+            self.instruction.mnemonic(),
+            Mnemonic::Xchg | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc
+        );
+        if is_other || self.instruction.has_lock_prefix() {
+            return None;
+        }
+        let [access] = *self.accesses(&Known::all(registers))?.as_slice() else { return None };
+        (access.reads && access.writes && (1..=8).contains(&access.len)).then_some(access)
+    }
+
     /// Its length in bytes.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.instruction.len()
     }
 
     /// Whether it neither reads nor writes vector and floating-point state.
-    pub(super) fn is_general(&self) -> bool {
+    pub(crate) fn is_general(&self) -> bool {
         use CpuidFeature as F;
         self.instruction.cpuid_features().iter().all(|feature| {
             matches!(
@@ -167,17 +197,17 @@ impl Step {
     }
 
     /// Its accesses of memory, with these registers before it. None if one of them cannot be told.
-    pub(super) fn accesses(&self, known: &Known) -> Option<Vec<Access>> {
+    pub(crate) fn accesses(&self, known: &Known) -> Option<Vec<Access>> {
         self.memory.iter().map(|memory| access(memory, known)).collect()
     }
 
     /// Whether it is at this address.
-    pub(super) fn is_at(&self, pc: Addr) -> bool {
+    pub(crate) fn is_at(&self, pc: Addr) -> bool {
         self.instruction.ip() == pc.get()
     }
 
     /// The registers after it. What it loads from memory is read there.
-    pub(super) fn pass(&self, known: &mut Known, memory: &ProcessMemory) {
+    pub(crate) fn pass(&self, known: &mut Known, memory: &ProcessMemory) {
         let loaded = self.loads(known, memory);
         known.unknown.extend(&self.written);
         if let Some(value) = loaded {
@@ -326,6 +356,34 @@ mod tests {
         check(&[0x87, 0x03], 0x5000, 4, true, true); // xchg [rbx], eax
         check(&[0x64, 0x8b, 0x04, 0x25, 8, 0, 0, 0], 0x9008, 4, true, false); // mov eax, fs:[8]
         check(&[0x89, 0x03], 0x5000, 4, false, true); // mov [rbx], eax
+    }
+
+    #[test]
+    fn updates_without_a_lock_are_known() {
+        let registers = Registers { rbx: 0x5000, rsp: 0x7000, ..Registers::default() };
+        let check = |code: &[u8]| {
+            let update = step(code).and_then(|step| step.update(&registers));
+            update.map(|access| (access.addr.get(), access.len))
+        };
+        assert_eq!(check(&[0x48, 0x83, 0x03, 0x01]), Some((0x5000, 8)), "add qword [rbx], 1");
+        assert_eq!(check(&[0xff, 0x43, 0x04]), Some((0x5004, 4)), "inc dword [rbx+4]");
+        assert_eq!(check(&[0x0f, 0xc1, 0x03]), Some((0x5000, 4)), "xadd [rbx], eax");
+        assert_eq!(check(&[0xf0, 0xff, 0x03]), None, "lock inc dword [rbx]");
+        assert_eq!(check(&[0x87, 0x03]), None, "xchg [rbx], eax");
+        assert_eq!(check(&[0x0f, 0xab, 0x03]), None, "bts [rbx], eax");
+        assert_eq!(check(&[0xff, 0x33]), None, "push qword [rbx]");
+        assert_eq!(check(&[0x89, 0x03]), None, "mov [rbx], eax");
+    }
+
+    #[test]
+    fn code_goes_on_around_its_loop() {
+        let next = |code: &[u8]| step(code).and_then(|step| step.next()).map(Addr::get);
+        assert_eq!(next(&[0x90]), Some(0x1001), "nop");
+        assert_eq!(next(&[0x75, 0xf0]), Some(0xff2), "jne back");
+        assert_eq!(next(&[0x75, 0x10]), Some(0x1002), "jne on");
+        assert_eq!(next(&[0xeb, 0x10]), Some(0x1012), "jmp");
+        assert_eq!(next(&[0xc3]), None, "ret");
+        assert_eq!(next(&[0xff, 0xe0]), None, "jmp rax");
     }
 
     #[test]

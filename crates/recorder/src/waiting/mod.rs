@@ -16,6 +16,7 @@ use retake_ptrace::{ProcessMemory, WatchLen};
 
 use crate::task::Task;
 
+pub(crate) use code::{Access, Known, LONGEST, Step};
 pub(crate) use examine::Examined;
 pub(crate) use loops::Loops;
 pub(crate) use watch::{Armed, WaitedAt};

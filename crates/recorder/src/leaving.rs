@@ -1,0 +1,141 @@
+//! Ending the turn of a task in the middle of code: at which instruction.
+//!
+//! Replay finds any of them. A cold place ([`crate::places`]) is taken where one comes within 0.2 ms, as it is
+//! found faster; a task in a loop without calls is left where it stands.
+
+use std::time::Duration;
+
+use retake_ptrace::{Resume, Stopped, monotonic};
+
+use crate::error::RecordError;
+use crate::nearby::{step_on, step_to_write};
+use crate::places::{Found, Search, find_cold_place, run_for};
+use crate::scheduler::{Chaos, Nearby, TICK};
+use crate::session::{AGAIN, Next, Session, resumed};
+use crate::task::Task;
+
+/// A task that has made calls without a stop so short ago is likely to make more.
+const SAME_PHASE: Duration = Duration::from_millis(60);
+/// How long a task may run on to its next call, if its calls are made without a stop.
+const TO_NEXT_CALL: Duration = Duration::from_millis(10);
+
+/// What an event in the middle of code is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Another task runs next.
+    Turn,
+    /// A signal is delivered there.
+    Signal,
+}
+
+impl Session {
+    /// The turn of a task in the middle of code ends, near where it stands.
+    pub(crate) fn leave(
+        &mut self,
+        task: &mut Task,
+        mut stopped: Stopped,
+    ) -> Result<Next, RecordError> {
+        let now = monotonic();
+        let makes_fast_calls =
+            task.made_fast_calls.is_some_and(|last| now.saturating_sub(last) < SAME_PHASE);
+        if makes_fast_calls && task.to_next_call.is_none() {
+            // Its next call is a better place, and not far.
+            task.to_next_call = Some(now + TO_NEXT_CALL);
+            if let Some(ticker) = &self.ticker {
+                ticker.first_then(TO_NEXT_CALL, AGAIN);
+            }
+            return Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Soon));
+        }
+        task.to_next_call = None;
+        task.expects = None;
+        let ran = self.scheduler.ran(now);
+        if self.scheduler.stays_here(ran) {
+            task.disarm(&mut stopped)?;
+            self.scheduler.end_turn();
+            return self.preempt_near(task, stopped);
+        }
+        let search = self.scheduler.chaos().map_or(Search::HASTY, Chaos::search);
+        self.place_event(task, stopped, search, Purpose::Turn)
+    }
+
+    /// Makes an event of a place near the one where a task stands in the middle of code: a cold one, if one
+    /// comes in time.
+    pub(crate) fn place_event(
+        &mut self,
+        task: &mut Task,
+        mut stopped: Stopped,
+        search: Search,
+        purpose: Purpose,
+    ) -> Result<Next, RecordError> {
+        task.disarm(&mut stopped)?;
+        let Some(ticker) = &self.ticker else {
+            return Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon));
+        };
+        let space = self
+            .spaces
+            .get(&task.space)
+            .ok_or_else(|| RecordError::Unsupported("a task without memory".to_owned()))?;
+        let found = find_cold_place(stopped, task, space, ticker, search);
+        ticker.every(TICK);
+        match found? {
+            Found::Place(stopped, watch) => {
+                self.scheduler.end_turn();
+                if watch.is_none() && purpose == Purpose::Turn {
+                    return self.preempt_near(task, stopped);
+                }
+                let stopped = self.preempt(task, stopped, watch)?;
+                let aside = match purpose {
+                    Purpose::Turn => self.scheduler.step_aside(),
+                    Purpose::Signal => None,
+                };
+                match aside {
+                    Some(time) => self.preempt_aside(task, stopped, time),
+                    None => self.go_on_at_event(task, stopped),
+                }
+            }
+            Found::Stop(stop) => self.handle_stop(task, stop),
+        }
+    }
+
+    /// From an event in the middle of code to one some time later.
+    fn preempt_aside(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+        time: Duration,
+    ) -> Result<Next, RecordError> {
+        let Some(ticker) = &self.ticker else {
+            return self.go_on_at_event(task, stopped);
+        };
+        let found = run_for(stopped, task, ticker, time);
+        ticker.every(TICK);
+        match found? {
+            Found::Place(stopped, _) => self.preempt_near(task, stopped),
+            Found::Stop(stop) => self.handle_stop(task, stop),
+        }
+    }
+
+    /// Leaves a task where it stands, or some instructions on.
+    fn preempt_near(&mut self, task: &mut Task, stopped: Stopped) -> Result<Next, RecordError> {
+        match self.settle(task, stopped)? {
+            Found::Place(stopped, watch) => {
+                let stopped = self.preempt(task, stopped, watch)?;
+                self.go_on_at_event(task, stopped)
+            }
+            Found::Stop(stop) => self.handle_stop(task, stop),
+        }
+    }
+
+    /// Brings a task to a place where it may be left.
+    fn settle(&mut self, task: &mut Task, stopped: Stopped) -> Result<Found, RecordError> {
+        let stepped = match self.scheduler.nearby() {
+            Nearby::Here => Found::Place(stopped, None),
+            Nearby::Steps(count) => step_on(task, stopped, count)?,
+            Nearby::Write => step_to_write(task, stopped)?,
+        };
+        let Some(ticker) = &self.ticker else { return Ok(stepped) };
+        let found = stepped.past_steps(task, ticker);
+        ticker.every(TICK);
+        found
+    }
+}

@@ -1,0 +1,124 @@
+//! The instructions right after the one where a task stands: in a loop those right before it as well.
+
+use retake_model::{Addr, Registers, Signal};
+use retake_ptrace::{ProcessMemory, PtraceStop, Resume, StopEvent, Stopped};
+
+use crate::error::RecordError;
+use crate::midcode::normal;
+use crate::places::Found;
+use crate::signals::hold_meanwhile;
+use crate::task::Task;
+use crate::waiting::{Known, LONGEST, Step};
+
+/// So many instructions are looked at. A step costs 3 to 40 µs.
+const AHEAD: usize = 32;
+/// Bytes below the stack pointer that a task uses (x86-64 psABI), and from there on those that are taken for
+/// its own frames.
+const RED_ZONE: u64 = 128;
+const OWN_FRAMES: u64 = 4096;
+/// So many words that they write.
+const MOST_WORDS: usize = 16;
+
+/// The instruction at `pc`, if it only works on registers and memory.
+fn step_at(memory: &ProcessMemory, pc: Addr) -> Option<Step> {
+    let mut code = [0; LONGEST];
+    let got = memory.read(pc, &mut code).unwrap_or(0);
+    Step::decode(pc, code.get(..got)?)
+}
+
+/// The instructions from `pc` on, around a loop if there is one, up to where registers or memory say how
+/// the code goes on.
+fn ahead(memory: &ProcessMemory, pc: Addr) -> Vec<Step> {
+    let mut list = Vec::new();
+    let mut at = Some(pc);
+    while let Some(pc) = at.filter(|_| list.len() < AHEAD) {
+        let Some(step) = step_at(memory, pc) else { break };
+        at = step.next();
+        list.push(step);
+    }
+    list
+}
+
+/// Words of memory that the code around `registers` writes: by aligned addresses, of what needs no register
+/// that changes on the way.
+pub(crate) fn written_nearby(task: &Task, registers: &Registers) -> Vec<Addr> {
+    let mut known = Known::all(registers);
+    let mut words = Vec::new();
+    for step in ahead(&task.memory, registers.pc()) {
+        let accesses = step.accesses(&known).unwrap_or_default();
+        for access in accesses.iter().filter(|access| access.writes) {
+            let word = Addr::new(access.addr.get() & !7);
+            if !words.contains(&word) && words.len() < MOST_WORDS {
+                words.push(word);
+            }
+        }
+        step.pass(&mut known, &task.memory);
+    }
+    words
+}
+
+/// Executes one instruction. Gives what came instead, if anything did: then it was not executed.
+pub(crate) fn step_once(
+    task: &mut Task,
+    stopped: &mut Stopped,
+) -> Result<Option<StopEvent>, RecordError> {
+    const TRAP_TRACE: i32 = 2;
+    loop {
+        match stopped.resume_and_wait(Resume::Step, None)? {
+            StopEvent::Signal(Signal::TRAP) if stopped.siginfo()?.code() == TRAP_TRACE => {
+                let registers = normal(&stopped.registers()?);
+                task.undo_forced(stopped, Signal::TRAP, &registers)?;
+                return Ok(None);
+            }
+            StopEvent::Signal(signal) if hold_meanwhile(task, stopped, signal)? => {}
+            // It was asked to stop before.
+            StopEvent::Stop(Signal::TRAP) => {}
+            other => return Ok(Some(other)),
+        }
+    }
+}
+
+/// Steps on over so many instructions, as long as they only work on registers and memory.
+pub(crate) fn step_on(
+    task: &mut Task,
+    mut stopped: Stopped,
+    count: usize,
+) -> Result<Found, RecordError> {
+    for _ in 0..count {
+        if step_at(&task.memory, stopped.registers()?.pc()).is_none() {
+            break;
+        }
+        if let Some(event) = step_once(task, &mut stopped)? {
+            return Ok(Found::Stop(PtraceStop::Stopped(stopped, event)));
+        }
+    }
+    Ok(Found::Place(stopped, None))
+}
+
+/// Steps on to an instruction that writes to memory which others may see, if one is near.
+pub(crate) fn step_to_write(task: &mut Task, mut stopped: Stopped) -> Result<Found, RecordError> {
+    let start = normal(&stopped.registers()?);
+    let steps = ahead(&task.memory, start.pc());
+    if !steps.iter().any(|step| writes_for_others(step, &start)) {
+        return Ok(Found::Place(stopped, None));
+    }
+    for _ in 0..steps.len() {
+        let registers = normal(&stopped.registers()?);
+        let step = step_at(&task.memory, registers.pc());
+        if step.is_none_or(|step| writes_for_others(&step, &registers)) {
+            break;
+        }
+        if let Some(event) = step_once(task, &mut stopped)? {
+            return Ok(Found::Stop(PtraceStop::Stopped(stopped, event)));
+        }
+    }
+    Ok(Found::Place(stopped, None))
+}
+
+/// Whether an instruction writes elsewhere than to the task's own frames.
+fn writes_for_others(step: &Step, registers: &Registers) -> bool {
+    let frames = registers.rsp.wrapping_sub(RED_ZONE);
+    let is_own = |addr: Addr| addr.get().wrapping_sub(frames) < OWN_FRAMES;
+    let accesses = step.accesses(&Known::all(registers)).unwrap_or_default();
+    accesses.iter().any(|access| access.writes && !is_own(access.addr))
+}
