@@ -86,3 +86,12 @@ fn a_lost_update_of_a_volatile_word_shows() {
 fn a_lost_update_of_a_static_word_shows() {
     is_lost(&fixture::rust("rust/race_loop.rs", &[]), &[]);
 }
+
+/// No interrupt cuts the one instruction in two, but another CPU does.
+#[test]
+fn a_lost_update_of_one_instruction_shows() {
+    let program = fixture::c("c/hot/race_loop.c", &["-O2"]);
+    let lost = lost_of_ten(&program, &[], true);
+    assert!(lost >= 8, "an update is lost in {lost} of 10 recordings with --chaos");
+    assert_eq!(lost_of_ten(&program, &[], false), 0, "without a second CPU nothing is lost");
+}

@@ -120,6 +120,7 @@ impl Session {
         match self.settle(task, stopped)? {
             Found::Place(stopped, watch) => {
                 let stopped = self.preempt(task, stopped, watch)?;
+                self.begin_update(task);
                 self.go_on_at_event(task, stopped)
             }
             Found::Stop(stop) => self.handle_stop(task, stop),

@@ -55,6 +55,7 @@ mod task_calls;
 mod tracking;
 mod unfinished;
 mod unkillable;
+mod updates;
 mod vsyscall;
 mod waiting;
 

@@ -261,6 +261,7 @@ impl Session {
     ) -> Result<Next, RecordError> {
         match self.take_deliverable(task, &stopped)? {
             Some(info) => {
+                task.update = None;
                 let registers = task.registers;
                 self.send_to_stopped(task, stopped, &registers, &registers, &info)
             }

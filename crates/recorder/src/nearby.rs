@@ -57,6 +57,11 @@ pub(crate) fn written_nearby(task: &Task, registers: &Registers) -> Vec<Addr> {
     words
 }
 
+/// The instruction where a task stands with these registers, if it is one that updates memory.
+pub(crate) fn update_at(task: &Task, registers: &Registers) -> Option<crate::waiting::Access> {
+    step_at(&task.memory, registers.pc())?.update(registers)
+}
+
 /// Executes one instruction. Gives what came instead, if anything did: then it was not executed.
 pub(crate) fn step_once(
     task: &mut Task,

@@ -279,6 +279,11 @@ impl Session {
         };
         if let Run::Ready(mut stopped) = std::mem::replace(&mut task.run, Run::Away) {
             task.goes_on();
+            if let Some(update) = task.update.take()
+                && let Some(event) = self.end_update(&mut task, &mut stopped, &update)?
+            {
+                return self.follow(task, Some(PtraceStop::Stopped(stopped, event)));
+            }
             let watches = task.waited_at.is_some() || self.somebody_waits();
             let armed = match task.is_armed() || watches {
                 true => self.watch_for_others(&mut task, &mut stopped),
@@ -451,6 +456,7 @@ impl Session {
         task.moved_on(kind);
         task.registers = *after;
         task.mid_code = false;
+        task.update = None;
         self.schedule.count_event();
         Ok(())
     }

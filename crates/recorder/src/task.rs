@@ -34,6 +34,8 @@ pub(crate) struct Task {
     pub(crate) registers: Registers,
     /// Its last event was in the middle of code: it may come to equal registers again.
     pub(crate) mid_code: bool,
+    /// An update of memory that it is in the middle of, where its last event left it.
+    pub(crate) update: Option<crate::updates::Update>,
     /// The call it has entered.
     pub(crate) open: Option<OpenCall>,
     /// A call that the kernel goes on with through `restart_syscall`.
@@ -118,6 +120,7 @@ impl Task {
             passing: false,
             registers: Registers::default(),
             mid_code: false,
+            update: None,
             open: None,
             interrupted: None,
             held: VecDeque::new(),

@@ -52,6 +52,7 @@ pub fn describe_event(event: &Event) -> String {
             };
             format!("{name}: {what}{}", place(event, at))
         }
+        EventKind::Preempt { at: Where::Located } => "its update of memory ends".to_owned(),
         EventKind::Preempt { at } => format!("preempted{}", place(event, at)),
         EventKind::Exit { status, at } => match status {
             ExitStatus::Exited(code) => format!("exit with {code}{}", place(event, at)),
