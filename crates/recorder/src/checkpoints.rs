@@ -9,13 +9,18 @@ use retake_recording::{CheckpointDraft, PageBatch, SharedDraft, SpaceDraft, Task
 use retake_tracee::{InjectPage, inject};
 
 use crate::error::RecordError;
-use crate::session::Session;
+use crate::leaving::Purpose;
+use crate::places::Search;
+use crate::session::{Next, Session};
 use crate::task::{Run, Task};
 
 /// Replaying an event takes about this long, whatever it took to record.
 const EVENT_COST: Duration = Duration::from_micros(5);
 /// A checkpoint may take this share of the time since the one before.
 const LARGEST_SHARE: u32 = 25;
+
+/// A stretch without events has no checkpoint before it took so long.
+const LEAST_STRETCH: Duration = Duration::from_secs(1);
 
 /// Taking all of an address space happens once: this part of it counts when the next one is due.
 const ONCE_SHARE: u32 = 10;
@@ -29,6 +34,8 @@ pub(crate) struct Schedule {
     since: Duration,
     last: Duration,
     cost: Duration,
+    /// What the event took that was made for the next one.
+    event_cost: Duration,
     events: u32,
     made: u32,
     announced: bool,
@@ -51,6 +58,7 @@ impl Schedule {
             since: monotonic(),
             last: Duration::ZERO,
             cost: Duration::ZERO,
+            event_cost: Duration::ZERO,
             events: 0,
             made: 0,
             announced: false,
@@ -96,10 +104,19 @@ impl Schedule {
         Due::No
     }
 
+    /// Whether one is due in the middle of code that has run for so long without an event.
+    fn is_due_in_stretch(&self, quiet: Duration) -> bool {
+        let ran = self.run_time().saturating_sub(self.last);
+        quiet >= self.interval.max(LEAST_STRETCH)
+            && ran >= self.interval
+            && ran >= self.cost.saturating_mul(LARGEST_SHARE)
+    }
+
     /// One was made: it took `cost`, and of that `once` for address spaces that had none before.
     fn made(&mut self, cost: Duration, once: Duration) {
         self.last = self.run_time();
-        self.cost = cost.saturating_sub(once) + once / ONCE_SHARE;
+        let event_cost = std::mem::take(&mut self.event_cost);
+        self.cost = event_cost + cost.saturating_sub(once) + once / ONCE_SHARE;
         self.events = 0;
         self.made += 1;
         self.announced = false;
@@ -166,6 +183,24 @@ impl Session {
             let bytes = pages.saturating_mul(PAGE_SIZE);
             self.writer.prepare_for(usize::try_from(bytes).unwrap_or(usize::MAX));
         }
+    }
+
+    /// Whether the running task has run for so long without an event that a checkpoint is due.
+    pub(crate) fn stretch_is_due(&self, now: Duration) -> bool {
+        let (events, since) = self.quiet_since;
+        events == self.event_count() && self.schedule.is_due_in_stretch(now.saturating_sub(since))
+    }
+
+    /// Makes an event in such a stretch: the checkpoint follows before the task goes on.
+    pub(crate) fn mark_stretch(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+    ) -> Result<Next, RecordError> {
+        let started = monotonic();
+        let next = self.place_event(task, stopped, Search::HASTY, Purpose::Checkpoint);
+        self.schedule.event_cost = monotonic().saturating_sub(started);
+        next
     }
 
     fn task_states(&self) -> Result<Option<Vec<TaskState>>, RecordError> {

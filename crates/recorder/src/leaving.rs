@@ -26,6 +26,8 @@ pub(crate) enum Purpose {
     Turn,
     /// A signal is delivered there.
     Signal,
+    /// A checkpoint is taken there.
+    Checkpoint,
 }
 
 impl Session {
@@ -79,14 +81,16 @@ impl Session {
         ticker.every(TICK);
         match found? {
             Found::Place(stopped, watch) => {
-                self.scheduler.end_turn();
+                if purpose != Purpose::Checkpoint {
+                    self.scheduler.end_turn();
+                }
                 if watch.is_none() && purpose == Purpose::Turn {
                     return self.preempt_near(task, stopped);
                 }
                 let stopped = self.preempt(task, stopped, watch)?;
                 let aside = match purpose {
                     Purpose::Turn => self.scheduler.step_aside(),
-                    Purpose::Signal => None,
+                    Purpose::Signal | Purpose::Checkpoint => None,
                 };
                 match aside {
                     Some(time) => self.preempt_aside(task, stopped, time),

@@ -48,7 +48,7 @@ impl Session {
             return Ok(());
         }
         let look = self.look(task, now);
-        if look != Look::GoOn || signal_is_due(task, now) {
+        if look != Look::GoOn || signal_is_due(task, now) || self.stretch_is_due(now) {
             self.ask_to_stop(task, now)?;
         }
         self.look_again(task, now);
@@ -119,6 +119,7 @@ impl Session {
             task.held_since = now;
         }
         match self.look(task, now) {
+            Look::GoOn if self.stretch_is_due(now) => self.mark_stretch(task, stopped),
             Look::GoOn => self.go_on_meanwhile(task, stopped),
             Look::Examine => self.examine_for_others(task, stopped, Arrivals::Unknown),
             Look::Leave => self.leave(task, stopped),
