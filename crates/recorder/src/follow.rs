@@ -207,7 +207,7 @@ impl Start {
             return Ok(false);
         }
         let strings = (registers.rsp - size) & !0xf;
-        let array = strings - 8 * (entries + 2) & !0xf;
+        let array = (strings - 8 * (entries + 2)) & !0xf;
         let pointers = offsets.iter().map(|offset| strings + offset);
         let all = pointers.chain(self.argv.iter().skip(1).copied()).chain([0]);
         let array_bytes: Vec<u8> = all.flat_map(u64::to_le_bytes).collect();

@@ -78,7 +78,7 @@ pub(crate) fn place(output: &[u8], wanted: Option<&str>) -> Option<String> {
         Some(text) if line.contains(text) => true,
         _ => TELL.iter().any(|tell| line.contains(tell)),
     };
-    let line = output.lines().filter(tells).last()?;
+    let line = output.lines().rfind(tells)?;
     Some(text::shortened(&without_numbers(line.trim()), WIDTH))
 }
 

@@ -29,8 +29,8 @@ fn waits(open: &OpenCall) -> Option<Waits> {
     let [_, second, third, fourth, ..] = open.args;
     match open.call.no {
         nr::FUTEX => {
-            let command = second & u64::from(f::FUTEX_CMD_MASK);
-            let is_wait = [f::FUTEX_WAIT, f::FUTEX_WAIT_BITSET].map(u64::from).contains(&command);
+            let command = second & f::FUTEX_CMD_MASK;
+            let is_wait = [f::FUTEX_WAIT, f::FUTEX_WAIT_BITSET].contains(&command);
             (is_wait && fourth == 0).then_some(Waits::ForWake)
         }
         nr::WAIT4 if third & WNOHANG == 0 => Some(Waits::ForChild),
@@ -76,7 +76,7 @@ impl Session {
             return None;
         }
         let waits = waits(open)?;
-        let private = open.args[1] & u64::from(f::FUTEX_PRIVATE_FLAG) != 0;
+        let private = open.args[1] & f::FUTEX_PRIVATE_FLAG != 0;
         let is_ours =
             waits == Waits::ForChild || private || self.only_tasks_see(task, open.args[0]);
         is_ours.then_some(waits)
