@@ -1,0 +1,219 @@
+//! Tests that a task makes itself, at random places of random code.
+
+use std::collections::BTreeMap;
+
+use iced_x86::Code;
+use retake_model::{Addr, RegisterName};
+use retake_translator::{Condition, Constancy, Test, Word, XmmHalf};
+
+use super::bench::{Bench, CODE, DATA, LOW, STACK, Step, TestStop};
+use super::compare::{differences, listing};
+use super::pieces::{Mix, piece};
+use super::random::{caches, cases, seed, supported};
+use super::rng::Rng;
+
+/// Places that the ordinary test looks at.
+const FEW: u64 = 300;
+
+const NAMES: [RegisterName; 16] = [
+    RegisterName::Rax,
+    RegisterName::Rcx,
+    RegisterName::Rdx,
+    RegisterName::Rbx,
+    RegisterName::Rsp,
+    RegisterName::Rbp,
+    RegisterName::Rsi,
+    RegisterName::Rdi,
+    RegisterName::R8,
+    RegisterName::R9,
+    RegisterName::R10,
+    RegisterName::R11,
+    RegisterName::R12,
+    RegisterName::R13,
+    RegisterName::R14,
+    RegisterName::R15,
+];
+
+/// Words that are looked at: counters of loops among them.
+fn words(rng: &mut Rng) -> Vec<Addr> {
+    let mut words: Vec<Addr> = (0..6).map(|n| Addr::new(DATA + 0x20 + n * 8)).collect();
+    words.push(Addr::new(STACK + 0x7f8));
+    words.push(Addr::new(LOW + u64::from(rng.below(0xff0))));
+    words
+}
+
+/// The value of a word at a step.
+fn value(step: &Step, words: &[Addr], word: Word) -> u64 {
+    match word {
+        Word::Register(name) => step.registers.get(name),
+        Word::Memory(addr) => {
+            words.iter().position(|other| *other == addr).map_or(0, |n| step.words[n])
+        }
+        Word::Xmm(register, half) => {
+            let at = 160 + usize::from(register) * 16 + usize::from(half == XmmHalf::Upper) * 8;
+            u64::from_le_bytes(step.vector[at..at + 8].try_into().unwrap())
+        }
+    }
+}
+
+/// The vector registers of an area: the rest of it says how they came into it, too.
+fn registers_of(vector: &[u8]) -> Vec<u8> {
+    [vector.get(160..416), vector.get(576..832)].into_iter().flatten().flatten().copied().collect()
+}
+
+fn word(rng: &mut Rng, words: &[Addr]) -> Word {
+    match rng.below(4) {
+        0 | 1 => Word::Register(rng.pick(&NAMES)),
+        2 => Word::Memory(rng.pick(words)),
+        _ => {
+            let half = rng.pick(&[XmmHalf::Lower, XmmHalf::Upper]);
+            Word::Xmm(rng.below(16) as u8, half)
+        }
+    }
+}
+
+/// A test that holds at a step, and perhaps at others.
+fn test_of(rng: &mut Rng, step: &Step, words: &[Addr]) -> Test {
+    let conditions = (0..rng.below(5)).map(|_| {
+        let word = word(rng, words);
+        Condition { word, value: value(step, words, word) }
+    });
+    let mut conditions: Vec<Condition> = conditions.collect();
+    match rng.below(16) {
+        // What cannot be read is never what was asked for.
+        0 => conditions.push(Condition { word: Word::Memory(Addr::new(0x10)), value: 0 }),
+        1 => {
+            let word = word(rng, words);
+            conditions.insert(0, Condition { word, value: rng.next() });
+        }
+        _ => {}
+    }
+    Test { conditions }
+}
+
+fn holds(step: &Step, words: &[Addr], test: &Test) -> bool {
+    test.conditions.iter().all(|condition| match condition.word {
+        Word::Memory(addr) if !words.contains(&addr) => false,
+        word => value(step, words, word) == condition.value,
+    })
+}
+
+#[test]
+fn tests_hold_where_they_do_natively() {
+    let first = seed();
+    let bench = &mut Bench::new();
+    let forms: Vec<Code> = supported(bench);
+    let few: Vec<Code> = forms.iter().copied().filter(|code| is_simple(*code)).collect();
+    let mut caches = caches(bench);
+    let mut failures = Vec::new();
+    let (mut stops, mut passes) = (0, 0);
+    for n in 0..cases(FEW) / if std::env::var("RETAKE_TRANSLATOR_CASES").is_ok() { 100 } else { 1 }
+    {
+        let seed = first.wrapping_add(n);
+        let rng = &mut Rng::new(seed);
+        let mix = match rng.below(3) {
+            0 => Mix { forms: &forms, items: 10, branches: 3 },
+            _ => Mix { forms: &few, items: 12, branches: 2 },
+        };
+        let (code, _) = piece(rng, CODE, &mix);
+        let kind = rng.below(4) as usize;
+        bench.constancy = if rng.once_in(4) { Constancy::Compared } else { Constancy::Told };
+        bench.put_code(CODE, &code);
+        let state = bench.state(rng);
+        let words = words(rng);
+        let (steps, clock, native) = bench.stepped(&state, &words);
+        let mut tests = BTreeMap::new();
+        for _ in 0..1 + rng.below(3) {
+            let step = &steps[rng.below(steps.len() as u32) as usize];
+            let instruction = bench.instruction(step.registers.pc());
+            // One place for all its turns; and the last one is outside.
+            let repeats = instruction.has_rep_prefix() || instruction.has_repne_prefix();
+            let is_end = instruction.code() == Code::Int3;
+            if !is_end && !(repeats && instruction.is_string_instruction()) {
+                tests.insert(step.registers.pc(), test_of(rng, step, &words));
+            }
+        }
+        let cache = &mut caches[kind];
+        Bench::forget(cache, tests.clone());
+        let (translated, counted, mut found) = bench.translated(cache, &state);
+        found.iter_mut().for_each(|stop| stop.vector = registers_of(&stop.vector));
+        let expected: Vec<TestStop> = steps
+            .iter()
+            .filter(|step| {
+                let pc = step.registers.pc();
+                !bench.is_outside(pc)
+                    && tests.get(&pc).is_some_and(|test| holds(step, &words, test))
+            })
+            .map(|step| TestStop {
+                registers: step.registers,
+                vector: registers_of(&step.vector),
+                clock: step.clock,
+            })
+            .collect();
+        stops += expected.len();
+        passes += steps.iter().filter(|step| tests.contains_key(&step.registers.pc())).count();
+        let mut text = differences(&native, &translated).unwrap_or_default();
+        if clock != counted {
+            text += &format!("clock {clock}, translated {counted}\n");
+        }
+        if expected != found {
+            let wrong = expected.iter().zip(&found).position(|(a, b)| a != b);
+            let at = wrong.unwrap_or(expected.len().min(found.len()));
+            text += &format!("{} stops, translated {}\n", expected.len(), found.len());
+            if let (Some(a), Some(b)) = (expected.get(at), found.get(at)) {
+                text += &format!(
+                    "stop {at}: {:x?} clocks {} {} vector same {}\n",
+                    a.registers.differences(&b.registers),
+                    a.clock,
+                    b.clock,
+                    a.vector == b.vector
+                );
+            }
+            text += &format!("{tests:x?}\n");
+        }
+        if !text.is_empty() {
+            let constancy = bench.constancy;
+            let code = listing(CODE, &code);
+            failures.push(format!("RETAKE_SEED={seed} cache {kind} {constancy:?}\n{text}{code}"));
+            if failures.len() > 4 {
+                break;
+            }
+        }
+    }
+    eprintln!("{stops} stops, {passes} passes");
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Instructions that do not end a piece with a fault.
+fn is_simple(code: Code) -> bool {
+    use iced_x86::Mnemonic as M;
+    matches!(
+        code.mnemonic(),
+        M::Add
+            | M::Sub
+            | M::Adc
+            | M::Xor
+            | M::Mov
+            | M::Lea
+            | M::Cmp
+            | M::Test
+            | M::Inc
+            | M::Dec
+            | M::Imul
+            | M::Shl
+            | M::Shr
+            | M::Rol
+            | M::Movzx
+            | M::Setb
+            | M::Cmove
+            | M::Push
+            | M::Pop
+            | M::Paddq
+            | M::Pxor
+            | M::Movdqu
+            | M::Movups
+            | M::Neg
+            | M::Not
+            | M::Xchg
+    ) && !code.op_code().op_kinds().iter().any(|kind| format!("{kind:?}").contains("seg"))
+}
