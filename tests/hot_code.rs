@@ -71,3 +71,9 @@ fn code_in_pages_that_are_made_writable_again() {
 fn code_that_is_mapped_twice() {
     check("c/hot/made_code.c", &["shared"], &WAYS);
 }
+
+/// As a program does whose return address or function pointer was overwritten.
+#[test]
+fn branches_to_addresses_that_cannot_be() {
+    check("c/hot/wild_branches.c", &[], &WAYS);
+}

@@ -1,7 +1,5 @@
 //! Positions: printed, sorted, and typed again.
 
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
-
 use retake_model::{Place, Position};
 use retake_testkit::{Retake, fixture};
 

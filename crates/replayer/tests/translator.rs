@@ -8,6 +8,7 @@
 
 #![expect(clippy::panic, reason = "a test's support fails by panicking")]
 #![expect(clippy::unwrap_used, reason = "as above")]
+#![expect(clippy::print_stderr, reason = "the seed and what was tried")]
 #![expect(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,

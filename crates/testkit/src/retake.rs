@@ -159,6 +159,12 @@ impl Retake {
         self.run([OsStr::new("verify"), "-j2".as_ref(), dir.as_os_str()])
     }
 
+    /// Verifies a recording with all code run from the code cache.
+    pub fn verify_translated(&self, dir: &Path, how: &str) -> Ended {
+        let how = format!("--translated={how}");
+        self.run([OsStr::new("verify"), "-j2".as_ref(), how.as_ref(), dir.as_os_str()])
+    }
+
     /// Debugs a recording with a script, in batch mode.
     ///
     /// # Panics
@@ -201,6 +207,12 @@ impl Retake {
         let program_errors = String::from_utf8_lossy(&recorded.stderr).into_owned();
         assert_eq!(replayed.errors(), program_errors, "{name}: what it wrote to standard error");
         self.verify(&dir).good();
+        // Also with all code from the cache, in one of the ways in which that works: always the same one for a
+        // name.
+        let sum = program.iter().flat_map(|part| part.as_ref().as_encoded_bytes());
+        let sum = sum.fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add((*byte).into()));
+        let how = ["full", "full", "single-instructions", "plain"].get(sum % 4).unwrap_or(&"full");
+        self.verify_translated(&dir, how).good();
         recorded
     }
 }

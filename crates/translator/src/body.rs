@@ -99,9 +99,7 @@ fn test(builder: &mut Builder<'_, '_>, pc: Addr, ahead: i8, n: usize) {
     let fails = conditions::emit(&mut builder.unit.emitter, room, test, ahead);
     builder.point(pc, PAIR, ahead, PointKind::Between);
     builder.unit.emitter.load(Gpr::RCX, room.slot(Gpr::RCX));
-    // The number of this exit is the next one; where it goes on is right behind it.
-    let exit = builder.unit.exits.len();
-    builder.exit(Exit::Test { pc, passed: 0, ahead });
+    builder.exit(Exit::Test { pc, ahead });
     let failed = builder.unit.emitter.here();
     builder.point(pc, PAIR, ahead, PointKind::Between);
     for hole in fails {
@@ -114,9 +112,6 @@ fn test(builder: &mut Builder<'_, '_>, pc: Addr, ahead: i8, n: usize) {
     if n == 0 {
         // Whoever goes on behind the test is where a block begins.
         builder.unit.passed.push((pc, passed));
-    }
-    if let Some(place) = builder.unit.exits.get_mut(exit) {
-        *place = Exit::Test { pc, passed, ahead };
     }
     builder.point(pc, Spilled::NONE, ahead, PointKind::Exact);
 }

@@ -16,7 +16,7 @@ use crate::points::{Point, PointKind, Points};
 use crate::register::{Gpr, Spilled};
 use crate::source::{Code, Extent, decode};
 use crate::supply::{self, SuppliedCall};
-use crate::unit::{Arrival, Builder, Constants, Exit, Limits, Shared, Unit};
+use crate::unit::{Arrival, Builder, Constants, Exit, IndirectBranch, Limits, Shared, Unit};
 
 /// The number that an indirect transfer to unknown code leaves with.
 const UNKNOWN: u32 = u32::MAX;
@@ -46,8 +46,6 @@ pub enum Stop {
     Test {
         /// The program's registers.
         registers: Registers,
-        /// Where it goes on in the cache.
-        passed: Addr,
     },
     /// The state is the program's before the instruction that it stopped at, or behind the one that made a
     /// call.
@@ -135,6 +133,7 @@ pub struct Translator<M> {
     pages: NumberMap<Addr, Vec<PageAddr>>,
     units: BTreeMap<u32, Points>,
     exits: Vec<Exit>,
+    branches: Vec<IndirectBranch>,
     /// Of blocks that were dropped.
     ways: NumberMap<Addr, Way>,
     /// Blocks that were dropped, and that indirect transfers have led to.
@@ -171,6 +170,7 @@ impl<M: CacheMemory> Translator<M> {
             pages: NumberMap::default(),
             units: BTreeMap::new(),
             exits: Vec::new(),
+            branches: Vec::new(),
             ways: NumberMap::default(),
             came_indirectly: BTreeSet::new(),
             constants: Constants::default(),
@@ -208,6 +208,7 @@ impl<M: CacheMemory> Translator<M> {
         self.pages.clear();
         self.units.clear();
         self.exits.clear();
+        self.branches.clear();
         self.ways.clear();
         self.came_indirectly.clear();
         self.constants.clear();
@@ -307,6 +308,7 @@ impl<M: CacheMemory> Translator<M> {
             constants: &mut self.constants,
             common: self.common,
             first_exit: self.exits.len(),
+            first_branch: self.branches.len(),
             clock_words: &mut self.clock_words,
             limits: self.limits,
             supplied_at: self.supplied_at,
@@ -343,6 +345,7 @@ impl<M: CacheMemory> Translator<M> {
             }
         }
         self.exits.extend(unit.exits);
+        self.branches.extend(unit.branches);
         self.units.insert(start, unit.points);
         Ok(())
     }
@@ -481,6 +484,15 @@ impl<M: CacheMemory> Translator<M> {
         let Some(exit) = exit.filter(|_| number != UNKNOWN) else {
             self.statistics.unknown += 1;
             let to = Addr::new(left.target());
+            if !is_canonical(to)
+                && let Some(branch) = self.last_branch(left)
+            {
+                // It faults where it is (Intel SDM vol. 2, JMP, CALL and RET), and was counted already.
+                self.set_right(left, 1)?;
+                program.rip = branch.pc.get();
+                program.rsp = program.rsp.wrapping_add_signed(-branch.moved);
+                return Ok(Stop::Outside(program));
+            }
             self.pending = Pending::Unknown { to };
             program.rip = to.get();
             return Ok(Stop::Moved(program));
@@ -497,11 +509,11 @@ impl<M: CacheMemory> Translator<M> {
                 program.rip = pc.get();
                 Stop::Outside(program)
             }
-            Exit::Test { pc, passed, ahead } => {
+            Exit::Test { pc, ahead } => {
                 self.set_right(left, ahead)?;
                 self.statistics.tests += 1;
                 program.rip = pc.get();
-                Stop::Test { registers: program, passed: self.at(passed) }
+                Stop::Test { registers: program }
             }
             Exit::Changed { pc } => {
                 program.rip = pc.get();
@@ -510,6 +522,27 @@ impl<M: CacheMemory> Translator<M> {
                 Stop::Moved(program)
             }
         })
+    }
+
+    fn last_branch(&self, left: &Left) -> Option<IndirectBranch> {
+        let number = usize::try_from(left.branch() & u64::from(u32::MAX)).ok()?;
+        self.branches.get(number).copied()
+    }
+
+    /// The program counter of the program where a task is at an address in the cache.
+    pub fn program_counter(&self, at: Addr) -> Option<Addr> {
+        let offset = self.room.offset(at)?;
+        let (_, points) = self.units.range(..=offset).next_back()?;
+        points.find(offset).map(|point| point.pc)
+    }
+
+    /// The task has executed a branch outside the cache.
+    ///
+    /// # Errors
+    /// When the memory cannot be read or written.
+    pub fn count_outside(&mut self) -> io::Result<()> {
+        let left = self.left()?;
+        self.set_right(&left, -1)
     }
 
     /// Takes from the clock what it has counted ahead: the task goes on where a block begins.
@@ -593,6 +626,12 @@ impl<M: CacheMemory> Translator<M> {
     pub fn branches_from(&self, branches: u64) -> u64 {
         self.clock_zero.wrapping_add(branches)
     }
+}
+
+/// Whether an address can be one of a program: bits 47 to 63 are the same.
+fn is_canonical(addr: Addr) -> bool {
+    let high = addr.get().cast_signed() >> 47;
+    high == 0 || high == -1
 }
 
 fn hash(pc: Addr) -> u16 {

@@ -64,6 +64,13 @@ impl Emitter {
         self.raw(&[0; 4]);
     }
 
+    /// `mov dword [address], value`
+    pub(crate) fn note(&mut self, address: u32, value: u32) {
+        self.raw(&[0xc7, 0x04, 0x25]);
+        self.raw(&address.to_le_bytes());
+        self.raw(&value.to_le_bytes());
+    }
+
     /// `mov to, [base + offset]`; `base` is neither `rsp` nor `r12`.
     pub(crate) fn load_near(&mut self, to: Gpr, base: Gpr, offset: u8) {
         let rex = REX_W | u8::from(base.is_high()) | u8::from(to.is_high()) << 2;
@@ -99,7 +106,8 @@ impl Emitter {
     /// `lea register, [register + n]`
     pub(crate) fn advance(&mut self, register: Gpr, n: i32) {
         let low = register.low();
-        self.raw(&[REX_W | u8::from(register.is_high()) * 5, 0x8d, 0b1000_0000 | low << 3 | low]);
+        let both = if register.is_high() { 0b101 } else { 0 };
+        self.raw(&[REX_W | both, 0x8d, 0b1000_0000 | low << 3 | low]);
         if low == 4 {
             self.raw(&[0x24]);
         }
@@ -248,6 +256,7 @@ mod tests {
             e.load(r(14), 0x3800_0078);
             e.add_to(0x3800_0100, 1);
             e.clear(0x3800_0100);
+            e.note(0x3800_00a0, 7);
             e.load_near(Gpr::RCX, Gpr::R11, 8);
             e.store_near(Gpr::RCX, 16, Gpr::RAX);
             e.push_from(0x3800_2000);
@@ -267,6 +276,7 @@ mod tests {
                 "mov r15,[38000078h]",
                 "add qword ptr [38000100h],1",
                 "mov qword ptr [38000100h],0",
+                "mov dword ptr [380000A0h],7",
                 "mov rcx,[r11+8]",
                 "mov [rcx+10h],rax",
                 "push qword ptr [38002000h]",

@@ -1,10 +1,13 @@
 //! Maps by address: the translator looks things up for each block.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// A map by an address, or by another number of 64 bits.
-pub(crate) type NumberMap<K, V> = HashMap<K, V, BuildHasherDefault<NumberHasher>>;
+#[expect(
+    clippy::disallowed_types,
+    reason = "nobody goes through one: only single keys are looked up"
+)]
+pub(crate) type NumberMap<K, V> = std::collections::HashMap<K, V, BuildHasherDefault<NumberHasher>>;
 
 /// Mixes one number: the keys are not an adversary's, who could only make his own replay slow.
 #[derive(Clone, Copy, Debug, Default)]

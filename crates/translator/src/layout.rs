@@ -15,6 +15,8 @@ const TARGET: u32 = 0x80;
 const SUPPLY_NEXT: u32 = 0x88;
 /// Where calls write that write nothing.
 const NOWHERE: u32 = 0x90;
+/// Which indirect branch was executed last, as a number.
+const BRANCH: u32 = 0xa0;
 const CLOCK: u32 = 0x100;
 /// Words over which the clock is spread: one word would be a chain of stores and loads.
 const CLOCK_WORDS: u32 = 16;
@@ -77,6 +79,10 @@ impl Room {
         self.base + TARGET
     }
 
+    pub(crate) fn branch_slot(self) -> u32 {
+        self.base + BRANCH
+    }
+
     pub(crate) fn clock_word(self, n: u32) -> u32 {
         self.base + CLOCK + n % CLOCK_WORDS * 8
     }
@@ -133,6 +139,10 @@ impl Left {
 
     pub(crate) fn register(&self, register: Gpr) -> u64 {
         self.word(SLOTS + u32::from(register.number()) * 8)
+    }
+
+    pub(crate) fn branch(&self) -> u64 {
+        self.word(BRANCH)
     }
 
     pub(crate) fn supply_next(&self) -> u64 {

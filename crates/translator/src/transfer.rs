@@ -7,7 +7,7 @@ use crate::body::{encode, is_through_memory, through};
 use crate::points::PointKind;
 use crate::register::{Gpr, Spilled};
 use crate::source::{Block, Branch};
-use crate::unit::{Arrival, Builder};
+use crate::unit::{Arrival, Builder, IndirectBranch};
 
 /// Where a block is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,10 +68,12 @@ pub(crate) fn emit(
         Branch::JumpIndirect | Branch::CallIndirect => {
             spill(builder, pc, ahead);
             target(builder, instruction);
+            let mut moved = 0;
             if branch == Branch::CallIndirect {
                 push(builder, behind);
+                moved = -8;
             }
-            dispatch(builder, pc, due);
+            dispatch(builder, IndirectBranch { pc, moved }, due);
             None
         }
         Branch::Return { released } => {
@@ -84,7 +86,8 @@ pub(crate) fn emit(
                 builder.unit.emitter.raw(&[0x48, 0x8d, 0xa4, 0x24]);
                 builder.unit.emitter.raw(&u32::from(released).to_le_bytes());
             }
-            dispatch(builder, pc, due);
+            let moved = 8 + i64::from(released);
+            dispatch(builder, IndirectBranch { pc, moved }, due);
             None
         }
     }
@@ -148,8 +151,9 @@ fn target(builder: &mut Builder<'_, '_>, instruction: &Instruction) {
 }
 
 /// Leads to the code for the address in `rcx`.
-fn dispatch(builder: &mut Builder<'_, '_>, pc: Addr, due: Due) {
-    builder.between(pc, LINK);
+fn dispatch(builder: &mut Builder<'_, '_>, branch: IndirectBranch, due: Due) {
+    builder.between(branch.pc, LINK);
+    builder.note_branch(branch);
     if let Some((word, branches)) = due {
         through(builder, word, Gpr::R11, branches);
     }

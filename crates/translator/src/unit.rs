@@ -31,10 +31,17 @@ pub(crate) enum Exit {
     Direct { to: Addr, hole: Hole },
     /// At an instruction that cannot be executed from the cache.
     Outside { pc: Addr },
-    /// At a test that holds. It goes on at this offset.
-    Test { pc: Addr, passed: u32, ahead: i8 },
+    /// At a test that holds. The clock is so far ahead there.
+    Test { pc: Addr, ahead: i8 },
     /// The code is no longer what was translated.
     Changed { pc: Addr },
+}
+
+/// An indirect branch: where it is, and by how much it has moved the stack pointer when its target is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct IndirectBranch {
+    pub(crate) pc: Addr,
+    pub(crate) moved: i64,
 }
 
 /// What all units share.
@@ -49,6 +56,7 @@ pub(crate) struct Shared<'a> {
     /// Offsets of the code that all exits end in.
     pub(crate) common: u32,
     pub(crate) first_exit: usize,
+    pub(crate) first_branch: usize,
     pub(crate) clock_words: &'a mut u32,
     pub(crate) limits: Limits,
     /// The `syscall` whose answers may be supplied.
@@ -147,6 +155,8 @@ pub(crate) struct Unit {
     pub(crate) entries: Vec<(Addr, u32)>,
     pub(crate) sources: Vec<(Addr, AddrRange)>,
     pub(crate) exits: Vec<Exit>,
+    /// Indirect branches, by number from the first one of the unit.
+    pub(crate) branches: Vec<IndirectBranch>,
     /// Where a task goes on behind a test that it stands at.
     pub(crate) passed: Vec<(Addr, u32)>,
 }
@@ -187,6 +197,7 @@ impl<'a, 'b> Builder<'a, 'b> {
             entries: Vec::new(),
             sources: Vec::new(),
             exits: Vec::new(),
+            branches: Vec::new(),
             passed: Vec::new(),
         };
         let (new, waiting) = (NumberMap::default(), VecDeque::new());
@@ -238,6 +249,15 @@ impl<'a, 'b> Builder<'a, 'b> {
         self.unit.exits.push(exit);
         self.unit.emitter.set(Gpr::RAX, number as u64);
         self.unit.emitter.jump(self.shared.common);
+    }
+
+    /// Notes that an indirect branch is executed: where it leads to an address that cannot be, the processor faults
+    /// at the branch.
+    pub(crate) fn note_branch(&mut self, branch: IndirectBranch) {
+        let number = self.shared.first_branch + self.unit.branches.len();
+        self.unit.branches.push(branch);
+        let slot = self.shared.room.branch_slot();
+        self.unit.emitter.note(slot, u32::try_from(number).unwrap_or(u32::MAX));
     }
 
     /// Where indirect transfers come in: what they lead to is in `rcx`, and `rcx` and `r11` are in their slots.

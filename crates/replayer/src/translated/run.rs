@@ -103,7 +103,7 @@ impl Machine {
                         }
                         break;
                     }
-                    Some(Stop::Test { registers, .. }) => {
+                    Some(Stop::Test { registers }) => {
                         self.task(id)?.stopped.set_registers(&registers)?;
                         return Ok(Halt::Test(registers.pc()));
                     }
@@ -187,6 +187,10 @@ impl Machine {
         let how =
             if stops || is_vsyscall(registers) { Resume::Emulate } else { Resume::EmulateStep };
         self.task(id)?.go_on_with(registers)?;
+        let (is_branch, shows_x87) = self.look_outside(id, pc)?;
+        if shows_x87 {
+            self.own_x87_pointer(id)?;
+        }
         let site = self.sites.is_installed(space, pc);
         if site {
             self.remove_site(space, pc)?;
@@ -198,7 +202,66 @@ impl Machine {
         let stop = stop?;
         let actual = self.task(id)?.stopped.registers()?;
         let stepped = how == Resume::EmulateStep && stop == StopEvent::Signal(Signal::TRAP);
+        if stepped
+            && is_branch
+            && let Some(translator) = self.caches.get(space)
+        {
+            translator.count_outside()?;
+        }
         Ok((!stepped).then_some(Halt::Stopped(stop, actual)))
+    }
+
+    /// Whether the instruction at `pc`, which is executed outside the cache, is a branch, and whether it stores
+    /// where the last x87 instruction was.
+    fn look_outside(&mut self, id: TaskId, pc: Addr) -> Result<(bool, bool), Failure> {
+        use iced_x86::{Decoder, DecoderOptions, FlowControl, Mnemonic as M};
+        let mut code = [0; 15];
+        let space = self.task(id)?.space;
+        let got = self.task(id)?.memory.read(pc, &mut code).unwrap_or(0);
+        self.sites.mask(space, pc, &mut code);
+        let code = code.get(..got).unwrap_or_default();
+        let instruction = Decoder::with_ip(64, code, pc.get(), DecoderOptions::NONE).decode();
+        let is_branch = matches!(
+            instruction.flow_control(),
+            FlowControl::UnconditionalBranch
+                | FlowControl::IndirectBranch
+                | FlowControl::ConditionalBranch
+                | FlowControl::Return
+                | FlowControl::IndirectCall
+                | FlowControl::XbeginXabortXend
+        ) || instruction.is_call_near();
+        let shows_x87 = matches!(
+            instruction.mnemonic(),
+            M::Fnstenv
+                | M::Fnsave
+                | M::Fxsave
+                | M::Fxsave64
+                | M::Xsave
+                | M::Xsave64
+                | M::Xsavec
+                | M::Xsavec64
+                | M::Xsaveopt
+                | M::Xsaveopt64
+        );
+        Ok((is_branch, shows_x87))
+    }
+
+    /// Makes the x87 instruction pointer one of the program's code (Intel SDM vol. 1, 13.4.1: bytes 8 to 15 of the
+    /// XSAVE area).
+    fn own_x87_pointer(&mut self, id: TaskId) -> Result<(), Failure> {
+        const POINTER: std::ops::Range<usize> = 8..16;
+        let task = self.task(id)?;
+        let space = task.space;
+        let vector = task.stopped.vector()?;
+        let pointer = vector.as_bytes().get(POINTER).and_then(|bytes| bytes.try_into().ok());
+        let Some(pointer) = pointer.map(u64::from_le_bytes).map(Addr::new) else { return Ok(()) };
+        let own = self.caches.get(space).and_then(|cache| cache.program_counter(pointer));
+        let Some(own) = own else { return Ok(()) };
+        let mut bytes = vector.as_bytes().to_vec();
+        if let Some(place) = bytes.get_mut(POINTER) {
+            place.copy_from_slice(&own.get().to_le_bytes());
+        }
+        Ok(self.task(id)?.stopped.set_vector(&retake_model::VectorState::from_bytes(bytes))?)
     }
 
     /// Gives a task that was stopped in the cache its own registers.
@@ -211,7 +274,7 @@ impl Machine {
                     Stop::Moved(registers)
                     | Stop::Outside(registers)
                     | Stop::At(registers)
-                    | Stop::Test { registers, .. },
+                    | Stop::Test { registers },
                 ) => registers,
                 Some(Stop::TestFailed(registers)) => {
                     self.task(id)?.stopped.set_registers(&registers)?;

@@ -332,7 +332,7 @@ impl Bench {
                 self.task.set_registers(&program).unwrap();
                 let stop = self.task.resume_and_wait(how, None).unwrap();
                 if is_end || stop != StopEvent::Signal(Signal::TRAP) {
-                    let clock = cache.clock().unwrap();
+                    let clock = cache.branches().unwrap();
                     return (self.ended(stop), clock + self.branches_outside, tests);
                 }
                 self.branches_outside += u64::from(is_branch(&instruction));
@@ -345,7 +345,7 @@ impl Bench {
                 let stop = self.task.resume_and_wait(Resume::Emulate, None).unwrap();
                 actual = self.task.registers().unwrap();
                 let came_to = cache.stopped(&actual).unwrap();
-                let clock = cache.clock().unwrap().wrapping_add(self.branches_outside);
+                let clock = cache.branches().unwrap().wrapping_add(self.branches_outside);
                 match came_to {
                     Some(Stop::Moved(registers) | Stop::Outside(registers)) => {
                         program = registers;
