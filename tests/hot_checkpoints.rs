@@ -1,7 +1,5 @@
 //! Checkpoints in code that runs for seconds without an event.
 
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
-
 use std::path::Path;
 use std::process::{Command, Stdio};
 

@@ -77,3 +77,10 @@ fn code_that_is_mapped_twice() {
 fn branches_to_addresses_that_cannot_be() {
     check("c/hot/wild_branches.c", &[], &WAYS);
 }
+
+/// Calls that were recorded without a stop are replayed without one, and count as many events.
+#[test]
+fn clock_reads_in_a_row() {
+    let events = check("c/hot/clock_spin.c", &["20000"], &WAYS[..1]);
+    assert!(events.lines().filter(|line| line.contains("clock_gettime")).count() >= 20000);
+}

@@ -1,16 +1,11 @@
-//! Recording run after run until one fails.
+//! Hunting the failure, as `retake hunt` does.
 
-use std::ffi::OsStr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::process::Output;
 
-use super::{Home, command, say};
+use super::{Home, say};
 use crate::failure::Failure;
-use crate::store;
-
-/// How a Rust program exits that panicked.
-const PANICKED: i32 = 101;
+use crate::hunt::{Goal, Options, Ran, hunt};
 
 /// Records runs until one panics, and gives that recording; those of the other runs are deleted.
 pub(super) fn until_panic(
@@ -18,42 +13,34 @@ pub(super) fn until_panic(
     program: &Path,
     most: NonZeroU32,
 ) -> Result<PathBuf, Failure> {
-    for run in 1..=most.get() {
-        let dir = home.claim(OsStr::new("booths"))?;
-        let output = record(&dir, program)?;
-        match output.status.code() {
-            Some(0) => {
-                let last = String::from_utf8_lossy(&output.stdout);
-                say(format_args!("   run {run}: {}", last.lines().last().unwrap_or("exit 0")))?;
-                retake_recording::remove(&dir)?;
-            }
-            Some(PANICKED) => {
-                say(format_args!("   run {run}: panics"))?;
-                for text in [&output.stdout, &output.stderr] {
-                    for line in String::from_utf8_lossy(text).lines().filter(|l| !l.is_empty()) {
-                        say(format_args!("      {line}"))?;
-                    }
-                }
-                return Ok(dir);
-            }
-            _ => {
-                let said = String::from_utf8_lossy(&output.stderr);
-                let status = output.status;
-                return Err(Failure::text(format!(
-                    "recording run {run} failed ({status}): {said}"
-                )));
-            }
-        }
+    let options = Options {
+        command: vec![program.as_os_str().to_owned()],
+        runs: Some(most.get()),
+        time: None,
+        jobs: 1,
+        wanted: None,
+        timeout: None,
+        only: None,
+        goal: Goal::FirstAlone,
+        without: Some("RUST_BACKTRACE"),
+    };
+    let tally = hunt(&options, home, &mut |ran, _| tell(ran))?;
+    match tally.groups.into_iter().next() {
+        Some(group) => Ok(group.kept.dir),
+        None => Err(Failure::text(format!(
+            "no run of {most} panicked, which is possible but unlikely: run the demo again, or raise \
+             --attempts"
+        ))),
     }
-    store::tidy(home)?;
-    Err(Failure::text(format!(
-        "no run of {most} panicked, which is possible but unlikely: run the demo again, or raise --attempts"
-    )))
 }
 
-fn record(dir: &Path, program: &Path) -> Result<Output, Failure> {
-    let mut record = command()?;
-    record.arg("record").arg("-q").arg("-o").arg(dir).arg("--").arg(program);
-    record.env_remove("RUST_BACKTRACE");
-    record.output().map_err(|err| Failure::text(format!("failed to start retake: {err}")))
+fn tell(ran: &Ran) -> Result<(), Failure> {
+    let text = String::from_utf8_lossy(&ran.output);
+    let mut lines = text.lines().filter(|line| !line.is_empty());
+    if ran.failed.is_none() {
+        let last = lines.next_back().unwrap_or("exit 0");
+        return say(format_args!("   run {}: {last}", ran.number));
+    }
+    say(format_args!("   run {}: fails", ran.number))?;
+    lines.try_for_each(|line| say(format_args!("      {line}")))
 }

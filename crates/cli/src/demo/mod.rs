@@ -35,7 +35,7 @@ pub(crate) fn run(attempts: NonZeroU32) -> Result<(), Failure> {
     let program = Program::build(&home)?;
 
     say("\n2. Record it until it fails")?;
-    say("   $ retake record booths")?;
+    say("   $ retake hunt ./booths")?;
     let dir = attempts::until_panic(&home, &program.path(), attempts)?;
     // The recording stands alone.
     drop(program);
