@@ -74,16 +74,13 @@ impl Machine {
             let entry = self.enter(id, program.pc(), std::mem::replace(&mut first, First::Test))?;
             let mut at = match entry {
                 Entry::Cache(at) => Registers { rip: at.get(), orig_rax: u64::MAX, ..program },
-                Entry::Outside => {
-                    match self.step_outside(id, &program)? {
-                        Some(stop) => return Ok(stop),
-                        None => program = self.task(id)?.stopped.registers()?,
+                Entry::Outside => match self.go_outside(id, &program, tests)? {
+                    Ok(registers) => {
+                        program = registers;
+                        continue;
                     }
-                    if tests.contains_key(&program.pc()) && self.is_outside(id, program.pc())? {
-                        return Ok(Halt::Test(program.pc()));
-                    }
-                    continue;
-                }
+                    Err(halt) => return Ok(halt),
+                },
             };
             loop {
                 self.task(id)?.go_on_with(&at)?;
@@ -96,10 +93,15 @@ impl Machine {
                         break;
                     }
                     Some(Stop::Outside(registers)) => {
-                        program = registers;
-                        if tests.contains_key(&program.pc()) {
-                            self.task(id)?.stopped.set_registers(&program)?;
-                            return Ok(Halt::Test(program.pc()));
+                        // A test there was made already, unless no code of the cache is for that place.
+                        let pc = registers.pc();
+                        if tests.contains_key(&pc) && self.is_outside(id, pc)? {
+                            self.task(id)?.stopped.set_registers(&registers)?;
+                            return Ok(Halt::Test(pc));
+                        }
+                        match self.go_outside(id, &registers, tests)? {
+                            Ok(registers) => program = registers,
+                            Err(halt) => return Ok(halt),
                         }
                         break;
                     }
@@ -173,6 +175,21 @@ impl Machine {
             Some(translator) => Ok(translator.stopped(registers)?),
             None => Ok(None),
         }
+    }
+
+    /// Executes one instruction where it lies, and gives the registers after it, or why the task stands still.
+    fn go_outside(
+        &mut self,
+        id: TaskId,
+        registers: &Registers,
+        tests: &BTreeMap<Addr, Test>,
+    ) -> Result<Result<Registers, Halt>, Failure> {
+        if let Some(stop) = self.step_outside(id, registers)? {
+            return Ok(Err(stop));
+        }
+        let now = self.task(id)?.stopped.registers()?;
+        let is_tested = tests.contains_key(&now.pc()) && self.is_outside(id, now.pc())?;
+        Ok(if is_tested { Err(Halt::Test(now.pc())) } else { Ok(now) })
     }
 
     /// Executes one instruction where it lies. Gives the stop if that leads to one.
