@@ -36,22 +36,39 @@ fn gathers_are_not_left_half_done() {
     }
 }
 
-/// Records a race ten times with these options, and says how often an update was lost. The last recording
-/// that shows it, or else the last one, is replayed and verified.
-fn lost_of_ten(program: &Path, args: &[&str], chaos: bool) -> usize {
+/// How a race is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    Plain,
+    Chaos,
+}
+
+/// Records a race until an update was lost `wanted` times, `most` times at most, and says how often it was. The
+/// last recording that shows it, or else the last one, is replayed and verified. (How often of ten is a
+/// figure for the README; busy machines change it.)
+fn lost(program: &Path, args: &[&str], how: How, (wanted, most): (usize, usize)) -> usize {
     let retake = retake();
     let mut command = vec![program.to_str().expect("a path")];
     command.extend(args);
-    let mut lost = Vec::new();
-    for n in 0..10 {
+    let mut lost = 0;
+    let mut last = None;
+    for n in 0..most {
         let (name, seed) = (format!("recording-{n}"), n.to_string());
-        let options: &[&str] = if chaos { &["--chaos", "--seed", &seed] } else { &[] };
+        let options: &[&str] = match how {
+            How::Chaos => &["--chaos", "--seed", &seed],
+            How::Plain => &[],
+        };
         let (dir, recorded) = retake.record(&name, options, &command);
-        if recorded.code() == 1 || n == 9 && lost.is_empty() {
-            lost.push((dir, recorded));
+        let shows = recorded.code() == 1;
+        lost += usize::from(shows);
+        if shows || lost == 0 {
+            last = Some((dir, recorded));
+        }
+        if lost == wanted {
+            break;
         }
     }
-    if let Some((dir, recorded)) = lost.last() {
+    if let Some((dir, recorded)) = &last {
         for _ in 0..rounds() {
             let replayed = retake.replay(dir);
             assert_eq!(replayed.output(), recorded.output(), "{}", replayed.errors());
@@ -59,16 +76,15 @@ fn lost_of_ten(program: &Path, args: &[&str], chaos: bool) -> usize {
         }
         retake.verify(dir).good();
     }
-    lost.iter().filter(|(_, recorded)| recorded.code() == 1).count()
+    lost
 }
 
 /// Natively nearly always, on two CPUs.
 #[track_caller]
 fn is_lost(program: &Path, args: &[&str]) {
-    let by_chaos = lost_of_ten(program, args, true);
-    assert!(by_chaos >= 8, "an update is lost in {by_chaos} of 10 recordings with --chaos");
-    let without = lost_of_ten(program, args, false);
-    assert!(without >= 1, "an update is never lost without --chaos");
+    let by_chaos = lost(program, args, How::Chaos, (4, 20));
+    assert_eq!(by_chaos, 4, "an update is lost in {by_chaos} of 20 recordings with --chaos");
+    assert_eq!(lost(program, args, How::Plain, (1, 40)), 1, "none is lost without --chaos");
 }
 
 #[test]
@@ -91,7 +107,7 @@ fn a_lost_update_of_a_static_word_shows() {
 #[test]
 fn a_lost_update_of_one_instruction_shows() {
     let program = fixture::c("c/hot/race_loop.c", &["-O2"]);
-    let lost = lost_of_ten(&program, &[], true);
-    assert!(lost >= 8, "an update is lost in {lost} of 10 recordings with --chaos");
-    assert_eq!(lost_of_ten(&program, &[], false), 0, "without a second CPU nothing is lost");
+    let by_chaos = lost(&program, &[], How::Chaos, (4, 20));
+    assert_eq!(by_chaos, 4, "an update is lost in {by_chaos} of 20 recordings with --chaos");
+    assert_eq!(lost(&program, &[], How::Plain, (1, 10)), 0, "one CPU loses none");
 }
