@@ -25,6 +25,8 @@ impl Machine {
             }
             Effect::Map { mapping } => self.map(task, mapping),
             Effect::Unmap { range } => {
+                let space = self.task(task)?.space;
+                self.caches.make_room(space, *range);
                 self.task(task)?.unmap(*range)?;
                 self.changed(task, *range, |table| table.unmap(*range))
             }

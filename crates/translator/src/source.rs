@@ -304,8 +304,6 @@ fn needs_its_place(instruction: &Instruction) -> bool {
         // The kernel, traps, and what is recorded.
         M::Sysenter | M::Rdtsc | M::Rdtscp | M::Cpuid | M::Rdpid | M::Rdpmc
             | M::Rdrand | M::Rdseed | M::Hlt
-            // May set the trap flag.
-            | M::Popf | M::Popfd | M::Popfq
             // These store where the last x87 instruction was (Intel SDM vol. 1, 8.1.8).
             | M::Fnstenv | M::Fstenv | M::Fnsave | M::Fsave | M::Fxsave | M::Fxsave64
             | M::Xsave | M::Xsave64 | M::Xsavec | M::Xsavec64 | M::Xsaveopt | M::Xsaveopt64
