@@ -5,12 +5,13 @@
 
 use std::time::Duration;
 
-use retake_ptrace::{Resume, Stopped, monotonic};
+use retake_ptrace::{PtraceStop, Resume, Stopped, monotonic};
 
 use crate::error::RecordError;
+use crate::midcode::normal;
 use crate::nearby::{step_on, step_to_write};
 use crate::places::{Found, Search, find_cold_place, run_for};
-use crate::scheduler::{Chaos, Nearby, TICK};
+use crate::scheduler::{Chaos, Nearby, Soon, TICK};
 use crate::session::{AGAIN, Next, Session, resumed};
 use crate::task::Task;
 
@@ -28,6 +29,15 @@ pub(crate) enum Purpose {
     Signal,
     /// A checkpoint is taken there.
     Checkpoint,
+}
+
+/// What became of a task that was to lose the CPU soon.
+#[derive(Debug)]
+pub(crate) enum Left {
+    /// It stands at an event.
+    There(Next),
+    /// It came to a stop of its own.
+    Stop(PtraceStop),
 }
 
 impl Session {
@@ -129,6 +139,35 @@ impl Session {
             }
             Found::Stop(stop) => self.handle_stop(task, stop),
         }
+    }
+
+    /// A task goes on, and loses the CPU this soon.
+    pub(crate) fn leave_soon(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+        soon: Soon,
+    ) -> Result<Left, RecordError> {
+        let Some(ticker) = &self.ticker else { return Ok(Left::There(Next::Ready(stopped))) };
+        let found = match soon {
+            Soon::Steps(count) => {
+                step_on(task, stopped, count).and_then(|found| found.past_steps(task, ticker))
+            }
+            Soon::After(time) => run_for(stopped, task, ticker, time),
+        };
+        ticker.every(TICK);
+        let stopped = match found? {
+            Found::Place(stopped, _) => stopped,
+            Found::Stop(stop) => return Ok(Left::Stop(stop)),
+        };
+        self.scheduler.end_turn();
+        if matches!(soon, Soon::After(_)) {
+            return self.preempt_near(task, stopped).map(Left::There);
+        }
+        let has_moved = task.mid_code || normal(&stopped.registers()?) != task.registers;
+        let stopped = if has_moved { self.preempt(task, stopped, None)? } else { stopped };
+        self.begin_update(task);
+        self.go_on_at_event(task, stopped).map(Left::There)
     }
 
     /// Brings a task to a place where it may be left.

@@ -198,11 +198,14 @@ impl Session {
         mut stopped: Stopped,
         watch: Option<Addr>,
     ) -> Result<Stopped, RecordError> {
+        let start = monotonic();
         self.take_fast_calls(task)?;
         self.start_tracking_with(task, &mut stopped)?;
         let before = normal(&stopped.registers()?);
         let at = self.fingerprint(task, &stopped, &before, watch)?;
-        self.append_preempt(task, stopped, before, at)
+        let stopped = self.append_preempt(task, stopped, before, at)?;
+        self.scheduler.spent(start, monotonic());
+        Ok(stopped)
     }
 
     /// The same right after the first write to `word` since the task's last event. That tells the place

@@ -62,18 +62,29 @@ pub(crate) fn update_at(task: &Task, registers: &Registers) -> Option<crate::wai
     step_at(&task.memory, registers.pc())?.update(registers)
 }
 
+/// Whether a task that was to execute the instruction at `from` has come to the end of a call instead. The
+/// kernel takes that for a step as well (arch/x86/kernel/ptrace.c, `user_single_step_report`).
+fn is_end_of_call(stopped: &Stopped, from: Addr) -> Result<bool, RecordError> {
+    const TRAP_BRKPT: i32 = 1;
+    Ok(stopped.siginfo()?.code() == TRAP_BRKPT && stopped.registers()?.pc() == from)
+}
+
 /// Executes one instruction. Gives what came instead, if anything did: then it was not executed.
 pub(crate) fn step_once(
     task: &mut Task,
     stopped: &mut Stopped,
 ) -> Result<Option<StopEvent>, RecordError> {
     const TRAP_TRACE: i32 = 2;
+    let from = stopped.registers()?.pc();
     loop {
         match stopped.resume_and_wait(Resume::Step, None)? {
             StopEvent::Signal(Signal::TRAP) if stopped.siginfo()?.code() == TRAP_TRACE => {
                 let registers = normal(&stopped.registers()?);
                 task.undo_forced(stopped, Signal::TRAP, &registers)?;
                 return Ok(None);
+            }
+            StopEvent::Signal(Signal::TRAP) if is_end_of_call(stopped, from)? => {
+                task.undo_forced(stopped, Signal::TRAP, &normal(&stopped.registers()?))?;
             }
             StopEvent::Signal(signal) if hold_meanwhile(task, stopped, signal)? => {}
             // It was asked to stop before.

@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_millis(2);
 const CONTENT: Duration = Duration::from_millis(1);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_micros(500);
+/// And at least so long after the last look.
+const SHORTEST_LOOK: Duration = Duration::from_micros(20);
 /// Longest search in real time, whoever else has the CPU.
 const LONGEST: Duration = Duration::from_millis(20);
 /// Stack that is searched for return addresses, in words.
@@ -210,7 +212,8 @@ fn run_without_signals(
     limit: Duration,
 ) -> Result<Ran, RecordError> {
     let tid = stopped.tid();
-    ticker.first_then(LOOK.min(limit), LOOK);
+    // The task has used a little less than the timer has waited.
+    ticker.first_then(LOOK.min(limit), LOOK.min(limit / 4).max(SHORTEST_LOOK));
     let _running = stopped.resume(task.onward, None)?;
     loop {
         match wait(tid, WaitFlags::Interruptible)? {

@@ -16,7 +16,8 @@ use crate::echo::Echo;
 use crate::ending::{AtDeadlock, Ending, Leftover, Limits};
 use crate::error::RecordError;
 use crate::files::Files;
-use crate::scheduler::{Candidate, Decision, Scheduler, TICK};
+use crate::leaving::Left;
+use crate::scheduler::{Candidate, Decision, Scheduler, Soon, TICK};
 use crate::task::{Run, Space, Task};
 
 /// A tick that comes while nobody waits for it is lost: the next one comes so much later. (Not too soon,
@@ -252,6 +253,28 @@ impl Session {
         tid
     }
 
+    /// Lets a ready task run until its turn ends, which is soon.
+    fn advance_a_little(
+        &mut self,
+        mut task: Task,
+        stopped: Stopped,
+        soon: Soon,
+    ) -> Result<(), RecordError> {
+        match self.leave_soon(&mut task, stopped, soon) {
+            Ok(Left::There(Next::Ready(stopped))) => {
+                task.run = Run::Ready(stopped);
+                self.tasks.insert(task.tid, task);
+                Ok(())
+            }
+            Ok(Left::There(Next::Gone)) => Ok(()),
+            Ok(Left::There(Next::Soon | Next::Waiting)) => self.follow(task, None),
+            Ok(Left::Stop(stop)) => self.follow(task, Some(stop)),
+            // Killed: its end is reported next.
+            Err(error) if error.is_gone() => self.follow(task, None),
+            Err(error) => Err(error),
+        }
+    }
+
     fn take_in(&mut self, tid: Tid, stop: PtraceStop) -> Result<(), RecordError> {
         if let PtraceStop::Stopped(stopped, StopEvent::Exec) = &stop {
             let leader = self.tasks.remove(&tid);
@@ -285,6 +308,21 @@ impl Session {
                 return self.follow(task, Some(PtraceStop::Stopped(stopped, event)));
             }
             let watches = task.waited_at.is_some() || self.somebody_waits();
+            if !watches
+                && !task.is_armed()
+                && self.scheduler.chaos().is_some()
+                && self.tasks.values().any(|other| other.run.is_ready())
+            {
+                let now = monotonic();
+                if let Some(soon) = self.scheduler.ends_soon(now) {
+                    return self.advance_a_little(task, stopped, soon);
+                }
+                if let (Some(ticker), Some(rest)) =
+                    (&self.ticker, self.scheduler.rest_at_random(now))
+                {
+                    ticker.first_then(rest, AGAIN);
+                }
+            }
             let armed = match task.is_armed() || watches {
                 true => self.watch_for_others(&mut task, &mut stopped),
                 false => Ok(()),

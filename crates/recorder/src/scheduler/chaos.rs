@@ -30,6 +30,9 @@ const MOST: Duration = Duration::from_millis(500);
 /// So many instructions a task is stepped on at most.
 const STEPS: usize = 32;
 
+/// And after an event.
+const MOST_STEPS: usize = 500;
+
 /// Where a task is left that may be left where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Nearby {
@@ -42,6 +45,15 @@ pub(crate) enum Nearby {
     Write,
 }
 
+/// How soon a task loses the CPU after an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Soon {
+    /// After so many instructions.
+    Steps(usize),
+    /// After so long.
+    After(Duration),
+}
+
 /// Scheduling at random.
 #[derive(Clone, Debug)]
 pub(crate) struct Chaos {
@@ -52,6 +64,8 @@ pub(crate) struct Chaos {
     slice_in_code: Duration,
     /// In a phase with priorities: those drawn so far.
     priorities: Option<BTreeMap<Tid, u64>>,
+    /// Once in so many events a task loses the CPU soon after it, in this phase; never if 0.
+    soon_once_in: usize,
     /// When the phase ends (on the monotonic clock).
     until: Duration,
 }
@@ -60,7 +74,14 @@ impl Chaos {
     pub(crate) fn new(seed: u64) -> Self {
         let random = Random::new(seed);
         let slice = Duration::ZERO;
-        Self { random, slice, slice_in_code: slice, priorities: None, until: Duration::ZERO }
+        Self {
+            random,
+            slice,
+            slice_in_code: slice,
+            priorities: None,
+            soon_once_in: 0,
+            until: Duration::ZERO,
+        }
     }
 
     fn next(&mut self) -> u64 {
@@ -104,6 +125,21 @@ impl Chaos {
         self.below(moves_on) != 0
     }
 
+    /// How soon after this event a task loses the CPU, if it does. Many races are over some hundred
+    /// instructions after the call that another task has waited for: no timer is that fast.
+    pub(super) fn ends_soon(&mut self) -> Option<Soon> {
+        if self.soon_once_in == 0 || self.below(self.soon_once_in) != 0 {
+            return None;
+        }
+        Some(if self.below(2) == 0 {
+            let most = [8, 32, 128, MOST_STEPS][self.below(4)];
+            Soon::Steps(self.below(most) + 1)
+        } else {
+            let most = [40, 150, 600][self.below(3)];
+            Soon::After(Duration::from_micros(self.next() % most + 5))
+        })
+    }
+
     /// Where a task is left that may be left where it stands.
     pub(super) fn nearby(&mut self) -> Nearby {
         match self.below(8) {
@@ -131,6 +167,7 @@ impl Chaos {
         if now >= self.until {
             let most = [2, 20, 200][self.below(3)] * 1000;
             self.until = now + Duration::from_micros(self.next() % most);
+            self.soon_once_in = [0, 2, 6, 20, 64][self.below(5)];
             self.priorities = (self.below(3) != 0).then(BTreeMap::new);
         }
         let Some(mut priorities) = self.priorities.take() else {

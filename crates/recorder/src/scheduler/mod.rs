@@ -9,6 +9,7 @@
 //! anew for each turn: turns that end in a regular pattern keep a task for ever from a lock that another
 //! one holds at just those moments. In the middle of code a turn ends only where no event comes.
 
+mod budget;
 mod chaos;
 mod random;
 #[cfg(test)]
@@ -18,11 +19,14 @@ use std::time::Duration;
 
 use retake_model::Tid;
 
-pub(crate) use chaos::{Chaos, Nearby};
+use budget::{Budget, Drawn};
+pub(crate) use chaos::{Chaos, Nearby, Soon};
 use random::Random;
 
 /// Time between two looks at a task that runs alone.
 pub(crate) const TICK: Duration = Duration::from_millis(5);
+/// The shortest time between two of them.
+const SHORTEST_LOOK: Duration = Duration::from_micros(10);
 /// A task that makes no calls for so long, while another one could run, may be one that only waits.
 pub(crate) const WAITS_AFTER: Duration = Duration::from_micros(50);
 /// The same of one that was just waited for: that is likely to do something, and a look costs as much as
@@ -36,6 +40,8 @@ const ROUND: Duration = Duration::from_millis(52);
 /// The longest and the shortest turn in such code.
 const LONGEST_SLICE: Duration = Duration::from_millis(40);
 const SHORTEST_SLICE: Duration = Duration::from_millis(2);
+/// How long a task waits for all others there, if the ends of their turns cost much.
+const DEAR_ROUND: Duration = Duration::from_millis(90);
 /// Two of three turns in such code end sooner, between these: a loop of some milliseconds is cut as well. Not
 /// before the task was seen so often to compute, or a machine that is busy would end turns in which nothing
 /// ran.
@@ -136,6 +142,7 @@ pub(crate) struct Scheduler {
     random: Random,
     current: Option<Tid>,
     turn: Turn,
+    budget: Budget,
 }
 
 impl Scheduler {
@@ -151,7 +158,8 @@ impl Scheduler {
             examined: 0,
             short: None,
         };
-        Self { chaos: None, random: Random::new(seed), current: None, turn }
+        let budget = Budget::default();
+        Self { chaos: None, random: Random::new(seed), current: None, turn, budget }
     }
 
     /// Schedules at random from here on.
@@ -193,6 +201,29 @@ impl Scheduler {
     /// The turn ends at this event.
     pub(crate) fn end_turn(&mut self) {
         self.turn.over = true;
+    }
+
+    fn drawn(&self) -> Drawn {
+        if self.chaos.is_some() { Drawn::AtRandom } else { Drawn::Usual }
+    }
+
+    /// The end of a turn in the middle of code has taken from `start` until `now`.
+    pub(crate) fn spent(&mut self, start: Duration, now: Duration) {
+        let drawn = self.drawn();
+        self.budget.spend(now, now.saturating_sub(start), drawn);
+    }
+
+    /// How soon after this event the current task loses the CPU, if it does not go on until something else
+    /// ends its turn. Others could run.
+    pub(crate) fn ends_soon(&mut self, now: Duration) -> Option<Soon> {
+        let is_free = now >= self.budget.free_from(self.drawn());
+        self.chaos.as_mut().filter(|_| is_free)?.ends_soon()
+    }
+
+    /// How long the current task may still run in code without events, at random.
+    pub(crate) fn rest_at_random(&self, now: Duration) -> Option<Duration> {
+        let slice = self.chaos.as_ref()?.slice_in_code();
+        Some(slice.saturating_sub(self.ran(now)).clamp(SHORTEST_LOOK, TICK))
     }
 
     /// A draw: true once in `n` times.
@@ -336,7 +367,7 @@ impl Scheduler {
 
     /// When the running task is to be looked at next, from `now` on.
     pub(crate) fn next_look(&self, now: Duration) -> Duration {
-        self.turn.next_look.saturating_sub(now).max(Duration::from_micros(10))
+        self.turn.next_look.saturating_sub(now).max(SHORTEST_LOOK)
     }
 
     /// What to do about the running task, whose last event was at `last_event`. `others` are the tasks
@@ -367,18 +398,21 @@ impl Scheduler {
         let lasted = now.saturating_sub(contended);
         let short = self.turn.short.filter(|_| self.turn.examined >= SEEN_TO_COMPUTE);
         let slice = short.map_or(slice(runnable), |short| short.min(slice(runnable)));
-        self.turn.ends = contended + slice;
+        let free = self.budget.free_from(self.drawn());
+        let dear = contended + dear_slice(runnable);
+        let can_end = now >= free.min(dear);
+        self.turn.ends = (contended + slice).max(free.min(dear));
         let is_over = match &self.chaos {
             Some(chaos) => self.ran(now) >= chaos.slice_in_code(),
             None => lasted >= slice,
         };
-        if runnable > 0 && is_over {
+        if runnable > 0 && is_over && can_end {
             return Look::Leave;
         }
-        if waits && lasted >= SHORTEST_SLICE {
+        if waits && lasted >= SHORTEST_SLICE && can_end {
             return Look::Leave;
         }
-        if self.chaos.is_none() && polls && lasted >= POLL {
+        if self.chaos.is_none() && polls && lasted >= POLL && can_end {
             return Look::Leave;
         }
         let quiet = now.saturating_sub(last_event);
@@ -414,4 +448,10 @@ impl Scheduler {
 fn slice(others: usize) -> Duration {
     let others = u32::try_from(others).unwrap_or(u32::MAX).max(1);
     (ROUND / others).clamp(SHORTEST_SLICE, LONGEST_SLICE)
+}
+
+/// The same if the ends of turns cost much.
+fn dear_slice(others: usize) -> Duration {
+    let others = u32::try_from(others).unwrap_or(u32::MAX).max(1);
+    (DEAR_ROUND / others).max(SHORTEST_SLICE)
 }
