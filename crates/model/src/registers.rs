@@ -154,6 +154,27 @@ impl Registers {
 }
 
 impl RegisterName {
+    /// The sixteen that programs compute with, by the numbers that instructions have for them (Intel SDM vol. 2,
+    /// table 3-1).
+    pub const GENERAL: [Self; 16] = [
+        Self::Rax,
+        Self::Rcx,
+        Self::Rdx,
+        Self::Rbx,
+        Self::Rsp,
+        Self::Rbp,
+        Self::Rsi,
+        Self::Rdi,
+        Self::R8,
+        Self::R9,
+        Self::R10,
+        Self::R11,
+        Self::R12,
+        Self::R13,
+        Self::R14,
+        Self::R15,
+    ];
+
     /// The register of this name (`rip`, `rax`, …; `pc`, `sp` and `flags` are understood too).
     pub fn from_name(name: &str) -> Option<Self> {
         match name {

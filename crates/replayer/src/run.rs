@@ -74,41 +74,52 @@ impl Machine {
         if self.watch.is_interrupted() {
             return Err(Failure::Interrupted);
         }
+        let supplied = self.supplied()?;
         let Some((index, event)) = self.peek()?.cloned() else {
             return Ok(Step::End);
         };
-        if self.batch.is_some_and(|until| index < until) && index != EventIndex::ZERO {
-            let ran = self.run_supplied(event.task)?;
-            if let Some(ran) = ran {
-                let Some((index, event)) = self.peek()?.cloned() else { return Ok(Step::End) };
-                if let Some(hit) = self.arrived(index, &event, ran)? {
-                    return Ok(hit);
-                }
-                self.end_count(event.task)?;
-                self.retire(&event, sink)?;
-                return Ok(Step::Event);
-            }
-        }
         // The first event makes the first task: nothing runs before it.
-        if index != EventIndex::ZERO {
-            let Some(registers) = self.tasks.get(&event.task).map(|task| task.registers) else {
-                return Err(self.divergence(index, &event, "the task", "exists", "does not exist"));
-            };
-            if let Some(print) = fingerprint(&event) {
-                if let Some(hit) = self.run_to_fingerprint(index, &event, print)? {
-                    return Ok(hit);
-                }
-            } else if must_run(&registers, &event) {
-                if let Some(hit) = self.run_to(index, &event)? {
-                    return Ok(hit);
-                }
-            } else if registers != event.before {
-                return Err(self.registers_diverge(index, &event, &registers));
-            }
+        let hit = match supplied {
+            Some(ran) => self.arrived(index, &event, ran)?,
+            None if index == EventIndex::ZERO => None,
+            None => self.go_to(index, &event)?,
+        };
+        if let Some(hit) = hit {
+            return Ok(hit);
         }
         self.end_count(event.task)?;
         self.retire(&event, sink)?;
         Ok(Step::Event)
+    }
+
+    /// Lets the task of the next event take what is known of it beforehand, where several events may take
+    /// effect at once.
+    fn supplied(&mut self) -> Result<Option<Ran>, Failure> {
+        let until = self.batch.unwrap_or(EventIndex::ZERO);
+        let next = self.peek()?.map(|(index, event)| (*index, event.task));
+        match next {
+            Some((index, task)) if index != EventIndex::ZERO && index < until => {
+                self.run_supplied(task)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Brings the event's task to where the event found it.
+    fn go_to(&mut self, index: EventIndex, event: &Event) -> Result<Option<Step>, Failure> {
+        let Some(registers) = self.tasks.get(&event.task).map(|task| task.registers) else {
+            return Err(self.divergence(index, event, "the task", "exists", "does not exist"));
+        };
+        if let Some(print) = fingerprint(event) {
+            return self.run_to_fingerprint(index, event, print);
+        }
+        if must_run(&registers, event) {
+            return self.run_to(index, event);
+        }
+        match registers == event.before {
+            true => Ok(None),
+            false => Err(self.registers_diverge(index, event, &registers)),
+        }
     }
 
     pub(crate) fn divergence(

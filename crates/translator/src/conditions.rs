@@ -48,40 +48,37 @@ pub(crate) fn emit(
 ) -> Vec<crate::emit::Hole> {
     let mut fails = Vec::new();
     for condition in &test.conditions {
-        if condition.word == Word::Branches {
-            let shown = condition.value.wrapping_add_signed(ahead.into());
-            emitter.set(Gpr::RCX, shown.wrapping_neg());
-            for word in room.clock_words() {
-                emitter.load(Gpr::RAX, word);
-                emitter.add_to_rcx(Gpr::RAX);
-            }
-            emitter.skip_if_rcx_is_zero(JUMP_LEN);
-            fails.push(emitter.jump_hole());
-            continue;
-        }
-        let summand = match condition.word {
+        // A sum of zero says that they are equal, and changes no flag.
+        let shown = match condition.word {
+            Word::Branches => condition.value.wrapping_add_signed(ahead.into()),
+            _ => condition.value,
+        };
+        emitter.set(Gpr::RCX, shown.wrapping_neg());
+        match condition.word {
             Word::Register(name) => match Gpr::named(name) {
                 Some(register @ (Gpr::RAX | Gpr::RCX)) => {
                     emitter.load(Gpr::RAX, room.slot(register));
-                    Gpr::RAX
+                    emitter.add_to_rcx(Gpr::RAX);
                 }
-                Some(register) => register,
+                Some(register) => emitter.add_to_rcx(register),
                 // Others are not looked at here.
                 None => continue,
             },
             Word::Memory(addr) => {
                 emitter.load_rax_far(addr.get());
-                Gpr::RAX
+                emitter.add_to_rcx(Gpr::RAX);
             }
             Word::Xmm(register, half) => {
                 emitter.rax_from_xmm(register & 15, half);
-                Gpr::RAX
+                emitter.add_to_rcx(Gpr::RAX);
             }
-            Word::Branches => continue,
-        };
-        // A sum of zero says that they are equal, and changes no flag.
-        emitter.set(Gpr::RCX, condition.value.wrapping_neg());
-        emitter.add_to_rcx(summand);
+            Word::Branches => {
+                for word in room.clock_words() {
+                    emitter.load(Gpr::RAX, word);
+                    emitter.add_to_rcx(Gpr::RAX);
+                }
+            }
+        }
         emitter.skip_if_rcx_is_zero(JUMP_LEN);
         fails.push(emitter.jump_hole());
     }

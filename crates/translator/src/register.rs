@@ -99,26 +99,8 @@ impl Gpr {
     }
 
     pub(crate) fn name(self) -> RegisterName {
-        use RegisterName as N;
-        const ALL: [N; 16] = [
-            N::Rax,
-            N::Rcx,
-            N::Rdx,
-            N::Rbx,
-            N::Rsp,
-            N::Rbp,
-            N::Rsi,
-            N::Rdi,
-            N::R8,
-            N::R9,
-            N::R10,
-            N::R11,
-            N::R12,
-            N::R13,
-            N::R14,
-            N::R15,
-        ];
-        ALL.get(usize::from(self.0)).copied().unwrap_or(N::OrigRax)
+        let name = RegisterName::GENERAL.get(usize::from(self.0));
+        name.copied().unwrap_or(RegisterName::OrigRax)
     }
 
     /// The general register that a name means.

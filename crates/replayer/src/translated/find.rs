@@ -25,7 +25,7 @@ impl Machine {
         let mut tests = self.tests_at_sites(id)?;
         let asked_for = tests.contains_key(&pc);
         tests.insert(pc, Test::default());
-        self.set_tests(id, tests.clone())?;
+        self.set_tests(id, &tests)?;
         let mut order = Order::new(&event.before, &print.probes, print.vector.as_bytes());
         let here = self.task(id)?.stopped.registers()?.pc();
         let looked_at = self.standing_at == Some(here) || (here == pc && !asked_for);
@@ -50,7 +50,7 @@ impl Machine {
             let memory = |addr| task.memory.read_u64(addr).ok();
             if let Some(test) = order.passed(&registers, vector.as_bytes(), memory) {
                 tests.insert(pc, test);
-                self.set_tests(id, tests.clone())?;
+                self.set_tests(id, &tests)?;
             }
         }
     }

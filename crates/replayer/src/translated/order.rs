@@ -21,32 +21,12 @@ pub(crate) struct Order {
     next: u32,
 }
 
-/// Registers that a program computes with.
-const COMPUTED: [RegisterName; 16] = [
-    RegisterName::Rax,
-    RegisterName::Rcx,
-    RegisterName::Rdx,
-    RegisterName::Rbx,
-    RegisterName::Rsi,
-    RegisterName::Rdi,
-    RegisterName::Rsp,
-    RegisterName::Rbp,
-    RegisterName::R8,
-    RegisterName::R9,
-    RegisterName::R10,
-    RegisterName::R11,
-    RegisterName::R12,
-    RegisterName::R13,
-    RegisterName::R14,
-    RegisterName::R15,
-];
-
 impl Order {
     /// The wanted state: registers, words of memory, and the XSAVE area.
     pub(crate) fn new(registers: &Registers, probes: &[(Addr, u64)], vector: &[u8]) -> Self {
         let of_register = |name: RegisterName| (Word::Register(name), registers.get(name));
         let of_memory = |(addr, value): &(Addr, u64)| (Word::Memory(*addr), *value);
-        let words = COMPUTED
+        let words = RegisterName::GENERAL
             .into_iter()
             .map(of_register)
             .chain(probes.iter().map(of_memory))

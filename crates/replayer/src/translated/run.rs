@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use iced_x86::{Decoder, DecoderOptions, FlowControl, Mnemonic as M};
 use retake_model::{Addr, Registers, Signal, TaskId};
 use retake_ptrace::{Resume, StopEvent};
 use retake_tracee::is_vsyscall;
@@ -12,6 +13,8 @@ use crate::failure::Failure;
 use crate::machine::Machine;
 use crate::run::Ran;
 
+/// Longest instruction (Intel SDM vol. 2, 2.3.11).
+const LONGEST: usize = 15;
 /// Steps that lead out of what the translator added, at most.
 const STEPS_BETWEEN: usize = 64;
 
@@ -31,12 +34,21 @@ pub(crate) enum First {
     GoOn,
 }
 
+/// What matters of an instruction that is executed where it lies.
+struct Outside {
+    /// It stops the task, which needs no step for that.
+    stops_by_itself: bool,
+    is_branch: bool,
+    /// It stores where the last x87 instruction was.
+    shows_x87: bool,
+}
+
 impl Machine {
     /// Makes these the tests of the task's address space, which has a cache.
     pub(crate) fn set_tests(
         &mut self,
         id: TaskId,
-        tests: BTreeMap<Addr, Test>,
+        tests: &BTreeMap<Addr, Test>,
     ) -> Result<(), Failure> {
         let space = self.task(id)?.space;
         match self.caches.get(space) {
@@ -133,7 +145,7 @@ impl Machine {
     /// Lets a task run from the cache until it stops at a site or for an event.
     pub(crate) fn run_translated_until_stop(&mut self, id: TaskId) -> Result<Ran, Failure> {
         let tests = self.tests_at_sites(id)?;
-        self.set_tests(id, tests.clone())?;
+        self.set_tests(id, &tests)?;
         let here = self.task(id)?.stopped.registers()?.pc();
         let first = if self.standing_at == Some(here) { First::GoOn } else { First::Test };
         self.standing_at = None;
@@ -196,16 +208,11 @@ impl Machine {
     fn step_outside(&mut self, id: TaskId, registers: &Registers) -> Result<Option<Halt>, Failure> {
         let pc = registers.pc();
         let space = self.task(id)?.space;
-        let mut code = [0; 2];
-        let got = self.task(id)?.memory.read(pc, &mut code).unwrap_or(0);
-        self.sites.mask(space, pc, &mut code);
-        // `syscall`, `int3`, `int n`: these stop by themselves, without the flag of a step in what they save.
-        let stops = got == 2 && matches!(code, [0x0f, 0x05] | [0xcc | 0xcd, _]);
-        let how =
-            if stops || is_vsyscall(registers) { Resume::Emulate } else { Resume::EmulateStep };
+        let outside = self.look_outside(id, pc)?;
+        let stops = outside.stops_by_itself || is_vsyscall(registers);
+        let how = if stops { Resume::Emulate } else { Resume::EmulateStep };
         self.task(id)?.go_on_with(registers)?;
-        let (is_branch, shows_x87) = self.look_outside(id, pc)?;
-        if shows_x87 {
+        if outside.shows_x87 {
             self.own_x87_pointer(id)?;
         }
         let site = self.sites.is_installed(space, pc);
@@ -220,7 +227,7 @@ impl Machine {
         let actual = self.task(id)?.stopped.registers()?;
         let stepped = how == Resume::EmulateStep && stop == StopEvent::Signal(Signal::TRAP);
         if stepped
-            && is_branch
+            && outside.is_branch
             && let Some(translator) = self.caches.get(space)
         {
             translator.count_outside()?;
@@ -228,39 +235,41 @@ impl Machine {
         Ok((!stepped).then_some(Halt::Stopped(stop, actual)))
     }
 
-    /// Whether the instruction at `pc`, which is executed outside the cache, is a branch, and whether it stores
-    /// where the last x87 instruction was.
-    fn look_outside(&mut self, id: TaskId, pc: Addr) -> Result<(bool, bool), Failure> {
-        use iced_x86::{Decoder, DecoderOptions, FlowControl, Mnemonic as M};
-        let mut code = [0; 15];
+    fn look_outside(&mut self, id: TaskId, pc: Addr) -> Result<Outside, Failure> {
+        let mut code = [0; LONGEST];
         let space = self.task(id)?.space;
         let got = self.task(id)?.memory.read(pc, &mut code).unwrap_or(0);
         self.sites.mask(space, pc, &mut code);
         let code = code.get(..got).unwrap_or_default();
         let instruction = Decoder::with_ip(64, code, pc.get(), DecoderOptions::NONE).decode();
-        let is_branch = matches!(
-            instruction.flow_control(),
-            FlowControl::UnconditionalBranch
-                | FlowControl::IndirectBranch
-                | FlowControl::ConditionalBranch
-                | FlowControl::Return
-                | FlowControl::IndirectCall
-                | FlowControl::XbeginXabortXend
-        ) || instruction.is_call_near();
-        let shows_x87 = matches!(
-            instruction.mnemonic(),
-            M::Fnstenv
-                | M::Fnsave
-                | M::Fxsave
-                | M::Fxsave64
-                | M::Xsave
-                | M::Xsave64
-                | M::Xsavec
-                | M::Xsavec64
-                | M::Xsaveopt
-                | M::Xsaveopt64
-        );
-        Ok((is_branch, shows_x87))
+        let flow = instruction.flow_control();
+        Ok(Outside {
+            // `int3` and `int n`; without the flag of a step in what they save.
+            stops_by_itself: matches!(code, [0x0f, 0x05, ..] | [0xcc | 0xcd, _, ..]),
+            is_branch: instruction.is_call_near()
+                || matches!(
+                    flow,
+                    FlowControl::UnconditionalBranch
+                        | FlowControl::IndirectBranch
+                        | FlowControl::ConditionalBranch
+                        | FlowControl::Return
+                        | FlowControl::IndirectCall
+                        | FlowControl::XbeginXabortXend
+                ),
+            shows_x87: matches!(
+                instruction.mnemonic(),
+                M::Fnstenv
+                    | M::Fnsave
+                    | M::Fxsave
+                    | M::Fxsave64
+                    | M::Xsave
+                    | M::Xsave64
+                    | M::Xsavec
+                    | M::Xsavec64
+                    | M::Xsaveopt
+                    | M::Xsaveopt64
+            ),
+        })
     }
 
     /// Makes the x87 instruction pointer one of the program's code (Intel SDM vol. 1, 13.4.1: bytes 8 to 15 of the

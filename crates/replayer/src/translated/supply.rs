@@ -8,7 +8,6 @@ use retake_recording::{Effect, Event, EventKind};
 use retake_tracee::fast::{FastCode, Kind, kind_of};
 use retake_translator::SuppliedCall;
 
-use super::run::{First, Halt};
 use crate::failure::Failure;
 use crate::machine::Machine;
 use crate::run::Ran;
@@ -55,13 +54,8 @@ impl Machine {
         let space = self.task(id)?.space;
         let Some(translator) = self.caches.get(space) else { return Ok(None) };
         let given = translator.supply(at, calls.get(..calls.len() - 1).unwrap_or_default())?;
-        let tests = self.tests_at_sites(id)?;
-        self.set_tests(id, tests.clone())?;
-        let here = self.task(id)?.stopped.registers()?.pc();
-        let first = if self.standing_at == Some(here) { First::GoOn } else { First::Test };
-        self.standing_at = None;
         self.count.starts_at_zero(self.done);
-        let halt = self.run_translated(id, &tests, first);
+        let ran = self.run_translated_until_stop(id);
         let taken = match self.caches.get(space) {
             Some(translator) => translator.end_supply()?,
             None => 0,
@@ -69,10 +63,7 @@ impl Machine {
         self.took_supplied(id, taken)?;
         // Where sites are hit in between, most of a long row would be supplied in vain.
         self.row = if taken == given { (self.row * 2).clamp(LEAST, MOST) } else { LEAST };
-        Ok(Some(match halt? {
-            Halt::Test(pc) => Ran::Hit(pc, self.task(id)?.stopped.registers()?),
-            Halt::Stopped(stop, registers) => Ran::Stopped(stop, registers),
-        }))
+        ran.map(Some)
     }
 
     /// The next events, as far as they are calls of this task that can be supplied.

@@ -391,7 +391,7 @@ impl Bench {
     pub(crate) fn forget(cache: &mut Cache, tests: std::collections::BTreeMap<Addr, Test>) {
         let all = AddrRange::with_len(Addr::new(CODE), CODE_LEN).unwrap();
         cache.code_changed(all).unwrap();
-        cache.set_tests(tests).unwrap();
+        cache.set_tests(&tests).unwrap();
     }
 }
 

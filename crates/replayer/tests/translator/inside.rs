@@ -15,25 +15,6 @@ use super::rng::Rng;
 /// Places that the ordinary test looks at.
 const FEW: u64 = 300;
 
-const NAMES: [RegisterName; 16] = [
-    RegisterName::Rax,
-    RegisterName::Rcx,
-    RegisterName::Rdx,
-    RegisterName::Rbx,
-    RegisterName::Rsp,
-    RegisterName::Rbp,
-    RegisterName::Rsi,
-    RegisterName::Rdi,
-    RegisterName::R8,
-    RegisterName::R9,
-    RegisterName::R10,
-    RegisterName::R11,
-    RegisterName::R12,
-    RegisterName::R13,
-    RegisterName::R14,
-    RegisterName::R15,
-];
-
 /// Words that are looked at: counters of loops among them.
 fn words(rng: &mut Rng) -> Vec<Addr> {
     let mut words: Vec<Addr> = (0..6).map(|n| Addr::new(DATA + 0x20 + n * 8)).collect();
@@ -64,7 +45,7 @@ fn registers_of(vector: &[u8]) -> Vec<u8> {
 
 fn word(rng: &mut Rng, words: &[Addr]) -> Word {
     match rng.below(4) {
-        0 | 1 => Word::Register(rng.pick(&NAMES)),
+        0 | 1 => Word::Register(rng.pick(&RegisterName::GENERAL)),
         2 => Word::Memory(rng.pick(words)),
         _ => {
             let half = rng.pick(&[XmmHalf::Lower, XmmHalf::Upper]);

@@ -1,22 +1,26 @@
 //! The cache of one address space.
 
+mod clock;
+mod statistics;
+mod stops;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use retake_model::{Addr, AddrRange, PageAddr, Registers};
+use retake_model::{Addr, AddrRange, PageAddr};
 
 use crate::conditions::Test;
-#[cfg(doc)]
-use crate::conditions::Word;
 use crate::emit::{Emitter, Hole};
 use crate::hasher::NumberMap;
-use crate::layout::{Left, Room, TABLE_ENTRIES};
+use crate::layout::{Room, TABLE_ENTRIES};
 use crate::memory::CacheMemory;
 use crate::points::{Point, PointKind, Points};
 use crate::register::{Gpr, Spilled};
 use crate::source::{Code, Extent, decode};
-use crate::supply::{self, SuppliedCall};
 use crate::unit::{Arrival, Builder, Constants, Exit, IndirectBranch, Limits, Shared, Unit};
+
+pub use statistics::Statistics;
+pub use stops::Stop;
 
 /// The number that an indirect transfer to unknown code leaves with.
 const UNKNOWN: u32 = u32::MAX;
@@ -33,68 +37,6 @@ pub enum Entry {
     Cache(Addr),
     /// Where it is: the instruction cannot be executed from the cache.
     Outside,
-}
-
-/// What a task that stopped in the cache came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// The program is at another place, which is entered next.
-    Moved(Registers),
-    /// The program is at an instruction that cannot be executed from the cache.
-    Outside(Registers),
-    /// A test holds. The task goes on behind it at the address.
-    Test {
-        /// The program's registers.
-        registers: Registers,
-    },
-    /// The state is the program's before the instruction that it stopped at, or behind the one that made a
-    /// call.
-    At(Registers),
-    /// It stopped within something that was added: a step leads on.
-    Between,
-    /// A test read memory that is not there. The task goes on with these registers, as they are.
-    TestFailed(Registers),
-}
-
-/// What the cache did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Statistics {
-    /// Units of code that were translated.
-    pub units: u64,
-    /// Blocks in them.
-    pub blocks: u64,
-    /// Bytes of translated code.
-    pub bytes: u64,
-    /// Exits to code that was not translated yet, or not linked.
-    pub moved: u64,
-    /// Exits of indirect transfers.
-    pub unknown: u64,
-    /// Exits at instructions that are not executed from the cache.
-    pub outside: u64,
-    /// Exits at tests.
-    pub tests: u64,
-    /// Blocks that were dropped because their code changed.
-    pub dropped: u64,
-    /// How often the cache was emptied.
-    pub emptied: u64,
-}
-
-impl Statistics {
-    /// Of two caches together.
-    #[must_use]
-    pub fn plus(self, other: Self) -> Self {
-        Self {
-            units: self.units + other.units,
-            blocks: self.blocks + other.blocks,
-            bytes: self.bytes + other.bytes,
-            moved: self.moved + other.moved,
-            unknown: self.unknown + other.unknown,
-            outside: self.outside + other.outside,
-            tests: self.tests + other.tests,
-            dropped: self.dropped + other.dropped,
-            emptied: self.emptied + other.emptied,
-        }
-    }
 }
 
 /// Where all old translations of a block lead to: to the new one, or out of the cache.
@@ -369,11 +311,6 @@ impl<M: CacheMemory> Translator<M> {
         touched.into_iter().try_for_each(|pc| self.drop_block(pc))
     }
 
-    /// Whether code of a page is translated.
-    pub fn has_code_of(&self, page: PageAddr) -> bool {
-        self.sources.get(&page).is_some_and(|blocks| !blocks.is_empty())
-    }
-
     /// What leads to the block leaves the cache instead.
     fn drop_block(&mut self, pc: Addr) -> io::Result<()> {
         let Some(body) = self.bodies.remove(&pc) else { return Ok(()) };
@@ -427,222 +364,22 @@ impl<M: CacheMemory> Translator<M> {
     ///
     /// # Errors
     /// When the memory cannot be written.
-    pub fn set_tests(&mut self, tests: BTreeMap<Addr, Test>) -> io::Result<()> {
-        let changed: Vec<Addr> = self
-            .tests
-            .keys()
-            .chain(tests.keys())
-            .filter(|pc| self.tests.get(*pc) != tests.get(*pc))
-            .copied()
-            .collect();
-        self.tests = tests;
-        for pc in changed {
-            if let Some(range) = AddrRange::with_len(pc, 1) {
-                self.code_changed(range)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// What a task came to that stopped with these registers. `None` if it is not in the cache.
-    ///
-    /// # Errors
-    /// When the memory cannot be read.
-    pub fn stopped(&mut self, registers: &Registers) -> io::Result<Option<Stop>> {
-        let Some(offset) = self.room.offset(registers.pc()) else { return Ok(None) };
-        let left = self.left()?;
-        if offset == self.common_stop || offset == self.miss_stop {
-            return self.left_by_exit(registers, &left).map(Some);
-        }
-        let unit = self.units.range(..=offset).next_back();
-        let Some(point) = unit.and_then(|(_, points)| points.find(offset)).copied() else {
-            return Ok(Some(Stop::Between));
-        };
-        let mut program = restored(registers, &left, point.spilled);
-        program.rip = point.pc.get();
-        if matches!(point.kind, PointKind::Exact | PointKind::Call | PointKind::Comparing) {
-            self.set_right(&left, point.ahead)?;
-        }
-        Ok(Some(match point.kind {
-            PointKind::Exact => Stop::At(program),
-            PointKind::Between => Stop::Between,
-            PointKind::Comparing => Stop::Outside(program),
-            // The processor keeps where a call returns to in `rcx` (Intel SDM vol. 2, SYSCALL).
-            PointKind::Call => Stop::At(Registers { rcx: program.rip, ..program }),
-            PointKind::Test { passed } => {
-                Stop::TestFailed(Registers { rip: self.at(passed).get(), ..*registers })
-            }
-        }))
-    }
-
-    fn left_by_exit(&mut self, registers: &Registers, left: &Left) -> io::Result<Stop> {
-        let pair = Spilled::NONE.with(Gpr::RAX).with(Gpr::RCX).with(Gpr::R11);
-        let mut program = restored(registers, left, pair);
-        program.orig_rax = u64::MAX;
-        let number = u32::try_from(registers.orig_rax).unwrap_or(UNKNOWN);
-        let exit = usize::try_from(number).ok().and_then(|n| self.exits.get(n)).copied();
-        let Some(exit) = exit.filter(|_| number != UNKNOWN) else {
-            self.statistics.unknown += 1;
-            let to = Addr::new(left.target());
-            if !is_canonical(to)
-                && let Some(branch) = self.last_branch(left)
-            {
-                // It faults where it is (Intel SDM vol. 2, JMP, CALL and RET), and was counted already.
-                self.set_right(left, 1)?;
-                program.rip = branch.pc.get();
-                program.rsp = program.rsp.wrapping_add_signed(-branch.moved);
-                return Ok(Stop::Outside(program));
-            }
-            self.pending = Pending::Unknown { to };
-            program.rip = to.get();
-            return Ok(Stop::Moved(program));
-        };
-        Ok(match exit {
-            Exit::Direct { to, hole } => {
-                self.statistics.moved += 1;
-                self.pending = Pending::Link { to, hole };
-                program.rip = to.get();
-                Stop::Moved(program)
-            }
-            Exit::Outside { pc } => {
-                self.statistics.outside += 1;
-                program.rip = pc.get();
-                Stop::Outside(program)
-            }
-            Exit::Test { pc, ahead } => {
-                self.set_right(left, ahead)?;
-                self.statistics.tests += 1;
-                program.rip = pc.get();
-                Stop::Test { registers: program }
-            }
-            Exit::Changed { pc } => {
-                program.rip = pc.get();
-                // A fresh translation takes its place.
-                self.drop_block(pc)?;
-                Stop::Moved(program)
-            }
-        })
-    }
-
-    fn last_branch(&self, left: &Left) -> Option<IndirectBranch> {
-        let number = usize::try_from(left.branch() & u64::from(u32::MAX)).ok()?;
-        self.branches.get(number).copied()
-    }
-
-    /// The program counter of the program where a task is at an address in the cache.
-    pub fn program_counter(&self, at: Addr) -> Option<Addr> {
-        let offset = self.room.offset(at)?;
-        let (_, points) = self.units.range(..=offset).next_back()?;
-        points.find(offset).map(|point| point.pc)
-    }
-
-    /// The task has executed a branch outside the cache.
-    ///
-    /// # Errors
-    /// When the memory cannot be read or written.
-    pub fn count_outside(&mut self) -> io::Result<()> {
-        let left = self.left()?;
-        self.set_right(&left, -1)
-    }
-
-    /// Takes from the clock what it has counted ahead: the task goes on where a block begins.
-    fn set_right(&mut self, left: &Left, ahead: i8) -> io::Result<()> {
-        if ahead == 0 {
+    pub fn set_tests(&mut self, tests: &BTreeMap<Addr, Test>) -> io::Result<()> {
+        if self.tests == *tests {
             return Ok(());
         }
-        let (word, shown) = left.first_clock_word();
-        let right = shown.wrapping_add_signed(-i64::from(ahead));
-        self.memory.write(word, &right.to_le_bytes())
-    }
-
-    fn left(&self) -> io::Result<Left> {
-        let mut bytes = [0; Left::LEN];
-        self.memory.read(0, &mut bytes)?;
-        Ok(Left::new(bytes))
-    }
-
-    /// Supplies the answers of the calls that the `syscall` at `at` is to make next, as many as there is room
-    /// for; gives how many those are. The clock begins at zero.
-    ///
-    /// # Errors
-    /// When the memory cannot be written.
-    pub fn supply(&mut self, at: Addr, calls: &[SuppliedCall]) -> io::Result<usize> {
-        if self.supplied_at != Some(at) {
-            self.supplied_at = Some(at);
-            if let Some(range) = AddrRange::with_len(at, 1) {
+        let before = std::mem::replace(&mut self.tests, tests.clone());
+        let all = before.keys().chain(tests.keys());
+        for pc in all.filter(|pc| before.get(*pc) != tests.get(*pc)) {
+            if let Some(range) = AddrRange::with_len(*pc, 1) {
                 self.code_changed(range)?;
             }
         }
-        let some = calls.get(..calls.len().min(supply::MOST)).unwrap_or_default();
-        let base = self.room.addr(0);
-        let start = self.room.supply();
-        self.memory.write(start - base, &supply::encode(self.room, some))?;
-        self.memory.write(self.room.supply_next() - base, &u64::from(start).to_le_bytes())?;
-        let (clock, zeroes) = Left::zero_clock();
-        self.memory.write(clock, &zeroes)?;
-        self.clock_zero = 0;
-        Ok(some.len())
-    }
-
-    /// How many of the supplied calls the task has taken. The others are not supplied any more.
-    ///
-    /// # Errors
-    /// When the memory cannot be read or written.
-    pub fn end_supply(&mut self) -> io::Result<usize> {
-        let taken = supply::taken(self.room, self.left()?.supply_next());
-        let start = self.room.supply();
-        let base = self.room.addr(0);
-        self.memory.write(start - base, &supply::encode(self.room, &[]))?;
-        self.memory.write(self.room.supply_next() - base, &u64::from(start).to_le_bytes())?;
-        Ok(taken)
-    }
-
-    /// Sets the clock to zero: an event happened.
-    ///
-    /// # Errors
-    /// When the memory cannot be read.
-    pub fn reset_clock(&mut self) -> io::Result<()> {
-        self.set_clock(0)
-    }
-
-    /// Sets the clock.
-    ///
-    /// # Errors
-    /// When the memory cannot be read.
-    pub fn set_clock(&mut self, branches: u64) -> io::Result<()> {
-        self.clock_zero = self.left()?.clock().wrapping_sub(branches);
         Ok(())
     }
-
-    /// Branches that the task has executed since the clock was set, up to where it stopped last.
-    ///
-    /// # Errors
-    /// When the memory cannot be read.
-    pub fn branches(&self) -> io::Result<u64> {
-        Ok(self.left()?.clock().wrapping_sub(self.clock_zero))
-    }
-
-    /// What [`Word::Branches`] is when the task has executed `branches` since the clock was set.
-    pub fn branches_from(&self, branches: u64) -> u64 {
-        self.clock_zero.wrapping_add(branches)
-    }
-}
-
-/// Whether an address can be one of a program: bits 47 to 63 are the same.
-fn is_canonical(addr: Addr) -> bool {
-    let high = addr.get().cast_signed() >> 47;
-    high == 0 || high == -1
 }
 
 fn hash(pc: Addr) -> u16 {
     let [low, high, ..] = pc.get().to_le_bytes();
     u16::from_le_bytes([low, high])
-}
-
-fn restored(registers: &Registers, left: &Left, spilled: Spilled) -> Registers {
-    let mut program = *registers;
-    for register in spilled.iter() {
-        register.set(&mut program, left.register(register));
-    }
-    program
 }

@@ -1,0 +1,97 @@
+//! The clock, and calls whose answers are supplied, each of which sets it to zero.
+
+use std::io;
+
+use retake_model::{Addr, AddrRange};
+
+use super::Translator;
+#[cfg(doc)]
+use crate::conditions::Word;
+use crate::layout::Left;
+use crate::memory::CacheMemory;
+use crate::supply::{self, SuppliedCall};
+
+impl<M: CacheMemory> Translator<M> {
+    /// The task has executed a branch outside the cache.
+    ///
+    /// # Errors
+    /// When the memory cannot be read or written.
+    pub fn count_outside(&mut self) -> io::Result<()> {
+        let left = self.left()?;
+        self.set_right(&left, -1)
+    }
+
+    /// Takes from the clock what it has counted ahead: the task goes on where a block begins.
+    pub(super) fn set_right(&mut self, left: &Left, ahead: i8) -> io::Result<()> {
+        if ahead == 0 {
+            return Ok(());
+        }
+        let (word, shown) = left.first_clock_word();
+        let right = shown.wrapping_add_signed(-i64::from(ahead));
+        self.memory.write(word, &right.to_le_bytes())
+    }
+
+    pub(super) fn left(&self) -> io::Result<Left> {
+        let mut bytes = [0; Left::LEN];
+        self.memory.read(0, &mut bytes)?;
+        Ok(Left::new(bytes))
+    }
+
+    /// Supplies the answers of the calls that the `syscall` at `at` is to make next, as many as there is room
+    /// for; gives how many those are. The clock begins at zero.
+    ///
+    /// # Errors
+    /// When the memory cannot be written.
+    pub fn supply(&mut self, at: Addr, calls: &[SuppliedCall]) -> io::Result<usize> {
+        if self.supplied_at != Some(at) {
+            self.supplied_at = Some(at);
+            if let Some(range) = AddrRange::with_len(at, 1) {
+                self.code_changed(range)?;
+            }
+        }
+        let some = calls.get(..calls.len().min(supply::MOST)).unwrap_or_default();
+        let base = self.room.addr(0);
+        let start = self.room.supply();
+        self.memory.write(start - base, &supply::encode(self.room, some))?;
+        self.memory.write(self.room.supply_next() - base, &u64::from(start).to_le_bytes())?;
+        let (clock, zeroes) = Left::zero_clock();
+        self.memory.write(clock, &zeroes)?;
+        self.clock_zero = 0;
+        Ok(some.len())
+    }
+
+    /// How many of the supplied calls the task has taken. The others are not supplied any more.
+    ///
+    /// # Errors
+    /// When the memory cannot be read or written.
+    pub fn end_supply(&mut self) -> io::Result<usize> {
+        let taken = supply::taken(self.room, self.left()?.supply_next());
+        let start = self.room.supply();
+        let base = self.room.addr(0);
+        self.memory.write(start - base, &supply::encode(self.room, &[]))?;
+        self.memory.write(self.room.supply_next() - base, &u64::from(start).to_le_bytes())?;
+        Ok(taken)
+    }
+
+    /// Sets the clock to zero: an event happened.
+    ///
+    /// # Errors
+    /// When the memory cannot be read.
+    pub fn reset_clock(&mut self) -> io::Result<()> {
+        self.clock_zero = self.left()?.clock();
+        Ok(())
+    }
+
+    /// Branches that the task has executed since the clock was set, up to where it stopped last.
+    ///
+    /// # Errors
+    /// When the memory cannot be read.
+    pub fn branches(&self) -> io::Result<u64> {
+        Ok(self.left()?.clock().wrapping_sub(self.clock_zero))
+    }
+
+    /// What [`Word::Branches`] is when the task has executed `branches` since the clock was set.
+    pub fn branches_from(&self, branches: u64) -> u64 {
+        self.clock_zero.wrapping_add(branches)
+    }
+}

@@ -1,0 +1,42 @@
+//! What caches did: the next bottleneck is read, not guessed.
+
+/// What the cache did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Units of code that were translated.
+    pub units: u64,
+    /// Blocks in them.
+    pub blocks: u64,
+    /// Bytes of translated code.
+    pub bytes: u64,
+    /// Exits to code that was not translated yet, or not linked.
+    pub moved: u64,
+    /// Exits of indirect transfers.
+    pub unknown: u64,
+    /// Exits at instructions that are not executed from the cache.
+    pub outside: u64,
+    /// Exits at tests.
+    pub tests: u64,
+    /// Blocks that were dropped because their code changed.
+    pub dropped: u64,
+    /// How often the cache was emptied.
+    pub emptied: u64,
+}
+
+impl Statistics {
+    /// Of two caches together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            units: self.units + other.units,
+            blocks: self.blocks + other.blocks,
+            bytes: self.bytes + other.bytes,
+            moved: self.moved + other.moved,
+            unknown: self.unknown + other.unknown,
+            outside: self.outside + other.outside,
+            tests: self.tests + other.tests,
+            dropped: self.dropped + other.dropped,
+            emptied: self.emptied + other.emptied,
+        }
+    }
+}
