@@ -194,6 +194,33 @@ fn stopped_and_continued_from_outside() {
     retake.verify(&dir).good();
 }
 
+/// What a thread has done when it is stopped in the middle of code comes before what others do then.
+#[test]
+fn stopped_in_the_middle_of_code_from_outside() {
+    for _ in 0..rounds() {
+        let retake = retake();
+        let dir = retake.path("recording");
+        let mut command = retake.command(["record", "-q", "--checkpoint-every", "20ms", "-o"]);
+        command.arg(&dir).arg(fixture::c("c/stopped_in_code.c", &[])).stdout(Stdio::piped());
+        let mut recorder = Guarded(command.spawn().expect("it starts"));
+        let mut output = BufReader::new(recorder.0.stdout.take().expect("piped"));
+        let mut printed = String::new();
+        output.read_line(&mut printed).expect("output");
+        let child = printed.trim().to_owned();
+        for name in ["-STOP", "-CONT"].repeat(6) {
+            signal(name, &child);
+            output.read_line(&mut printed).expect("output");
+        }
+        signal("-KILL", &child);
+        assert_eq!(recorder.0.wait().expect("it ends").code(), Some(0));
+        assert_eq!(count(&printed, "moved while stopped: 0"), 6, "{printed}");
+        let replayed = retake.replay(&dir);
+        assert_eq!(replayed.output(), printed, "{}", replayed.errors());
+        retake.verify(&dir).good();
+        retake.verify_translated(&dir, "full").good();
+    }
+}
+
 /// The same and SIGKILL while the program makes calls that are recorded without a stop.
 #[test]
 fn fast_calls_interrupted_from_outside() {

@@ -4,7 +4,7 @@ use retake_abi::{
     Blocks, Class, Convention, Errno, FdEffect, MemoryCall, ReadMemory, SignalCall, TaskCall,
     ThreadCall, nr,
 };
-use retake_model::{Addr, Registers, SyscallNo};
+use retake_model::{Addr, Registers, Signal, SyscallNo};
 use retake_ptrace::{ProcessMemory, Resume, StopEvent, Stopped};
 use retake_recording::{Effect, EventKind};
 
@@ -165,11 +165,15 @@ impl Session {
         entry: &Registers,
     ) -> Result<(), RecordError> {
         stopped.set_registers(&crate::signals::before_call(entry))?;
+        let mut stopped_by_group = false;
         loop {
             match stopped.resume_and_wait(Resume::Continue, None)? {
+                StopEvent::Seccomp if stopped_by_group => return Ok(stopped.stop_again()?),
                 StopEvent::Seccomp => return Ok(()),
                 StopEvent::Signal(_) => task.held.push_back(stopped.siginfo()?),
-                StopEvent::Stop(_) => task.asked_to_stop = false,
+                StopEvent::Stop(Signal::TRAP) => task.asked_to_stop = false,
+                // It comes again in the call.
+                StopEvent::Stop(_) => stopped_by_group = true,
                 other => {
                     let what = format!("{other:?} instead of a call's entry");
                     return Err(RecordError::Unsupported(what));

@@ -16,6 +16,7 @@ use crate::places::Search;
 use crate::scheduler::{Look, TICK};
 use crate::session::{AGAIN, Next, Session, resumed};
 use crate::task::{Space, Task};
+use crate::unfinished::end_of_step;
 use crate::waiting::{Examined, WaitedAt};
 
 /// How often the wait for the only task is looked at, in a call that may take for ever.
@@ -206,6 +207,21 @@ impl Session {
         let stopped = self.append_preempt(task, stopped, before, at)?;
         self.scheduler.spent(start, monotonic());
         Ok(stopped)
+    }
+
+    /// The same for a task in a group-stop, which is not made to execute anything. False where it cannot be
+    /// left: within an instruction.
+    pub(crate) fn mark_stop(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+    ) -> Result<(Stopped, bool), RecordError> {
+        let before = normal(&stopped.registers()?);
+        if end_of_step(task, before.pc()).is_some() {
+            return Ok((stopped, false));
+        }
+        let at = self.fingerprint(task, &stopped, &before, None)?;
+        Ok((self.append_preempt(task, stopped, before, at)?, true))
     }
 
     /// The same right after the first write to `word` since the task's last event. That tells the place

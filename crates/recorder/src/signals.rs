@@ -424,15 +424,34 @@ impl Session {
         match disposition(task, signal) {
             // Changed by another thread since: the call goes on as if nothing had come.
             Disposition::Ignored if !is_synchronous(signal, info) => {
+                self.undo_call(task, before, info, Delivery::Ignored)?;
                 Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon))
             }
             Disposition::Stop => {
+                self.undo_call(task, before, info, Delivery::Stop)?;
                 Ok(resumed(stopped.resume(task.onward, Some(signal))?, Next::Soon))
             }
             Disposition::Handler | Disposition::Fatal | Disposition::Ignored => {
                 self.deliver(task, stopped, signal, info.clone(), before)
             }
         }
+    }
+
+    /// Records that a signal without a handler came at the entry of a call, if `before` are registers of one:
+    /// the call is undone there, with registers that no place in the program has.
+    fn undo_call(
+        &mut self,
+        task: &mut Task,
+        before: &Registers,
+        info: &SigInfo,
+        delivery: Delivery,
+    ) -> Result<(), RecordError> {
+        if before.orig_rax.cast_signed() < 0 {
+            return Ok(());
+        }
+        let kind = EventKind::Signal { info: info.clone(), delivery, at: Where::Located };
+        self.effects.clear();
+        self.append(task, &kind, before, &before_call(before))
     }
 
     /// Lets the kernel deliver a signal, and records what that does.
@@ -504,13 +523,17 @@ impl Session {
     pub(crate) fn group_stop(
         &mut self,
         task: &mut Task,
-        stopped: Stopped,
+        mut stopped: Stopped,
         signal: Signal,
     ) -> Result<Next, RecordError> {
         match signal {
             Signal::STOP | Signal::TSTP | Signal::TTIN | Signal::TTOU => {
+                let mut at_event = self.is_where_it_was(task, &stopped.registers()?)?;
+                if !at_event && task.open.is_none() {
+                    // Others run before it goes on: what it has done so far comes before what they do.
+                    (stopped, at_event) = self.mark_stop(task, stopped)?;
+                }
                 // In the middle of code there is no state that a checkpoint could take.
-                let at_event = self.is_where_it_was(task, &stopped.registers()?)?;
                 task.stopped = match at_event {
                     true => Some((stopped.vector()?, stopped.signal_mask()?)),
                     false => None,
