@@ -86,8 +86,10 @@ fn travel(command: &[&str]) {
             if detour {
                 let pc = traveller.registers(traveller.current_task()).expect("registers").pc();
                 let target = SiteTarget::Absolute(pc);
-                traveller.set_sites(&[Site { id: SiteId::new(0), target }]);
-                traveller.run(Direction::Forward).expect("there is a next stop");
+                let sites = [Site::new(SiteId::new(0), target)];
+                traveller
+                    .run(&RunPlan::to_sites(Direction::Forward, &sites), None)
+                    .expect("there is a next stop");
             }
             at = (at + distance) % checkpoints.len();
             let (Some(to), Some(expected)) = (checkpoints.get(at), fresh.get(at)) else { continue };

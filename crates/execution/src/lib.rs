@@ -1,13 +1,14 @@
 //! Traits between what replays a recording and what debugs it.
 //!
-//! [`Execution`] is one recording with a moment in it: it can be asked for the state at that moment
-//! (tasks, registers, memory, mappings), moved to another [`Position`], and run forwards or backwards
-//! to a [`Site`]. The replayer implements it over real processes; a fake stands in for tests.
+//! [`Execution`] is one recording with a moment in it: it can be asked for the [`State`] at that moment
+//! (tasks, registers, memory, mappings), moved to another [`Position`], and run forwards or backwards as a
+//! [`RunPlan`] says: to places and accesses of memory, or by so many instructions. The replayer implements it over real processes; a fake stands in for tests.
 //!
 //! This crate holds no logic. An implementation never changes a recording, and reports a replay that
 //! differs from it as [`ErrorKind::Divergence`] rather than going on.
 
 mod error;
+mod plan;
 mod site;
 mod stop;
 
@@ -17,10 +18,11 @@ use std::sync::atomic::AtomicBool;
 
 use retake_model::{
     Addr, CheckpointIndex, EventIndex, FileId, Mapping, Position, Registers, SpaceId, SyscallNo,
-    TaskId, Tid,
+    TaskId, Tid, VectorState,
 };
 
 pub use error::{Divergence, ErrorKind, ExecutionError};
+pub use plan::{Access, Judge, RunPlan, Steps, Verdict, Watch, WatchId};
 pub use site::{Hit, Site, SiteId, SiteTarget};
 pub use stop::{Stop, StopReason};
 
@@ -73,29 +75,8 @@ pub struct CheckpointInfo {
     pub run_time_ns: u64,
 }
 
-/// One recording, and a moment in it.
-pub trait Execution {
-    /// How many events the recording holds.
-    fn event_count(&self) -> EventIndex;
-
-    /// All checkpoints, in ascending order.
-    fn checkpoints(&self) -> Vec<CheckpointInfo>;
-
-    /// Every file that was mapped at any time.
-    fn files(&self) -> Vec<FileInfo>;
-
-    /// The bytes that `file` had when it was recorded.
-    ///
-    /// # Errors
-    /// When the recording does not hold them (damaged).
-    fn file_bytes(&self, file: FileId) -> Result<FileBytes, ExecutionError>;
-
-    /// One line that says what event `event` is.
-    ///
-    /// # Errors
-    /// When there is no such event.
-    fn describe_event(&self, event: EventIndex) -> Result<String, ExecutionError>;
-
+/// The state of the recorded program at one moment. Looking changes nothing.
+pub trait State {
     /// The current moment.
     fn position(&self) -> Position;
 
@@ -120,21 +101,70 @@ pub trait Execution {
         self.registers(task)
     }
 
-    /// Fills `out` from the memory of `task`, without any trace of installed sites.
+    /// Vector registers of a task.
+    ///
+    /// # Errors
+    /// As [`Self::registers`].
+    fn vector_registers(&self, task: TaskId) -> Result<VectorState, ExecutionError>;
+
+    /// Fills `out` from the memory of `task`, without any trace of installed sites, up to the first byte that
+    /// is not mapped; says how many bytes that are.
+    ///
+    /// # Errors
+    /// When the task does not exist at this moment.
+    fn read_some(
+        &self,
+        task: TaskId,
+        addr: Addr,
+        out: &mut [u8],
+    ) -> Result<usize, ExecutionError>;
+
+    /// Fills all of `out` from the memory of `task`.
     ///
     /// # Errors
     /// When the task does not exist or part of the range is not mapped.
-    fn read_memory(&self, task: TaskId, addr: Addr, out: &mut [u8]) -> Result<(), ExecutionError>;
+    fn read_memory(&self, task: TaskId, addr: Addr, out: &mut [u8]) -> Result<(), ExecutionError> {
+        let got = self.read_some(task, addr, out)?;
+        if got == out.len() {
+            return Ok(());
+        }
+        let (attempt, missing) = (format!("read memory at {addr}"), addr.get() + got as u64);
+        let what = format!("nothing is mapped at {}", Addr::new(missing));
+        Err(ExecutionError::new(attempt, ErrorKind::NotFound(what)))
+    }
 
     /// The mappings of `task`'s address space, in ascending order.
     ///
     /// # Errors
     /// When the task does not exist at this moment.
     fn mappings(&self, task: TaskId) -> Result<Vec<Mapping>, ExecutionError>;
+}
 
-    /// Makes `sites` the places where [`Self::run`] stops, instead of those before. A site in a file
-    /// is in force wherever that file is mapped executable, now or later, in every process.
-    fn set_sites(&mut self, sites: &[Site]);
+/// One recording, and a moment in it.
+pub trait Execution: State {
+    /// How many events the recording holds.
+    fn event_count(&self) -> EventIndex;
+
+    /// All checkpoints, in ascending order.
+    fn checkpoints(&self) -> Vec<CheckpointInfo>;
+
+    /// Every file that was mapped at any time.
+    fn files(&self) -> Vec<FileInfo>;
+
+    /// The bytes that `file` had when it was recorded.
+    ///
+    /// # Errors
+    /// When the recording does not hold them (damaged).
+    fn file_bytes(&self, file: FileId) -> Result<FileBytes, ExecutionError>;
+
+    /// One line that says what event `event` is.
+    ///
+    /// # Errors
+    /// When there is no such event.
+    fn describe_event(&self, event: EventIndex) -> Result<String, ExecutionError>;
+
+    /// The state at the current moment.
+    fn state(&self) -> &dyn State;
 
     /// Goes to `to`.
     ///
@@ -142,25 +172,40 @@ pub trait Execution {
     /// When there is no such moment, or the replay diverges.
     fn seek(&mut self, to: Position) -> Result<Stop, ExecutionError>;
 
-    /// Runs to the next or the previous hit of a site, or to the end or start of the recording. A
-    /// hit at the current position does not count.
+    /// Runs as planned, or to the end or start of the recording. Where the plan has sites, `judge` is asked of
+    /// each arrival for which their predicates hold.
     ///
     /// # Errors
-    /// When the replay diverges or is interrupted.
-    fn run(&mut self, direction: Direction) -> Result<Stop, ExecutionError>;
+    /// When the replay diverges or is interrupted; the position stays what it was before.
+    fn run(
+        &mut self,
+        plan: &RunPlan<'_>,
+        judge: Option<&mut Judge<'_>>,
+    ) -> Result<Stop, ExecutionError>;
 
     /// Gives every hit of `sites` over the whole recording, in order, to `sink` until that breaks
-    /// off. The current position and the installed sites stay what they are.
+    /// off. The current position stays what it is.
     ///
     /// # Errors
     /// When the replay diverges or is interrupted.
     fn hits(
         &mut self,
         sites: &[Site],
-        sink: &mut dyn FnMut(&Hit, &dyn Execution) -> ControlFlow<()>,
+        sink: &mut dyn FnMut(&Hit, &dyn State) -> ControlFlow<()>,
     ) -> Result<(), ExecutionError>;
 
-    /// Setting this ends a running [`Self::seek`], [`Self::run`] or [`Self::hits`] with
-    /// [`ErrorKind::Interrupted`]; the position stays what it was before.
+    /// How many hits of `sites` there are before `until`, or over the whole recording. The current position
+    /// stays what it is.
+    ///
+    /// # Errors
+    /// When the replay diverges or is interrupted.
+    fn count_hits(
+        &mut self,
+        sites: &[Site],
+        until: Option<Position>,
+    ) -> Result<u64, ExecutionError>;
+
+    /// Setting this ends a running operation with [`ErrorKind::Interrupted`]; the position stays what it was
+    /// before.
     fn interrupter(&self) -> Arc<AtomicBool>;
 }

@@ -1,6 +1,6 @@
 //! Sites: places in code where an execution stops.
 
-use retake_model::{Addr, FileId, FileOffset, Position, SpaceId, TaskId};
+use retake_model::{Addr, FileId, FileOffset, Position, Predicate, SpaceId, TaskId};
 
 /// The caller's number for a site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,12 +33,21 @@ pub enum SiteTarget {
 }
 
 /// A place in code, with the caller's number for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
     /// The caller's number.
     pub id: SiteId,
     /// Where it is.
     pub target: SiteTarget,
+    /// Arrivals count only where this holds. One that looks at memory that is not there is taken to hold.
+    pub when: Option<Predicate>,
+}
+
+impl Site {
+    /// A site at which every arrival counts.
+    pub const fn new(id: SiteId, target: SiteTarget) -> Self {
+        Self { id, target, when: None }
+    }
 }
 
 /// One occurrence of a site over time.

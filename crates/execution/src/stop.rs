@@ -2,7 +2,7 @@
 
 use retake_model::{Position, Signal, TaskId};
 
-use crate::SiteId;
+use crate::{SiteId, WatchId};
 
 /// Where a run ended, and why. Several reasons can hold at once.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,10 @@ pub enum StopReason {
     Reached,
     /// A site was hit.
     Site(SiteId),
+    /// Watched memory was accessed: right behind the access forwards, right before it backwards.
+    Watch(WatchId),
+    /// The asked-for instructions were executed.
+    Stepped,
     /// The start of the recording.
     Start,
     /// The end of the recording.

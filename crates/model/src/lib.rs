@@ -1,7 +1,7 @@
 //! The words of the domain: identities, addresses, ranges, registers, signals and positions.
 //!
 //! Principal types: [`TaskId`], [`Addr`], [`AddrRange`], [`Registers`], [`VectorState`],
-//! [`Signal`], [`EventIndex`], [`Position`].
+//! [`Signal`], [`EventIndex`], [`Position`], [`Predicate`].
 //!
 //! This crate does no I/O, knows no ptrace, and has no clock. It refuses to convert silently
 //! between kinds of integers: every constructor has a name, address arithmetic is checked, and
@@ -11,6 +11,7 @@ mod addr;
 mod id;
 mod mapping;
 mod position;
+mod predicate;
 mod registers;
 mod signal;
 mod vector;
@@ -22,6 +23,7 @@ pub use id::{
 };
 pub use mapping::{Backing, Mapping, Protection};
 pub use position::{Arrival, Exact, ParsePositionError, Place, Position};
+pub use predicate::{Arithmetic, Comparison, Judged, Predicate, Term, Width};
 pub use registers::{RegisterDifference, RegisterName, Registers};
 pub use signal::{SigInfo, Signal, UnknownSignal};
 pub use vector::VectorState;

@@ -85,6 +85,12 @@ impl Position {
         Self { event, place }
     }
 
+    /// The later of two moments; this one where that is not known.
+    #[must_use]
+    pub fn max_with(self, other: Self) -> Self {
+        if other > self { other } else { self }
+    }
+
     /// How many events have taken effect.
     pub const fn event(&self) -> EventIndex {
         self.event

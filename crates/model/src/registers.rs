@@ -16,7 +16,7 @@ macro_rules! registers {
         }
 
         /// The name of one general register.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum RegisterName {
             $(#[doc = $doc] $variant,)+
         }

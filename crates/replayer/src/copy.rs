@@ -34,6 +34,7 @@ impl Machine {
             guards: self.guards.clone(),
             pace: self.pace,
             count: Count::default(),
+            countdown: None,
             cursor: self.recording.events(self.done),
             ahead: std::collections::VecDeque::new(),
             batch: self.batch,

@@ -10,6 +10,7 @@
 //! a seccomp filter confines.
 
 mod apply;
+mod arrivals;
 mod check;
 mod copy;
 mod describe;

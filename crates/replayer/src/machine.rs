@@ -69,6 +69,8 @@ pub struct Machine {
     pub(crate) guards: Guards,
     pub(crate) pace: Pace,
     pub(crate) count: Count,
+    /// Arrivals at breakpoints that count, up to the one to stop at; without it each is one to stop at.
+    pub(crate) countdown: Option<u64>,
     pub(crate) cursor: EventCursor,
     /// The events that come next, already read.
     pub(crate) ahead: VecDeque<(EventIndex, Event)>,
@@ -123,6 +125,7 @@ impl Machine {
             guards: Guards::default(),
             pace: Pace::Native,
             count: Count::default(),
+            countdown: None,
             cursor,
             ahead: VecDeque::new(),
             batch: None,

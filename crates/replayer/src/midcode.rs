@@ -10,6 +10,7 @@ use crate::machine::Machine;
 use crate::means::{Armed, Breakpoint, Means, Stopper};
 use crate::run::{Ran, Step, describe_stop};
 use crate::search::{Search, counting_words};
+use crate::sites::Counts;
 
 /// Pages read at once.
 const AT_ONCE: usize = 256;
@@ -82,8 +83,12 @@ impl Machine {
         let armed = means.armed();
         if let Some(breakpoint) = means.breakpoint {
             match armed {
-                Armed::Watchpoint => self.remove_site(space, breakpoint.pc)?,
-                Armed::Breakpoint | Armed::Both => self.install_site(space, breakpoint.pc)?,
+                Armed::Watchpoint => {
+                    self.remove_site(space, breakpoint.pc)?;
+                }
+                Armed::Breakpoint | Armed::Both => {
+                    self.install_site(space, breakpoint.pc, Counts::Own)?;
+                }
             }
         }
         let watchpoints: &[_] = match armed {
@@ -98,7 +103,7 @@ impl Machine {
         let space = task.space;
         let _ = task.stopped.set_watchpoints(&[]);
         match means.breakpoint {
-            Some(breakpoint) => self.remove_site(space, breakpoint.pc),
+            Some(breakpoint) => self.remove_site(space, breakpoint.pc).map(drop),
             None => Ok(()),
         }
     }

@@ -6,6 +6,7 @@ use retake_ptrace::{Resume, StopEvent};
 use retake_recording::{Event, EventKind, Fingerprint, TrappedInstruction, Where};
 use retake_tracee::skip_vsyscall;
 
+use crate::arrivals::Judge;
 use crate::describe::{context, registers_differ};
 use crate::displaced::Displaced;
 use crate::failure::Failure;
@@ -235,6 +236,19 @@ impl Machine {
         if self.runs_from_cache() && self.have_cache(id)? {
             return self.run_translated_until_stop(id);
         }
+        loop {
+            let ran = self.run_natively(id)?;
+            match &ran {
+                Ran::Hit(at, _) if !self.counts(id, *at, Judge::Here)? => {
+                    *self.arrivals.entry(*at).or_insert(0) += 1;
+                    self.standing_at = Some(*at);
+                }
+                _ => return Ok(ran),
+            }
+        }
+    }
+
+    fn run_natively(&mut self, id: TaskId) -> Result<Ran, Failure> {
         if let Some(site) = self.standing_site(id)?
             && let Some(displaced) = self.displaced(id, site)?
         {
@@ -300,10 +314,12 @@ impl Machine {
             return Ok(None);
         };
         self.count.ran_natively();
-        self.remove_site(space, site)?;
+        let counts = self.remove_site(space, site)?;
         let pushes_flags = self.pushes_flags(id, site)?;
         let stop = self.resume(id, Resume::EmulateStep)?;
-        self.install_site(space, site)?;
+        if let Some(counts) = counts {
+            self.install_site(space, site, counts)?;
+        }
         let task = self.task(id)?;
         let mut registers = task.stopped.registers()?;
         if stop == StopEvent::Signal(Signal::TRAP) {

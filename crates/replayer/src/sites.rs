@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use retake_execution::{Site, SiteId, SiteTarget};
-use retake_model::{Addr, AddrRange, Protection, SpaceId};
+use retake_model::{Addr, AddrRange, Predicate, Protection, SpaceId, TaskId};
 
 use crate::displaced::Copies;
 use crate::failure::Failure;
@@ -16,10 +16,47 @@ const BREAKPOINT: u8 = 0xcc;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SiteTable {
     wanted: Vec<Site>,
-    /// The byte that was there before, by place.
-    installed: BTreeMap<(SpaceId, Addr), u8>,
+    installed: BTreeMap<(SpaceId, Addr), Installed>,
     /// Instructions under breakpoints that are executed elsewhere.
     pub(crate) copies: Copies,
+}
+
+/// A breakpoint in memory.
+#[derive(Clone, Debug)]
+struct Installed {
+    /// The byte that was there before.
+    byte: u8,
+    counts: Counts,
+}
+
+/// Which arrivals at a breakpoint count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Counts {
+    /// None: nobody asked for it, a search uses it.
+    Own,
+    /// Every one.
+    Always,
+    /// Those for which this holds.
+    If(Predicate),
+}
+
+impl Counts {
+    fn of<'a>(sites: impl Iterator<Item = &'a Site>) -> Self {
+        let mut any = Vec::new();
+        let mut none = true;
+        for site in sites {
+            none = false;
+            match &site.when {
+                None => return Self::Always,
+                Some(predicate) => any.push(predicate.clone()),
+            }
+        }
+        match any.len() {
+            0 if none => Self::Own,
+            1 => any.pop().map_or(Self::Own, Self::If),
+            _ => Self::If(Predicate::Any(any)),
+        }
+    }
 }
 
 fn range_of(space: SpaceId, range: AddrRange) -> std::ops::Range<(SpaceId, Addr)> {
@@ -36,9 +73,15 @@ impl SiteTable {
         !self.wanted.is_empty()
     }
 
-    /// Where breakpoints are installed in `space`.
-    pub(crate) fn installed_in(&self, space: SpaceId) -> impl Iterator<Item = Addr> {
-        self.installed.keys().filter(move |(other, _)| *other == space).map(|(_, addr)| *addr)
+    /// Where breakpoints are installed in `space`, and which arrivals count.
+    pub(crate) fn installed_in(&self, space: SpaceId) -> impl Iterator<Item = (Addr, &Counts)> {
+        let here = self.installed.iter().filter(move |((other, _), _)| *other == space);
+        here.map(|((_, addr), installed)| (*addr, &installed.counts))
+    }
+
+    /// Which arrivals count at a breakpoint.
+    pub(crate) fn counts_at(&self, space: SpaceId, addr: Addr) -> Option<&Counts> {
+        self.installed.get(&(space, addr)).map(|installed| &installed.counts)
     }
 
     pub(crate) fn forget_installed(&mut self) {
@@ -66,7 +109,7 @@ impl SiteTable {
             .installed
             .iter()
             .filter(|((space, _), _)| *space == from)
-            .map(|((_, addr), byte)| ((to, *addr), *byte))
+            .map(|((_, addr), installed)| ((to, *addr), installed.clone()))
             .collect();
         self.installed.extend(copies);
         self.copies.copy_space(from, to);
@@ -77,10 +120,10 @@ impl SiteTable {
         let Some(range) = AddrRange::with_len(addr, bytes.len() as u64) else {
             return;
         };
-        for ((_, at), byte) in self.installed.range(range_of(space, range)) {
+        for ((_, at), installed) in self.installed.range(range_of(space, range)) {
             let offset = at.offset_from(addr).and_then(|offset| usize::try_from(offset).ok());
             if let Some(place) = offset.and_then(|offset| bytes.get_mut(offset)) {
-                *place = *byte;
+                *place = installed.byte;
             }
         }
     }
@@ -111,14 +154,24 @@ impl Machine {
         spaces.into_iter().try_for_each(|space| self.refresh_sites(space))
     }
 
-    /// The first wanted site at an address.
-    pub(crate) fn site_at(&self, space: SpaceId, addr: Addr) -> Option<SiteId> {
-        let table = &self.spaces.get(&space)?.table;
-        self.sites
-            .wanted
-            .iter()
-            .find(|site| places(table, site.target).contains(&addr))
-            .map(|s| s.id)
+    /// The first wanted site at an address at which the arrival of `task` counts.
+    pub(crate) fn site_at(&mut self, task: TaskId, addr: Addr) -> Result<Option<SiteId>, Failure> {
+        let space = self.task(task)?.space;
+        let Some(live) = self.spaces.get(&space) else { return Ok(None) };
+        let is_there = |site: &&Site| places(&live.table, site.target).contains(&addr);
+        let there: Vec<Site> = self.sites.wanted.iter().filter(is_there).cloned().collect();
+        let (first, others) = match there.as_slice() {
+            [] => return Ok(None),
+            [only] => return Ok(Some(only.id)),
+            [first, ..] => (first.id, &there),
+        };
+        for site in others {
+            match &site.when {
+                Some(predicate) if !self.holds(task, predicate)? => {}
+                _ => return Ok(Some(site.id)),
+            }
+        }
+        Ok(Some(first))
     }
 
     /// Installs and removes breakpoints so that they are where they are wanted in `space`.
@@ -129,23 +182,32 @@ impl Machine {
         let Some(live) = self.spaces.get(&space) else {
             return Ok(());
         };
-        let mut wanted: Vec<Addr> =
-            self.sites.wanted.iter().flat_map(|site| places(&live.table, site.target)).collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        let here = |((s, addr), _): (&(SpaceId, Addr), &u8)| (*s == space).then_some(*addr);
-        let installed: Vec<Addr> = self.sites.installed.iter().filter_map(here).collect();
-        for addr in installed.iter().filter(|addr| wanted.binary_search(addr).is_err()) {
+        let mut wanted: BTreeMap<Addr, Vec<&Site>> = BTreeMap::new();
+        for site in &self.sites.wanted {
+            for addr in places(&live.table, site.target) {
+                wanted.entry(addr).or_default().push(site);
+            }
+        }
+        let counts = |(addr, sites): (Addr, Vec<&Site>)| (addr, Counts::of(sites.into_iter()));
+        let wanted: BTreeMap<Addr, Counts> = wanted.into_iter().map(counts).collect();
+        let installed: Vec<Addr> = self.sites.installed_in(space).map(|(addr, _)| addr).collect();
+        for addr in installed.iter().filter(|addr| !wanted.contains_key(addr)) {
             self.remove_site(space, *addr)?;
         }
-        for addr in wanted {
-            self.install_site(space, addr)?;
+        for (addr, counts) in wanted {
+            self.install_site(space, addr, counts)?;
         }
         Ok(())
     }
 
-    pub(crate) fn install_site(&mut self, space: SpaceId, addr: Addr) -> Result<(), Failure> {
-        if self.sites.is_installed(space, addr) {
+    pub(crate) fn install_site(
+        &mut self,
+        space: SpaceId,
+        addr: Addr,
+        counts: Counts,
+    ) -> Result<(), Failure> {
+        if let Some(installed) = self.sites.installed.get_mut(&(space, addr)) {
+            installed.counts = counts;
             return Ok(());
         }
         let Some(task) = self.task_in(space) else {
@@ -155,18 +217,23 @@ impl Machine {
         task.memory.read_exact(addr, &mut byte)?;
         task.memory.write(addr, &[BREAKPOINT])?;
         let [byte] = byte;
-        self.sites.installed.insert((space, addr), byte);
+        self.sites.installed.insert((space, addr), Installed { byte, counts });
         Ok(())
     }
 
-    pub(crate) fn remove_site(&mut self, space: SpaceId, addr: Addr) -> Result<(), Failure> {
-        let Some(byte) = self.sites.installed.remove(&(space, addr)) else {
-            return Ok(());
+    /// Takes a breakpoint out; says which arrivals counted there.
+    pub(crate) fn remove_site(
+        &mut self,
+        space: SpaceId,
+        addr: Addr,
+    ) -> Result<Option<Counts>, Failure> {
+        let Some(Installed { byte, counts }) = self.sites.installed.remove(&(space, addr)) else {
+            return Ok(None);
         };
-        match self.task_in(space) {
-            Some(task) => Ok(task.memory.write(addr, &[byte])?),
-            None => Ok(()),
+        if let Some(task) = self.task_in(space) {
+            task.memory.write(addr, &[byte])?;
         }
+        Ok(Some(counts))
     }
 
     pub(crate) fn remove_sites_in(
@@ -176,7 +243,7 @@ impl Machine {
     ) -> Result<(), Failure> {
         let there: Vec<Addr> =
             self.sites.installed.range(range_of(space, range)).map(|((_, a), _)| *a).collect();
-        there.into_iter().try_for_each(|addr| self.remove_site(space, addr))
+        there.into_iter().try_for_each(|addr| self.remove_site(space, addr).map(drop))
     }
 }
 

@@ -6,6 +6,7 @@ use retake_model::Addr;
 use crate::clock::{Update, touch, update};
 use crate::conditions;
 use crate::points::PointKind;
+use crate::predicate;
 use crate::register::{Gpr, Spilled};
 use crate::relative::{self, Base};
 use crate::source::{Block, Decoded, End, LeadsOn};
@@ -91,29 +92,69 @@ pub(crate) fn emit(builder: &mut Builder<'_, '_>, block: &Block, last: Last) -> 
 fn test(builder: &mut Builder<'_, '_>, pc: Addr, ahead: i8, n: usize) {
     let Some(test) = builder.shared.tests.get(&pc) else { return };
     let room = builder.shared.room;
-    let from = builder.unit.points.len();
+    let predicate = test.filter.as_ref().and_then(|filter| filter.predicate.as_ref());
+    let used = if predicate.is_some() { PAIR.with(Gpr::RDX) } else { PAIR };
     builder.point(pc, Spilled::NONE, ahead, PointKind::Exact);
-    builder.unit.emitter.store(room.slot(Gpr::RCX), Gpr::RCX);
-    builder.unit.emitter.store(room.slot(Gpr::RAX), Gpr::RAX);
-    builder.point(pc, PAIR, ahead, PointKind::Test { passed: 0 });
-    let fails = conditions::emit(&mut builder.unit.emitter, room, test, ahead);
-    builder.point(pc, PAIR, ahead, PointKind::Between);
-    builder.unit.emitter.load(Gpr::RCX, room.slot(Gpr::RCX));
+    used.iter().for_each(|register| builder.unit.emitter.store(room.slot(register), register));
+    builder.point(pc, used, ahead, PointKind::Between);
+    if predicate.is_some() {
+        predicate::save_flags(&mut builder.unit.emitter, room);
+    }
+    let at = |branches| conditions::at_place(&mut builder.unit.emitter, room, branches, ahead);
+    let at_place = test.place.map(at);
+    let mut fails = Vec::new();
+    // Where a word cannot be read, a condition does not hold, but a predicate is for whoever steers the task.
+    let (mut conditions, mut judged) = (0, 0);
+    match &test.filter {
+        None => fails.push(builder.unit.emitter.jump_hole()),
+        Some(filter) => {
+            builder.point(pc, used, ahead, PointKind::Test { passed: 0 });
+            conditions = builder.unit.points.len() - 1;
+            fails = conditions::emit(&mut builder.unit.emitter, room, &filter.conditions);
+            if let Some(predicate) = predicate {
+                builder.point(pc, used, ahead, PointKind::Test { passed: 0 });
+                judged = builder.unit.points.len() - 1;
+                fails.extend(predicate::emit(&mut builder.unit.emitter, room, pc, predicate));
+            }
+            builder.point(pc, used, ahead, PointKind::Between);
+            if let Some(counter) = filter.counter {
+                let emitter = &mut builder.unit.emitter;
+                fails.push(conditions::count_down(emitter, room, counter));
+            }
+        }
+    }
+    let holds = builder.unit.emitter.here();
+    builder.unit.emitter.fill_if(at_place, holds);
+    restore(builder, used, Some(Gpr::RAX));
     builder.exit(Exit::Test { pc, ahead });
     let failed = builder.unit.emitter.here();
-    builder.point(pc, PAIR, ahead, PointKind::Between);
+    builder.point(pc, used, ahead, PointKind::Between);
     for hole in fails {
         builder.unit.emitter.fill(hole, failed);
     }
-    builder.unit.emitter.load(Gpr::RCX, room.slot(Gpr::RCX));
-    builder.unit.emitter.load(Gpr::RAX, room.slot(Gpr::RAX));
-    builder.unit.points.set_passed(from, failed);
+    restore(builder, used, None);
+    builder.unit.points.set_passed(conditions, failed);
+    if predicate.is_some() {
+        builder.unit.points.set_passed(judged, holds);
+    }
     let passed = builder.unit.emitter.here();
     if n == 0 {
         // Whoever goes on behind the test is where a block begins.
         builder.unit.passed.push((pc, passed));
     }
     builder.point(pc, Spilled::NONE, ahead, PointKind::Exact);
+}
+
+/// Emits what gives the program its flags and registers back that a test used, but for one.
+fn restore(builder: &mut Builder<'_, '_>, used: Spilled, except: Option<Gpr>) {
+    let room = builder.shared.room;
+    let emitter = &mut builder.unit.emitter;
+    if used != PAIR {
+        predicate::restore_flags(emitter, room);
+    }
+    for register in used.iter().filter(|register| Some(*register) != except) {
+        emitter.load(register, room.slot(register));
+    }
 }
 
 /// An update of the clock.

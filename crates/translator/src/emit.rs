@@ -193,6 +193,13 @@ impl Emitter {
         self.raw(&[0xe3, bytes]);
     }
 
+    /// A jump to a place that is filled in later, taken if `rcx` is zero.
+    pub(crate) fn jump_if_rcx_is_zero(&mut self) -> Hole {
+        // `jrcxz` reaches only so far: over a short jump, which leads over a long one.
+        self.raw(&[0xe3, 2, 0xeb, 5]);
+        self.jump_hole()
+    }
+
     fn hole(&mut self) -> Hole {
         let at = self.here();
         self.raw(&[0; 4]);
@@ -204,6 +211,13 @@ impl Emitter {
         let at = (hole.at - self.start) as usize;
         if let Some(place) = self.bytes.get_mut(at..at + 4) {
             place.copy_from_slice(&hole.displacement(to));
+        }
+    }
+
+    /// The same if there is one.
+    pub(crate) fn fill_if(&mut self, hole: Option<Hole>, to: u32) {
+        if let Some(hole) = hole {
+            self.fill(hole, to);
         }
     }
 

@@ -20,6 +20,14 @@ const BRANCH: u32 = 0xa0;
 const CLOCK: u32 = 0x100;
 /// Words over which the clock is spread: one word would be a chain of stores and loads.
 const CLOCK_WORDS: u32 = 16;
+/// Counters of tests.
+const COUNTERS: u32 = 0x200;
+/// Values that a test puts aside.
+const TEMPORARIES: u32 = 0x400;
+/// The flags while a test is made.
+const FLAGS: u32 = 0x480;
+/// The task that runs.
+const TASK: u32 = 0x488;
 const TABLE: u32 = 0x1000;
 /// Entries of the table of indirect transfers: one for each value of 16 bits.
 pub(crate) const TABLE_ENTRIES: u32 = 1 << 16;
@@ -27,6 +35,20 @@ const SUPPLY: u32 = TABLE + TABLE_ENTRIES * 8;
 /// Bytes for supplied calls.
 pub(crate) const SUPPLY_LEN: u32 = 128 << 10;
 const CONSTANTS: u32 = SUPPLY + SUPPLY_LEN;
+
+/// One of the counters that tests count down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Counter(u8);
+
+impl Counter {
+    /// How many there are.
+    pub const MOST: u8 = 64;
+
+    /// The counter of a number, if there is one.
+    pub const fn new(number: u8) -> Option<Self> {
+        if number < Self::MOST { Some(Self(number)) } else { None }
+    }
+}
 
 /// A range of memory below 2 GiB that is the translator's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +111,22 @@ impl Room {
 
     pub(crate) fn clock_words(self) -> impl Iterator<Item = u32> {
         (0..CLOCK_WORDS).map(move |n| self.clock_word(n))
+    }
+
+    pub(crate) fn counter(self, counter: Counter) -> u32 {
+        self.base + COUNTERS + u32::from(counter.0) * 8
+    }
+
+    pub(crate) fn temporary(self, n: u8) -> u32 {
+        self.base + TEMPORARIES + u32::from(n) * 8
+    }
+
+    pub(crate) fn flags(self) -> u32 {
+        self.base + FLAGS
+    }
+
+    pub(crate) fn task(self) -> u32 {
+        self.base + TASK
     }
 
     pub(crate) fn table(self) -> u32 {

@@ -1,6 +1,9 @@
 //! A whole recording, and a moment in it.
 
+mod backward;
 mod ends;
+mod forward;
+mod listing;
 mod snapshots;
 mod travel;
 
@@ -10,9 +13,11 @@ use std::sync::atomic::AtomicBool;
 
 use retake_execution::{
     CheckpointInfo, Direction, ErrorKind, Execution, ExecutionError, FileBytes, FileInfo, Hit,
-    Site, Stop, StopReason, TaskInfo,
+    Judge, RunPlan, Site, State, Stop, StopReason, TaskInfo,
 };
-use retake_model::{Addr, EventIndex, FileId, Mapping, Place, Position, Registers, TaskId};
+use retake_model::{
+    Addr, EventIndex, FileId, Mapping, Place, Position, Registers, TaskId, VectorState,
+};
 use retake_recording::Recording;
 
 use crate::failure::Failure;
@@ -36,7 +41,6 @@ pub struct Timeline {
     machine: Machine,
     position: Position,
     task: TaskId,
-    sites: Vec<Site>,
     snapshots: Snapshots,
     start: Position,
     /// The event that the last moment comes before.
@@ -57,7 +61,6 @@ impl Timeline {
             machine: Machine::at_start(recording.clone(), control.clone()),
             position: start,
             task: TaskId::new(0),
-            sites: Vec::new(),
             snapshots: Snapshots::new(),
             start,
             last_moment: ends::last_moment(&recording),
@@ -76,6 +79,78 @@ impl Timeline {
             let what = format!("there is no task {task} at {}", self.position);
             ExecutionError::new("look at a task", ErrorKind::NotFound(what))
         })
+    }
+}
+
+impl State for Timeline {
+    fn position(&self) -> Position {
+        self.position
+    }
+
+    fn current_task(&self) -> TaskId {
+        self.task
+    }
+
+    fn tasks(&self) -> Vec<TaskInfo> {
+        let info = |task: &LiveTask| TaskInfo {
+            task: task.id,
+            tid: task.tid,
+            pid: task.pid,
+            space: task.space,
+            name: String::from_utf8_lossy(&task.name).into_owned(),
+            in_syscall: task.in_syscall,
+        };
+        self.machine.tasks.values().map(info).collect()
+    }
+
+    fn registers(&self, task: TaskId) -> Result<Registers, ExecutionError> {
+        let live = self.live(task)?;
+        // Whoever runs has gone on since its last event; all others are as that left them.
+        if task == self.task && self.position.place() != Place::Event {
+            let registers = live.stopped.registers().map_err(Failure::from);
+            let registers = registers.map_err(|failure| self.machine.explain(failure));
+            return registers.map_err(|failure| failure.while_doing("read registers"));
+        }
+        Ok(live.registers)
+    }
+
+    fn program_registers(&self, task: TaskId) -> Result<Registers, ExecutionError> {
+        let registers = self.registers(task)?;
+        let mut read = |addr, out: &mut [u8]| self.read_memory(task, addr, out).is_ok();
+        let site = retake_tracee::fast::call_site(&registers, &mut read);
+        Ok(site.map_or(registers, |site| Registers { rip: site.get(), ..registers }))
+    }
+
+    fn vector_registers(&self, task: TaskId) -> Result<VectorState, ExecutionError> {
+        let vector = self.live(task)?.stopped.vector().map_err(Failure::from);
+        let vector = vector.map_err(|failure| self.machine.explain(failure));
+        vector.map_err(|failure| failure.while_doing("read vector registers"))
+    }
+
+    fn read_some(
+        &self,
+        task: TaskId,
+        addr: Addr,
+        out: &mut [u8],
+    ) -> Result<usize, ExecutionError> {
+        let live = self.live(task)?;
+        let read = live.memory.read(addr, out).map_err(Failure::from);
+        let read = read.map_err(|failure| self.machine.explain(failure));
+        let got = match read {
+            Ok(got) => got,
+            Err(Failure::Killed(signal)) => {
+                return Err(Failure::Killed(signal).while_doing(format!("read memory at {addr}")));
+            }
+            // Nothing is there.
+            Err(_) => 0,
+        };
+        self.machine.sites.mask(live.space, addr, out.get_mut(..got).unwrap_or_default());
+        Ok(got)
+    }
+
+    fn mappings(&self, task: TaskId) -> Result<Vec<Mapping>, ExecutionError> {
+        let space = self.live(task)?.space;
+        Ok(self.machine.spaces.get(&space).map(|space| space.table.to_vec()).unwrap_or_default())
     }
 }
 
@@ -123,60 +198,8 @@ impl Execution for Timeline {
         Ok(crate::describe::describe_event(&found))
     }
 
-    fn position(&self) -> Position {
-        self.position
-    }
-
-    fn current_task(&self) -> TaskId {
-        self.task
-    }
-
-    fn tasks(&self) -> Vec<TaskInfo> {
-        let info = |task: &LiveTask| TaskInfo {
-            task: task.id,
-            tid: task.tid,
-            pid: task.pid,
-            space: task.space,
-            name: String::from_utf8_lossy(&task.name).into_owned(),
-            in_syscall: task.in_syscall,
-        };
-        self.machine.tasks.values().map(info).collect()
-    }
-
-    fn registers(&self, task: TaskId) -> Result<Registers, ExecutionError> {
-        let live = self.live(task)?;
-        // Whoever runs has gone on since its last event; all others are as that left them.
-        if task == self.task && self.position.place() != Place::Event {
-            let registers = live.stopped.registers().map_err(Failure::from);
-            let registers = registers.map_err(|failure| self.machine.explain(failure));
-            return registers.map_err(|failure| failure.while_doing("read registers"));
-        }
-        Ok(live.registers)
-    }
-
-    fn program_registers(&self, task: TaskId) -> Result<Registers, ExecutionError> {
-        let registers = self.registers(task)?;
-        let mut read = |addr, out: &mut [u8]| self.read_memory(task, addr, out).is_ok();
-        let site = retake_tracee::fast::call_site(&registers, &mut read);
-        Ok(site.map_or(registers, |site| Registers { rip: site.get(), ..registers }))
-    }
-
-    fn read_memory(&self, task: TaskId, addr: Addr, out: &mut [u8]) -> Result<(), ExecutionError> {
-        let live = self.live(task)?;
-        let read = live.memory.read_exact(addr, out).map_err(Failure::from);
-        let read = read.map_err(|failure| self.machine.explain(failure));
-        read.map_err(|failure| failure.while_doing(format!("read memory at {addr}")))?;
-        self.machine.sites.mask(live.space, addr, out);
-        Ok(())
-    }
-
-    fn mappings(&self, task: TaskId) -> Result<Vec<Mapping>, ExecutionError> {
-        let space = self.live(task)?.space;
-        Ok(self.machine.spaces.get(&space).map(|space| space.table.to_vec()).unwrap_or_default())
-    }
-
-    fn set_sites(&mut self, sites: &[Site]) {
-        self.sites = sites.to_vec();
+    fn state(&self) -> &dyn State {
+        self
     }
 
     fn seek(&mut self, to: Position) -> Result<Stop, ExecutionError> {
@@ -191,13 +214,17 @@ impl Execution for Timeline {
         self.moving(travel).map_err(|failure| failure.while_doing(format!("go to {to}")))
     }
 
-    fn run(&mut self, direction: Direction) -> Result<Stop, ExecutionError> {
-        let stop = match direction {
-            Direction::Forward => self.moving(Self::forward),
-            Direction::Backward => self.moving(Self::backward),
-        };
+    fn run(
+        &mut self,
+        plan: &RunPlan<'_>,
+        judge: Option<&mut Judge<'_>>,
+    ) -> Result<Stop, ExecutionError> {
+        let stop = self.moving(|timeline| match plan.direction {
+            Direction::Forward => timeline.forward(plan, judge),
+            Direction::Backward => timeline.backward(plan, judge),
+        });
         stop.map_err(|failure| {
-            failure.while_doing(match direction {
+            failure.while_doing(match plan.direction {
                 Direction::Forward => "run forwards",
                 Direction::Backward => "run backwards",
             })
@@ -207,20 +234,17 @@ impl Execution for Timeline {
     fn hits(
         &mut self,
         sites: &[Site],
-        sink: &mut dyn FnMut(&Hit, &dyn Execution) -> ControlFlow<()>,
+        sink: &mut dyn FnMut(&Hit, &dyn State) -> ControlFlow<()>,
     ) -> Result<(), ExecutionError> {
-        let mut scout = Self::open(self.recording.clone(), self.control.clone())?;
-        scout.set_sites(sites);
-        let _as_in_the_program = same_traps(&self.recording);
-        loop {
-            let next = scout.next_hit().map_err(|failure| failure.while_doing("look for hits"))?;
-            let Some((site, task, pc)) = next else { return Ok(()) };
-            let space = scout.live(task)?.space;
-            let hit = Hit { site, position: scout.position, task, space, pc };
-            if sink(&hit, &scout).is_break() {
-                return Ok(());
-            }
-        }
+        self.list(sites, sink)
+    }
+
+    fn count_hits(
+        &mut self,
+        sites: &[Site],
+        until: Option<Position>,
+    ) -> Result<u64, ExecutionError> {
+        self.count(sites, until)
     }
 
     fn interrupter(&self) -> Arc<AtomicBool> {

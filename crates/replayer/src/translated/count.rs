@@ -1,7 +1,6 @@
 //! The branches that a task has executed since the last event.
 
 use retake_model::{Addr, EventIndex, Exact, Place, TaskId};
-use retake_translator::{Condition, Test, Word};
 
 use crate::failure::Failure;
 use crate::machine::Machine;
@@ -92,13 +91,18 @@ impl Machine {
         Ok(())
     }
 
-    /// The test for the place that the task is to stop at, if there is one.
-    pub(super) fn test_for_place(&mut self, id: TaskId) -> Result<Option<(Addr, Test)>, Failure> {
+    /// The place that the task is to stop at, if there is one: as tests have it.
+    pub(super) fn place_wanted(&mut self, id: TaskId) -> Result<Option<(Addr, u64)>, Failure> {
         let CountFor::Place(Exact { branches, pc }) = self.count.wanted else { return Ok(None) };
         self.start_count(id)?;
         let space = self.task(id)?.space;
-        let value = self.caches.get(space).map(|translator| translator.branches_from(branches));
-        let condition = value.map(|value| Condition { word: Word::Branches, value });
-        Ok(Some((pc, Test { conditions: condition.into_iter().collect() })))
+        let translator = self.caches.get(space);
+        Ok(translator.map(|translator| (pc, translator.branches_from(branches))))
+    }
+
+    /// Whether a task that stands at `at` is where it is to stop.
+    pub(super) fn is_wanted(&mut self, id: TaskId, at: Addr) -> Result<bool, Failure> {
+        let CountFor::Place(Exact { branches, pc }) = self.count.wanted else { return Ok(false) };
+        Ok(at == pc && self.branches(id)? == Some(branches))
     }
 }

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use retake_model::{Addr, EventIndex, TaskId};
 use retake_recording::{Event, Fingerprint};
-use retake_translator::Test;
+use retake_translator::{Filter, Test, can_be_compiled};
 
 use super::order::Order;
 use super::run::{First, Halt};
+use crate::arrivals::{COUNTDOWN, Judge};
 use crate::failure::Failure;
 use crate::machine::Machine;
 use crate::run::Step;
+use crate::sites::Counts;
 
 impl Machine {
     /// Lets a task run, translated, until its state is the recorded one.
@@ -23,8 +25,9 @@ impl Machine {
         let _said = self.watch.search(index);
         let (id, pc) = (event.task, event.before.pc());
         let mut tests = self.tests_at_sites(id)?;
-        let asked_for = tests.contains_key(&pc);
-        tests.insert(pc, Test::default());
+        let place = tests.get(&pc).and_then(|test| test.place);
+        let asked_for = tests.get(&pc).is_some_and(|test| test.filter.is_some());
+        tests.insert(pc, Test::always());
         self.set_tests(id, &tests)?;
         let mut order = Order::new(&event.before, &print.probes, print.vector.as_bytes());
         let here = self.task(id)?.stopped.registers()?.pc();
@@ -38,8 +41,14 @@ impl Machine {
                     return Err(self.missed(index, event, stop, &registers));
                 }
             };
-            if at != pc || asked_for {
+            let judge = if at == pc { Judge::Here } else { Judge::Inside };
+            let is_site = at != pc || asked_for;
+            if self.is_wanted(id, at)? || is_site && self.counts(id, at, judge)? {
                 return Ok(Some(self.hit(id, at)?));
+            }
+            if at != pc {
+                first = First::GoOn;
+                continue;
             }
             if self.stands_at_place(event, print)? {
                 return Ok(None);
@@ -48,18 +57,34 @@ impl Machine {
             let task = self.task(id)?;
             let (registers, vector) = (task.stopped.registers()?, task.stopped.vector()?);
             let memory = |addr| task.memory.read_u64(addr).ok();
-            if let Some(test) = order.passed(&registers, vector.as_bytes(), memory) {
-                tests.insert(pc, test);
+            if let Some(test) = order.passed(&registers, vector.as_bytes(), memory)
+                && !asked_for
+            {
+                tests.insert(pc, Test { place, ..test });
                 self.set_tests(id, &tests)?;
             }
         }
     }
 
-    /// A test that always holds at each installed breakpoint, and one for the place that is to be stopped at.
+    /// A test at each installed breakpoint, and one for the place that is to be stopped at.
     pub(super) fn tests_at_sites(&mut self, id: TaskId) -> Result<BTreeMap<Addr, Test>, Failure> {
-        let mut tests: BTreeMap<Addr, Test> = self.test_for_place(id)?.into_iter().collect();
         let space = self.task(id)?.space;
-        tests.extend(self.sites.installed_in(space).map(|addr| (addr, Test::default())));
+        let counter = self.countdown.and(COUNTDOWN);
+        let test = |(addr, counts): (Addr, &Counts)| {
+            let filter = match counts {
+                Counts::Own | Counts::Always => Filter { counter, ..Filter::default() },
+                Counts::If(predicate) if can_be_compiled(predicate) => {
+                    Filter { predicate: Some(predicate.clone()), counter, ..Filter::default() }
+                }
+                // Judged at each stop.
+                Counts::If(_) => Filter::default(),
+            };
+            (addr, Test { place: None, filter: Some(filter) })
+        };
+        let mut tests: BTreeMap<Addr, Test> = self.sites.installed_in(space).map(test).collect();
+        if let Some((pc, branches)) = self.place_wanted(id)? {
+            tests.entry(pc).or_default().place = Some(branches);
+        }
         Ok(tests)
     }
 

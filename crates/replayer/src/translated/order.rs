@@ -50,8 +50,6 @@ impl Order {
             let actual = match word {
                 Word::Register(name) => Some(registers.get(name)),
                 Word::Memory(addr) => memory(addr),
-                // No candidate is one.
-                Word::Branches => Some(value),
                 Word::Xmm(..) => xmm.iter().find(|(w, _)| *w == word).map(|(_, value)| *value),
             };
             candidate.differed += u32::from(actual != Some(value));
@@ -67,7 +65,7 @@ impl Order {
         };
         let conditions =
             self.candidates.iter().filter(is_tested).map(|candidate| candidate.condition);
-        Some(Test { conditions: conditions.collect() })
+        Some(Test::of(conditions.collect()))
     }
 }
 

@@ -9,6 +9,7 @@ use retake_tracee::is_vsyscall;
 use retake_translator::{Entry, Stop, Test};
 
 use super::caches::TaskCode;
+use crate::arrivals::Judge;
 use crate::failure::Failure;
 use crate::machine::Machine;
 use crate::run::Ran;
@@ -65,7 +66,9 @@ impl Machine {
         tests: &BTreeMap<Addr, Test>,
         first: First,
     ) -> Result<Halt, Failure> {
+        self.give_countdown(id)?;
         let ran = self.go_translated(id, tests, first);
+        self.take_countdown(id)?;
         if matches!(ran, Err(Failure::Interrupted)) {
             self.leave_cache(id)?;
         }
@@ -79,6 +82,7 @@ impl Machine {
         first: First,
     ) -> Result<Halt, Failure> {
         self.start_count(id)?;
+        self.say_who_runs(id)?;
         self.task(id)?.give_back()?;
         let mut program = self.task(id)?.stopped.registers()?;
         let mut first = first;
@@ -147,12 +151,17 @@ impl Machine {
         let tests = self.tests_at_sites(id)?;
         self.set_tests(id, &tests)?;
         let here = self.task(id)?.stopped.registers()?.pc();
-        let first = if self.standing_at == Some(here) { First::GoOn } else { First::Test };
+        let mut first = if self.standing_at == Some(here) { First::GoOn } else { First::Test };
         self.standing_at = None;
-        Ok(match self.run_translated(id, &tests, first)? {
-            Halt::Test(at) => Ran::Hit(at, self.task(id)?.stopped.registers()?),
-            Halt::Stopped(stop, registers) => Ran::Stopped(stop, registers),
-        })
+        loop {
+            match self.run_translated(id, &tests, first)? {
+                Halt::Test(at) if self.is_wanted(id, at)? || self.counts(id, at, Judge::Inside)? => {
+                    return Ok(Ran::Hit(at, self.task(id)?.stopped.registers()?));
+                }
+                Halt::Test(_) => first = First::GoOn,
+                Halt::Stopped(stop, registers) => return Ok(Ran::Stopped(stop, registers)),
+            }
+        }
     }
 
     /// Where a task goes on whose program counter is `pc`.
@@ -173,7 +182,7 @@ impl Machine {
         Ok(entry)
     }
 
-    fn is_outside(&mut self, id: TaskId, pc: Addr) -> Result<bool, Failure> {
+    pub(crate) fn is_outside(&mut self, id: TaskId, pc: Addr) -> Result<bool, Failure> {
         Ok(self.enter(id, pc, First::Test)? == Entry::Outside)
     }
 
@@ -215,13 +224,10 @@ impl Machine {
         if outside.shows_x87 {
             self.own_x87_pointer(id)?;
         }
-        let site = self.sites.is_installed(space, pc);
-        if site {
-            self.remove_site(space, pc)?;
-        }
+        let site = self.remove_site(space, pc)?;
         let stop = self.resume(id, how);
-        if site {
-            self.install_site(space, pc)?;
+        if let Some(counts) = site {
+            self.install_site(space, pc, counts)?;
         }
         let stop = stop?;
         let actual = self.task(id)?.stopped.registers()?;

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use iced_x86::Code;
-use retake_model::{Addr, RegisterName};
-use retake_translator::{Condition, Constancy, Test, Word, XmmHalf};
+use retake_model::{
+    Addr, Arithmetic, Comparison, Judged, Predicate, RegisterName, Registers, TaskId, Term, Width,
+};
+use retake_translator::{Condition, Constancy, Filter, Test, Word, XmmHalf};
 
 use super::bench::{Bench, CODE, DATA, LOW, STACK, Step, TestStop};
 use super::compare::{differences, listing};
@@ -27,7 +29,6 @@ fn words(rng: &mut Rng) -> Vec<Addr> {
 fn value(step: &Step, words: &[Addr], word: Word) -> u64 {
     match word {
         Word::Register(name) => step.registers.get(name),
-        Word::Branches => unreachable!("no test here has one"),
         Word::Memory(addr) => {
             words.iter().position(|other| *other == addr).map_or(0, |n| step.words[n])
         }
@@ -70,11 +71,108 @@ fn test_of(rng: &mut Rng, step: &Step, words: &[Addr]) -> Test {
         }
         _ => {}
     }
-    Test { conditions }
+    let predicate = rng.once_in(2).then(|| predicate(rng, step, words, 3));
+    Test { place: None, filter: Some(Filter { conditions, predicate, counter: None }) }
+}
+
+/// A predicate that may hold, of at most so many levels.
+fn predicate(rng: &mut Rng, step: &Step, words: &[Addr], levels: u32) -> Predicate {
+    let row = |rng: &mut Rng| {
+        (0..rng.below(4)).map(|_| predicate(rng, step, words, levels - 1)).collect()
+    };
+    match rng.below(if levels == 0 { 2 } else { 6 }) {
+        0 => Predicate::Task(TaskId::new(rng.below(2))),
+        1..3 => {
+            let (left, right) = (term(rng, words, 3), term(rng, words, 3));
+            let seen = left.evaluate(&AtStep { step, words });
+            let right = if rng.once_in(2) { Term::Constant(seen.unwrap_or(0)) } else { right };
+            Predicate::Compare(comparison(rng), left, right)
+        }
+        3 => Predicate::Not(Box::new(predicate(rng, step, words, levels - 1))),
+        4 => Predicate::All(row(rng)),
+        _ => Predicate::Any(row(rng)),
+    }
+}
+
+fn comparison(rng: &mut Rng) -> Comparison {
+    rng.pick(&[
+        Comparison::Equal,
+        Comparison::Unequal,
+        Comparison::Below,
+        Comparison::BelowOrEqual,
+        Comparison::SignedLess,
+        Comparison::SignedLessOrEqual,
+    ])
+}
+
+fn term(rng: &mut Rng, words: &[Addr], levels: u32) -> Term {
+    let deeper = |rng: &mut Rng| Box::new(term(rng, words, levels - 1));
+    match rng.below(if levels == 0 { 5 } else { 7 }) {
+        0 => Term::Constant(rng.next() >> rng.below(64)),
+        1 => Term::Constant(u64::from(rng.below(4)).wrapping_neg()),
+        2 => Term::Register(RegisterName::Rip),
+        3 => Term::Register(rng.pick(&RegisterName::GENERAL)),
+        4 => {
+            let gone = rng.once_in(20);
+            let addr = if gone { 0x10 } else { rng.pick(words).get() };
+            Term::Memory(width(rng), Box::new(Term::Constant(addr)))
+        }
+        _ => {
+            let operator = rng.pick(&[
+                Arithmetic::Add,
+                Arithmetic::Subtract,
+                Arithmetic::Multiply,
+                Arithmetic::And,
+                Arithmetic::Or,
+                Arithmetic::Xor,
+            ]);
+            Term::Arithmetic(operator, deeper(rng), deeper(rng))
+        }
+    }
+}
+
+fn width(rng: &mut Rng) -> Width {
+    rng.pick(&[
+        Width::U8,
+        Width::U16,
+        Width::U32,
+        Width::U64,
+        Width::I8,
+        Width::I16,
+        Width::I32,
+    ])
+}
+
+/// A state as predicates see it.
+struct AtStep<'a> {
+    step: &'a Step,
+    words: &'a [Addr],
+}
+
+impl Judged for AtStep<'_> {
+    fn task(&self) -> TaskId {
+        TaskId::new(0)
+    }
+
+    fn registers(&self) -> &Registers {
+        &self.step.registers
+    }
+
+    fn read(&self, addr: Addr, out: &mut [u8]) -> bool {
+        let Some(n) = self.words.iter().position(|word| *word == addr) else { return false };
+        out.copy_from_slice(&self.step.words[n].to_le_bytes()[..out.len()]);
+        true
+    }
 }
 
 fn holds(step: &Step, words: &[Addr], test: &Test) -> bool {
-    test.conditions.iter().all(|condition| match condition.word {
+    let judged = |predicate: &Predicate| predicate.evaluate(&AtStep { step, words });
+    let Some(filter) = &test.filter else { return false };
+    equal(step, words, filter) && filter.predicate.as_ref().and_then(judged).unwrap_or(true)
+}
+
+fn equal(step: &Step, words: &[Addr], filter: &Filter) -> bool {
+    filter.conditions.iter().all(|condition| match condition.word {
         Word::Memory(addr) if !words.contains(&addr) => false,
         word => value(step, words, word) == condition.value,
     })

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use retake_execution::{
     CheckpointInfo, Direction, Divergence, ErrorKind, Execution, ExecutionError, FileBytes,
-    FileInfo, Hit, Site, SiteTarget, Stop, StopReason, TaskInfo,
+    FileInfo, Hit, Judge, RunPlan, Site, SiteTarget, State, Stop, StopReason, TaskInfo, Verdict,
 };
 use retake_model::{
-    Addr, Backing, CheckpointIndex, EventIndex, FileId, Mapping, Position, Protection, Registers,
-    SpaceId, TaskId,
+    Addr, Backing, CheckpointIndex, EventIndex, FileId, Judged, Mapping, Position, Predicate,
+    Protection, Registers, SpaceId, TaskId, VectorState,
 };
 
 use super::moment::{FakeTask, Moment, Script};
@@ -66,9 +66,14 @@ impl FakeExecution {
         let task = moment.tasks.get(&moment.task)?;
         let (pc, space) = (task.registers.pc(), task.info.space);
         let code = self.code_at(space, pc)?;
-        let site = sites.iter().find(|site| match site.target {
-            SiteTarget::Absolute(addr) => addr == pc,
-            SiteTarget::Code { .. } => Some(site.target) == code.target(),
+        let seen = AtMoment { fake: self, index, registers: task.registers };
+        let site = sites.iter().find(|site| {
+            let is_there = match site.target {
+                SiteTarget::Absolute(addr) => addr == pc,
+                SiteTarget::Code { .. } => Some(site.target) == code.target(),
+            };
+            let holds = |when: &Predicate| when.evaluate(&seen).unwrap_or(true);
+            is_there && site.when.as_ref().is_none_or(holds)
         })?;
         Some(Hit { site: site.id, position: moment.position, task: moment.task, space, pc })
     }
@@ -80,6 +85,31 @@ impl FakeExecution {
             return None;
         }
         mapping.backing_at(pc).map(CodeAt)
+    }
+
+    /// Fills `out` with memory as it is after so many writes; says how many bytes are there.
+    fn fill(&self, space: SpaceId, writes: usize, addr: Addr, out: &mut [u8]) -> usize {
+        let mappings = self.script.mappings.get(&space).map_or(&[][..], Vec::as_slice);
+        let writes = &self.script.writes[..writes];
+        for (n, byte) in out.iter_mut().enumerate() {
+            let here = addr.checked_add(n as u64);
+            let mapping = here.and_then(|here| mappings.iter().find(|m| m.range.contains(here)));
+            let (Some(here), Some(mapping)) = (here, mapping) else { return n };
+            let written = writes.iter().rev().filter(|write| write.space == space);
+            let mut values = written.filter_map(|write| {
+                let at = here.offset_from(write.addr)?;
+                write.bytes.get(usize::try_from(at).ok()?).copied()
+            });
+            *byte = match (values.next(), mapping.backing_at(here)) {
+                (Some(value), _) => value,
+                (None, Some(Backing::File { file, offset })) => {
+                    let bytes = self.script.files.get(index_of(u64::from(file.get())));
+                    bytes.and_then(|f| f.bytes.get(index_of(offset.get()))).copied().unwrap_or(0)
+                }
+                (None, _) => 0,
+            };
+        }
+        out.len()
     }
 
     /// Goes from moment to moment, and gives up where the test wants that.
@@ -109,6 +139,45 @@ impl FakeExecution {
         }
     }
 
+    /// Runs as planned; the moment changes as it goes.
+    fn go(
+        &mut self,
+        plan: &RunPlan<'_>,
+        mut judge: Option<&mut Judge<'_>>,
+    ) -> Result<Stop, ExecutionError> {
+        let last = self.script.moments.len() - 1;
+        let mut wanted = plan.nth.get();
+        let mut steps = plan.steps.map(|steps| (steps.task, steps.count.get()));
+        for passed in 0.. {
+            let next = match plan.direction {
+                Direction::Forward => (self.at < last).then_some(self.at + 1),
+                Direction::Backward => self.at.checked_sub(1),
+            };
+            let Some(next) = next else { break };
+            self.pass("run", passed, next)?;
+            self.at = next;
+            if let Some(hit) = self.site_at(next, plan.sites) {
+                let counts = judge.as_mut().is_none_or(|judge| judge(&hit, self) == Verdict::Counts);
+                wanted -= u64::from(counts);
+                if wanted == 0 {
+                    return Ok(self.arrive(next, vec![StopReason::Site(hit.site)]));
+                }
+            }
+            if let Some((task, left)) = &mut steps {
+                let moment = if plan.direction == Direction::Forward { next } else { next + 1 };
+                let ran = &self.script.moments[moment];
+                *left -= u64::from(ran.task == *task);
+                if *left == 0 {
+                    return Ok(self.arrive(next, vec![StopReason::Stepped]));
+                }
+            }
+            if plan.bound == Some(self.moment().position) {
+                return Ok(self.arrive(next, vec![StopReason::Reached]));
+            }
+        }
+        Ok(self.arrive(self.at, Vec::new()))
+    }
+
     fn arrive(&mut self, index: usize, mut reasons: Vec<StopReason>) -> Stop {
         self.at = index;
         if index + 1 == self.script.moments.len() {
@@ -128,6 +197,29 @@ fn index_of(event: u64) -> usize {
     usize::try_from(event).unwrap_or(usize::MAX)
 }
 
+/// The running task of a moment, as predicates see it.
+struct AtMoment<'a> {
+    fake: &'a FakeExecution,
+    index: usize,
+    registers: Registers,
+}
+
+impl Judged for AtMoment<'_> {
+    fn task(&self) -> TaskId {
+        self.fake.script.moments[self.index].task
+    }
+
+    fn registers(&self) -> &Registers {
+        &self.registers
+    }
+
+    fn read(&self, addr: Addr, out: &mut [u8]) -> bool {
+        let moment = &self.fake.script.moments[self.index];
+        let Some(task) = moment.tasks.get(&moment.task) else { return false };
+        self.fake.fill(task.info.space, moment.writes, addr, out) == out.len()
+    }
+}
+
 /// What lies behind an executable address.
 struct CodeAt(Backing);
 
@@ -140,6 +232,44 @@ impl CodeAt {
             | Backing::Shared { .. }
             | Backing::Private { .. } => None,
         }
+    }
+}
+
+impl State for FakeExecution {
+    fn position(&self) -> Position {
+        self.moment().position
+    }
+
+    fn current_task(&self) -> TaskId {
+        self.moment().task
+    }
+
+    fn tasks(&self) -> Vec<TaskInfo> {
+        self.moment().tasks.values().map(|task| task.info.clone()).collect()
+    }
+
+    fn registers(&self, task: TaskId) -> Result<Registers, ExecutionError> {
+        Ok(self.task(task, "read registers")?.registers)
+    }
+
+    fn vector_registers(&self, task: TaskId) -> Result<VectorState, ExecutionError> {
+        self.task(task, "read registers")?;
+        Ok(VectorState::from_bytes(vec![0; 576]))
+    }
+
+    fn read_some(
+        &self,
+        task: TaskId,
+        addr: Addr,
+        out: &mut [u8],
+    ) -> Result<usize, ExecutionError> {
+        let space = self.task(task, "read memory")?.info.space;
+        Ok(self.fill(space, self.moment().writes, addr, out))
+    }
+
+    fn mappings(&self, task: TaskId) -> Result<Vec<Mapping>, ExecutionError> {
+        let space = self.task(task, "list mappings")?.info.space;
+        Ok(self.script.mappings.get(&space).cloned().unwrap_or_default())
     }
 }
 
@@ -181,57 +311,8 @@ impl Execution for FakeExecution {
         })
     }
 
-    fn position(&self) -> Position {
-        self.moment().position
-    }
-
-    fn current_task(&self) -> TaskId {
-        self.moment().task
-    }
-
-    fn tasks(&self) -> Vec<TaskInfo> {
-        self.moment().tasks.values().map(|task| task.info.clone()).collect()
-    }
-
-    fn registers(&self, task: TaskId) -> Result<Registers, ExecutionError> {
-        Ok(self.task(task, "read registers")?.registers)
-    }
-
-    fn read_memory(&self, task: TaskId, addr: Addr, out: &mut [u8]) -> Result<(), ExecutionError> {
-        let space = self.task(task, "read memory")?.info.space;
-        let mappings = self.script.mappings.get(&space).map_or(&[][..], Vec::as_slice);
-        let writes = &self.script.writes[..self.moment().writes];
-        for (n, byte) in (0_u64..).zip(out.iter_mut()) {
-            let here = addr.checked_add(n);
-            let mapping = here.and_then(|here| mappings.iter().find(|m| m.range.contains(here)));
-            let (Some(here), Some(mapping)) = (here, mapping) else {
-                let what = format!("no memory at {addr}+{n}");
-                return Err(ExecutionError::new("read memory", ErrorKind::NotFound(what)));
-            };
-            let written = writes.iter().rev().filter(|write| write.space == space);
-            let mut values = written.filter_map(|write| {
-                let at = here.offset_from(write.addr)?;
-                write.bytes.get(usize::try_from(at).ok()?).copied()
-            });
-            *byte = match (values.next(), mapping.backing_at(here)) {
-                (Some(value), _) => value,
-                (None, Some(Backing::File { file, offset })) => {
-                    let bytes = self.script.files.get(index_of(u64::from(file.get())));
-                    bytes.and_then(|f| f.bytes.get(index_of(offset.get()))).copied().unwrap_or(0)
-                }
-                (None, _) => 0,
-            };
-        }
-        Ok(())
-    }
-
-    fn mappings(&self, task: TaskId) -> Result<Vec<Mapping>, ExecutionError> {
-        let space = self.task(task, "list mappings")?.info.space;
-        Ok(self.script.mappings.get(&space).cloned().unwrap_or_default())
-    }
-
-    fn set_sites(&mut self, sites: &[Site]) {
-        self.sites = sites.to_vec();
+    fn state(&self) -> &dyn State {
+        self
     }
 
     fn seek(&mut self, to: Position) -> Result<Stop, ExecutionError> {
@@ -245,29 +326,24 @@ impl Execution for FakeExecution {
         Ok(self.arrive(index, vec![StopReason::Reached]))
     }
 
-    fn run(&mut self, direction: Direction) -> Result<Stop, ExecutionError> {
-        let last = self.script.moments.len() - 1;
-        let sites = self.sites.clone();
-        let mut index = self.at;
-        for passed in 0.. {
-            let next = match direction {
-                Direction::Forward => (index < last).then_some(index + 1),
-                Direction::Backward => index.checked_sub(1),
-            };
-            let Some(next) = next else { break };
-            self.pass("run", passed, next)?;
-            index = next;
-            if let Some(hit) = self.site_at(index, &sites) {
-                return Ok(self.arrive(index, vec![StopReason::Site(hit.site)]));
-            }
+    fn run(
+        &mut self,
+        plan: &RunPlan<'_>,
+        mut judge: Option<&mut Judge<'_>>,
+    ) -> Result<Stop, ExecutionError> {
+        let from = self.at;
+        self.sites = plan.sites.to_vec();
+        let result = self.go(plan, judge.as_deref_mut());
+        if result.is_err() {
+            self.at = from;
         }
-        Ok(self.arrive(index, Vec::new()))
+        result
     }
 
     fn hits(
         &mut self,
         sites: &[Site],
-        sink: &mut dyn FnMut(&Hit, &dyn Execution) -> ControlFlow<()>,
+        sink: &mut dyn FnMut(&Hit, &dyn State) -> ControlFlow<()>,
     ) -> Result<(), ExecutionError> {
         let before = self.at;
         let mut result = Ok(());
@@ -285,6 +361,23 @@ impl Execution for FakeExecution {
         }
         self.at = before;
         result
+    }
+
+    fn count_hits(
+        &mut self,
+        sites: &[Site],
+        until: Option<Position>,
+    ) -> Result<u64, ExecutionError> {
+        let mut number = 0;
+        let mut indexes = 0..self.script.moments.len();
+        for index in indexes.by_ref() {
+            self.pass("count hits", index, index)?;
+            if until == Some(self.script.moments[index].position) {
+                break;
+            }
+            number += u64::from(self.site_at(index, sites).is_some());
+        }
+        Ok(number)
     }
 
     fn interrupter(&self) -> Arc<AtomicBool> {

@@ -1,6 +1,8 @@
 use std::ops::ControlFlow;
 
-use retake_execution::{Direction, Execution, Site, SiteId, SiteTarget, StopReason};
+use retake_execution::{
+    Direction, Execution, RunPlan, Site, SiteId, SiteTarget, State, Stop, StopReason,
+};
 use retake_model::{Addr, FileId, FileOffset, Position, RegisterName, TaskId};
 
 use super::{FakeBuilder, FakeExecution};
@@ -19,23 +21,26 @@ fn fake() -> FakeBuilder {
 
 fn code(offset: u64) -> Site {
     let (file, offset) = (FileId::new(0), FileOffset::new(offset));
-    Site { id: SiteId::new(9), target: SiteTarget::Code { file, offset } }
+    Site::new(SiteId::new(9), SiteTarget::Code { file, offset })
+}
+
+fn stop(fake: &mut FakeExecution, direction: Direction) -> Stop {
+    fake.run(&RunPlan::to_sites(direction, &[code(0x10)]), None).unwrap()
 }
 
 fn run(fake: &mut FakeExecution, direction: Direction) -> String {
-    fake.run(direction).unwrap().position.to_string()
+    stop(fake, direction).position.to_string()
 }
 
 #[test]
 fn runs_both_ways_to_the_same_hits() {
     let mut fake = fake().build();
-    fake.set_sites(&[code(0x10)]);
     assert_eq!(run(&mut fake, Direction::Forward), "0@0x1010#1");
     assert_eq!(run(&mut fake, Direction::Forward), "1@0x1010#1");
-    assert_eq!(fake.run(Direction::Forward).unwrap().reasons, [StopReason::End]);
+    assert_eq!(stop(&mut fake, Direction::Forward).reasons, [StopReason::End]);
     assert_eq!(run(&mut fake, Direction::Backward), "1@0x1010#1");
     assert_eq!(run(&mut fake, Direction::Backward), "0@0x1010#1");
-    assert_eq!(fake.run(Direction::Backward).unwrap().reasons, [StopReason::Start]);
+    assert_eq!(stop(&mut fake, Direction::Backward).reasons, [StopReason::Start]);
 }
 
 #[test]
@@ -43,7 +48,7 @@ fn hits_leave_position_and_sites_alone() {
     let mut fake = fake().build();
     fake.seek("0@0x1000#2".parse().unwrap()).unwrap();
     let mut seen = Vec::new();
-    let absolute = Site { id: SiteId::new(1), target: SiteTarget::Absolute(Addr::new(0x1000)) };
+    let absolute = Site::new(SiteId::new(1), SiteTarget::Absolute(Addr::new(0x1000)));
     fake.hits(&[absolute], &mut |hit, _| {
         seen.push(hit.position.to_string());
         ControlFlow::Continue(())
@@ -70,13 +75,14 @@ fn state_belongs_to_its_moment() {
 #[test]
 fn divergence_and_interruption_keep_the_position() {
     let mut diverging = fake().diverge_at(0).build();
-    assert!(diverging.run(Direction::Forward).unwrap_err().divergence().is_some());
+    let plan = RunPlan::to_sites(Direction::Forward, &[]);
+    assert!(diverging.run(&plan, None).unwrap_err().divergence().is_some());
     assert_eq!(diverging.position(), Position::START);
 
     let mut fake = fake().build();
     fake.interrupt_after(2);
-    assert!(fake.run(Direction::Forward).is_err());
+    assert!(fake.run(&plan, None).is_err());
     assert_eq!(fake.position(), Position::START);
-    assert!(fake.run(Direction::Forward).is_ok());
+    assert!(fake.run(&plan, None).is_ok());
     assert!(fake.seek("5".parse().unwrap()).is_err());
 }

@@ -1,13 +1,13 @@
-//! The clock, and calls whose answers are supplied, each of which sets it to zero.
+//! The clock, counters, and calls whose answers are supplied, each of which sets it to zero.
 
 use std::io;
 
-use retake_model::{Addr, AddrRange};
+use retake_model::{Addr, AddrRange, TaskId};
 
 use super::Translator;
 #[cfg(doc)]
-use crate::conditions::Word;
-use crate::layout::Left;
+use crate::conditions::Test;
+use crate::layout::{Counter, Left};
 use crate::memory::CacheMemory;
 use crate::supply::{self, SuppliedCall};
 
@@ -90,7 +90,39 @@ impl<M: CacheMemory> Translator<M> {
         Ok(self.left()?.clock().wrapping_sub(self.clock_zero))
     }
 
-    /// What [`Word::Branches`] is when the task has executed `branches` since the clock was set.
+    /// Says which task is about to run, for tests that ask.
+    ///
+    /// # Errors
+    /// When the memory cannot be written.
+    pub fn set_task(&mut self, task: TaskId) -> io::Result<()> {
+        if self.task != Some(task) {
+            self.task = Some(task);
+            let place = self.room.task() - self.room.addr(0);
+            self.memory.write(place, &u64::from(task.get()).to_le_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Sets a counter of tests.
+    ///
+    /// # Errors
+    /// When the memory cannot be written.
+    pub fn set_counter(&mut self, counter: Counter, value: u64) -> io::Result<()> {
+        let place = self.room.counter(counter) - self.room.addr(0);
+        self.memory.write(place, &value.to_le_bytes())
+    }
+
+    /// Where a counter is.
+    ///
+    /// # Errors
+    /// When the memory cannot be read.
+    pub fn counter(&self, counter: Counter) -> io::Result<u64> {
+        let mut bytes = [0; 8];
+        self.memory.read(self.room.counter(counter) - self.room.addr(0), &mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    /// What [`Test::place`] is when the task has executed `branches` since the clock was set.
     pub fn branches_from(&self, branches: u64) -> u64 {
         self.clock_zero.wrapping_add(branches)
     }

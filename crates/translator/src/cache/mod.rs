@@ -7,7 +7,7 @@ mod stops;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use retake_model::{Addr, AddrRange, PageAddr};
+use retake_model::{Addr, AddrRange, PageAddr, TaskId};
 
 use crate::conditions::Test;
 use crate::emit::{Emitter, Hole};
@@ -84,6 +84,8 @@ pub struct Translator<M> {
     clock_words: u32,
     clock_zero: u64,
     supplied_at: Option<Addr>,
+    /// Who ran last.
+    task: Option<TaskId>,
     tests: BTreeMap<Addr, Test>,
     pending: Pending,
     statistics: Statistics,
@@ -119,6 +121,7 @@ impl<M: CacheMemory> Translator<M> {
             clock_words: 0,
             clock_zero: 0,
             supplied_at: None,
+            task: None,
             tests: BTreeMap::new(),
             pending: Pending::Nothing,
             statistics: Statistics::default(),

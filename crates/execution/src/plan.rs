@@ -1,0 +1,99 @@
+//! What is asked of a run.
+
+use std::num::NonZeroU64;
+
+use retake_model::{AddrRange, Position, TaskId};
+
+use crate::{Direction, Site, State};
+
+/// The caller's number for a watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WatchId(u32);
+
+impl WatchId {
+    /// Wraps the caller's number.
+    pub const fn new(raw: u32) -> Self {
+        Self(raw)
+    }
+
+    /// The caller's number.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+/// Which accesses of memory count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Writes, by the program or by the kernel for it.
+    Write,
+    /// Reads by the program.
+    Read,
+    /// Both.
+    Any,
+}
+
+/// Memory at whose accesses a run stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// The caller's number.
+    pub id: WatchId,
+    /// The memory, in the address space of `task`.
+    pub range: AddrRange,
+    /// A task that sees it.
+    pub task: TaskId,
+    /// Which accesses.
+    pub access: Access,
+}
+
+/// So many instructions of one task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Steps {
+    /// Whose.
+    pub task: TaskId,
+    /// How many. A repeated string instruction and a system call are one each.
+    pub count: NonZeroU64,
+}
+
+/// What a run stops for. Without anything it goes to the end, or the start, of the recording.
+#[derive(Clone, Debug)]
+pub struct RunPlan<'a> {
+    /// Which way.
+    pub direction: Direction,
+    /// Places. An arrival at the current position does not count.
+    pub sites: &'a [Site],
+    /// Memory.
+    pub watches: &'a [Watch],
+    /// The run stops at the so-manieth of these arrivals and accesses.
+    pub nth: NonZeroU64,
+    /// The run goes no further than this; reaching it is [`crate::StopReason::Reached`].
+    pub bound: Option<Position>,
+    /// The run ends after so many instructions.
+    pub steps: Option<Steps>,
+}
+
+impl<'a> RunPlan<'a> {
+    /// To the next, or the previous, arrival at one of `sites`.
+    pub const fn to_sites(direction: Direction, sites: &'a [Site]) -> Self {
+        Self { direction, sites, watches: &[], nth: NonZeroU64::MIN, bound: None, steps: None }
+    }
+
+    /// So many instructions of a task.
+    pub const fn steps(direction: Direction, task: TaskId, count: NonZeroU64) -> Self {
+        let steps = Some(Steps { task, count });
+        Self { steps, ..Self::to_sites(direction, &[]) }
+    }
+}
+
+/// What a judge says of an arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It counts.
+    Counts,
+    /// It does not.
+    Passes,
+}
+
+/// Judges arrivals by what predicates cannot say. A run backwards asks it in the order of time, and of
+/// arrivals that it does not stop at.
+pub type Judge<'a> = dyn FnMut(&crate::Hit, &dyn State) -> Verdict + 'a;

@@ -1,0 +1,217 @@
+//! Running backwards: an interval between two checkpoints is gone through once, forwards, and the last
+//! arrival in it that counts is the one to go to.
+
+use std::collections::VecDeque;
+
+use retake_execution::{Judge, RunPlan, Site, SiteId, Stop, StopReason};
+use retake_model::{EventIndex, Place, Position, TaskId};
+
+use super::Timeline;
+use super::travel::no_sink;
+use crate::failure::Failure;
+use crate::run::Step;
+use crate::translated::CountFor;
+
+/// Arrivals of an interval that the replay stops at; more are counted without a stop.
+const FEW: usize = 64;
+
+/// An arrival at a site.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrived {
+    pub(super) at: Position,
+    pub(super) site: SiteId,
+    pub(super) task: TaskId,
+}
+
+/// Whether a scan goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scan {
+    GoOn,
+    Stop,
+}
+
+/// The arrivals of an interval that count.
+#[derive(Debug, Default)]
+struct Counted {
+    number: u64,
+    /// The last ones, if all of them were stopped at.
+    last: Option<VecDeque<Arrived>>,
+}
+
+impl Timeline {
+    /// Runs back to the wanted arrival, the bound, or the start.
+    pub(super) fn backward(
+        &mut self,
+        plan: &RunPlan<'_>,
+        mut judge: Option<&mut Judge<'_>>,
+    ) -> Result<Stop, Failure> {
+        let bound = plan.bound.unwrap_or(self.start);
+        let mut upper = self.position;
+        let mut wanted = plan.nth.get();
+        while upper > bound && upper > self.start {
+            let first = self.scan_start(upper);
+            let counted = match judge.as_deref_mut() {
+                None => self.count_between(first, upper, plan.sites, wanted)?,
+                Some(judge) => self.judge_between(first, upper, plan.sites, wanted, judge)?,
+            };
+            if counted.number >= wanted {
+                let nth = counted.number - wanted + 1;
+                let found = self.go_to_arrival(first, upper, plan.sites, nth, wanted, counted)?;
+                if found.at < bound {
+                    break;
+                }
+                return Ok(self.stop(StopReason::Site(found.site)));
+            }
+            wanted -= counted.number;
+            upper = Position::at_event(first);
+        }
+        let reason = if bound > self.start { StopReason::Reached } else { StopReason::Start };
+        self.stand_at(bound.max_with(self.start), reason)
+    }
+
+    /// The latest event before `upper` that the replay can begin at without re-executing.
+    fn scan_start(&self, upper: Position) -> EventIndex {
+        let before = match upper.place() {
+            Place::Arrival(_) | Place::Exact(_) => upper.event(),
+            Place::Event => EventIndex::new(upper.event().get().saturating_sub(1)),
+        };
+        let checkpoints = self.recording.checkpoints().iter().map(|c| c.event);
+        let on_disk = checkpoints.filter(|event| *event <= before).max();
+        let nearest = on_disk.max(self.snapshots.nearest(before));
+        nearest.unwrap_or(EventIndex::ZERO).max(self.start.event())
+    }
+
+    /// Counts the arrivals of an interval; remembers the last `most` where they are few.
+    fn count_between(
+        &mut self,
+        first: EventIndex,
+        upper: Position,
+        sites: &[Site],
+        most: u64,
+    ) -> Result<Counted, Failure> {
+        let most = usize::try_from(most).unwrap_or(FEW);
+        let mut last = VecDeque::new();
+        let mut stops = 0_u64;
+        self.machine.countdown = None;
+        self.scan(first, upper, sites, &mut |timeline, arrived| {
+            stops += 1;
+            if last.len() == most.min(FEW) {
+                last.pop_front();
+            }
+            last.push_back(arrived);
+            if stops == FEW as u64 {
+                timeline.machine.countdown = Some(u64::MAX);
+            }
+            Ok(Scan::GoOn)
+        })?;
+        let unseen = self.machine.countdown.take().map_or(0, |left| u64::MAX - left);
+        let last = (unseen == 0).then_some(last);
+        Ok(Counted { number: stops + unseen, last })
+    }
+
+    /// The arrivals that somebody judges to count.
+    fn judge_between(
+        &mut self,
+        first: EventIndex,
+        upper: Position,
+        sites: &[Site],
+        most: u64,
+        judge: &mut Judge<'_>,
+    ) -> Result<Counted, Failure> {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let mut last = VecDeque::new();
+        let mut number = 0;
+        self.scan(first, upper, sites, &mut |timeline, arrived| {
+            let Arrived { at, site, task } = arrived;
+            timeline.stand(task, at);
+            if timeline.is_counted(site, task, at.place(), Some(&mut *judge))? {
+                number += 1;
+                if last.len() == most {
+                    last.pop_front();
+                }
+                last.push_back(arrived);
+            }
+            Ok(Scan::GoOn)
+        })?;
+        Ok(Counted { number, last: Some(last) })
+    }
+
+    /// Goes to the `nth` arrival of an interval, which is the `from_last`th one from its end.
+    fn go_to_arrival(
+        &mut self,
+        first: EventIndex,
+        upper: Position,
+        sites: &[Site],
+        nth: u64,
+        from_last: u64,
+        counted: Counted,
+    ) -> Result<Arrived, Failure> {
+        let remembered = counted.last.and_then(|last| {
+            let from_first = last.len().checked_sub(usize::try_from(from_last).ok()?)?;
+            last.get(from_first).copied()
+        });
+        if let Some(found) = remembered {
+            self.bring(found.at)?;
+            return Ok(found);
+        }
+        self.machine.countdown = Some(nth);
+        let mut found = None;
+        self.scan(first, upper, sites, &mut |timeline, arrived| {
+            timeline.stand(arrived.task, arrived.at);
+            timeline.lost = false;
+            found = Some(arrived);
+            Ok(Scan::Stop)
+        })?;
+        self.machine.countdown = None;
+        found.ok_or_else(|| {
+            Failure::Refused(format!("arrival {nth} of {} is not there again", counted.number))
+        })
+    }
+
+    /// Gives the arrivals from event `first` up to `upper`, which is none of them, in order.
+    pub(super) fn scan(
+        &mut self,
+        first: EventIndex,
+        upper: Position,
+        sites: &[Site],
+        arrived: &mut dyn FnMut(&mut Self, Arrived) -> Result<Scan, Failure>,
+    ) -> Result<(), Failure> {
+        self.bring_to_event(first)?;
+        let own = upper.place().pc();
+        let exact = |done: EventIndex| match upper.place() {
+            Place::Exact(exact) if done == upper.event() => CountFor::Place(exact),
+            _ => CountFor::Nothing,
+        };
+        self.machine.count.wanted = exact(self.machine.done());
+        let by_arrival = matches!(upper.place(), Place::Arrival(_));
+        self.want_with(sites, own.filter(|_| by_arrival))?;
+        while self.machine.done() < upper.event() || own.is_some() {
+            let event = self.machine.done();
+            if own.is_none() {
+                self.machine.batch = Some(upper.event());
+            }
+            let step = self.machine.step(&mut no_sink);
+            self.machine.batch = None;
+            match step? {
+                Step::Hit { task, place } => {
+                    let at = Position::at_place(event, place);
+                    if at == upper {
+                        break;
+                    }
+                    if let Some(site) = self.site_hit(task, place)?
+                        && arrived(self, Arrived { at, site, task })? == Scan::Stop
+                    {
+                        break;
+                    }
+                }
+                Step::Event if event < upper.event() => {
+                    self.machine.count.wanted = exact(self.machine.done());
+                    self.snapshots.consider(&mut self.machine);
+                }
+                Step::Event | Step::End => break,
+            }
+        }
+        self.machine.count.wanted = CountFor::Nothing;
+        Ok(())
+    }
+}
