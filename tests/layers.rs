@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// Each crate and what it may use.
-const ALLOWED: [(&str, &[&str]); 13] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("model", &[]),
     ("abi", &["model"]),
     ("recording", &["model"]),
@@ -18,9 +18,20 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     ("translator", &["model"]),
     ("replayer", &["translator", "tracee", "ptrace", "abi", "recording", "execution", "model"]),
     ("debugger", &["execution", "symbols", "model"]),
+    ("console", &["debugger", "execution", "model"]),
     (
         "cli",
-        &["recorder", "replayer", "debugger", "recording", "execution", "symbols", "abi", "model"],
+        &[
+            "recorder",
+            "replayer",
+            "console",
+            "debugger",
+            "recording",
+            "execution",
+            "symbols",
+            "abi",
+            "model",
+        ],
     ),
     ("testkit", &["model", "execution"]),
 ];

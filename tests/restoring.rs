@@ -6,7 +6,9 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
-use retake_execution::{CheckpointInfo, Direction, Execution, Site, SiteId, SiteTarget};
+use retake_execution::{
+    CheckpointInfo, Direction, Execution, RunPlan, Site, SiteId, SiteTarget, State,
+};
 use retake_model::{Addr, Position};
 use retake_recording::Recording;
 use retake_replayer::{Control, Timeline};

@@ -5,10 +5,8 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use retake_debugger::{
-    DebugError, Debugger, Outcome, Output, Session, default_reader, render, run_script,
-    script_lines,
-};
+use retake_console::{Console, ConsoleError, Outcome, Output, render, script_lines};
+use retake_debugger::{DebugError, Debugger, Session, default_reader};
 use retake_execution::Execution;
 
 use crate::prompt::{Line, Prompt};
@@ -32,15 +30,16 @@ pub(crate) struct DebugArgs {
 }
 
 /// Debugs a recording until the user leaves.
-pub(crate) fn run<E: Execution>(args: &DebugArgs, recording: &Path, execution: E) -> ExitCode {
-    let interrupter = execution.interrupter();
+pub(crate) fn run(args: &DebugArgs, recording: &Path, execution: Box<dyn Execution>) -> ExitCode {
+    let debugger = Debugger::new(execution, default_reader());
     // Without this, Ctrl-C ends the debugger; the session can be resumed then.
+    let interrupter = debugger.interrupter();
     if let Err(err) = signal_hook::flag::register(signal_hook::consts::SIGINT, interrupter) {
         warn(&format_args!("Ctrl-C will end the debugger: {err}"));
     }
-    let mut console = Console { debugger: Debugger::new(execution, default_reader()), args };
-    let end = match console.open_session(recording) {
-        Ok(()) => console.run(recording),
+    let mut terminal = Terminal { console: Console::new(debugger), args };
+    let end = match terminal.open_session(recording) {
+        Ok(()) => terminal.run(recording),
         Err(err) => Err(err),
     };
     match end {
@@ -66,16 +65,18 @@ impl From<DebugError> for End {
     }
 }
 
-struct Console<'a, E> {
-    debugger: Debugger<E>,
+/// A console, and where its lines come from and its outputs go.
+struct Terminal<'a> {
+    console: Console,
     args: &'a DebugArgs,
 }
 
-impl<E: Execution> Console<'_, E> {
+impl Terminal<'_> {
     fn open_session(&mut self, recording: &Path) -> Result<(), End> {
+        let debugger = self.console.debugger_mut();
         if !self.args.resume {
             match Session::create(recording) {
-                Ok(session) => self.debugger.attach(session),
+                Ok(session) => debugger.attach(session),
                 // A recording on a read-only disk can be debugged too.
                 Err(err) => warn(&format_args!("this session cannot be resumed later: {err}")),
             }
@@ -83,15 +84,15 @@ impl<E: Execution> Console<'_, E> {
         }
         let (session, resumed) = Session::resume(recording).map_err(DebugError::from)?;
         if let Some(state) = &resumed.state {
-            self.debugger.restore(state)?;
+            debugger.restore(state)?;
         }
         let (name, count) = (session.name(), resumed.completed);
-        let position = self.debugger.execution().position();
+        let position = debugger.execution().position();
         warn(&format_args!("session {name} goes on at {position}, after {count} commands"));
         for command in &resumed.interrupted {
             warn(&format_args!("not completed, and not applied: {command}"));
         }
-        self.debugger.attach(session);
+        debugger.attach(session);
         Ok(())
     }
 
@@ -115,7 +116,7 @@ impl<E: Execution> Console<'_, E> {
     fn script(&mut self, file: &Path) -> Result<Outcome, End> {
         let json = self.args.json;
         let mut shown = Ok(());
-        let result = run_script(&mut self.debugger, file, &mut |_, command, output| {
+        let result = self.console.run_script(file, &mut |_, command, output| {
             if shown.is_ok() {
                 shown = show(json, command, &Ok(output.clone()));
             }
@@ -130,7 +131,7 @@ impl<E: Execution> Console<'_, E> {
             let text =
                 line.map_err(|err| End::Failed(format!("failed to read commands: {err}")))?;
             let Some((_, command)) = script_lines(&text).next() else { continue };
-            match self.debugger.execute(command) {
+            match self.console.execute(command) {
                 Ok(output) => {
                     let exit = output == Output::Exit;
                     show(self.args.json, command, &Ok(output))?;
@@ -139,7 +140,7 @@ impl<E: Execution> Console<'_, E> {
                     }
                 }
                 Err(source) => {
-                    let err = DebugError::Script {
+                    let err = ConsoleError::Script {
                         file: "<stdin>".to_owned(),
                         line: number,
                         command: command.to_owned(),
@@ -169,7 +170,7 @@ impl<E: Execution> Console<'_, E> {
                 Line::Nothing => continue,
                 Line::End => return Ok(()),
             };
-            let result = self.debugger.execute(&command);
+            let result = self.console.execute(&command);
             show(self.args.json, &command, &result)?;
             match result {
                 Ok(Output::Exit) => return Ok(()),
@@ -180,9 +181,9 @@ impl<E: Execution> Console<'_, E> {
     }
 
     /// Ends with a script's error, which is an object too with `--json`.
-    fn failed(&self, err: DebugError) -> End {
+    fn failed(&self, err: ConsoleError) -> End {
         let text = err.to_string();
-        if let DebugError::Script { command, .. } = &err {
+        if let ConsoleError::Script { command, .. } = &err {
             let command = command.clone();
             if let Err(end) = show(self.args.json, &command, &Err(err)) {
                 return end;
@@ -193,7 +194,7 @@ impl<E: Execution> Console<'_, E> {
 }
 
 /// Prints what a command gave. As text that is, of one that failed, only what ran before the failure.
-fn show(json: bool, command: &str, result: &Result<Output, DebugError>) -> Result<(), End> {
+fn show(json: bool, command: &str, result: &Result<Output, ConsoleError>) -> Result<(), End> {
     let text = match result {
         _ if json => render::json_step(command, result),
         Ok(output) => render::text(output),

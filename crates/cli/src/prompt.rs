@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use retake_debugger::command_infos;
+use retake_console::{Completion, complete};
 use rustyline::completion::{Completer, FilenameCompleter, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
@@ -58,7 +58,7 @@ impl Prompt {
     }
 }
 
-/// Completes commands, their fixed words, and the files of `source`.
+/// Completes what the console says can be completed.
 #[derive(Helper, Highlighter, Hinter, Validator)]
 struct Words {
     files: FilenameCompleter,
@@ -73,28 +73,15 @@ impl Completer for Words {
         at: usize,
         context: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<Pair>)> {
-        let before = line.get(..at).unwrap_or(line);
-        let start = before.rfind(char::is_whitespace).map_or(0, |space| space + 1);
-        let (words, typed) = before.split_at(start);
-        let fixed: &[&str] = match words.trim() {
-            "" => return Ok((start, pairs(command_names(), typed))),
-            "help" | "h" => return Ok((start, pairs(command_names(), typed))),
-            "source" => return self.files.complete(line, at, context),
-            "goto" | "g" => &["hit", "event", "checkpoint", "start", "end"],
-            "clear" => &["all"],
-            "examinemem" | "x" => &["-fmt", "-count", "-size"],
-            "assert" => &["$hits(", "$event", "$task", "$rip", "$rsp", "$rax"],
-            _ => &[],
-        };
-        Ok((start, pairs(fixed.iter().copied(), typed)))
+        match complete(line.get(..at).unwrap_or(line)) {
+            Completion::File => self.files.complete(line, at, context),
+            Completion::Words { start, words } => {
+                Ok((start, words.into_iter().map(pair).collect()))
+            }
+        }
     }
 }
 
-fn command_names() -> impl Iterator<Item = &'static str> {
-    command_infos().iter().map(|info| info.name)
-}
-
-fn pairs<'a>(all: impl Iterator<Item = &'a str>, typed: &str) -> Vec<Pair> {
-    let pair = |word: &str| Pair { display: word.to_owned(), replacement: format!("{word} ") };
-    all.filter(|word| word.starts_with(typed)).map(pair).collect()
+fn pair(word: &str) -> Pair {
+    Pair { display: word.to_owned(), replacement: format!("{word} ") }
 }

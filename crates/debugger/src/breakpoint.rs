@@ -8,6 +8,7 @@ use retake_model::{Addr, FileId, FileOffset};
 use serde::{Deserialize, Serialize};
 
 use crate::DebugError;
+use crate::location::Location;
 
 /// The number of a breakpoint, from 1; never used twice in a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -37,8 +38,9 @@ impl fmt::Display for BreakpointId {
 pub struct Breakpoint {
     /// Its number.
     pub id: BreakpointId,
-    /// As it was written.
-    pub location: String,
+    /// As it was asked for.
+    #[serde(with = "crate::location::as_written")]
+    pub location: Location,
     /// Where it stops.
     pub places: Vec<Place>,
 }
@@ -76,11 +78,11 @@ pub(crate) struct Breakpoints {
 }
 
 impl Breakpoints {
-    pub(crate) fn add(&mut self, location: &str, places: Vec<Place>) -> &Breakpoint {
+    pub(crate) fn add(&mut self, location: &Location, places: Vec<Place>) -> &Breakpoint {
         self.last += 1;
         let at = self.all.len();
         let id = BreakpointId(self.last);
-        self.all.push(Breakpoint { id, location: location.to_owned(), places });
+        self.all.push(Breakpoint { id, location: location.clone(), places });
         &self.all[at]
     }
 
@@ -93,9 +95,10 @@ impl Breakpoints {
         found.ok_or_else(|| DebugError::NotFound(format!("there is no breakpoint {id}")))
     }
 
-    pub(crate) fn remove(&mut self, id: BreakpointId) -> Result<Breakpoint, DebugError> {
-        let found = self.get(id)?.clone();
-        self.all.retain(|breakpoint| breakpoint.id != id);
+    /// Removes these, or none of them if one does not exist.
+    pub(crate) fn remove(&mut self, ids: &[BreakpointId]) -> Result<Vec<Breakpoint>, DebugError> {
+        let found = ids.iter().map(|&id| self.get(id).cloned()).collect::<Result<_, _>>()?;
+        self.all.retain(|breakpoint| !ids.contains(&breakpoint.id));
         Ok(found)
     }
 
@@ -119,7 +122,7 @@ impl SiteTable {
                 let owners = table.owners.entry(place.target()).or_default();
                 if owners.is_empty() {
                     let id = u32::try_from(table.sites.len()).unwrap_or(u32::MAX);
-                    table.sites.push(Site { id: SiteId::new(id), target: place.target() });
+                    table.sites.push(Site::new(SiteId::new(id), place.target()));
                 }
                 if !owners.contains(&breakpoint.id) {
                     owners.push(breakpoint.id);

@@ -1,31 +1,24 @@
-//! What can go wrong in a command.
+//! What can go wrong in a request.
 
 use retake_execution::ExecutionError;
 
 use crate::expr::ExprError;
-use crate::output::ScriptStep;
 use crate::session::SessionError;
 
-/// A command failed. The session goes on; a batch ends.
+/// A request failed. The debugger can go on.
 #[derive(Debug, thiserror::Error)]
 pub enum DebugError {
-    /// There is no such command.
-    #[error("there is no command {0:?} (try help)")]
-    UnknownCommand(String),
-    /// The words after the command are not what it takes.
-    #[error("{problem}; usage: {usage}")]
-    Usage {
-        /// What is wrong.
-        problem: String,
-        /// How it is written.
-        usage: &'static str,
-    },
     /// Something that was named does not exist, or there is nothing to do.
     #[error("{0}")]
     NotFound(String),
     /// An assertion does not hold.
-    #[error("assertion failed: {0}")]
-    Assertion(String),
+    #[error("assertion failed: {expression}{}", text_of(*.sides))]
+    Assertion {
+        /// As it was written.
+        expression: String,
+        /// The values of its left and right side, if it is a comparison.
+        sides: Option<(i128, i128)>,
+    },
     /// An expression cannot be read or has no value here.
     #[error(transparent)]
     Expr(#[from] ExprError),
@@ -40,7 +33,7 @@ pub enum DebugError {
         /// What is wrong with it.
         problem: String,
     },
-    /// A source or script file cannot be read.
+    /// A source file cannot be read.
     #[error("failed to read {path}: {source}")]
     Read {
         /// The file.
@@ -48,31 +41,11 @@ pub enum DebugError {
         /// Why.
         source: std::io::Error,
     },
-    /// A line of a script failed.
-    #[error("{file}:{line}: {command}: {source}")]
-    Script {
-        /// The script.
-        file: String,
-        /// The line in it, from 1.
-        line: usize,
-        /// The command on that line.
-        command: String,
-        /// Why it failed.
-        source: Box<DebugError>,
-        /// What ran before it, where nobody has been given that yet.
-        done: Vec<ScriptStep>,
-    },
     /// The session's journal could not be written: nothing was run.
     #[error(transparent)]
     Session(#[from] SessionError),
 }
 
-impl DebugError {
-    /// The commands of nested scripts that ran before the one that failed.
-    pub fn done(&self) -> Vec<&ScriptStep> {
-        match self {
-            Self::Script { source, done, .. } => done.iter().chain(source.done()).collect(),
-            _ => Vec::new(),
-        }
-    }
+fn text_of(sides: Option<(i128, i128)>) -> String {
+    sides.map_or_else(String::new, |(left, right)| format!(" (left is {left}, right is {right})"))
 }

@@ -1,15 +1,13 @@
-//! Hits over the whole recording.
+//! Hits over the whole recording: looking for them, and what is known of them.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use retake_execution::{Execution, SiteTarget};
 use retake_model::{Addr, FileId, FileOffset, Position, TaskId};
 
-use crate::DebugError;
 use crate::breakpoint::{Breakpoint, BreakpointId, SiteTable};
-use crate::code::Catalog;
-use crate::debugger::place_view;
-use crate::output::HitView;
+use crate::{DebugError, Progress, RequestControl};
 
 /// One hit, before its source line is looked up.
 #[derive(Clone, Debug)]
@@ -18,21 +16,61 @@ pub(crate) struct PastHit {
     pub(crate) position: Position,
     pub(crate) task: TaskId,
     pub(crate) pc: Addr,
-    code: Option<(FileId, FileOffset)>,
+    pub(crate) code: Option<(FileId, FileOffset)>,
 }
 
-impl PastHit {
-    /// The hit for people.
-    pub(crate) fn view(&self, n: usize, execution: &dyn Execution, catalog: &Catalog) -> HitView {
-        let frames = self
-            .code
-            .map_or_else(Vec::new, |(file, offset)| catalog.frames_in(execution, file, offset));
-        HitView {
-            n,
-            breakpoints: self.breakpoints.clone(),
-            position: self.position.to_string(),
-            task: self.task,
-            place: place_view(self.pc, frames.first()),
+/// What is known of hits.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    last: Option<LastHits>,
+    counts: BTreeMap<BreakpointId, usize>,
+}
+
+/// The last list of hits.
+#[derive(Debug)]
+struct LastHits {
+    /// Of which breakpoints.
+    of: Vec<BreakpointId>,
+    /// Not known after a resume, until somebody asks.
+    found: Option<Vec<PastHit>>,
+}
+
+impl History {
+    /// What is left of it in a session: of which breakpoints the last list is.
+    pub(crate) fn resumed(of: &[BreakpointId]) -> Self {
+        let last = (!of.is_empty()).then(|| LastHits { of: of.to_vec(), found: None });
+        Self { last, counts: BTreeMap::new() }
+    }
+
+    /// Of which breakpoints the last list is, if there was one.
+    pub(crate) fn of(&self) -> Option<&[BreakpointId]> {
+        self.last.as_ref().map(|last| &last.of[..])
+    }
+
+    /// Whether the last list is of just these, and known.
+    pub(crate) fn holds(&self, of: &[BreakpointId]) -> bool {
+        self.last.as_ref().is_some_and(|last| last.of == of && last.found.is_some())
+    }
+
+    /// The last list; empty if it is not known.
+    pub(crate) fn found(&self) -> &[PastHit] {
+        self.last.as_ref().and_then(|last| last.found.as_deref()).unwrap_or_default()
+    }
+
+    pub(crate) fn remember(&mut self, of: Vec<BreakpointId>, found: Vec<PastHit>) {
+        self.last = Some(LastHits { of, found: Some(found) });
+    }
+
+    /// How often a breakpoint is hit, if that is known.
+    pub(crate) fn count(&self, id: BreakpointId) -> Option<usize> {
+        self.counts.get(&id).copied()
+    }
+
+    /// Counts the hits of each of these breakpoints.
+    pub(crate) fn count_hits(&mut self, of: &[BreakpointId], found: &[PastHit]) {
+        for &id in of {
+            let count = found.iter().filter(|hit| hit.breakpoints.contains(&id)).count();
+            self.counts.insert(id, count);
         }
     }
 }
@@ -41,9 +79,11 @@ impl PastHit {
 pub(crate) fn all_hits<'a>(
     execution: &mut dyn Execution,
     breakpoints: impl IntoIterator<Item = &'a Breakpoint>,
+    control: &RequestControl,
 ) -> Result<Vec<PastHit>, DebugError> {
     let table = SiteTable::new(breakpoints);
     let absolute = table.sites().iter().any(|site| matches!(site.target, SiteTarget::Absolute(_)));
+    let events = execution.event_count();
     let mut found = Vec::new();
     execution.hits(table.sites(), &mut |hit, now| {
         let code = match table.target(hit.site) {
@@ -58,6 +98,8 @@ pub(crate) fn all_hits<'a>(
             pc: hit.pc,
             code,
         });
+        let (event, hits) = (hit.position.event(), found.len() as u64);
+        control.report(&Progress { event, events, hits });
         ControlFlow::Continue(())
     })?;
     Ok(found)

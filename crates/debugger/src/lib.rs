@@ -1,39 +1,53 @@
-//! Debugging a recording: breakpoints, hits over time, sessions and scripts.
+//! Debugging a recording: breakpoints, hits over time, expressions and sessions.
 //!
-//! Principal types: [`Debugger`] runs one command at a time over any [`retake_execution::Execution`]
-//! and gives plain data ([`Output`]); [`render`] turns that into text or JSON; [`Session`] is the
-//! journal that brings a debugger back after a crash; [`run_script`] runs a file of commands.
+//! Principal types: [`Debugger`] answers one [`Request`] at a time over any
+//! [`retake_execution::Execution`], with an [`Answer`]; [`RequestControl`] cancels it and is told how
+//! far it is; [`Session`] is the journal that brings a debugger back after a crash.
 //!
-//! The caller supplies the execution, a [`CodeReader`] for names and lines, and a terminal. This
-//! crate never prints, never reaches a process and never changes what is recorded.
+//! Requests and answers are plain data. No front end needs anything else, and none has to read an
+//! answer's text: the command language is the crate `console`, and an editor's protocol would stand
+//! beside it. Only expressions and positions have a written form here, because a journal keeps
+//! requests and people read journals: [`expr::parse`] and [`Location`]'s `FromStr`.
+//!
+//! To add an operation: its request in `requests/`, its answer in `answers/`, what it does in
+//! `handlers/`, and a line in the list there.
+//!
+//! The caller supplies the execution and a [`CodeReader`] for names and lines. This crate never
+//! prints, never reaches a process and never changes what is recorded.
 
+mod answers;
+mod as_text;
 mod breakpoint;
 mod code;
-mod commands;
+mod control;
 mod debugger;
 mod error;
 pub mod expr;
+mod handlers;
 mod history;
 mod location;
-mod output;
-pub mod render;
-mod script;
+mod requests;
 pub mod session;
 #[cfg(test)]
 mod tests;
 
-pub use breakpoint::{Breakpoint, BreakpointId};
+pub use answers::{
+    Answer, BreakpointPlace, BreakpointView, CheckpointView, EventView, FrameView, HitView,
+    LineView, MemoryView, Page, PlaceView, RegisterView, SourceView, StopReason, StopView,
+    ThreadView, WhenView,
+};
+pub use breakpoint::{Breakpoint, BreakpointId, Place};
+#[cfg(any(test, feature = "text-code"))]
+pub use code::text::TextReader;
 pub use code::{
     CodeFrame, CodeModule, CodePlace, CodeReader, Loaded, NoCode, RawFrame, SourceLine,
     default_reader,
 };
-pub use commands::{CommandInfo, command_infos};
+pub use control::{Progress, ProgressSink, RequestControl};
 pub use debugger::Debugger;
 pub use error::DebugError;
-pub use output::{
-    AssertView, BreakpointView, CheckpointView, FrameView, HelpView, HitView, HitsView, LineView,
-    ListView, MemoryView, Output, PlaceView, RegisterView, ScriptStep, StopView, ThreadView,
-    WhenView,
+pub use location::Location;
+pub use requests::{
+    Chosen, MemoryRange, Moment, NewBreakpoint, PageRequest, Request, SourceRequest,
 };
-pub use script::{Outcome, run_script, script_lines};
 pub use session::Session;

@@ -1,24 +1,35 @@
 //! Locations: `FUNCTION`, `FILE:LINE`, `/REGEX/`, `*ADDRESS`.
 
+use std::fmt;
+use std::str::FromStr;
+
 use regex::Regex;
 use retake_execution::{Execution, FileInfo};
 use retake_model::FileId;
+use serde::{Deserialize, Serialize};
 
 use crate::DebugError;
 use crate::breakpoint::Place;
 use crate::code::{Catalog, CodeModule, CodePlace};
+use crate::expr::Expression;
 
 /// A place in code that somebody named.
-#[derive(Clone, Debug)]
-pub(crate) enum Location {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Location {
+    /// The functions of this name.
     Function(String),
+    /// A source line.
     Line {
+        /// The end of the file's path.
         file: String,
+        /// The line, from 1.
         line: u32,
     },
-    Pattern(Regex),
-    /// The text of an expression.
-    Address(String),
+    /// The functions that match a regular expression.
+    Pattern(String),
+    /// An address.
+    Address(Expression),
 }
 
 /// A place that was found for a location.
@@ -34,18 +45,18 @@ impl Found {
     }
 }
 
-impl Location {
-    /// Reads a location.
-    pub(crate) fn parse(text: &str) -> Result<Self, DebugError> {
+impl FromStr for Location {
+    type Err = DebugError;
+
+    fn from_str(text: &str) -> Result<Self, DebugError> {
         let text = text.trim();
         if let Some(address) = text.strip_prefix('*') {
-            return Ok(Self::Address(address.to_owned()));
+            return Ok(Self::Address(address.parse()?));
         }
         let pattern = text.strip_prefix('/').and_then(|text| text.strip_suffix('/'));
         if let Some(pattern) = pattern.filter(|pattern| !pattern.is_empty()) {
-            let pattern = Regex::new(pattern)
-                .map_err(|err| DebugError::NotFound(format!("{pattern:?} is no pattern: {err}")))?;
-            return Ok(Self::Pattern(pattern));
+            compiled(pattern)?;
+            return Ok(Self::Pattern(pattern.to_owned()));
         }
         if let Some((file, line)) = text.rsplit_once(':')
             && !file.is_empty()
@@ -55,7 +66,42 @@ impl Location {
         }
         Ok(Self::Function(text.to_owned()))
     }
+}
 
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Function(name) => f.write_str(name),
+            Self::Line { file, line } => write!(f, "{file}:{line}"),
+            Self::Pattern(pattern) => write!(f, "/{pattern}/"),
+            Self::Address(address) => write!(f, "*{address}"),
+        }
+    }
+}
+
+fn compiled(pattern: &str) -> Result<Regex, DebugError> {
+    Regex::new(pattern)
+        .map_err(|err| DebugError::NotFound(format!("{pattern:?} is no pattern: {err}")))
+}
+
+/// Locations in the state that a journal keeps: the text, as in sessions of earlier versions.
+pub(crate) mod as_written {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Location;
+
+    pub(crate) fn serialize<S: Serializer>(from: &Location, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(from)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Location, D::Error> {
+        let text = String::deserialize(from)?;
+        // The places are kept beside it. A text that is no longer understood must not cost a session.
+        Ok(text.parse().unwrap_or(Location::Function(text)))
+    }
+}
+
+impl Location {
     /// Every place of a location (of a location in code, not of an address) in the files of the
     /// recording, sorted.
     ///
@@ -66,6 +112,7 @@ impl Location {
         execution: &dyn Execution,
         catalog: &Catalog,
     ) -> Result<Vec<Found>, DebugError> {
+        let wanted = self.wanted()?;
         let files = execution.files();
         let (system, own): (Vec<_>, Vec<_>) = files.iter().partition(|info| is_system(info));
         let mut unreadable = None;
@@ -74,7 +121,7 @@ impl Location {
             for info in group {
                 match catalog.module(execution, info) {
                     Ok(module) => {
-                        let places = self.places_in(module.as_ref());
+                        let places = wanted.places_in(module.as_ref());
                         found.extend(
                             places.into_iter().map(|place| Found { file: info.file, place }),
                         );
@@ -100,13 +147,13 @@ impl Location {
         Ok(found)
     }
 
-    fn places_in(&self, module: &dyn CodeModule) -> Vec<CodePlace> {
-        match self {
-            Self::Function(name) => module.find_functions(name),
-            Self::Line { file, line } => module.find_line(file, *line),
-            Self::Pattern(pattern) => module.functions_matching(pattern),
-            Self::Address(_) => Vec::new(),
-        }
+    fn wanted(&self) -> Result<Wanted<'_>, DebugError> {
+        Ok(match self {
+            Self::Function(name) => Wanted::Function(name),
+            Self::Line { file, line } => Wanted::Line(file, *line),
+            Self::Pattern(pattern) => Wanted::Matching(compiled(pattern)?),
+            Self::Address(_) => Wanted::Nothing,
+        })
     }
 
     fn not_found(&self, unreadable: Option<DebugError>) -> DebugError {
@@ -120,6 +167,26 @@ impl Location {
             text.push_str(&format!(" (not searched: {err})"));
         }
         DebugError::NotFound(text)
+    }
+}
+
+/// A location, ready to be looked for in many files.
+enum Wanted<'a> {
+    Function(&'a str),
+    Line(&'a str, u32),
+    Matching(Regex),
+    /// An address is in no file.
+    Nothing,
+}
+
+impl Wanted<'_> {
+    fn places_in(&self, module: &dyn CodeModule) -> Vec<CodePlace> {
+        match self {
+            Self::Function(name) => module.find_functions(name),
+            Self::Line(file, line) => module.find_line(file, *line),
+            Self::Matching(pattern) => module.functions_matching(pattern),
+            Self::Nothing => Vec::new(),
+        }
     }
 }
 

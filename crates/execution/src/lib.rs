@@ -112,12 +112,7 @@ pub trait State {
     ///
     /// # Errors
     /// When the task does not exist at this moment.
-    fn read_some(
-        &self,
-        task: TaskId,
-        addr: Addr,
-        out: &mut [u8],
-    ) -> Result<usize, ExecutionError>;
+    fn read_some(&self, task: TaskId, addr: Addr, out: &mut [u8]) -> Result<usize, ExecutionError>;
 
     /// Fills all of `out` from the memory of `task`.
     ///

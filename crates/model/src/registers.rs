@@ -16,7 +16,10 @@ macro_rules! registers {
         }
 
         /// The name of one general register.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
+        #[serde(rename_all = "snake_case")]
         pub enum RegisterName {
             $(#[doc = $doc] $variant,)+
         }

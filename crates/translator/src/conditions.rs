@@ -65,11 +65,7 @@ impl Test {
 const JUMP_LEN: u8 = 5;
 
 /// Emits what counts a test down. The hole leads to where the task goes on.
-pub(crate) fn count_down(
-    emitter: &mut Emitter,
-    room: Room,
-    counter: Counter,
-) -> crate::emit::Hole {
+pub(crate) fn count_down(emitter: &mut Emitter, room: Room, counter: Counter) -> crate::emit::Hole {
     let word = room.counter(counter);
     emitter.load(Gpr::RCX, word);
     emitter.advance(Gpr::RCX, -1);

@@ -2,9 +2,7 @@
 //!
 //! The code uses `rax`, `rcx`, `rdx` and the flags, which are put aside before it.
 
-use retake_model::{
-    Addr, Arithmetic, Comparison, Predicate, RegisterName, TaskId, Term, Width,
-};
+use retake_model::{Addr, Arithmetic, Comparison, Predicate, RegisterName, TaskId, Term, Width};
 
 use crate::emit::{Emitter, Hole};
 use crate::layout::Room;

@@ -28,6 +28,7 @@ impl DebugCommand {
             notice(loss);
         }
         let dir = recording.dir().to_owned();
-        Ok(crate::debug::run(&self.args, &dir, Timeline::open(recording, progress::control())?))
+        let timeline = Timeline::open(recording, progress::control())?;
+        Ok(crate::debug::run(&self.args, &dir, Box::new(timeline)))
     }
 }

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Stdio};
 
-use retake_debugger::{Output, render};
+use retake_console::{Output, render};
 
 use super::{command, say};
 use crate::failure::Failure;

@@ -14,7 +14,7 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::process::Command;
 
-use retake_debugger::Output;
+use retake_console::Output;
 use retake_recording::{Recording, disk_usage};
 
 use crate::failure::Failure;

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use retake_execution::{Execution, FileInfo};
+use retake_execution::{Execution, FileInfo, State};
 use retake_model::{Addr, Backing, FileId, FileOffset, Mapping, Protection, Registers, TaskId};
 
 use super::{CodeFrame, CodeModule, CodeReader, Loaded, RawFrame};
@@ -119,12 +119,8 @@ impl Catalog {
 }
 
 /// The byte of a file that is executed at an address of a task.
-pub(crate) fn file_at(
-    execution: &dyn Execution,
-    task: TaskId,
-    addr: Addr,
-) -> Option<(FileId, FileOffset)> {
-    let mappings = execution.mappings(task).ok()?;
+pub(crate) fn file_at(state: &dyn State, task: TaskId, addr: Addr) -> Option<(FileId, FileOffset)> {
+    let mappings = state.mappings(task).ok()?;
     let mapping = mappings.iter().find(|mapping| mapping.range.contains(addr))?;
     match mapping.backing_at(addr)? {
         Backing::File { file, offset } => Some((file, offset)),

@@ -6,7 +6,7 @@
 mod catalog;
 mod dwarf;
 mod none;
-#[cfg(test)]
+#[cfg(any(test, feature = "text-code"))]
 pub(crate) mod text;
 
 use std::any::Any;

@@ -9,9 +9,9 @@ use retake_model::{Addr, FileOffset, Registers};
 
 use super::{CodeFrame, CodeModule, CodePlace, CodeReader, Loaded, RawFrame, SourceLine};
 
-/// Reads [`TextModule`]s; frames follow the frame pointer.
-#[derive(Debug)]
-pub(crate) struct TextReader;
+/// Reads modules that are written as text; frames follow the frame pointer.
+#[derive(Clone, Copy, Debug)]
+pub struct TextReader;
 
 #[derive(Debug)]
 struct TextModule(Vec<Line>);

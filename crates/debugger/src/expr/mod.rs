@@ -4,6 +4,7 @@
 //! What an expression names is asked of a [`Names`].
 
 mod eval;
+mod expression;
 mod lex;
 mod parse;
 #[cfg(test)]
@@ -13,6 +14,7 @@ use retake_model::Addr;
 
 pub use eval::evaluate;
 pub(crate) use eval::evaluate_address;
+pub use expression::Expression;
 pub use parse::parse;
 
 use crate::DebugError;

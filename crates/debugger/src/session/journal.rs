@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::record::{Record, VERSION};
+use super::record::{OLDEST, Record, VERSION};
 use super::{SessionError, at};
 
 /// An open journal.
@@ -26,16 +26,19 @@ impl Journal {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(at("read", path))?;
         let (records, len) = read(path, &bytes)?;
-        if let Some(Record::Open { version: found }) = records.first()
-            && *found != VERSION
-        {
-            return Err(SessionError::Version { path: path.to_owned(), found: *found });
+        let mut versions = records.iter().filter_map(|record| match record {
+            Record::Open { version } => Some(*version),
+            _ => None,
+        });
+        if let Some(found) = versions.clone().find(|found| !(OLDEST..=VERSION).contains(found)) {
+            return Err(SessionError::Version { path: path.to_owned(), found });
         }
+        let current = versions.next_back() == Some(VERSION);
         if len < bytes.len() as u64 {
             file.set_len(len).map_err(at("cut", path))?;
         }
         let mut journal = Self { path: path.to_owned(), file, len };
-        if records.is_empty() {
+        if !current {
             journal.append(&Record::Open { version: VERSION })?;
         }
         Ok((journal, records))

@@ -1,7 +1,7 @@
 //! Sessions: what brings a debugger back after a crash.
 //!
-//! A session is a folder `sessions/NUMBER` of a recording with a `lock` and a `journal`. A command
-//! is in the journal before it runs, and what it led to after it ran; see [`record`] for the lines.
+//! A session is a folder `sessions/NUMBER` of a recording with a `lock` and a `journal`. A request
+//! is in the journal before it is done, and what it led to afterwards; see [`record`] for the lines.
 //! [`Session::create`] starts one, [`Session::resume`] goes on with the last one.
 
 mod journal;
@@ -19,6 +19,8 @@ use lock::Lock;
 pub use record::SavedState;
 use record::{Begin, End, Record};
 
+use crate::{Answer, DebugError, Request};
+
 /// A session could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
@@ -32,6 +34,9 @@ pub enum SessionError {
         /// Why not.
         source: io::Error,
     },
+    /// A request or its answer has no form in the journal.
+    #[error("failed to write a request as JSON: {0}")]
+    Json(serde_json::Error),
     /// Another debugger is in it.
     #[error("session {name} is in use by another debugger{}", holder(*.pid))]
     InUse {
@@ -78,20 +83,22 @@ pub struct Session {
 /// What a resumed session was at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resumed {
-    /// After the last command that completed; nothing if none did.
+    /// After the last request that completed; nothing if none did.
     pub state: Option<SavedState>,
-    /// How many commands completed.
+    /// How many requests completed.
     pub completed: u64,
-    /// Commands that had begun and did not complete, in order. They are not applied.
+    /// Requests that had begun and did not complete, in order, as they were written. They are not
+    /// applied.
     pub interrupted: Vec<String>,
 }
 
-/// A command that is in the journal and has not completed.
+/// A request that is in the journal and has not completed.
 #[derive(Debug)]
 #[must_use]
 pub struct Begun {
     seq: u64,
-    command: String,
+    /// Its JSON.
+    request: String,
 }
 
 impl Session {
@@ -165,24 +172,29 @@ impl Session {
         &self.name
     }
 
-    /// The hash chain over every command, position and output so far.
+    /// The hash chain over every request, position and answer so far.
     pub fn chain(&self) -> &str {
         &self.chain
     }
 
-    /// Journals a command that is about to run.
+    /// Journals a request that is about to be done, and the line that somebody wrote for it.
     ///
     /// # Errors
-    /// When it cannot be written; it must not run then.
-    pub fn begin(&mut self, command: &str) -> Result<Begun, SessionError> {
-        let begun = Begun { seq: self.next, command: command.to_owned() };
-        let begin = Begin { seq: begun.seq, command: begun.command.clone() };
-        self.journal.append(&Record::Begin(begin))?;
+    /// When it cannot be written; the request must not be done then.
+    pub fn begin(&mut self, request: &Request, line: Option<&str>) -> Result<Begun, SessionError> {
+        let value = serde_json::to_value(request).map_err(SessionError::Json)?;
+        let begun = Begun { seq: self.next, request: value.to_string() };
+        let command = line.unwrap_or(&begun.request).to_owned();
+        self.journal.append(&Record::Begin(Begin {
+            seq: begun.seq,
+            command,
+            request: Some(value),
+        }))?;
         self.next += 1;
         Ok(begun)
     }
 
-    /// Journals what a command led to.
+    /// Journals what a request led to.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -190,9 +202,14 @@ impl Session {
         &mut self,
         begun: Begun,
         state: &SavedState,
-        output: &str,
+        result: &Result<Answer, DebugError>,
     ) -> Result<(), SessionError> {
-        let chain = record::chain(&self.chain, &begun.command, &state.position, output);
+        let answer = match result {
+            Ok(answer) => record::hash_of(answer),
+            Err(err) => record::hash_of(&err.to_string()),
+        };
+        let answer = answer.map_err(SessionError::Json)?;
+        let chain = record::chain(&self.chain, &begun.request, state.position, answer);
         let end = End { seq: begun.seq, state: state.clone(), chain: chain.clone() };
         self.journal.append(&Record::End(end))?;
         self.chain = chain;

@@ -2,19 +2,28 @@
 //!
 //! Each is `{"sum":"CHECKSUM","record":RECORD}` with the XXH3 (64 bits, 16 hex digits) of the
 //! record's text. The first is an `open` with the format's version. A `begin` is written before a
-//! command runs and the `end` of the same `seq` after it; commands of a script lie between the
-//! `begin` and the `end` of its `source`. A `resume` says that another debugger went on: what had
-//! begun before it and not ended never will.
+//! request is done and the `end` of the same `seq` after it. A `resume` says that another debugger
+//! went on: what had begun before it and not ended never will. Another `open` says that what follows
+//! is of a later version.
+//!
+//! In version 1 a `begin` has no request, only the line that somebody wrote; a `source` is among
+//! them, and the commands of its script lie between its `begin` and its `end`. What an `end` holds is
+//! the same in both.
 
-use retake_model::TaskId;
+use std::io::{self, Write};
+
+use retake_model::{Position, TaskId};
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128};
 
-use crate::BreakpointId;
 use crate::breakpoint::Breakpoints;
+use crate::{BreakpointId, Request};
 
-/// The version of this format. 1: the first.
-pub const VERSION: u32 = 1;
+/// The version of this format. 1: lines only. 2: requests, and a hash chain over them.
+pub const VERSION: u32 = 2;
+
+/// The oldest version that is read.
+pub(super) const OLDEST: u32 = 1;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,27 +34,38 @@ pub enum Record {
         /// The format.
         version: u32,
     },
-    /// A command is about to run.
+    /// A request is about to be done.
     Begin(Begin),
-    /// A command ran, well or not.
+    /// A request was done, well or not.
     End(End),
     /// Another debugger went on from here.
     Resume,
 }
 
-/// A command is about to run.
+/// A request is about to be done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Begin {
-    /// The command's number, from 1.
+    /// The request's number, from 1.
     pub seq: u64,
-    /// As it was written.
+    /// The line that somebody wrote; the request's JSON where nobody did.
     pub command: String,
+    /// The request. A later version may write one that this one does not know, which must not cost
+    /// the session: so it is not looked into here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<serde_json::Value>,
 }
 
-/// A command ran.
+impl Begin {
+    /// The request, if there is one and this version knows it.
+    pub fn request(&self) -> Option<Request> {
+        Request::deserialize(self.request.as_ref()?).ok()
+    }
+}
+
+/// A request was done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
-    /// The command's number.
+    /// The request's number.
     pub seq: u64,
     /// What the debugger was at after it.
     pub state: SavedState,
@@ -57,10 +77,11 @@ pub struct End {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedState {
     /// The moment.
-    pub position: String,
+    #[serde(with = "crate::as_text")]
+    pub position: Position,
     /// The task that runs there.
     pub task: TaskId,
-    /// The task that commands look at, if it is another.
+    /// The task that requests look at, if it is another.
     pub selected: Option<TaskId>,
     pub(crate) breakpoints: Breakpoints,
     /// The breakpoints of the last list of hits.
@@ -91,12 +112,31 @@ impl Record {
     }
 }
 
-/// The chain after a command.
-pub(super) fn chain(before: &str, command: &str, position: &str, output: &str) -> String {
-    let mut bytes = Vec::new();
-    for part in [before, command, position, output] {
+/// The chain after a request: a hash over the chain before it, the request, the position after it,
+/// and the answer.
+pub(super) fn chain(before: &str, request: &str, position: Position, answer: u128) -> String {
+    let position = position.to_string();
+    let mut bytes = answer.to_le_bytes().to_vec();
+    for part in [before, request, &position] {
         bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
         bytes.extend_from_slice(part.as_bytes());
     }
     format!("{:032x}", xxh3_128(&bytes))
+}
+
+/// A hash over the JSON of an answer, which is not kept: a list of hits can be long.
+pub(super) fn hash_of(answer: &impl Serialize) -> Result<u128, serde_json::Error> {
+    struct Hashing(Xxh3);
+    impl Write for Hashing {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.update(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut hashing = Hashing(Xxh3::new());
+    serde_json::to_writer(&mut hashing, answer)?;
+    Ok(hashing.0.digest128())
 }

@@ -1,18 +1,20 @@
 use std::fs;
 
-use retake_model::TaskId;
+use retake_model::{Addr, EventIndex, Position, TaskId};
 use tempfile::TempDir;
 
-use super::{SavedState, Session, SessionError};
+use super::{Begun, SavedState, Session, SessionError};
 use crate::breakpoint::{Breakpoints, Place};
+use crate::{Answer, Location, Request};
 
 fn state(event: u64) -> SavedState {
     let mut breakpoints = Breakpoints::default();
     for n in 0..event {
-        breakpoints.add(&format!("*{n}"), vec![Place::Absolute(retake_model::Addr::new(n))]);
+        let location: Location = format!("*{n}").parse().unwrap();
+        breakpoints.add(&location, vec![Place::Absolute(Addr::new(n))]);
     }
     SavedState {
-        position: event.to_string(),
+        position: Position::at_event(EventIndex::new(event)),
         task: TaskId::new(1),
         selected: None,
         breakpoints,
@@ -20,9 +22,13 @@ fn state(event: u64) -> SavedState {
     }
 }
 
+fn begin(session: &mut Session, line: &str) -> Begun {
+    session.begin(&Request::When, Some(line)).unwrap()
+}
+
 fn run(session: &mut Session, n: u64) {
-    let begun = session.begin(&format!("command {n}")).unwrap();
-    session.end(begun, &state(n), "output").unwrap();
+    let begun = begin(session, &format!("command {n}"));
+    session.end(begun, &state(n), &Ok(Answer::Holds)).unwrap();
 }
 
 #[test]
@@ -30,7 +36,7 @@ fn a_resumed_session_is_where_it_was() {
     let folder = TempDir::new().unwrap();
     let mut session = Session::create(folder.path()).unwrap();
     (1..=3).for_each(|n| run(&mut session, n));
-    let _ = session.begin("killed").unwrap();
+    let _ = begin(&mut session, "killed");
     let chain = session.chain().to_owned();
     drop(session);
 
@@ -46,15 +52,73 @@ fn a_resumed_session_is_where_it_was() {
     assert_ne!(session.chain(), chain);
 }
 
+/// A journal of version 1, written over the recording of `crate::tests`; it ends within a command.
+const OLD: &str = include_str!("version-1.journal");
+
 #[test]
-fn a_script_that_was_cut_short_keeps_its_finished_commands() {
+fn sessions_of_version_1_are_read_and_resumed() {
+    let folder = TempDir::new().unwrap();
+    let journal = folder.path().join("sessions/1/journal");
+    fs::create_dir_all(journal.parent().unwrap()).unwrap();
+    fs::write(&journal, OLD).unwrap();
+    let (mut session, resumed) = Session::resume(folder.path()).unwrap();
+    let old = resumed.state.unwrap();
+    assert_eq!(old.position.to_string(), "2@0x1020#1");
+    assert_eq!(old.task, TaskId::new(2));
+    let locations: Vec<String> =
+        old.breakpoints.all().iter().map(|breakpoint| breakpoint.location.to_string()).collect();
+    assert_eq!(locations, ["work", "app.c:2", "/^ma/", "*0x1010"]);
+    assert_eq!((resumed.completed, &resumed.interrupted[..]), (12, &["thread 1".to_owned()][..]));
+    assert_eq!(session.chain(), "fefb2e296a55e6dd63067f5f9ef80f0e");
+    run(&mut session, 4);
+    let chain = session.chain().to_owned();
+    drop(session);
+
+    // What was added is of version 2, and says so once.
+    for _ in 0..2 {
+        let (session, resumed) = Session::resume(folder.path()).unwrap();
+        assert_eq!((resumed.completed, resumed.interrupted), (13, vec![]));
+        assert_eq!(resumed.state, Some(state(4)));
+        assert_eq!(session.chain(), chain);
+    }
+    let text = fs::read_to_string(&journal).unwrap();
+    assert!(text.starts_with(OLD));
+    assert_eq!(text.matches(r#""kind":"open","version":2"#).count(), 1, "{text}");
+}
+
+#[test]
+fn a_script_of_version_1_that_was_cut_short_keeps_its_finished_commands() {
+    let folder = TempDir::new().unwrap();
+    let journal = folder.path().join("sessions/1/journal");
+    fs::create_dir_all(journal.parent().unwrap()).unwrap();
+    let end_of_source =
+        OLD.split_inclusive('\n').position(|line| line.contains(r#""kind":"end","seq":7"#));
+    let before: String = OLD.split_inclusive('\n').take(end_of_source.unwrap()).collect();
+    fs::write(&journal, before).unwrap();
+    let resumed = Session::resume(folder.path()).unwrap().1;
+    assert_eq!(resumed.interrupted.len(), 1);
+    assert!(resumed.interrupted[0].starts_with("source "), "{:?}", resumed.interrupted);
+    assert_eq!(resumed.state.unwrap().hits_of, [crate::BreakpointId::new(1)]);
+}
+
+#[test]
+fn requests_of_a_later_version_cost_nothing() {
     let folder = TempDir::new().unwrap();
     let mut session = Session::create(folder.path()).unwrap();
-    let _source = session.begin("source x").unwrap();
     run(&mut session, 1);
     drop(session);
+    let record = super::record::Begin {
+        seq: 2,
+        command: "divine".to_owned(),
+        request: Some(serde_json::json!({ "divine": { "depth": 9 } })),
+    };
+    assert_eq!(record.request(), None);
+    let journal = folder.path().join("sessions/1/journal");
+    let mut text = fs::read_to_string(&journal).unwrap();
+    text.push_str(&super::record::Record::Begin(record).to_line().unwrap());
+    fs::write(&journal, text).unwrap();
     let resumed = Session::resume(folder.path()).unwrap().1;
-    assert_eq!((resumed.state, resumed.interrupted), (Some(state(1)), vec!["source x".to_owned()]));
+    assert_eq!((resumed.state, resumed.interrupted), (Some(state(1)), vec!["divine".to_owned()]));
 }
 
 #[test]
@@ -67,9 +131,9 @@ fn a_journal_cut_at_any_byte_gives_the_last_whole_command() {
     let mut marks = vec![(0, None, None)];
     for n in 1..=4 {
         let command = format!("command {n}");
-        let begun = session.begin(&command).unwrap();
+        let begun = begin(&mut session, &command);
         marks.push((len(), (n > 1).then(|| n - 1), Some(command)));
-        session.end(begun, &state(n), "output").unwrap();
+        session.end(begun, &state(n), &Ok(Answer::Holds)).unwrap();
         marks.push((len(), Some(n), None));
     }
     drop(session);

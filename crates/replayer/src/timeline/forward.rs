@@ -52,7 +52,8 @@ impl Timeline {
                 }
             }
             self.want_here(plan.sites)?;
-            self.machine.count.wanted = match plan.bound.map(|bound| (bound.event(), bound.place())) {
+            self.machine.count.wanted = match plan.bound.map(|bound| (bound.event(), bound.place()))
+            {
                 Some((event, Place::Exact(exact))) if event == index => CountFor::Place(exact),
                 _ if pc.is_some() => CountFor::NextEvent,
                 _ => CountFor::Nothing,

@@ -127,12 +127,7 @@ impl State for Timeline {
         vector.map_err(|failure| failure.while_doing("read vector registers"))
     }
 
-    fn read_some(
-        &self,
-        task: TaskId,
-        addr: Addr,
-        out: &mut [u8],
-    ) -> Result<usize, ExecutionError> {
+    fn read_some(&self, task: TaskId, addr: Addr, out: &mut [u8]) -> Result<usize, ExecutionError> {
         let live = self.live(task)?;
         let read = live.memory.read(addr, out).map_err(Failure::from);
         let read = read.map_err(|failure| self.machine.explain(failure));

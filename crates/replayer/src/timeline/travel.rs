@@ -183,5 +183,4 @@ impl Timeline {
         }
         Ok(())
     }
-
 }

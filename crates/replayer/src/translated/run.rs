@@ -155,7 +155,9 @@ impl Machine {
         self.standing_at = None;
         loop {
             match self.run_translated(id, &tests, first)? {
-                Halt::Test(at) if self.is_wanted(id, at)? || self.counts(id, at, Judge::Inside)? => {
+                Halt::Test(at)
+                    if self.is_wanted(id, at)? || self.counts(id, at, Judge::Inside)? =>
+                {
                     return Ok(Ran::Hit(at, self.task(id)?.stopped.registers()?));
                 }
                 Halt::Test(_) => first = First::GoOn,

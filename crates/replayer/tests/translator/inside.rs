@@ -132,15 +132,7 @@ fn term(rng: &mut Rng, words: &[Addr], levels: u32) -> Term {
 }
 
 fn width(rng: &mut Rng) -> Width {
-    rng.pick(&[
-        Width::U8,
-        Width::U16,
-        Width::U32,
-        Width::U64,
-        Width::I8,
-        Width::I16,
-        Width::I32,
-    ])
+    rng.pick(&[Width::U8, Width::U16, Width::U32, Width::U64, Width::I8, Width::I16, Width::I32])
 }
 
 /// A state as predicates see it.

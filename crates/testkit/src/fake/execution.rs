@@ -157,7 +157,8 @@ impl FakeExecution {
             self.pass("run", passed, next)?;
             self.at = next;
             if let Some(hit) = self.site_at(next, plan.sites) {
-                let counts = judge.as_mut().is_none_or(|judge| judge(&hit, self) == Verdict::Counts);
+                let counts =
+                    judge.as_mut().is_none_or(|judge| judge(&hit, self) == Verdict::Counts);
                 wanted -= u64::from(counts);
                 if wanted == 0 {
                     return Ok(self.arrive(next, vec![StopReason::Site(hit.site)]));
@@ -257,12 +258,7 @@ impl State for FakeExecution {
         Ok(VectorState::from_bytes(vec![0; 576]))
     }
 
-    fn read_some(
-        &self,
-        task: TaskId,
-        addr: Addr,
-        out: &mut [u8],
-    ) -> Result<usize, ExecutionError> {
+    fn read_some(&self, task: TaskId, addr: Addr, out: &mut [u8]) -> Result<usize, ExecutionError> {
         let space = self.task(task, "read memory")?.info.space;
         Ok(self.fill(space, self.moment().writes, addr, out))
     }

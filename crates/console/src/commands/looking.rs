@@ -1,0 +1,82 @@
+//! Tasks, stacks, registers and source text.
+
+use retake_debugger::{Request, SourceRequest};
+use retake_model::RegisterName;
+
+use super::{Command, Words};
+use crate::ConsoleError;
+use crate::asked::Asked;
+
+/// As many frames as Delve shows.
+const DEPTH: usize = 50;
+
+/// Lines shown on each side, as in Delve.
+const AROUND: u32 = 5;
+
+pub(super) const STACK: Command = Command {
+    name: "stack",
+    aliases: &["bt"],
+    usage: "stack [DEPTH]",
+    summary: "shows the stack of the selected thread, innermost frame first",
+    words: Words::NONE,
+    parse: stack,
+};
+
+fn stack(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
+    let depth = if args.is_empty() { DEPTH } else { command.number(args)? };
+    Ok(Asked::plainly(Request::Stack { depth }))
+}
+
+pub(super) const THREADS: Command = Command {
+    name: "threads",
+    aliases: &[],
+    usage: "threads",
+    summary: "lists the threads that live at this moment",
+    words: Words::NONE,
+    parse: |command, args| command.alone(args, Request::Threads),
+};
+
+pub(super) const THREAD: Command = Command {
+    name: "thread",
+    aliases: &["tr"],
+    usage: "thread N",
+    summary: "selects the thread that other commands look at, until the next movement",
+    words: Words::NONE,
+    parse: thread,
+};
+
+fn thread(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
+    Ok(Asked::plainly(Request::SelectThread { number: command.number(args)? }))
+}
+
+pub(super) const REGS: Command = Command {
+    name: "regs",
+    aliases: &[],
+    usage: "regs [NAME...]",
+    summary: "shows general registers of the selected thread",
+    words: Words::NONE,
+    parse: regs,
+};
+
+fn regs(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
+    let name = |word: &str| {
+        let found = RegisterName::from_name(word.trim_start_matches('$'));
+        found.ok_or_else(|| command.misuse(format!("{word:?} is not a register")))
+    };
+    let names = args.split_whitespace().map(name).collect::<Result<_, _>>()?;
+    Ok(Asked::plainly(Request::Registers { names }))
+}
+
+pub(super) const LIST: Command = Command {
+    name: "list",
+    aliases: &["ls", "l"],
+    usage: "list [FUNCTION | FILE:LINE | *ADDRESS]",
+    summary: "shows the source around the selected thread, or around a place",
+    words: Words::NONE,
+    parse: list,
+};
+
+fn list(_command: &Command, args: &str) -> Result<Asked, ConsoleError> {
+    let at = if args.is_empty() { None } else { Some(args.parse()?) };
+    Ok(Asked::plainly(Request::Source(SourceRequest { at, around: AROUND })))
+}

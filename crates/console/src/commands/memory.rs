@@ -1,0 +1,81 @@
+//! Memory, and expressions over it.
+
+use retake_debugger::expr::Expression;
+use retake_debugger::{MemoryRange, Request};
+
+use super::{Command, Words};
+use crate::ConsoleError;
+use crate::asked::{Asked, Format, Shown};
+
+pub(super) const EXAMINEMEM: Command = Command {
+    name: "examinemem",
+    aliases: &["x"],
+    usage: "examinemem [-fmt hex|dec|oct|bin|raw] [-count N] [-size 1..8] ADDRESS",
+    summary: "shows memory; the address may be an expression",
+    words: Words::These(&["-fmt", "-count", "-size"]),
+    parse: examine,
+};
+
+fn examine(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
+    let (mut format, mut count, mut size, mut rest) = (Format::Hex, 1_usize, 1_usize, args);
+    // `-8+$rsp` would be an address, so only known options are options.
+    while let Some((option, after)) = option(rest) {
+        let (value, after) = after.split_once(char::is_whitespace).unwrap_or((after, ""));
+        match option {
+            "-fmt" => format = format_of(command, value)?,
+            "-size" => size = command.number(value)?,
+            "-x" => {
+                rest = rest.trim_start_matches("-x").trim_start();
+                break;
+            }
+            _ => count = command.number(value)?,
+        }
+        rest = after.trim_start();
+    }
+    if rest.is_empty() {
+        return Err(command.misuse("an address is missing"));
+    }
+    if !(1..=8).contains(&size) {
+        return Err(command.misuse("the size must be 1 to 8"));
+    }
+    let max = MemoryRange::MAX_LEN;
+    let len = count.checked_mul(size).filter(|&len| 0 < len && len <= max);
+    let len = len.ok_or_else(|| command.misuse(format!("at most {max} bytes are shown")))?;
+    let addr: Expression = rest.parse()?;
+    Ok(Asked::Request(Request::Memory(MemoryRange { addr, len }), Shown::Items { size, format }))
+}
+
+/// The option that comes next, and what follows it.
+fn option(text: &str) -> Option<(&str, &str)> {
+    let (word, after) = text.split_once(char::is_whitespace)?;
+    let known = ["-fmt", "-count", "-len", "-size", "-x"];
+    known.contains(&word).then(|| (word, after.trim_start()))
+}
+
+fn format_of(command: &Command, name: &str) -> Result<Format, ConsoleError> {
+    Ok(match name {
+        "hex" | "hexadecimal" => Format::Hex,
+        "dec" | "decimal" => Format::Dec,
+        "oct" | "octal" => Format::Oct,
+        "bin" | "binary" => Format::Bin,
+        "raw" => Format::Raw,
+        _ => return Err(command.misuse(format!("{name:?} is not a format"))),
+    })
+}
+
+pub(super) const ASSERT: Command = Command {
+    name: "assert",
+    aliases: &[],
+    usage: "assert EXPRESSION",
+    summary: "fails unless the expression holds, such as $hits(1) == 3 && *(u32)($rsp+8) > 0",
+    words: Words::These(&["$hits(", "$event", "$task", "$rip", "$rsp", "$rax"]),
+    parse: assert,
+};
+
+fn assert(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
+    if args.is_empty() {
+        return Err(command.misuse("an expression is missing"));
+    }
+    let expression: Expression = args.parse()?;
+    Ok(Asked::Request(Request::Assert(expression), Shown::Assertion(args.to_owned())))
+}

@@ -1,0 +1,143 @@
+//! The commands: one table, of which a family is written in each file.
+
+mod breakpoints;
+mod looking;
+mod memory;
+mod moments;
+mod moving;
+mod own;
+
+use retake_debugger::{BreakpointId, Request};
+
+use crate::ConsoleError;
+use crate::asked::Asked;
+
+pub(crate) use own::nested_too_deeply;
+
+/// A command: all that is known about it, in one place.
+#[derive(Clone, Copy, Debug)]
+pub struct Command {
+    /// Its name.
+    pub name: &'static str,
+    /// Its other names.
+    pub aliases: &'static [&'static str],
+    /// How it is written.
+    pub usage: &'static str,
+    /// What it does.
+    pub summary: &'static str,
+    /// What its first word can be completed to.
+    pub words: Words,
+    /// What a line with these words after the name asks for.
+    parse: fn(&Self, &str) -> Result<Asked, ConsoleError>,
+}
+
+/// What the first word after a command can be completed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Words {
+    /// One of these.
+    These(&'static [&'static str]),
+    /// The name of a command.
+    Commands,
+    /// The path of a file.
+    Files,
+}
+
+impl Words {
+    /// No word.
+    const NONE: Self = Self::These(&[]);
+}
+
+const COMMANDS: &[Command] = &[
+    breakpoints::BREAK,
+    breakpoints::BREAKPOINTS,
+    breakpoints::CLEAR,
+    moving::CONTINUE,
+    moving::REWIND,
+    breakpoints::HITS,
+    moving::GOTO,
+    looking::STACK,
+    looking::THREADS,
+    looking::THREAD,
+    looking::REGS,
+    memory::EXAMINEMEM,
+    looking::LIST,
+    moments::WHEN,
+    moments::CHECKPOINTS,
+    own::SOURCE,
+    memory::ASSERT,
+    own::HELP,
+    own::EXIT,
+];
+
+/// Every command.
+pub fn commands() -> &'static [Command] {
+    COMMANDS
+}
+
+/// The command of a name or alias.
+pub(crate) fn find(name: &str) -> Option<&'static Command> {
+    COMMANDS.iter().find(|command| command.is(name))
+}
+
+/// What a line asks for.
+pub(crate) fn parse(line: &str) -> Result<Asked, ConsoleError> {
+    let (name, args) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let command = find(name).ok_or_else(|| ConsoleError::UnknownCommand(name.to_owned()))?;
+    (command.parse)(command, args.trim())
+}
+
+impl Command {
+    /// Whether it has this name, or an alias of it.
+    pub(crate) fn is(&self, name: &str) -> bool {
+        self.name == name || self.aliases.contains(&name)
+    }
+
+    /// An error about the words after the command.
+    fn misuse(&self, problem: impl Into<String>) -> ConsoleError {
+        ConsoleError::Usage { problem: problem.into(), usage: self.usage }
+    }
+
+    /// An error if there are any words after the command.
+    fn no_args(&self, args: &str) -> Result<(), ConsoleError> {
+        if args.is_empty() { Ok(()) } else { Err(self.misuse(format!("{args:?} is too much"))) }
+    }
+
+    /// A request of a command that takes no words.
+    fn alone(&self, args: &str, request: Request) -> Result<Asked, ConsoleError> {
+        self.no_args(args)?;
+        Ok(Asked::plainly(request))
+    }
+
+    /// A number among the words.
+    fn number<T: std::str::FromStr>(&self, word: &str) -> Result<T, ConsoleError> {
+        word.parse().map_err(|_| self.misuse(format!("{word:?} is not a number")))
+    }
+
+    /// A breakpoint's number among the words.
+    fn breakpoint(&self, word: &str) -> Result<BreakpointId, ConsoleError> {
+        Ok(BreakpointId::new(self.number(word)?))
+    }
+
+    /// The numbers of breakpoints, a word each.
+    fn breakpoints(&self, args: &str) -> Result<Vec<BreakpointId>, ConsoleError> {
+        args.split_whitespace().map(|word| self.breakpoint(word)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_commands_share_a_name() {
+        let mut seen = BTreeSet::new();
+        for command in COMMANDS {
+            assert!(command.usage.starts_with(command.name), "{}", command.name);
+            for name in command.aliases.iter().chain([&command.name]) {
+                assert!(seen.insert(name), "{name}");
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! From answers of the debugger to outputs.
+
+use retake_debugger::{self as debugger, Answer, BreakpointPlace, EventView, Page, Place};
+
+use crate::asked::{Format, Shown};
+use crate::output::{AssertView, BreakpointView, HitsView, MemoryView, Output, WhenView};
+
+/// An answer as it is shown.
+pub(crate) fn output(answer: Answer, shown: &Shown) -> Output {
+    match answer {
+        Answer::Set(view) => Output::Set(vec![breakpoint(&view)]),
+        Answer::Cleared(all) => Output::Cleared(all.iter().map(breakpoint).collect()),
+        Answer::Breakpoints(all) => Output::Breakpoints(all.iter().map(breakpoint).collect()),
+        Answer::Stop(view) => Output::Stop(view),
+        Answer::Hits(Page { total, items, .. }) => {
+            Output::Hits(HitsView { count: total, hits: items })
+        }
+        Answer::Stack(frames) => Output::Stack(frames),
+        Answer::Threads(all) => Output::Threads(all),
+        Answer::Thread(view) => Output::Thread(view),
+        Answer::Registers(all) => Output::Registers(all),
+        Answer::Memory(view) => Output::Memory(memory(&view, shown)),
+        Answer::Source(view) => Output::List(view),
+        Answer::When(view) => Output::When(when(view)),
+        Answer::Checkpoints(all) => Output::Checkpoints(all),
+        Answer::Value(value) => Output::Value(value.to_string()),
+        Answer::Holds => {
+            let expression = match shown {
+                Shown::Assertion(expression) => expression.clone(),
+                Shown::Plainly | Shown::Items { .. } => String::new(),
+            };
+            Output::Assert(AssertView { expression })
+        }
+    }
+}
+
+fn breakpoint(view: &debugger::BreakpointView) -> BreakpointView {
+    BreakpointView {
+        id: view.id,
+        location: view.location.to_string(),
+        places: view.places.iter().map(place).collect(),
+    }
+}
+
+fn place(place: &BreakpointPlace) -> String {
+    let mut text = match place.at {
+        Place::Absolute(addr) => addr.to_string(),
+        Place::Code { file, offset } => match &place.path {
+            Some(path) => format!("{path}+{offset}"),
+            None => format!("file {file}+{offset}"),
+        },
+    };
+    if let Some(function) = &place.function {
+        text.push_str(&format!(" {function}"));
+    }
+    if let Some(source) = &place.source {
+        text.push_str(&format!(" {source}"));
+    }
+    text
+}
+
+fn memory(view: &debugger::MemoryView, shown: &Shown) -> MemoryView {
+    let (size, format) = match shown {
+        Shown::Items { size, format } => (*size, *format),
+        Shown::Plainly | Shown::Assertion(_) => (1, Format::Hex),
+    };
+    let items = view.bytes.chunks(size.max(1)).map(|item| integer(item, format)).collect();
+    MemoryView { addr: view.addr, size, items }
+}
+
+/// A little-endian item as text, padded so that columns line up.
+fn integer(item: &[u8], format: Format) -> String {
+    let value = item.iter().rev().fold(0_u64, |value, &byte| (value << 8) | u64::from(byte));
+    let size = item.len();
+    match format {
+        Format::Hex => format!("0x{value:0width$x}", width = 2 * size),
+        Format::Dec => value.to_string(),
+        Format::Oct => format!("0{value:0width$o}", width = (8 * size).div_ceil(3)),
+        Format::Bin => format!("{value:0width$b}", width = 8 * size),
+        Format::Raw => item.iter().map(|byte| format!("{byte:02x}")).collect(),
+    }
+}
+
+fn when(view: debugger::WhenView) -> WhenView {
+    let event = |EventView { event, what }: EventView| format!("{event}: {what}");
+    WhenView {
+        position: view.position.to_string(),
+        events: view.events.get(),
+        task: view.task,
+        place: view.place,
+        previous_event: view.previous_event.map(event),
+        next_event: view.next_event.map(event),
+    }
+}

@@ -1,0 +1,34 @@
+//! Breakpoints as they are shown.
+
+use serde::{Deserialize, Serialize};
+
+use crate::breakpoint::{BreakpointId, Place};
+use crate::code::SourceLine;
+use crate::location::Location;
+
+/// A breakpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakpointView {
+    /// Its number.
+    pub id: BreakpointId,
+    /// As it was asked for.
+    pub location: Location,
+    /// Where it stops.
+    pub places: Vec<BreakpointPlace>,
+}
+
+/// One place of a breakpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakpointPlace {
+    /// The byte of a file, or the address.
+    pub at: Place,
+    /// The path of the file when it was recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The function.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function: Option<String>,
+    /// The source line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceLine>,
+}

@@ -1,0 +1,51 @@
+//! What a debugger answers: plain data that a front end shows as it likes.
+
+mod breakpoints;
+mod looking;
+mod moments;
+mod page;
+
+use serde::{Deserialize, Serialize};
+
+pub use breakpoints::{BreakpointPlace, BreakpointView};
+pub use looking::{
+    FrameView, LineView, MemoryView, PlaceView, RegisterView, SourceView, ThreadView,
+};
+pub use moments::{CheckpointView, EventView, HitView, StopReason, StopView, WhenView};
+pub use page::Page;
+
+/// The answer to a [`crate::Request`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// A breakpoint was set.
+    Set(BreakpointView),
+    /// Breakpoints that were removed.
+    Cleared(Vec<BreakpointView>),
+    /// All breakpoints.
+    Breakpoints(Vec<BreakpointView>),
+    /// The end of a movement.
+    Stop(StopView),
+    /// Hits over the whole recording, in order.
+    Hits(Page<HitView>),
+    /// A stack, innermost frame first.
+    Stack(Vec<FrameView>),
+    /// The living tasks.
+    Threads(Vec<ThreadView>),
+    /// The task that was selected.
+    Thread(ThreadView),
+    /// General registers.
+    Registers(Vec<RegisterView>),
+    /// Memory.
+    Memory(MemoryView),
+    /// Source text.
+    Source(SourceView),
+    /// The current moment.
+    When(WhenView),
+    /// All checkpoints.
+    Checkpoints(Vec<CheckpointView>),
+    /// The value of an expression.
+    Value(#[serde(with = "crate::as_text")] i128),
+    /// The assertion holds.
+    Holds,
+}

@@ -1,0 +1,100 @@
+//! Moments of a recording.
+
+use retake_model::{CheckpointIndex, EventIndex, Position, Signal, TaskId};
+use serde::{Deserialize, Serialize};
+
+use super::PlaceView;
+use crate::BreakpointId;
+
+/// The end of a movement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopView {
+    /// The moment.
+    #[serde(with = "crate::as_text")]
+    pub position: Position,
+    /// The task that runs there.
+    pub task: TaskId,
+    /// Where it is.
+    pub place: PlaceView,
+    /// Why the movement ended. Several reasons can hold at once.
+    pub reasons: Vec<StopReason>,
+    /// The breakpoints that were hit.
+    pub breakpoints: Vec<BreakpointId>,
+}
+
+/// One reason for the end of a movement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// The moment that was asked for is reached.
+    Reached,
+    /// A breakpoint was hit; [`StopView::breakpoints`] says which.
+    Breakpoint,
+    /// Watched memory was accessed.
+    Watch,
+    /// The step is done.
+    Stepped,
+    /// This is the start of the recording.
+    Start,
+    /// This is its end.
+    End,
+    /// A signal ends the process next. In JSON the name of the signal.
+    #[serde(untagged)]
+    Fatal(#[serde(with = "crate::as_text::signal")] Signal),
+}
+
+/// One hit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HitView {
+    /// Its number in the whole list, from 1.
+    pub n: usize,
+    /// The breakpoints that were hit.
+    pub breakpoints: Vec<BreakpointId>,
+    /// The moment.
+    #[serde(with = "crate::as_text")]
+    pub position: Position,
+    /// The task that arrived.
+    pub task: TaskId,
+    /// Where.
+    pub place: PlaceView,
+}
+
+/// The current moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhenView {
+    /// The moment.
+    #[serde(with = "crate::as_text")]
+    pub position: Position,
+    /// How many events there are in all.
+    pub events: EventIndex,
+    /// The task that runs.
+    pub task: TaskId,
+    /// Where it is.
+    pub place: PlaceView,
+    /// The last event that took effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous_event: Option<EventView>,
+    /// The event that comes next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_event: Option<EventView>,
+}
+
+/// An event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventView {
+    /// Which one.
+    pub event: EventIndex,
+    /// What it is, in a line.
+    pub what: String,
+}
+
+/// A checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointView {
+    /// Which one.
+    pub checkpoint: CheckpointIndex,
+    /// How many events had taken effect.
+    pub event: EventIndex,
+    /// Run time of the program up to there.
+    pub run_time_ns: u64,
+}

@@ -1,0 +1,38 @@
+//! Doing what is asked: a family of requests a file, and one place that knows all of them.
+
+mod breakpoints;
+mod expressions;
+mod hits;
+mod looking;
+mod moments;
+mod moving;
+mod names;
+mod source;
+
+use crate::{Answer, DebugError, Debugger, Request, RequestControl};
+
+/// Does what is asked.
+pub(crate) fn answer(
+    debugger: &mut Debugger,
+    request: &Request,
+    control: &RequestControl,
+) -> Result<Answer, DebugError> {
+    match request {
+        Request::Break(new) => breakpoints::set(debugger, new, control),
+        Request::Clear(which) => breakpoints::clear(debugger, which),
+        Request::Breakpoints => Ok(breakpoints::list(debugger)),
+        Request::Run { direction } => moving::run(debugger, *direction),
+        Request::Seek(moment) => moving::seek(debugger, *moment, control),
+        Request::Hits { of, page } => hits::list(debugger, of, *page, control),
+        Request::Stack { depth } => looking::stack(debugger, *depth).map(Answer::Stack),
+        Request::Threads => Ok(looking::threads(debugger)),
+        Request::SelectThread { number } => looking::select(debugger, *number),
+        Request::Registers { names } => looking::registers(debugger, names),
+        Request::Memory(range) => looking::memory(debugger, range, control),
+        Request::Source(wanted) => source::show(debugger, wanted, control),
+        Request::When => moments::when(debugger),
+        Request::Checkpoints => Ok(moments::checkpoints(debugger)),
+        Request::Evaluate(expression) => expressions::evaluate(debugger, expression, control),
+        Request::Assert(expression) => expressions::assert(debugger, expression, control),
+    }
+}

@@ -1,0 +1,79 @@
+//! What a debugger can be asked: plain data, a family a file.
+//!
+//! Requests are kept in journals as JSON, so a variant's name and its fields are part of a format:
+//! new fields have defaults, and names stay. Positions and expressions are written as text there.
+
+mod breakpoints;
+mod hits;
+mod looking;
+mod moving;
+
+use retake_execution::Direction;
+use retake_model::RegisterName;
+use serde::{Deserialize, Serialize};
+
+pub use breakpoints::{Chosen, NewBreakpoint};
+pub use hits::PageRequest;
+pub use looking::{MemoryRange, SourceRequest};
+pub use moving::Moment;
+
+use crate::expr::Expression;
+
+/// One thing that a debugger can be asked to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Set a breakpoint.
+    Break(NewBreakpoint),
+    /// Remove breakpoints: all of them, or none if one does not exist.
+    Clear(Chosen),
+    /// List the breakpoints.
+    Breakpoints,
+    /// Run to the next hit in a direction, or to that end of the recording.
+    Run {
+        /// Which way.
+        #[serde(with = "moving::DirectionText")]
+        direction: Direction,
+    },
+    /// Go to a moment.
+    Seek(Moment),
+    /// List every hit over the whole recording.
+    Hits {
+        /// Of which breakpoints.
+        #[serde(default)]
+        of: Chosen,
+        /// Which part of the list is wanted.
+        #[serde(default)]
+        page: PageRequest,
+    },
+    /// The stack of the selected task.
+    Stack {
+        /// Frames at most, inlined ones included.
+        depth: usize,
+    },
+    /// The tasks that live at this moment.
+    Threads,
+    /// Select the task that other requests look at, until the next movement.
+    SelectThread {
+        /// Its number in the recording, else its tid in the program.
+        number: u32,
+    },
+    /// General registers of the selected task.
+    Registers {
+        /// Which; all of them if empty.
+        #[serde(default)]
+        names: Vec<RegisterName>,
+    },
+    /// Memory of the selected task.
+    Memory(MemoryRange),
+    /// Source text.
+    Source(SourceRequest),
+    /// The current moment.
+    When,
+    /// All checkpoints of the recording.
+    Checkpoints,
+    /// The value of an expression.
+    Evaluate(Expression),
+    /// Fail unless an expression holds.
+    Assert(Expression),
+}
