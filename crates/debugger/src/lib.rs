@@ -24,8 +24,9 @@ mod tests;
 
 pub use breakpoint::{Breakpoint, BreakpointId};
 pub use code::{
-    CodeFrame, CodeModule, CodePlace, CodeReader, Loaded, NoCode, RawFrame, SourceLine,
-    default_reader,
+    CallerFrame, Cfa, CodeFrame, CodeModule, CodePlace, CodeReader, FrameKind, FrameRule,
+    FunctionCode, InlinedCode, Loaded, NoCode, PcKind, RawFrame, RuleSource, Saved, SourceLine,
+    Statement, Trampoline, default_reader,
 };
 pub use commands::{CommandInfo, command_infos};
 pub use debugger::Debugger;
