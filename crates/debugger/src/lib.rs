@@ -40,8 +40,9 @@ pub use breakpoint::{Breakpoint, BreakpointId, Place};
 #[cfg(any(test, feature = "text-code"))]
 pub use code::text::TextReader;
 pub use code::{
-    CodeFrame, CodeModule, CodePlace, CodeReader, Loaded, NoCode, RawFrame, SourceLine,
-    default_reader,
+    CallerFrame, Cfa, CodeFrame, CodeModule, CodePlace, CodeReader, FrameKind, FrameRule,
+    FunctionCode, InlinedCode, Loaded, NoCode, PcKind, RawFrame, RuleSource, Saved, SourceLine,
+    Statement, Trampoline, default_reader,
 };
 pub use control::{Progress, ProgressSink, RequestControl};
 pub use debugger::Debugger;

@@ -146,7 +146,7 @@ fn load_unit(
 }
 
 /// `DW_AT_entry_pc` (DWARF 5 §2.18): an address, or an offset from the lowest one.
-fn entry_pc(
+pub(crate) fn entry_pc(
     dwarf: &Dwarf<Slice<'_>>,
     unit: &Unit<Slice<'_>>,
     entry: &Entry<'_, '_>,
@@ -156,7 +156,7 @@ fn entry_pc(
 }
 
 /// The names of an entry, which may be said by another one that it refers to.
-fn name_of(
+pub(crate) fn name_of(
     dwarf: &Dwarf<Slice<'_>>,
     unit: &Unit<Slice<'_>>,
     entry: &Entry<'_, '_>,

@@ -1,33 +1,50 @@
 //! ELF and DWARF: functions, lines, inlined code, and unwinding of stacks.
 //!
 //! Principal types: [`Module`], one file of code, which knows where functions and lines are and what
-//! runs at an address; [`Unwinder`], which walks the stack of a task over the modules it has loaded.
+//! runs at an address; [`FunctionCode`], a function with the places where its source lines begin;
+//! [`FrameRule`], where the caller's frame is; [`Unwinder`], which walks the stack of a task over the
+//! modules it has loaded.
 //!
 //! Bytes are fed in: this crate opens no file and reaches no process. Hostile bytes give an error or
 //! no answer, never a panic.
 
 mod addresses;
 mod bytes;
+mod caller;
 mod demangle;
 mod elf;
 mod error;
+mod expression;
+mod frame_guess;
+mod frame_rule;
+mod frame_table;
 mod frames;
+mod function_code;
 mod functions;
 mod lines;
 mod module;
 mod names;
+mod plt;
 mod prologue;
 mod sections;
+mod statements;
 mod symtab;
+mod unit_code;
+mod units;
 mod unwind;
 
 pub use addresses::LoadedModule;
 pub use bytes::SharedBytes;
+pub use caller::{CallerFrame, PcKind};
 pub use demangle::demangle;
 pub use elf::DebugLink;
 pub use error::ModuleError;
+pub use expression::FrameExpression;
+pub use frame_rule::{Cfa, FrameKind, FrameRule, RuleSource, Saved};
 pub use frames::{CodeFrame, SourceLocation};
+pub use function_code::{FunctionCode, InlinedCode, Statement};
 pub use functions::FunctionPlace;
 pub use lines::LinePlace;
 pub use module::Module;
+pub use plt::Trampoline;
 pub use unwind::{Unwinder, UnwoundFrame};

@@ -75,17 +75,44 @@ pub(crate) fn rows(unit: &Unit<Slice<'_>>, keep: impl Fn(u64) -> bool) -> Vec<Ro
         if row.end_sequence() || !keep(row.file_index()) {
             continue;
         }
-        list.push(Row {
+        list.push(Row::from(row));
+    }
+    // Several rows of one address are in the order that the compiler meant.
+    list.sort_by_key(|row| row.addr);
+    list
+}
+
+/// The rows of a unit that are about code of the module, by address. The linker leaves the rows of
+/// functions that it discarded, at addresses from 0 on.
+pub(crate) fn code_rows(module: &Module, unit: &Unit<Slice<'_>>) -> Vec<Row> {
+    let Some(program) = unit.line_program.clone() else { return Vec::new() };
+    let mut list = Vec::new();
+    let mut rows = program.rows();
+    let mut sequence: Option<bool> = None;
+    while let Ok(Some((_, row))) = rows.next_row() {
+        if row.end_sequence() {
+            sequence = None;
+            continue;
+        }
+        if *sequence.get_or_insert_with(|| module.elf().is_code(row.address())) {
+            list.push(Row::from(row));
+        }
+    }
+    // Several rows of one address are in the order that the compiler meant.
+    list.sort_by_key(|row| row.addr);
+    list
+}
+
+impl From<&gimli::LineRow> for Row {
+    fn from(row: &gimli::LineRow) -> Self {
+        Self {
             addr: row.address(),
             line: row.line().and_then(|line| u32::try_from(line.get()).ok()).unwrap_or(0),
             file: row.file_index(),
             is_stmt: row.is_stmt(),
             prologue_end: row.prologue_end(),
-        });
+        }
     }
-    // Several rows of one address are in the order that the compiler meant.
-    list.sort_by_key(|row| row.addr);
-    list
 }
 
 impl Module {

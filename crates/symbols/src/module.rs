@@ -6,9 +6,13 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use crate::bytes::SharedBytes;
 use crate::elf::{DebugLink, Elf};
 use crate::error::ModuleError;
+use crate::frame_table::FrameTable;
 use crate::functions::Functions;
+use crate::plt::Plt;
 use crate::sections::{DebugSections, Owned};
 use crate::symtab::SymbolTable;
+use crate::units::Units;
+use crate::unwind::FrameSections;
 
 type Context = addr2line::Context<Owned>;
 
@@ -19,7 +23,10 @@ pub struct Module {
     symbols: OnceLock<SymbolTable>,
     functions: OnceLock<Functions>,
     context: OnceLock<Option<Mutex<Context>>>,
-    pub(crate) frame_sections: OnceLock<crate::unwind::FrameSections>,
+    frame_sections: OnceLock<FrameSections>,
+    frame_table: OnceLock<FrameTable>,
+    units: OnceLock<Units>,
+    plt: OnceLock<Plt>,
 }
 
 impl fmt::Debug for Module {
@@ -41,6 +48,9 @@ impl Module {
             functions: OnceLock::new(),
             context: OnceLock::new(),
             frame_sections: OnceLock::new(),
+            frame_table: OnceLock::new(),
+            units: OnceLock::new(),
+            plt: OnceLock::new(),
         })
     }
 
@@ -83,6 +93,22 @@ impl Module {
 
     pub(crate) fn functions(&self) -> &Functions {
         self.functions.get_or_init(|| Functions::load(self))
+    }
+
+    pub(crate) fn frame_sections(&self) -> &FrameSections {
+        self.frame_sections.get_or_init(|| FrameSections::load(self))
+    }
+
+    pub(crate) fn frame_table(&self) -> &FrameTable {
+        self.frame_table.get_or_init(|| FrameTable::load(self))
+    }
+
+    pub(crate) fn units(&self) -> &Units {
+        self.units.get_or_init(|| Units::load(self))
+    }
+
+    pub(crate) fn plt(&self) -> &Plt {
+        self.plt.get_or_init(|| Plt::load(self))
     }
 
     /// The index from addresses to lines and inlined functions; none without DWARF.

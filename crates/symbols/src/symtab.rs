@@ -55,4 +55,15 @@ impl SymbolTable {
         let symbol = self.0.get(first)?;
         (symbol.size == 0 || addr - symbol.addr < symbol.size).then_some(symbol)
     }
+
+    /// The first symbol behind `addr`.
+    pub(crate) fn next_after(&self, addr: u64) -> Option<&CodeSymbol> {
+        self.0.get(self.0.partition_point(|symbol| symbol.addr <= addr))
+    }
+
+    /// The symbol of this name; `None` if there are several (static functions of different files).
+    pub(crate) fn only(&self, name: &str) -> Option<&CodeSymbol> {
+        let mut found = self.0.iter().filter(|symbol| symbol.name == name);
+        found.next().filter(|_| found.next().is_none())
+    }
 }

@@ -16,12 +16,12 @@ use crate::module::Module;
 use crate::sections::section_bytes;
 
 /// `mov rax, 15 (rt_sigreturn); syscall`: what a signal handler returns to, in glibc, musl and Go.
-const SIGRETURN: [u8; 9] = [0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05];
+pub(crate) const SIGRETURN: [u8; 9] = [0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05];
 /// The same as musl writes it: `mov eax, 15; syscall`.
-const SIGRETURN_SHORT: [u8; 7] = [0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05];
+pub(crate) const SIGRETURN_SHORT: [u8; 7] = [0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05];
 /// Where `rbp`, `rsp` and `rip` are in `ucontext_t`: after flags, link and stack, in the order r8 to
 /// r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip.
-const GREGS: u64 = 40;
+pub(crate) const GREGS: u64 = 40;
 const RBP: u64 = GREGS + 10 * 8;
 const RSP: u64 = GREGS + 15 * 8;
 const RIP: u64 = GREGS + 16 * 8;
@@ -31,15 +31,15 @@ type Bytes = Arc<[u8]>;
 /// What unwinding reads of a file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FrameSections {
-    text: Option<std::ops::Range<u64>>,
-    got: Option<std::ops::Range<u64>>,
-    eh_frame: Option<(std::ops::Range<u64>, Bytes)>,
+    pub(crate) text: Option<std::ops::Range<u64>>,
+    pub(crate) got: Option<std::ops::Range<u64>>,
+    pub(crate) eh_frame: Option<(std::ops::Range<u64>, Bytes)>,
     eh_frame_hdr: Option<(std::ops::Range<u64>, Bytes)>,
-    debug_frame: Option<Bytes>,
+    pub(crate) debug_frame: Option<Bytes>,
 }
 
 impl FrameSections {
-    fn load(module: &Module) -> Self {
+    pub(crate) fn load(module: &Module) -> Self {
         let elf = module.elf();
         let Some(file) = elf.file() else { return Self::default() };
         let range = |name: &str| {
@@ -88,7 +88,7 @@ impl Unwinder {
 
     /// Adds a module whose code is at `range`, `bias` above the addresses it was linked at.
     pub fn add_module(&mut self, module: &Module, range: AddrRange, bias: u64) {
-        let sections = module.frame_sections.get_or_init(|| FrameSections::load(module));
+        let sections = module.frame_sections();
         let FrameSections { text, got, eh_frame, eh_frame_hdr, debug_frame } = sections.clone();
         let (eh_frame_svma, eh_frame) = eh_frame.unzip();
         let (eh_frame_hdr_svma, eh_frame_hdr) = eh_frame_hdr.unzip();

@@ -1,13 +1,17 @@
 //! The reader of ELF files with DWARF.
 
 use std::any::Any;
+use std::sync::Arc;
 
 use regex::Regex;
 use retake_execution::FileBytes;
 use retake_model::{Addr, FileOffset, Registers};
 use retake_symbols::{FunctionPlace, Module, SharedBytes, Unwinder};
 
-use super::{CodeFrame, CodeModule, CodePlace, CodeReader, Loaded, RawFrame, SourceLine};
+use super::{
+    CodeFrame, CodeModule, CodePlace, CodeReader, FrameRule, FunctionCode, Loaded, PcKind,
+    RawFrame, SourceLine, Trampoline,
+};
 
 /// Reads ELF files.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +90,22 @@ impl CodeModule for DwarfModule {
             source: frame.location.map(|at| SourceLine { file: at.file, line: at.line }),
         };
         self.0.frames_at(addr).into_iter().map(frame).collect()
+    }
+
+    fn function_code(&self, offset: FileOffset) -> Option<Arc<FunctionCode>> {
+        self.0.function_code(self.0.file_addr_of_offset(offset)?)
+    }
+
+    fn frame_rule(&self, offset: FileOffset) -> Option<FrameRule> {
+        self.0.frame_rule(self.0.file_addr_of_offset(offset)?)
+    }
+
+    fn rule_of_frame(&self, pc: FileOffset, kind: PcKind) -> Option<FrameRule> {
+        self.0.rule_of_frame(self.0.file_addr_of_offset(pc)?, kind)
+    }
+
+    fn trampoline(&self, offset: FileOffset) -> Option<Trampoline> {
+        self.0.trampoline(self.0.file_addr_of_offset(offset)?)
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -6,11 +6,13 @@
 mod catalog;
 mod dwarf;
 mod none;
+mod stepping;
 #[cfg(any(test, feature = "text-code"))]
 pub(crate) mod text;
 
 use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 
 use regex::Regex;
 use retake_execution::FileBytes;
@@ -18,6 +20,10 @@ use retake_model::{Addr, AddrRange, FileOffset, Registers};
 use serde::{Deserialize, Serialize};
 
 pub use none::NoCode;
+pub use stepping::{
+    CallerFrame, Cfa, FrameKind, FrameRule, FunctionCode, InlinedCode, PcKind, RuleSource, Saved,
+    Statement, Trampoline,
+};
 
 pub(crate) use catalog::{Catalog, file_at};
 
@@ -79,6 +85,73 @@ pub trait CodeModule: fmt::Debug {
 
     /// What runs at an offset: the inlined function first, then the one it is inlined in.
     fn frames_at(&self, offset: FileOffset) -> Vec<CodeFrame>;
+
+    /// The function that really has the code at an offset (is not inlined there): its ranges, and
+    /// where source lines begin in it. Kept by the module, and asked for often.
+    fn function_code(&self, _offset: FileOffset) -> Option<Arc<FunctionCode>> {
+        None
+    }
+
+    /// How the caller's frame is found when the instruction at an offset is about to run.
+    fn frame_rule(&self, _offset: FileOffset) -> Option<FrameRule> {
+        None
+    }
+
+    /// The rule for a frame with this program counter: [`Self::frame_rule`] at the address to look
+    /// up, except in what a signal handler returns to.
+    fn rule_of_frame(&self, pc: FileOffset, kind: PcKind) -> Option<FrameRule> {
+        self.frame_rule(FileOffset::new(kind.lookup(pc.get())))
+    }
+
+    /// The frame around the one with these registers, whose program counter is at `pc` of this file.
+    /// `read` gives the word at an address of memory. `None` where the stack ends.
+    fn caller_frame(
+        &self,
+        pc: FileOffset,
+        kind: PcKind,
+        registers: &Registers,
+        read: &mut dyn FnMut(Addr) -> Option<u64>,
+    ) -> Option<CallerFrame> {
+        self.rule_of_frame(pc, kind)?.caller(registers, read)
+    }
+
+    /// The canonical frame address of such a frame. With the entry of its function, it tells the
+    /// frame from all others that exist at the same time.
+    fn frame_cfa(
+        &self,
+        pc: FileOffset,
+        kind: PcKind,
+        registers: &Registers,
+        read: &mut dyn FnMut(Addr) -> Option<u64>,
+    ) -> Option<Addr> {
+        self.rule_of_frame(pc, kind)?.cfa(registers, read)
+    }
+
+    /// Whether lines of the function at an offset are known.
+    fn has_lines(&self, offset: FileOffset) -> bool {
+        self.function_code(offset).is_some_and(|function| function.has_lines())
+    }
+
+    /// Whether an offset is in the first instructions of a function, which set its frame up.
+    fn is_in_prologue(&self, offset: FileOffset) -> bool {
+        self.function_code(offset).is_some_and(|function| function.is_in_prologue(offset))
+    }
+
+    /// Whether an offset is in code that a step goes through: stubs, the dynamic linker, thunks.
+    fn trampoline(&self, _offset: FileOffset) -> Option<Trampoline> {
+        None
+    }
+
+    /// Where to stop after a call that leads to `target`: behind the prologue. `None` for code
+    /// without lines.
+    fn stop_of_call(&self, target: FileOffset) -> Option<CodePlace> {
+        let function = self.function_code(target).filter(|function| function.has_lines())?;
+        let in_prologue = function.is_in_prologue(target);
+        let offset = if in_prologue { function.stop_at } else { target };
+        let frame = self.frames_at(offset).into_iter().next();
+        let source = frame.and_then(|frame| frame.source);
+        Some(CodePlace { offset, function: function.name.as_deref().map(str::to_owned), source })
+    }
 
     /// The module itself, for the reader that made it.
     fn as_any(&self) -> &dyn Any;
