@@ -9,7 +9,6 @@ use crate::demangle::demangle;
 use crate::frames::SourceLocation;
 use crate::module::Module;
 use crate::statements::{self, Outline};
-use crate::unit_code::UnitCode;
 use crate::units::FunctionKey;
 
 /// The code of one function that really exists (is not inlined), in offsets of its file.
@@ -131,10 +130,12 @@ impl Module {
                     statements::build(self, &function.outline, Some(unit))
                 }),
             None => {
-                let outline = self.undescribed(addr.get())?;
-                let unit = units.iter().map(|(_, unit)| unit).find(|unit| unit.has_row(&outline));
-                self.kept((None, outline.entry), || {
-                    statements::build(self, &outline, unit.map(AsRef::<UnitCode>::as_ref))
+                let symbol = self.symbols().at(addr.get()).map(|symbol| symbol.addr);
+                let frame = || self.frame_table().range_at(addr.get()).map(|(start, _)| start);
+                self.kept((None, symbol.or_else(frame)?), || {
+                    let outline = self.undescribed(addr.get())?;
+                    let mut units = units.iter().map(|(_, unit)| unit.as_ref());
+                    statements::build(self, &outline, units.find(|unit| unit.has_row(&outline)))
                 })
             }
         }

@@ -1,14 +1,13 @@
 //! Functions: every subprogram and every inlined copy of one (DWARF 5 §3.3).
 
-use gimli::{
-    AttributeValue, DebugInfoOffset, DebuggingInformationEntry, Dwarf, Unit, UnitOffset, constants,
-};
+use gimli::{DebuggingInformationEntry, Dwarf, Unit, constants};
 use regex::Regex;
 use retake_model::FileAddr;
 
 use crate::lines::rows;
 use crate::module::Module;
 use crate::names::FunctionName;
+use crate::naming::Namer;
 use crate::sections::Slice;
 
 /// A function's code, or an inlined copy of it.
@@ -44,19 +43,17 @@ pub struct FunctionPlace {
 #[derive(Debug, Default)]
 pub(crate) struct Functions(Vec<Code>);
 
-/// How far references between entries are followed; compilers need three.
-const MAX_REFERENCES: usize = 8;
-
 type Entry<'a, 'u> = DebuggingInformationEntry<'u, 'u, Slice<'a>>;
 
 impl Functions {
     pub(crate) fn load(module: &Module) -> Self {
         let mut list = Vec::new();
         let dwarf = module.sections().dwarf();
+        let namer = Namer::new(&dwarf);
         let mut units = dwarf.units();
         while let Ok(Some(header)) = units.next() {
             let Ok(unit) = dwarf.unit(header) else { continue };
-            load_unit(module, &dwarf, &unit, &mut list);
+            load_unit(module, &namer, &unit, &mut list);
         }
         // Assembler and libraries without DWARF are known by their symbols only.
         let mut described: Vec<(u64, u64)> =
@@ -109,12 +106,13 @@ impl Functions {
     }
 }
 
-fn load_unit(
+fn load_unit<'a>(
     module: &Module,
-    dwarf: &Dwarf<Slice<'_>>,
-    unit: &Unit<Slice<'_>>,
+    namer: &Namer<'_, 'a>,
+    unit: &Unit<Slice<'a>>,
     list: &mut Vec<Code>,
 ) {
+    let dwarf = namer.dwarf();
     let mut lines = None;
     let mut entries = unit.entries();
     while let Ok(Some((_, entry))) = entries.next_dfs() {
@@ -132,7 +130,7 @@ fn load_unit(
             }
         }
         let Some(&(first, end)) = ranges.first() else { continue };
-        let Some(name) = name_of(dwarf, unit, entry) else { continue };
+        let Some(name) = namer.name_of(unit, entry) else { continue };
         let lowest = ranges.iter().map(|(start, _)| *start).min().unwrap_or(first);
         let start = if inlined { entry_pc(dwarf, unit, entry).unwrap_or(lowest) } else { first };
         let stop_at = if inlined {
@@ -153,89 +151,6 @@ pub(crate) fn entry_pc(
 ) -> Option<u64> {
     let value = entry.attr_value(constants::DW_AT_entry_pc).ok()??;
     dwarf.attr_address(unit, value).ok().flatten()
-}
-
-/// The names of an entry, which may be said by another one that it refers to.
-pub(crate) fn name_of(
-    dwarf: &Dwarf<Slice<'_>>,
-    unit: &Unit<Slice<'_>>,
-    entry: &Entry<'_, '_>,
-) -> Option<FunctionName> {
-    let mut names = Names::default();
-    names.collect(dwarf, unit, entry, MAX_REFERENCES);
-    FunctionName::from_dwarf(names.name.as_deref(), names.linkage.as_deref())
-}
-
-#[derive(Default)]
-struct Names {
-    name: Option<String>,
-    linkage: Option<String>,
-}
-
-impl Names {
-    fn collect(
-        &mut self,
-        dwarf: &Dwarf<Slice<'_>>,
-        unit: &Unit<Slice<'_>>,
-        entry: &Entry<'_, '_>,
-        left: usize,
-    ) {
-        let text = |at| {
-            let value = entry.attr_value(at).ok()??;
-            let slice = dwarf.attr_string(unit, value).ok()?;
-            Some(String::from_utf8_lossy(slice.slice()).into_owned())
-        };
-        if self.linkage.is_none() {
-            self.linkage = text(constants::DW_AT_linkage_name)
-                .or_else(|| text(constants::DW_AT_MIPS_linkage_name));
-        }
-        if self.name.is_none() {
-            self.name = text(constants::DW_AT_name);
-        }
-        if (self.name.is_some() && self.linkage.is_some()) || left == 0 {
-            return;
-        }
-        for at in [constants::DW_AT_abstract_origin, constants::DW_AT_specification] {
-            match entry.attr_value(at) {
-                Ok(Some(AttributeValue::UnitRef(offset))) => {
-                    self.collect_at(dwarf, unit, offset, left - 1);
-                }
-                Ok(Some(AttributeValue::DebugInfoRef(offset))) => {
-                    self.collect_elsewhere(dwarf, offset, left - 1);
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn collect_at(
-        &mut self,
-        dwarf: &Dwarf<Slice<'_>>,
-        unit: &Unit<Slice<'_>>,
-        offset: UnitOffset,
-        left: usize,
-    ) {
-        if let Ok(entry) = unit.entry(offset) {
-            self.collect(dwarf, unit, &entry, left);
-        }
-    }
-
-    /// In another unit (link-time optimization).
-    fn collect_elsewhere(
-        &mut self,
-        dwarf: &Dwarf<Slice<'_>>,
-        offset: DebugInfoOffset,
-        left: usize,
-    ) {
-        let mut units = dwarf.units();
-        while let Ok(Some(header)) = units.next() {
-            let Some(inside) = offset.to_unit_offset(&header) else { continue };
-            if let Ok(unit) = dwarf.unit(header) {
-                self.collect_at(dwarf, &unit, inside, left);
-            }
-            return;
-        }
-    }
 }
 
 impl Module {

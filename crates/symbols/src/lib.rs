@@ -24,6 +24,7 @@ mod functions;
 mod lines;
 mod module;
 mod names;
+mod naming;
 mod plt;
 mod prologue;
 mod sections;

@@ -1,5 +1,7 @@
 //! The symbol tables (gABI "Symbol Table"): what there is where no DWARF is.
 
+use std::sync::OnceLock;
+
 use object::{Object, ObjectSymbol, SymbolKind};
 
 use crate::elf::Elf;
@@ -15,7 +17,11 @@ pub(crate) struct CodeSymbol {
 
 /// The function symbols of `.symtab` and `.dynsym`, by address, one for each.
 #[derive(Debug, Default)]
-pub(crate) struct SymbolTable(Vec<CodeSymbol>);
+pub(crate) struct SymbolTable {
+    by_addr: Vec<CodeSymbol>,
+    /// Numbers of the symbols, by name; made when it is first needed.
+    by_name: OnceLock<Vec<usize>>,
+}
 
 impl SymbolTable {
     pub(crate) fn load(elf: &Elf) -> Self {
@@ -40,30 +46,38 @@ impl SymbolTable {
             key(a).cmp(&key(b)).then_with(|| a.name.cmp(&b.name))
         });
         list.dedup_by(|a, b| a.addr == b.addr && a.name == b.name);
-        Self(list)
+        Self { by_addr: list, by_name: OnceLock::new() }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &CodeSymbol> {
-        self.0.iter()
+        self.by_addr.iter()
     }
 
     /// The symbol that `addr` lies in, or right after if its size is not known.
     pub(crate) fn at(&self, addr: u64) -> Option<&CodeSymbol> {
-        let after = self.0.partition_point(|symbol| symbol.addr <= addr);
-        let start = self.0.get(after.checked_sub(1)?)?.addr;
-        let first = self.0.partition_point(|symbol| symbol.addr < start);
-        let symbol = self.0.get(first)?;
+        let after = self.by_addr.partition_point(|symbol| symbol.addr <= addr);
+        let start = self.by_addr.get(after.checked_sub(1)?)?.addr;
+        let first = self.by_addr.partition_point(|symbol| symbol.addr < start);
+        let symbol = self.by_addr.get(first)?;
         (symbol.size == 0 || addr - symbol.addr < symbol.size).then_some(symbol)
     }
 
     /// The first symbol behind `addr`.
     pub(crate) fn next_after(&self, addr: u64) -> Option<&CodeSymbol> {
-        self.0.get(self.0.partition_point(|symbol| symbol.addr <= addr))
+        self.by_addr.get(self.by_addr.partition_point(|symbol| symbol.addr <= addr))
     }
 
     /// The symbol of this name; `None` if there are several (static functions of different files).
     pub(crate) fn only(&self, name: &str) -> Option<&CodeSymbol> {
-        let mut found = self.0.iter().filter(|symbol| symbol.name == name);
-        found.next().filter(|_| found.next().is_none())
+        let name_of = |index: &usize| self.by_addr.get(*index).map(|symbol| symbol.name.as_str());
+        let by_name = self.by_name.get_or_init(|| {
+            let mut list: Vec<usize> = (0..self.by_addr.len()).collect();
+            list.sort_by_key(name_of);
+            list
+        });
+        let from = by_name.partition_point(|index| name_of(index) < Some(name));
+        let mut found = by_name.get(from..)?.iter().take_while(|i| name_of(i) == Some(name));
+        let only = self.by_addr.get(*found.next()?)?;
+        found.next().is_none().then_some(only)
     }
 }

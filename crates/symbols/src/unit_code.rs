@@ -9,9 +9,10 @@ use gimli::{
 };
 
 use crate::frames::SourceLocation;
-use crate::functions::{entry_pc, name_of};
+use crate::functions::entry_pc;
 use crate::lines::{Row, code_rows, file_path};
 use crate::module::Module;
+use crate::naming::Namer;
 use crate::sections::Slice;
 use crate::statements::{InlinedOutline, Outline};
 
@@ -53,6 +54,7 @@ impl UnitCode {
         let mut walk = Walk {
             module,
             dwarf: &dwarf,
+            namer: Namer::new(&dwarf),
             unit: &unit,
             names: BTreeMap::new(),
             functions: Vec::new(),
@@ -99,9 +101,10 @@ enum Around {
 struct Walk<'w, 'a> {
     module: &'w Module,
     dwarf: &'w Dwarf<Slice<'a>>,
+    namer: Namer<'w, 'a>,
     unit: &'w Unit<Slice<'a>>,
     /// Of functions that are inlined, by the entry that describes them.
-    names: BTreeMap<UnitOffset, Option<Arc<str>>>,
+    names: BTreeMap<usize, Option<Arc<str>>>,
     functions: Vec<Function>,
 }
 
@@ -131,7 +134,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             .filter(|pc| ranges.iter().any(|(start, end)| (*start..*end).contains(pc)))
             .unwrap_or(first);
         ranges.sort_unstable();
-        let name = name_of(self.dwarf, self.unit, entry).map(|name| Arc::from(name.readable));
+        let name = self.namer.name_of(self.unit, entry).map(|name| Arc::from(name.readable));
         let outline = Outline { name, entry: start, ranges, inlined: Vec::new() };
         self.functions.push(Function { outline });
         Around::Function(self.functions.len() - 1)
@@ -173,14 +176,17 @@ impl<'w, 'a> Walk<'w, 'a> {
     }
 
     fn inlined_name(&mut self, entry: &Entry<'a, '_>) -> Option<Arc<str>> {
-        let (dwarf, unit) = (self.dwarf, self.unit);
-        let name = || name_of(dwarf, unit, entry).map(|name| Arc::from(name.readable));
-        match entry.attr_value(constants::DW_AT_abstract_origin) {
-            Ok(Some(AttributeValue::UnitRef(origin))) => {
-                self.names.entry(origin).or_insert_with(name).clone()
+        let (namer, unit) = (&self.namer, self.unit);
+        let name = || namer.name_of(unit, entry).map(|name| Arc::from(name.readable));
+        let origin = match entry.attr_value(constants::DW_AT_abstract_origin) {
+            Ok(Some(AttributeValue::UnitRef(UnitOffset(origin)))) => origin,
+            // Of another unit. Offsets in `.debug_info` as a whole must not be mixed with those above.
+            Ok(Some(AttributeValue::DebugInfoRef(DebugInfoOffset(origin)))) => {
+                usize::MAX.wrapping_sub(origin)
             }
-            _ => name(),
-        }
+            _ => return name(),
+        };
+        self.names.entry(origin).or_insert_with(name).clone()
     }
 
     /// Where an inlined function is called.

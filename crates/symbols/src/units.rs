@@ -13,7 +13,8 @@ use crate::unit_code::UnitCode;
 /// Of ranges that overlap, so many are looked at.
 const MAX_OVERLAPS: usize = 64;
 
-/// A function that was asked for: its unit (none where only symbols are known), and its entry.
+/// A function that was asked for: its unit and entry, or none and the first address of its
+/// symbol or frame entry.
 pub(crate) type FunctionKey = (Option<usize>, u64);
 
 /// The units of a module by the addresses they say they have code at.
