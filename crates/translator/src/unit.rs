@@ -209,7 +209,8 @@ impl<'a, 'b> Builder<'a, 'b> {
         self.waiting.push_back((pc, arrival));
         while let Some((pc, arrival)) = self.waiting.pop_front() {
             let new = match arrival {
-                Arrival::Indirect => self.entry(pc),
+                // An entry may be all that there was room for.
+                Arrival::Indirect => self.entry(pc) || !self.has(pc),
                 Arrival::Direct => !self.has(pc),
             };
             if new {

@@ -34,7 +34,7 @@ error: \"rxx\" is not a register; usage: regs [NAME...]
 > x -size 9 0
 error: the size must be 1 to 8; usage: examinemem [-fmt hex|dec|oct|bin|raw] [-count N] [-size 1..8] ADDRESS
 > x 0
-error: failed to read memory: no memory at 0x0+0
+error: failed to read memory at 0x0: nothing is mapped at 0x0
 ",
     );
 }

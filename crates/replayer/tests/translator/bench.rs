@@ -325,9 +325,6 @@ impl Bench {
                 true => cache.enter_behind_test(program.pc(), code).unwrap(),
                 false => cache.enter(program.pc(), code).unwrap(),
             };
-            if std::env::var("RT_DBG").is_ok() {
-                eprintln!("enter {:#x} -> {entry:x?} {:?}", program.rip, cache.statistics());
-            }
             let Entry::Cache(at) = entry else {
                 let instruction = self.instruction(program.pc());
                 let is_end = instruction.code() == iced_x86::Code::Int3;
@@ -348,13 +345,6 @@ impl Bench {
                 let stop = self.task.resume_and_wait(Resume::Emulate, None).unwrap();
                 actual = self.task.registers().unwrap();
                 let came_to = cache.stopped(&actual).unwrap();
-                if std::env::var("RT_DBG").is_ok() {
-                    eprintln!(
-                        "  stop at {:#x}: {}",
-                        actual.rip,
-                        format!("{came_to:x?}").chars().take(20).collect::<String>()
-                    );
-                }
                 let clock = cache.branches().unwrap().wrapping_add(self.branches_outside);
                 match came_to {
                     Some(Stop::Moved(registers) | Stop::Outside(registers)) => {

@@ -191,10 +191,8 @@ impl<M: CacheMemory> Translator<M> {
             _ if self.came_indirectly.remove(&pc) => Arrival::Indirect,
             _ => Arrival::Direct,
         };
-        let known = match arrival {
-            Arrival::Direct => self.bodies.contains_key(&pc),
-            Arrival::Indirect => self.entries.contains_key(&pc),
-        };
+        let known = self.bodies.contains_key(&pc)
+            && (arrival == Arrival::Direct || self.entries.contains_key(&pc));
         let mut emptied = false;
         if !known {
             if !self.bodies.contains_key(&pc) && decode(pc, 1, Extent::OnePiece, code).is_none() {
