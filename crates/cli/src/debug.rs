@@ -9,6 +9,7 @@ use retake_console::{Console, ConsoleError, Outcome, Output, render, script_line
 use retake_debugger::{DebugError, Debugger, Session, default_reader};
 use retake_execution::Execution;
 
+use crate::progress;
 use crate::prompt::{Line, Prompt};
 
 /// How `retake debug` is called, apart from the recording.
@@ -37,7 +38,8 @@ pub(crate) fn run(args: &DebugArgs, recording: &Path, execution: Box<dyn Executi
     if let Err(err) = signal_hook::flag::register(signal_hook::consts::SIGINT, interrupter) {
         warn(&format_args!("Ctrl-C will end the debugger: {err}"));
     }
-    let mut terminal = Terminal { console: Console::new(debugger), args };
+    let console = Console::new(debugger).with_progress(progress::of_requests());
+    let mut terminal = Terminal { console, args };
     let end = match terminal.open_session(recording) {
         Ok(()) => terminal.run(recording),
         Err(err) => Err(err),

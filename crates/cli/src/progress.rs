@@ -3,8 +3,9 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use retake_debugger::{Progress, ProgressSink};
 use retake_replayer::{Control, Observer, SearchProgress};
 
 use crate::output::notice;
@@ -12,12 +13,14 @@ use crate::text;
 
 /// Searches that are over sooner are not spoken of.
 const FIRST: Duration = Duration::from_secs(1);
+/// Time between two changes of a line that does not stay.
+const BETWEEN_CHANGES: Duration = Duration::from_millis(100);
 /// Time between two lines where they stay.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
 /// For a replay that reports its long searches on standard error.
 pub(crate) fn control() -> Control {
-    let reporter = Reporter { terminal: io::stderr().is_terminal(), shown: Mutex::default() };
+    let reporter = Reporter { line: Line::new() };
     Control { observer: Some(Arc::new(reporter)), ..Control::default() }
 }
 
@@ -26,39 +29,91 @@ pub(crate) fn control_beside_output() -> Control {
     if io::stderr().is_terminal() { control() } else { Control::default() }
 }
 
+/// For requests of the debugger.
+pub(crate) fn of_requests() -> Arc<dyn ProgressSink> {
+    Arc::new(Requests { line: Line::new(), began: Mutex::default() })
+}
+
+/// The line that says how far something is.
 #[derive(Debug)]
-struct Reporter {
+struct Line {
     terminal: bool,
-    /// How long the search had taken when the last line was printed.
+    /// How long it had taken when the line was printed last.
     shown: Mutex<Option<Duration>>,
 }
 
-impl Observer for Reporter {
-    fn searching(&self, progress: &SearchProgress) {
+impl Line {
+    fn new() -> Self {
+        Self { terminal: io::stderr().is_terminal(), shown: Mutex::default() }
+    }
+
+    /// Prints it if that is due.
+    fn show(&self, elapsed: Duration, text: impl FnOnce() -> String) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         let due = match *shown {
-            _ if progress.elapsed < FIRST => false,
-            Some(last) if !self.terminal => progress.elapsed >= last + BETWEEN_LINES,
-            _ => true,
+            _ if elapsed < FIRST => false,
+            Some(last) if self.terminal => elapsed >= last + BETWEEN_CHANGES,
+            Some(last) => elapsed >= last + BETWEEN_LINES,
+            None => true,
         };
         if !due {
             return;
         }
-        *shown = Some(progress.elapsed);
+        *shown = Some(elapsed);
         if self.terminal {
             // Back to the start of the line, and clear it.
-            let _ = write!(io::stderr(), "\r\x1b[K{}", describe(progress));
+            let _ = write!(io::stderr(), "\r\x1b[K{}", text());
         } else {
-            notice(describe(progress));
+            notice(text());
         }
     }
 
-    fn over(&self) {
+    fn clear(&self) {
         let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner).take();
         if self.terminal && shown.is_some() {
             let _ = write!(io::stderr(), "\r\x1b[K");
         }
     }
+}
+
+#[derive(Debug)]
+struct Reporter {
+    line: Line,
+}
+
+impl Observer for Reporter {
+    fn searching(&self, progress: &SearchProgress) {
+        self.line.show(progress.elapsed, || describe(progress));
+    }
+
+    fn over(&self) {
+        self.line.clear();
+    }
+}
+
+#[derive(Debug)]
+struct Requests {
+    line: Line,
+    /// When the request that runs said something first.
+    began: Mutex<Option<Instant>>,
+}
+
+impl ProgressSink for Requests {
+    fn progress(&self, progress: &Progress) {
+        let mut began = self.began.lock().unwrap_or_else(PoisonError::into_inner);
+        let elapsed = began.get_or_insert_with(Instant::now).elapsed();
+        self.line.show(elapsed, || describe_request(progress));
+    }
+
+    fn over(&self) {
+        self.began.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.line.clear();
+    }
+}
+
+fn describe_request(progress: &Progress) -> String {
+    let Progress { event, events, hits } = *progress;
+    format!("event {event} of {events}: {} so far; Ctrl-C stops", text::count(hits, "hit"))
 }
 
 fn describe(progress: &SearchProgress) -> String {
@@ -101,6 +156,9 @@ mod tests {
         );
         assert!(line(Some(2_000_000)).contains("left"));
         assert!(line(None).contains("no estimate"));
+        let hits = Progress { event, events: EventIndex::new(40), hits: 12_345 };
+        let line = describe_request(&hits);
+        assert!(line.starts_with("event 7 of 40: ") && line.contains("hits so far"), "{line}");
         let looking = SearchProgress { event, passes: 0, expected: None, elapsed };
         assert!(describe(&looking).contains("middle of code: 20"), "{}", describe(&looking));
     }

@@ -22,6 +22,9 @@ pub struct Progress {
 pub trait ProgressSink: Send + Sync {
     /// The request goes on.
     fn progress(&self, progress: &Progress);
+
+    /// The request is over, well or not.
+    fn over(&self) {}
 }
 
 impl<F: Fn(&Progress) + Send + Sync> ProgressSink for F {
@@ -77,6 +80,12 @@ impl RequestControl {
     pub(crate) fn report(&self, progress: &Progress) {
         if let Some(sink) = &self.progress {
             sink.progress(progress);
+        }
+    }
+
+    pub(crate) fn over(&self) {
+        if let Some(sink) = &self.progress {
+            sink.over();
         }
     }
 }

@@ -93,14 +93,24 @@ impl Debugger {
         control: &RequestControl,
     ) -> Result<Answer, DebugError> {
         let Some(session) = &mut self.session else {
-            return handlers::answer(self, request, control);
+            return self.answer(request, control);
         };
         let begun = session.begin(request, control.line())?;
-        let result = handlers::answer(self, request, control);
+        let result = self.answer(request, control);
         let state = self.state();
         if let Some(session) = &mut self.session {
             session.end(begun, &state, &result)?;
         }
+        result
+    }
+
+    fn answer(
+        &mut self,
+        request: &Request,
+        control: &RequestControl,
+    ) -> Result<Answer, DebugError> {
+        let result = handlers::answer(self, request, control);
+        control.over();
         result
     }
 

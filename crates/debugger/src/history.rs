@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::rc::Rc;
 
 use retake_execution::{Execution, SiteTarget};
 use retake_model::{Addr, FileId, FileOffset, Position, TaskId};
@@ -9,14 +10,18 @@ use retake_model::{Addr, FileId, FileOffset, Position, TaskId};
 use crate::breakpoint::{Breakpoint, BreakpointId, SiteTable};
 use crate::{DebugError, Progress, RequestControl};
 
+/// The byte of a file that is executed at a place, if it is of a file.
+type Code = Option<(FileId, FileOffset)>;
+
 /// One hit, before its source line is looked up.
 #[derive(Clone, Debug)]
 pub(crate) struct PastHit {
-    pub(crate) breakpoints: Vec<BreakpointId>,
+    /// Shared, as lists are long and most hits have the same breakpoints.
+    pub(crate) breakpoints: Rc<[BreakpointId]>,
     pub(crate) position: Position,
     pub(crate) task: TaskId,
     pub(crate) pc: Addr,
-    pub(crate) code: Option<(FileId, FileOffset)>,
+    pub(crate) code: Code,
 }
 
 /// What is known of hits.
@@ -85,14 +90,17 @@ pub(crate) fn all_hits<'a>(
     let absolute = table.sites().iter().any(|site| matches!(site.target, SiteTarget::Absolute(_)));
     let events = execution.event_count();
     let mut found = Vec::new();
+    let mut owners: BTreeMap<(Addr, Code), Rc<[BreakpointId]>> = BTreeMap::new();
     execution.hits(table.sites(), &mut |hit, now| {
         let code = match table.target(hit.site) {
             Some(SiteTarget::Code { file, offset }) => Some((file, offset)),
             _ if absolute => crate::code::file_at(now, hit.task, hit.pc),
             _ => None,
         };
+        let breakpoints =
+            owners.entry((hit.pc, code)).or_insert_with(|| table.breakpoints(hit.pc, code).into());
         found.push(PastHit {
-            breakpoints: table.breakpoints(hit.pc, code),
+            breakpoints: Rc::clone(breakpoints),
             position: hit.position,
             task: hit.task,
             pc: hit.pc,

@@ -63,19 +63,39 @@ fn format_of(command: &Command, name: &str) -> Result<Format, ConsoleError> {
     })
 }
 
+/// What an expression can begin with.
+const BEGINNINGS: Words = Words::These(&["$hits(", "$event", "$task", "$rip", "$rsp", "$rax"]);
+
+pub(super) const PRINT: Command = Command {
+    name: "print",
+    aliases: &["p"],
+    usage: "print EXPRESSION",
+    summary: "shows the value of an expression over registers and memory, such as *(u32)($rsp+8)",
+    words: BEGINNINGS,
+    parse: print,
+};
+
+fn print(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
+    Ok(Asked::plainly(Request::Evaluate(expression(command, args)?)))
+}
+
 pub(super) const ASSERT: Command = Command {
     name: "assert",
     aliases: &[],
     usage: "assert EXPRESSION",
     summary: "fails unless the expression holds, such as $hits(1) == 3 && *(u32)($rsp+8) > 0",
-    words: Words::These(&["$hits(", "$event", "$task", "$rip", "$rsp", "$rax"]),
+    words: BEGINNINGS,
     parse: assert,
 };
 
 fn assert(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
+    let request = Request::Assert(expression(command, args)?);
+    Ok(Asked::Request(request, Shown::Assertion(args.to_owned())))
+}
+
+fn expression(command: &Command, args: &str) -> Result<Expression, ConsoleError> {
     if args.is_empty() {
         return Err(command.misuse("an expression is missing"));
     }
-    let expression: Expression = args.parse()?;
-    Ok(Asked::Request(Request::Assert(expression), Shown::Assertion(args.to_owned())))
+    Ok(args.parse()?)
 }

@@ -60,6 +60,7 @@ const COMMANDS: &[Command] = &[
     looking::THREAD,
     looking::REGS,
     memory::EXAMINEMEM,
+    memory::PRINT,
     looking::LIST,
     moments::WHEN,
     moments::CHECKPOINTS,

@@ -75,6 +75,12 @@ fn moments_and_assertions() {
 error: assertion failed: $event == 1 + 1 (left is 1, right is 2)
 > assert $nothing
 error: there is no $nothing
+> print *(u32)($rsp+8) + 1
+43
+> p $hits(1)
+error: there is no breakpoint 1
+> p
+error: an expression is missing; usage: print EXPRESSION
 > assert 1 +
 error: bad expression: something is missing at column 4
 > assert

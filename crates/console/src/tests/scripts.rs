@@ -73,7 +73,22 @@ fn what_ran_before_a_failure_is_not_lost() {
 #[test]
 fn json_can_be_read_back() {
     let mut console = console(recording().build());
-    for command in ["help", "b work", "c", "hits", "bt", "threads", "regs", "when", "bp", "exit"] {
+    for command in [
+        "help",
+        "b work",
+        "c",
+        "hits",
+        "bt",
+        "threads",
+        "regs",
+        "x $rsp",
+        "p 1 - 2",
+        "when",
+        "bp",
+        "checkpoints",
+        "assert 1",
+        "exit",
+    ] {
         let output = console.execute(command).unwrap();
         let line = render::json_step(command, &Ok(output.clone()));
         assert_eq!(serde_json::from_str::<Output>(&line).unwrap(), output, "{line}");

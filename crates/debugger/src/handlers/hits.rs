@@ -88,7 +88,7 @@ fn view(debugger: &Debugger, n: usize, hit: &PastHit) -> HitView {
     });
     HitView {
         n,
-        breakpoints: hit.breakpoints.clone(),
+        breakpoints: hit.breakpoints.to_vec(),
         position: hit.position,
         task: hit.task,
         place: PlaceView::new(hit.pc, frames.first()),
