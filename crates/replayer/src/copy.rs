@@ -30,7 +30,7 @@ impl Machine {
             shared: BTreeMap::new(),
             files: BTreeMap::new(),
             sites: self.sites.clone(),
-            caches: Caches::default(),
+            caches: Caches::with_limits(self.caches.limits),
             guards: self.guards.clone(),
             pace: self.pace,
             count: Count::default(),

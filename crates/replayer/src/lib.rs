@@ -27,6 +27,7 @@ mod reuse;
 mod run;
 mod search;
 mod sites;
+mod stepping;
 mod timeline;
 mod translated;
 mod watch;

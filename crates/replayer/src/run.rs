@@ -160,7 +160,7 @@ impl Machine {
     }
 
     /// The event's task was let run: it is at a site, or where the event found it.
-    fn arrived(
+    pub(crate) fn arrived(
         &mut self,
         index: EventIndex,
         event: &Event,
@@ -397,7 +397,7 @@ impl Machine {
     }
 
     /// The event takes effect.
-    fn retire(&mut self, event: &Event, sink: Sink<'_>) -> Result<(), Failure> {
+    pub(crate) fn retire(&mut self, event: &Event, sink: Sink<'_>) -> Result<(), Failure> {
         for effect in &event.effects {
             self.apply_effect(event.task, effect, sink)?;
         }

@@ -45,6 +45,7 @@ pub(crate) fn emit(builder: &mut Builder<'_, '_>, block: &Block, last: Last) -> 
         let is_end = is_last && matches!(block.end, End::Branch(_) | End::Call);
         if let Some(leads_on) = decoded.leads_on {
             builder.point(pc, put_aside, ahead, kind);
+            builder.note_direct(pc);
             if leads_on == LeadsOn::Call {
                 transfer::push(builder, Addr::new(decoded.instruction.next_ip()));
             }

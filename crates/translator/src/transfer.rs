@@ -37,6 +37,9 @@ pub(crate) fn emit(
     let pc = Addr::new(instruction.ip());
     let behind = block.behind();
     builder.point(pc, Spilled::NONE, ahead, PointKind::Exact);
+    if !branch.is_indirect() {
+        builder.note_direct(pc);
+    }
     match branch {
         Branch::Jump { to } => in_line(builder, to),
         Branch::JumpIf { condition, .. } if last == Last::TurnOfLoop => {

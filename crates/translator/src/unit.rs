@@ -76,6 +76,8 @@ pub struct Limits {
     pub unrolls: bool,
     /// Whether blocks go on where a jump or a call leads to.
     pub extends: bool,
+    /// Whether each branch is noted, so that the last one is known.
+    pub notes: bool,
     /// Bytes of translated code: when there is no room for more, all is dropped.
     pub code: u32,
 }
@@ -87,6 +89,7 @@ impl Default for Limits {
             instructions: LONGEST_BLOCK,
             unrolls: true,
             extends: true,
+            notes: false,
             code: u32::MAX,
         }
     }
@@ -259,6 +262,13 @@ impl<'a, 'b> Builder<'a, 'b> {
         self.unit.branches.push(branch);
         let slot = self.shared.room.branch_slot();
         self.unit.emitter.note(slot, u32::try_from(number).unwrap_or(u32::MAX));
+    }
+
+    /// Notes that a direct branch is executed, if that is wanted.
+    pub(crate) fn note_direct(&mut self, pc: Addr) {
+        if self.shared.limits.notes {
+            self.note_branch(IndirectBranch { pc, moved: 0 });
+        }
     }
 
     /// Where indirect transfers come in: what they lead to is in `rcx`, and `rcx` and `r11` are in their slots.

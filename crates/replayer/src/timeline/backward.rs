@@ -179,7 +179,7 @@ impl Timeline {
         self.bring_to_event(first)?;
         let own = upper.place().pc();
         let exact = |done: EventIndex| match upper.place() {
-            Place::Exact(exact) if done == upper.event() => CountFor::Place(exact),
+            Place::Exact(exact) if done == upper.event() => CountFor::Places(vec![exact]),
             _ => CountFor::Nothing,
         };
         self.machine.count.wanted = exact(self.machine.done());

@@ -5,6 +5,7 @@ mod ends;
 mod forward;
 mod listing;
 mod snapshots;
+mod steps;
 mod travel;
 
 use std::ops::ControlFlow;
@@ -214,9 +215,11 @@ impl Execution for Timeline {
         plan: &RunPlan<'_>,
         judge: Option<&mut Judge<'_>>,
     ) -> Result<Stop, ExecutionError> {
-        let stop = self.moving(|timeline| match plan.direction {
-            Direction::Forward => timeline.forward(plan, judge),
-            Direction::Backward => timeline.backward(plan, judge),
+        let stop = self.moving(|timeline| match (plan.steps, plan.direction) {
+            (Some(steps), Direction::Forward) => timeline.step_forward(steps),
+            (Some(steps), Direction::Backward) => timeline.step_backward(steps),
+            (None, Direction::Forward) => timeline.forward(plan, judge),
+            (None, Direction::Backward) => timeline.backward(plan, judge),
         });
         stop.map_err(|failure| {
             failure.while_doing(match plan.direction {

@@ -56,7 +56,7 @@ impl Timeline {
         self.lost = true;
     }
 
-    fn task_of_next_event(&mut self) -> Result<TaskId, Failure> {
+    pub(super) fn task_of_next_event(&mut self) -> Result<TaskId, Failure> {
         let next = self.machine.peek()?.map(|(_, event)| event.task);
         let any = || self.machine.tasks.keys().next().copied();
         Ok(next.or_else(any).unwrap_or(self.task))
@@ -90,7 +90,7 @@ impl Timeline {
     /// From the event before it.
     fn run_to_exact(&mut self, to: Position, exact: Exact) -> Result<Position, Failure> {
         self.machine.want_sites(&[])?;
-        self.machine.count.wanted = CountFor::Place(exact);
+        self.machine.count.wanted = CountFor::Places(vec![exact]);
         let step = loop {
             match self.machine.step(&mut no_sink) {
                 Ok(Step::Hit { place, .. }) if place != to.place() => {}

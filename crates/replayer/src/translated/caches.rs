@@ -36,6 +36,11 @@ struct Cache {
 }
 
 impl Caches {
+    /// None yet.
+    pub(crate) fn with_limits(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
     /// The memory of `space` is gone, or another one's.
     pub(crate) fn forget_space(&mut self, space: SpaceId) {
         if let Some(cache) = self.spaces.remove(&space) {
@@ -74,6 +79,13 @@ impl Caches {
 
     pub(crate) fn get(&mut self, space: SpaceId) -> Option<&mut Translator<File>> {
         self.spaces.get_mut(&space).map(|cache| &mut cache.translator)
+    }
+
+    /// Has each branch noted from now on.
+    pub(crate) fn note_branches(&mut self) -> Result<(), Failure> {
+        self.limits.notes = true;
+        self.spaces.values_mut().try_for_each(|cache| cache.translator.note_branches())?;
+        Ok(())
     }
 
     /// What all caches did.

@@ -6,25 +6,27 @@ use crate::failure::Failure;
 use crate::machine::Machine;
 
 /// Why branches are counted although no site is wanted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum CountFor {
     /// They are not.
     #[default]
     Nothing,
     /// The place right before the next event is asked for.
     NextEvent,
-    /// The task is to stop at this place.
-    Place(Exact),
+    /// The task is to stop at each of these places, at no two of which it has the same program counter.
+    Places(Vec<Exact>),
 }
 
 /// What is known of the clock.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Count {
     pub(crate) wanted: CountFor,
     /// The event since which the cache's clock counts the running task.
     since: Option<EventIndex>,
     /// The task has executed something since the last event that was not counted.
     uncounted: bool,
+    /// Branches that were executed before the cache's clock was set, since this event.
+    base: Option<(EventIndex, u64)>,
     /// Branches between the last two events, if they were counted.
     at_last_event: Option<u64>,
 }
@@ -40,6 +42,17 @@ impl Count {
     pub(super) fn starts_at_zero(&mut self, event: EventIndex) {
         self.uncounted = false;
         self.since = Some(event);
+        self.base = None;
+    }
+
+    /// The count of a copy that goes on with so many branches since `event`.
+    pub(crate) fn going_on(event: EventIndex, branches: u64) -> Self {
+        Self { base: Some((event, branches)), ..Self::default() }
+    }
+
+    /// What is to be added to the cache's clock.
+    fn base(&self, done: EventIndex) -> u64 {
+        self.base.filter(|(event, _)| *event == done).map_or(0, |(_, branches)| branches)
     }
 
     /// Branches up to the last event, if they were counted.
@@ -68,8 +81,10 @@ impl Machine {
             return Ok(None);
         }
         let space = self.task(id)?.space;
+        let base = self.count.base(self.done);
         let translator = self.caches.get(space);
-        Ok(translator.map(|translator| translator.branches()).transpose()?)
+        let since = translator.map(|translator| translator.branches()).transpose()?;
+        Ok(since.map(|since| since + base))
     }
 
     /// The place at which a task stands that arrived at `pc` for the nth time.
@@ -88,21 +103,51 @@ impl Machine {
         };
         self.count.since = None;
         self.count.uncounted = false;
+        self.count.base = None;
         Ok(())
     }
 
-    /// The place that the task is to stop at, if there is one: as tests have it.
-    pub(super) fn place_wanted(&mut self, id: TaskId) -> Result<Option<(Addr, u64)>, Failure> {
-        let CountFor::Place(Exact { branches, pc }) = self.count.wanted else { return Ok(None) };
+    /// The task is about to execute something that is counted exactly.
+    pub(crate) fn start_exact_count(&mut self, id: TaskId) -> Result<(), Failure> {
+        self.start_count(id)?;
+        match self.count.uncounted {
+            false => Ok(()),
+            true => Err(Failure::Refused("the task's branches were not counted".to_owned())),
+        }
+    }
+
+    /// The branch that a task has executed last, where each is noted.
+    pub(crate) fn last_branch(&mut self, id: TaskId) -> Result<Option<Addr>, Failure> {
+        let space = self.task(id)?.space;
+        match self.caches.get(space) {
+            Some(translator) => Ok(translator.last_branch()?),
+            None => Ok(None),
+        }
+    }
+
+    /// The places that the task is to stop at, as tests have them.
+    pub(super) fn places_wanted(&mut self, id: TaskId) -> Result<Vec<(Addr, u64)>, Failure> {
+        let CountFor::Places(places) = &self.count.wanted else { return Ok(Vec::new()) };
+        let places = places.clone();
         self.start_count(id)?;
         let space = self.task(id)?.space;
-        let translator = self.caches.get(space);
-        Ok(translator.map(|translator| (pc, translator.branches_from(branches))))
+        let base = self.count.base(self.done);
+        let Some(translator) = self.caches.get(space) else { return Ok(Vec::new()) };
+        let still = places.iter().filter_map(|place| {
+            let left = place.branches.checked_sub(base)?;
+            Some((place.pc, translator.branches_from(left)))
+        });
+        Ok(still.collect())
     }
 
     /// Whether a task that stands at `at` is where it is to stop.
     pub(super) fn is_wanted(&mut self, id: TaskId, at: Addr) -> Result<bool, Failure> {
-        let CountFor::Place(Exact { branches, pc }) = self.count.wanted else { return Ok(false) };
-        Ok(at == pc && self.branches(id)? == Some(branches))
+        let CountFor::Places(places) = &self.count.wanted else { return Ok(false) };
+        if !places.iter().any(|place| place.pc == at) {
+            return Ok(false);
+        }
+        let branches = self.branches(id)?;
+        let CountFor::Places(places) = &self.count.wanted else { return Ok(false) };
+        Ok(places.iter().any(|place| place.pc == at && branches == Some(place.branches)))
     }
 }

@@ -82,7 +82,7 @@ impl Machine {
             (addr, Test { place: None, filter: Some(filter) })
         };
         let mut tests: BTreeMap<Addr, Test> = self.sites.installed_in(space).map(test).collect();
-        if let Some((pc, branches)) = self.place_wanted(id)? {
+        for (pc, branches) in self.places_wanted(id)? {
             tests.entry(pc).or_default().place = Some(branches);
         }
         Ok(tests)

@@ -11,3 +11,4 @@ mod supply;
 pub(crate) use caches::Caches;
 pub(crate) use count::{Count, CountFor};
 pub(crate) use guards::Guards;
+pub(crate) use run::{First, Halt};

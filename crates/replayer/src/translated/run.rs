@@ -216,7 +216,7 @@ impl Machine {
     }
 
     /// Executes one instruction where it lies. Gives the stop if that leads to one.
-    fn step_outside(&mut self, id: TaskId, registers: &Registers) -> Result<Option<Halt>, Failure> {
+    pub(crate) fn step_outside(&mut self, id: TaskId, registers: &Registers) -> Result<Option<Halt>, Failure> {
         let pc = registers.pc();
         let space = self.task(id)?.space;
         let outside = self.look_outside(id, pc)?;
@@ -238,7 +238,7 @@ impl Machine {
             && outside.is_branch
             && let Some(translator) = self.caches.get(space)
         {
-            translator.count_outside()?;
+            translator.count_outside(pc)?;
         }
         Ok((!stepped).then_some(Halt::Stopped(stop, actual)))
     }

@@ -10,15 +10,43 @@ use crate::conditions::Test;
 use crate::layout::{Counter, Left};
 use crate::memory::CacheMemory;
 use crate::supply::{self, SuppliedCall};
+use crate::unit::IndirectBranch;
 
 impl<M: CacheMemory> Translator<M> {
-    /// The task has executed a branch outside the cache.
+    /// The task has executed the branch at `pc` outside the cache.
     ///
     /// # Errors
     /// When the memory cannot be read or written.
-    pub fn count_outside(&mut self) -> io::Result<()> {
+    pub fn count_outside(&mut self, pc: Addr) -> io::Result<()> {
+        if self.limits.notes {
+            let number = self.branches.len() as u64;
+            self.branches.push(IndirectBranch { pc, moved: 0 });
+            let place = self.room.branch_slot() - self.room.addr(0);
+            self.memory.write(place, &number.to_le_bytes())?;
+        }
         let left = self.left()?;
         self.set_right(&left, -1)
+    }
+
+    /// Has each branch noted from now on: what was translated before is dropped.
+    ///
+    /// # Errors
+    /// When the memory cannot be written.
+    pub fn note_branches(&mut self) -> io::Result<()> {
+        if self.limits.notes {
+            return Ok(());
+        }
+        self.limits.notes = true;
+        self.empty()
+    }
+
+    /// The branch that the task has executed last, where each is noted.
+    ///
+    /// # Errors
+    /// When the memory cannot be read.
+    pub fn last_branch(&self) -> io::Result<Option<Addr>> {
+        let branch = self.noted_branch(&self.left()?);
+        Ok(branch.filter(|_| self.limits.notes).map(|branch| branch.pc))
     }
 
     /// Takes from the clock what it has counted ahead: the task goes on where a block begins.

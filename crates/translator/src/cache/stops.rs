@@ -71,7 +71,7 @@ impl<M: CacheMemory> Translator<M> {
             self.statistics.unknown += 1;
             let to = Addr::new(left.target());
             if !is_canonical(to)
-                && let Some(branch) = self.last_branch(left)
+                && let Some(branch) = self.noted_branch(left)
             {
                 // It faults where it is (Intel SDM vol. 2, JMP, CALL and RET), and was counted already.
                 self.set_right(left, 1)?;
@@ -110,7 +110,7 @@ impl<M: CacheMemory> Translator<M> {
         })
     }
 
-    fn last_branch(&self, left: &Left) -> Option<IndirectBranch> {
+    pub(super) fn noted_branch(&self, left: &Left) -> Option<IndirectBranch> {
         let number = usize::try_from(left.branch() & u64::from(u32::MAX)).ok()?;
         self.branches.get(number).copied()
     }
