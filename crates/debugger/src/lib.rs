@@ -28,6 +28,7 @@ mod history;
 mod location;
 mod requests;
 pub mod session;
+mod stepping;
 #[cfg(test)]
 mod tests;
 
@@ -49,6 +50,7 @@ pub use debugger::Debugger;
 pub use error::DebugError;
 pub use location::Location;
 pub use requests::{
-    Chosen, MemoryRange, Moment, NewBreakpoint, PageRequest, Request, SourceRequest,
+    Chosen, MemoryRange, Moment, NewBreakpoint, PageRequest, Request, SourceRequest, StepKind,
+    StepRequest,
 };
 pub use session::Session;

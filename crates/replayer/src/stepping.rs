@@ -91,7 +91,11 @@ impl Machine {
 
     /// Behind an instruction that is not stepped: a repeated string instruction, which is one place however
     /// often it repeats, and one that shows the step.
-    fn behind_unsteppable(&mut self, id: TaskId, registers: &Registers) -> Result<Option<Addr>, Failure> {
+    fn behind_unsteppable(
+        &mut self,
+        id: TaskId,
+        registers: &Registers,
+    ) -> Result<Option<Addr>, Failure> {
         let instruction = self.instruction_at(id, registers.pc())?;
         let repeats = instruction.has_rep_prefix() || instruction.has_repne_prefix();
         let is_one = repeats && instruction.is_string_instruction();

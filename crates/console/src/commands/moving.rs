@@ -1,6 +1,8 @@
 //! Movements.
 
-use retake_debugger::{Moment, Request};
+use std::num::NonZeroU64;
+
+use retake_debugger::{Moment, Request, StepKind, StepRequest};
 use retake_execution::Direction;
 use retake_model::{CheckpointIndex, EventIndex};
 
@@ -25,6 +27,82 @@ pub(super) const REWIND: Command = Command {
     words: Words::NONE,
     parse: |command, args| command.alone(args, Request::Run { direction: Direction::Backward }),
 };
+
+/// A command that steps, in either direction.
+macro_rules! steps {
+    ($const:ident, $name:literal, $aliases:expr, $summary:literal, $kind:ident, $direction:ident) => {
+        pub(super) const $const: Command = Command {
+            name: $name,
+            aliases: $aliases,
+            usage: concat!($name, " [COUNT]"),
+            summary: $summary,
+            words: Words::NONE,
+            parse: |command, args| step(command, args, StepKind::$kind, Direction::$direction),
+        };
+    };
+}
+
+steps!(STEP, "step", &["s"], "steps to another source line, into calls", Step, Forward);
+steps!(NEXT, "next", &["n"], "steps to another source line, over calls", Next, Forward);
+steps!(STEPOUT, "stepout", &["so", "finish"], "runs out of the function", Out, Forward);
+steps!(
+    STEP_INSTRUCTION,
+    "step-instruction",
+    &["si", "stepi"],
+    "executes one instruction",
+    Instruction,
+    Forward
+);
+steps!(
+    NEXT_INSTRUCTION,
+    "next-instruction",
+    &["ni", "nexti"],
+    "executes one instruction; a call is one",
+    NextInstruction,
+    Forward
+);
+
+pub(super) const REV: Command = Command {
+    name: "rev",
+    aliases: &["reverse"],
+    usage: "rev step | next | stepout | step-instruction | next-instruction | continue [COUNT]",
+    summary: "does the same backwards",
+    words: Words::These(&[
+        "step",
+        "next",
+        "stepout",
+        "step-instruction",
+        "next-instruction",
+        "continue",
+    ]),
+    parse: backwards,
+};
+
+fn backwards(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
+    let (name, rest) = args.split_once(char::is_whitespace).unwrap_or((args, ""));
+    let kind = match super::find(name).map(|found| found.name) {
+        Some("step") => StepKind::Step,
+        Some("next") => StepKind::Next,
+        Some("stepout") => StepKind::Out,
+        Some("step-instruction") => StepKind::Instruction,
+        Some("next-instruction") => StepKind::NextInstruction,
+        Some("continue") => {
+            return command.alone(rest, Request::Run { direction: Direction::Backward });
+        }
+        _ => return Err(command.misuse(format!("{name:?} cannot be done backwards"))),
+    };
+    step(command, rest.trim(), kind, Direction::Backward)
+}
+
+fn step(
+    command: &Command,
+    args: &str,
+    kind: StepKind,
+    direction: Direction,
+) -> Result<Asked, ConsoleError> {
+    let count = if args.is_empty() { NonZeroU64::MIN } else { command.number(args)? };
+    Ok(Asked::plainly(Request::Step(StepRequest { kind, direction, count })))
+}
 
 pub(super) const GOTO: Command = Command {
     name: "goto",

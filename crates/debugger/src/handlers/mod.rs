@@ -22,6 +22,7 @@ pub(crate) fn answer(
         Request::Clear(which) => breakpoints::clear(debugger, which),
         Request::Breakpoints => Ok(breakpoints::list(debugger)),
         Request::Run { direction } => moving::run(debugger, *direction),
+        Request::Step(step) => moving::step(debugger, step, control),
         Request::Seek(moment) => moving::seek(debugger, *moment, control),
         Request::Hits { of, page } => hits::list(debugger, of, *page, control),
         Request::Stack { depth } => looking::stack(debugger, *depth).map(Answer::Stack),

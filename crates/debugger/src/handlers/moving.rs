@@ -7,7 +7,7 @@ use super::hits;
 use crate::answers::{StopReason, StopView};
 use crate::breakpoint::SiteTable;
 use crate::code::file_at;
-use crate::requests::Moment;
+use crate::requests::{Moment, StepRequest};
 use crate::{Answer, DebugError, Debugger, RequestControl};
 
 /// Runs to the next hit in a direction.
@@ -16,6 +16,32 @@ pub(super) fn run(debugger: &mut Debugger, direction: Direction) -> Result<Answe
     let plan = RunPlan::to_sites(direction, table.sites());
     let stop = debugger.execution.run(&plan, None)?;
     Ok(stopped(debugger, &stop))
+}
+
+/// Steps the selected task; if that fails on the way, it is where it was.
+pub(super) fn step(
+    debugger: &mut Debugger,
+    request: &StepRequest,
+    control: &RequestControl,
+) -> Result<Answer, DebugError> {
+    let before = debugger.execution.position();
+    match debugger.step(request, control) {
+        Ok(stop) => {
+            let task = stop.task;
+            let answer = stopped(debugger, &stop);
+            // Others may run next: who was stepped stays the one to look at.
+            if task != debugger.execution.current_task() {
+                debugger.selected = Some(task);
+            }
+            Ok(answer)
+        }
+        Err(error) => {
+            if debugger.execution.position() != before {
+                debugger.execution.seek(before)?;
+            }
+            Err(error)
+        }
+    }
 }
 
 /// Goes to a moment.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use breakpoints::{Chosen, NewBreakpoint};
 pub use hits::PageRequest;
 pub use looking::{MemoryRange, SourceRequest};
-pub use moving::Moment;
+pub use moving::{Moment, StepKind, StepRequest};
 
 use crate::expr::Expression;
 
@@ -35,6 +35,8 @@ pub enum Request {
         #[serde(with = "moving::DirectionText")]
         direction: Direction,
     },
+    /// Step the selected task.
+    Step(StepRequest),
     /// Go to a moment.
     Seek(Moment),
     /// List every hit over the whole recording.

@@ -1,5 +1,7 @@
 //! Requests that move.
 
+use std::num::NonZeroU64;
+
 use retake_execution::Direction;
 use retake_model::{CheckpointIndex, EventIndex, Position};
 use serde::{Deserialize, Serialize};
@@ -29,6 +31,39 @@ pub enum Moment {
     },
     /// A position.
     Position(#[serde(with = "crate::as_text")] Position),
+}
+
+/// What a step is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepKind {
+    /// To another source line, also of a function that is called.
+    Step,
+    /// To another source line of the function, or of its caller.
+    Next,
+    /// Out of the function.
+    Out,
+    /// One instruction.
+    Instruction,
+    /// One instruction; a call with all that it does is one.
+    NextInstruction,
+}
+
+/// Some steps of the selected task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepRequest {
+    /// What a step is.
+    pub kind: StepKind,
+    /// Which way.
+    #[serde(with = "DirectionText")]
+    pub direction: Direction,
+    /// How many.
+    #[serde(default = "one")]
+    pub count: NonZeroU64,
+}
+
+const fn one() -> NonZeroU64 {
+    NonZeroU64::MIN
 }
 
 /// A direction, as it is written.

@@ -54,7 +54,9 @@ impl Timeline {
             self.want_here(plan.sites)?;
             self.machine.count.wanted = match plan.bound.map(|bound| (bound.event(), bound.place()))
             {
-                Some((event, Place::Exact(exact))) if event == index => CountFor::Places(vec![exact]),
+                Some((event, Place::Exact(exact))) if event == index => {
+                    CountFor::Places(vec![exact])
+                }
                 _ if pc.is_some() => CountFor::NextEvent,
                 _ => CountFor::Nothing,
             };

@@ -39,7 +39,8 @@ impl Timeline {
         let mut before = self.position;
         while left > 0 {
             let next = self.machine.peek()?.map(|(index, event)| (*index, event.task));
-            let Some((index, runs)) = next.filter(|_| self.machine.tasks.contains_key(&task)) else {
+            let Some((index, runs)) = next.filter(|_| self.machine.tasks.contains_key(&task))
+            else {
                 return self.end_of(before, task);
             };
             if runs != task {
@@ -156,16 +157,13 @@ impl Timeline {
 
     /// The last event of a task before `event` that is the end of something that it executed. The first
     /// event of a recording makes its first task.
-    fn event_before(
-        &self,
-        task: TaskId,
-        event: EventIndex,
-    ) -> Result<Option<EventIndex>, Failure> {
+    fn event_before(&self, task: TaskId, event: EventIndex) -> Result<Option<EventIndex>, Failure> {
         let mut index = event.get();
         while index > self.start.event().get() {
             index -= 1;
             let found = self.recording.event(EventIndex::new(index))?;
-            let executed = !matches!(found.kind, EventKind::SyscallExit { .. } | EventKind::Restart);
+            let executed =
+                !matches!(found.kind, EventKind::SyscallExit { .. } | EventKind::Restart);
             if found.task == task && executed {
                 return Ok(Some(EventIndex::new(index)));
             }

@@ -25,8 +25,6 @@ pub(crate) struct Count {
     since: Option<EventIndex>,
     /// The task has executed something since the last event that was not counted.
     uncounted: bool,
-    /// Branches that were executed before the cache's clock was set, since this event.
-    base: Option<(EventIndex, u64)>,
     /// Branches between the last two events, if they were counted.
     at_last_event: Option<u64>,
 }
@@ -42,17 +40,6 @@ impl Count {
     pub(super) fn starts_at_zero(&mut self, event: EventIndex) {
         self.uncounted = false;
         self.since = Some(event);
-        self.base = None;
-    }
-
-    /// The count of a copy that goes on with so many branches since `event`.
-    pub(crate) fn going_on(event: EventIndex, branches: u64) -> Self {
-        Self { base: Some((event, branches)), ..Self::default() }
-    }
-
-    /// What is to be added to the cache's clock.
-    fn base(&self, done: EventIndex) -> u64 {
-        self.base.filter(|(event, _)| *event == done).map_or(0, |(_, branches)| branches)
     }
 
     /// Branches up to the last event, if they were counted.
@@ -81,10 +68,8 @@ impl Machine {
             return Ok(None);
         }
         let space = self.task(id)?.space;
-        let base = self.count.base(self.done);
         let translator = self.caches.get(space);
-        let since = translator.map(|translator| translator.branches()).transpose()?;
-        Ok(since.map(|since| since + base))
+        Ok(translator.map(|translator| translator.branches()).transpose()?)
     }
 
     /// The place at which a task stands that arrived at `pc` for the nth time.
@@ -103,7 +88,6 @@ impl Machine {
         };
         self.count.since = None;
         self.count.uncounted = false;
-        self.count.base = None;
         Ok(())
     }
 
@@ -131,13 +115,9 @@ impl Machine {
         let places = places.clone();
         self.start_count(id)?;
         let space = self.task(id)?.space;
-        let base = self.count.base(self.done);
         let Some(translator) = self.caches.get(space) else { return Ok(Vec::new()) };
-        let still = places.iter().filter_map(|place| {
-            let left = place.branches.checked_sub(base)?;
-            Some((place.pc, translator.branches_from(left)))
-        });
-        Ok(still.collect())
+        let as_tested = |place: &Exact| (place.pc, translator.branches_from(place.branches));
+        Ok(places.iter().map(as_tested).collect())
     }
 
     /// Whether a task that stands at `at` is where it is to stop.

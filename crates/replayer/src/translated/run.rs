@@ -216,7 +216,11 @@ impl Machine {
     }
 
     /// Executes one instruction where it lies. Gives the stop if that leads to one.
-    pub(crate) fn step_outside(&mut self, id: TaskId, registers: &Registers) -> Result<Option<Halt>, Failure> {
+    pub(crate) fn step_outside(
+        &mut self,
+        id: TaskId,
+        registers: &Registers,
+    ) -> Result<Option<Halt>, Failure> {
         let pc = registers.pc();
         let space = self.task(id)?.space;
         let outside = self.look_outside(id, pc)?;

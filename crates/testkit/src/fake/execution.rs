@@ -325,11 +325,11 @@ impl Execution for FakeExecution {
     fn run(
         &mut self,
         plan: &RunPlan<'_>,
-        mut judge: Option<&mut Judge<'_>>,
+        judge: Option<&mut Judge<'_>>,
     ) -> Result<Stop, ExecutionError> {
         let from = self.at;
         self.sites = plan.sites.to_vec();
-        let result = self.go(plan, judge.as_deref_mut());
+        let result = self.go(plan, judge);
         if result.is_err() {
             self.at = from;
         }
