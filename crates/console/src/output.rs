@@ -2,7 +2,7 @@
 
 use retake_debugger::{
     BreakpointId, CheckpointView, FrameView, HitView, PlaceView, RegisterView, SourceView,
-    StopView, ThreadView,
+    StopView, ThreadView, WatchView,
 };
 use retake_model::{Addr, TaskId};
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,8 @@ pub enum Output {
     Cleared(Vec<BreakpointView>),
     /// All breakpoints.
     Breakpoints(Vec<BreakpointView>),
+    /// Watches.
+    Watches(Vec<WatchView>),
     /// The end of a movement.
     Stop(StopView),
     /// Hits over the whole recording.

@@ -11,6 +11,7 @@ pub(crate) fn output(answer: Answer, shown: &Shown) -> Output {
         Answer::Set(view) => Output::Set(vec![breakpoint(&view)]),
         Answer::Cleared(all) => Output::Cleared(all.iter().map(breakpoint).collect()),
         Answer::Breakpoints(all) => Output::Breakpoints(all.iter().map(breakpoint).collect()),
+        Answer::Watches(all) => Output::Watches(all),
         Answer::Stop(view) => Output::Stop(view),
         Answer::Hits(Page { total, items, .. }) => {
             Output::Hits(HitsView { count: total, hits: items })

@@ -12,6 +12,7 @@ use crate::breakpoint::Breakpoints;
 use crate::code::{Catalog, CodeReader};
 use crate::history::History;
 use crate::session::{SavedState, Session};
+use crate::watches::Watches;
 use crate::{Answer, DebugError, Request, RequestControl, handlers};
 
 /// A debugger over an execution. It answers one request at a time; each is journalled first if a
@@ -20,6 +21,7 @@ pub struct Debugger {
     pub(crate) execution: Box<dyn Execution>,
     pub(crate) catalog: Catalog,
     pub(crate) breakpoints: Breakpoints,
+    pub(crate) watches: Watches,
     /// The task that requests look at, if not the one that runs.
     pub(crate) selected: Option<TaskId>,
     pub(crate) history: History,
@@ -33,6 +35,7 @@ impl Debugger {
             execution,
             catalog: Catalog::new(reader),
             breakpoints: Breakpoints::default(),
+            watches: Watches::default(),
             selected: None,
             history: History::default(),
             session: None,
@@ -62,6 +65,7 @@ impl Debugger {
     pub fn restore(&mut self, state: &SavedState) -> Result<(), DebugError> {
         self.execution.seek(state.position)?;
         self.breakpoints = state.breakpoints.clone();
+        self.watches = state.watches.clone();
         self.selected = state.selected;
         self.history = History::resumed(&state.hits_of);
         Ok(())
@@ -74,6 +78,7 @@ impl Debugger {
             task: self.execution.current_task(),
             selected: self.selected,
             breakpoints: self.breakpoints.clone(),
+            watches: self.watches.clone(),
             hits_of: self.history.of().map_or_else(Vec::new, <[_]>::to_vec),
         }
     }

@@ -31,6 +31,7 @@ pub mod session;
 mod stepping;
 #[cfg(test)]
 mod tests;
+mod watches;
 
 pub use answers::{
     Answer, BreakpointPlace, BreakpointView, CheckpointView, EventView, FrameView, HitView,
@@ -50,7 +51,8 @@ pub use debugger::Debugger;
 pub use error::DebugError;
 pub use location::Location;
 pub use requests::{
-    Chosen, MemoryRange, Moment, NewBreakpoint, PageRequest, Request, SourceRequest, StepKind,
-    StepRequest,
+    Chosen, MemoryRange, Moment, NewBreakpoint, NewWatch, PageRequest, Request, SourceRequest,
+    StepKind, StepRequest,
 };
 pub use session::Session;
+pub use watches::{Access, WatchView};

@@ -35,6 +35,7 @@ impl Machine {
             pace: self.pace,
             count: Count::default(),
             countdown: None,
+            watched: crate::watched::Watched::default(),
             cursor: self.recording.events(self.done),
             ahead: std::collections::VecDeque::new(),
             batch: self.batch,

@@ -31,6 +31,7 @@ mod stepping;
 mod timeline;
 mod translated;
 mod watch;
+mod watched;
 mod whole;
 
 pub use describe::describe_event;

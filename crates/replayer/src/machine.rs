@@ -17,6 +17,7 @@ use crate::search::Control;
 use crate::sites::SiteTable;
 use crate::translated::{Caches, Count, Guards};
 use crate::watch::Watch;
+use crate::watched::Watched;
 
 /// Takes what the program wrote to its standard streams.
 pub type Sink<'a> = &'a mut dyn FnMut(Stream, &[u8]);
@@ -71,6 +72,7 @@ pub struct Machine {
     pub(crate) count: Count,
     /// Arrivals at breakpoints that count, up to the one to stop at; without it each is one to stop at.
     pub(crate) countdown: Option<u64>,
+    pub(crate) watched: Watched,
     pub(crate) cursor: EventCursor,
     /// The events that come next, already read.
     pub(crate) ahead: VecDeque<(EventIndex, Event)>,
@@ -126,6 +128,7 @@ impl Machine {
             pace: Pace::Native,
             count: Count::default(),
             countdown: None,
+            watched: Watched::default(),
             cursor,
             ahead: VecDeque::new(),
             batch: None,

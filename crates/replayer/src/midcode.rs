@@ -44,6 +44,7 @@ impl Machine {
                 return Err(self.missed(index, event, stop, &registers));
             }
             Some(Ran::Hit(at, _)) => return Ok(Some(self.hit(id, at)?)),
+            Some(Ran::Watched(at)) => return Ok(Some(self.watched_at(id, at)?)),
             None if self.stands_at_place(event, print)? => return Ok(None),
             None => {}
         }
@@ -134,6 +135,8 @@ impl Machine {
                     }
                     None => return Ok(Candidate::Hit(at)),
                 },
+                // Without a cache nothing is watched.
+                Ran::Watched(at) => return Ok(Candidate::Hit(at)),
                 Ran::Stopped(StopEvent::Signal(Signal::TRAP), registers)
                     if self.is_watchpoint(id)? =>
                 {

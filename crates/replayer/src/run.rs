@@ -20,6 +20,8 @@ pub(crate) enum Step {
     Event,
     /// The running task arrived at a site; it has not executed the instruction there.
     Hit { task: TaskId, place: Place },
+    /// The running task has accessed watched memory; it stands behind that.
+    Watched { task: TaskId, place: Place },
     /// The recording has no further event.
     End,
 }
@@ -96,6 +98,10 @@ impl Machine {
     /// Lets the task of the next event take what is known of it beforehand, where several events may take
     /// effect at once.
     fn supplied(&mut self) -> Result<Option<Ran>, Failure> {
+        if self.watched.is_wanted() {
+            // What they write is to be seen.
+            return Ok(None);
+        }
         let until = self.batch.unwrap_or(EventIndex::ZERO);
         let next = self.peek()?.map(|(index, event)| (*index, event.task));
         match next {
@@ -168,6 +174,7 @@ impl Machine {
     ) -> Result<Option<Step>, Failure> {
         let (stop, actual) = match ran {
             Ran::Hit(pc, _) => return Ok(Some(self.hit(event.task, pc)?)),
+            Ran::Watched(pc) => return Ok(Some(self.watched_at(event.task, pc)?)),
             Ran::Stopped(stop, registers) => (stop, registers),
         };
         let matches = match (&event.kind, stop) {
@@ -209,6 +216,12 @@ impl Machine {
         Ok(Step::Hit { task, place: self.place_of(task, pc, nth)? })
     }
 
+    /// The running task stands behind an access of watched memory.
+    pub(crate) fn watched_at(&mut self, task: TaskId, pc: Addr) -> Result<Step, Failure> {
+        self.arrivals.entry(pc).or_insert(0);
+        Ok(Step::Watched { task, place: self.place_of(task, pc, 0)? })
+    }
+
     fn stands_at(
         &mut self,
         task: TaskId,
@@ -229,6 +242,7 @@ impl Machine {
         matches!(self.pace, Pace::Translated(_))
             || self.sites.are_wanted()
             || self.count.wanted != CountFor::Nothing
+            || self.watched.is_wanted()
     }
 
     /// Resumes a task until it stops at a site or for an event.
@@ -398,6 +412,7 @@ impl Machine {
 
     /// The event takes effect.
     pub(crate) fn retire(&mut self, event: &Event, sink: Sink<'_>) -> Result<(), Failure> {
+        self.note_watched(event);
         for effect in &event.effects {
             self.apply_effect(event.task, effect, sink)?;
         }
@@ -442,5 +457,7 @@ pub(crate) fn describe_stop(stop: StopEvent, registers: &Registers) -> String {
 /// Why a task stopped.
 pub(crate) enum Ran {
     Hit(Addr, Registers),
+    /// Behind an access of watched memory.
+    Watched(Addr),
     Stopped(StopEvent, Registers),
 }

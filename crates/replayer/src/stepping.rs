@@ -73,25 +73,25 @@ impl Machine {
     fn take_next(&mut self) -> Result<(), Failure> {
         match self.step(&mut |_, _| ())? {
             Step::Event | Step::End => Ok(()),
-            hit @ Step::Hit { .. } => {
+            hit @ (Step::Hit { .. } | Step::Watched { .. }) => {
                 Err(Failure::Refused(format!("{hit:?} where none was asked for")))
             }
         }
     }
 
     /// Runs to a place behind the current instruction.
-    fn run_behind(&mut self, id: TaskId, behind: Addr) -> Result<Option<Halt>, Failure> {
+    pub(crate) fn run_behind(&mut self, id: TaskId, behind: Addr) -> Result<Option<Halt>, Failure> {
         let tests = BTreeMap::from([(behind, Test::always())]);
         self.set_tests(id, &tests)?;
         match self.run_translated(id, &tests, First::Test)? {
-            Halt::Test(_) => Ok(None),
+            Halt::Test(_) | Halt::Watched(_) => Ok(None),
             stopped @ Halt::Stopped(..) => Ok(Some(stopped)),
         }
     }
 
     /// Behind an instruction that is not stepped: a repeated string instruction, which is one place however
     /// often it repeats, and one that shows the step.
-    fn behind_unsteppable(
+    pub(crate) fn behind_unsteppable(
         &mut self,
         id: TaskId,
         registers: &Registers,

@@ -1,7 +1,7 @@
 //! Memory, and expressions over it.
 
 use retake_debugger::expr::Expression;
-use retake_debugger::{MemoryRange, Request};
+use retake_debugger::{Access, MemoryRange, NewWatch, Request};
 
 use super::{Command, Words};
 use crate::ConsoleError;
@@ -77,6 +77,75 @@ pub(super) const PRINT: Command = Command {
 
 fn print(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
     Ok(Asked::plainly(Request::Evaluate(expression(command, args)?)))
+}
+
+pub(super) const WATCH: Command = Command {
+    name: "watch",
+    aliases: &[],
+    usage: "watch [-w | -rw] [-size N] ADDRESS",
+    summary: "stops at writes (or all accesses) of memory: 8 bytes, or as many as are said",
+    words: Words::These(&["-w", "-rw", "-size"]),
+    parse: watch,
+};
+
+pub(super) const WATCHES: Command = Command {
+    name: "watches",
+    aliases: &[],
+    usage: "watches",
+    summary: "lists the watches",
+    words: Words::NONE,
+    parse: |command, args| command.alone(args, Request::Watches),
+};
+
+pub(super) const UNWATCH: Command = Command {
+    name: "unwatch",
+    aliases: &[],
+    usage: "unwatch WATCH",
+    summary: "removes a watch",
+    words: Words::NONE,
+    parse: |command, args| Ok(Asked::plainly(Request::ClearWatch { id: command.number(args)? })),
+};
+
+pub(super) const LAST: Command = Command {
+    name: "last",
+    aliases: &[],
+    usage: "last [-size N] ADDRESS",
+    summary: "goes back to the last write to memory: 8 bytes, or as many as are said",
+    words: Words::These(&["-size"]),
+    parse: |command, args| {
+        let (memory, _) = watched(command, args)?;
+        Ok(Asked::plainly(Request::Last(memory)))
+    },
+};
+
+fn watch(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
+    let (memory, access) = watched(command, args)?;
+    Ok(Asked::plainly(Request::Watch(NewWatch { memory, access })))
+}
+
+/// Memory and the accesses of it that count.
+fn watched(command: &Command, args: &str) -> Result<(MemoryRange, Access), ConsoleError> {
+    let (mut access, mut len, mut rest) = (Access::Write, 8, args);
+    loop {
+        let (word, after) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        match word {
+            "-w" => access = Access::Write,
+            "-rw" => access = Access::ReadWrite,
+            "-size" => {
+                let (value, behind) =
+                    after.trim().split_once(char::is_whitespace).unwrap_or((after, ""));
+                len = command.number(value)?;
+                rest = behind.trim_start();
+                continue;
+            }
+            _ => break,
+        }
+        rest = after.trim_start();
+    }
+    if rest.is_empty() || len == 0 || len > MemoryRange::MAX_LEN {
+        return Err(command.misuse("an address and a size of some bytes are needed"));
+    }
+    Ok((MemoryRange { addr: rest.parse()?, len }, access))
 }
 
 pub(super) const ASSERT: Command = Command {

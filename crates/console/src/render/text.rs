@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use retake_debugger::{
-    BreakpointId, CheckpointView, FrameView, PlaceView, SourceView, StopReason, StopView,
-    ThreadView,
+    Access, BreakpointId, CheckpointView, FrameView, PlaceView, SourceView, StopReason, StopView,
+    ThreadView, WatchView,
 };
 
 use crate::output::{BreakpointView, HelpView, HitsView, MemoryView, Output, WhenView};
@@ -20,6 +20,7 @@ pub fn text(output: &Output) -> String {
             all.iter().map(|view| format!("cleared {} at {}", view.id, view.location)).collect()
         }
         Output::Breakpoints(all) => or("no breakpoints", all.iter().map(breakpoint).collect()),
+        Output::Watches(all) => or("no watches", all.iter().map(watch).collect()),
         Output::Stop(view) => vec![stop(view)],
         Output::Hits(view) => hits(view),
         Output::Stack(frames) => frames.iter().map(frame).collect(),
@@ -69,6 +70,14 @@ fn breakpoint(view: &BreakpointView) -> String {
         let _ = write!(out, "\n    {place}");
     }
     out
+}
+
+fn watch(view: &WatchView) -> String {
+    let accesses = match view.access {
+        Access::Write => "writes",
+        Access::ReadWrite => "accesses",
+    };
+    format!("watch {}: {accesses} of {} bytes at {}", view.id, view.len, view.addr)
 }
 
 fn stop(view: &StopView) -> String {

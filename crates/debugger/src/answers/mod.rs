@@ -5,6 +5,7 @@ mod looking;
 mod moments;
 mod page;
 
+use crate::watches::WatchView;
 use serde::{Deserialize, Serialize};
 
 pub use breakpoints::{BreakpointPlace, BreakpointView};
@@ -24,6 +25,8 @@ pub enum Answer {
     Cleared(Vec<BreakpointView>),
     /// All breakpoints.
     Breakpoints(Vec<BreakpointView>),
+    /// Watches.
+    Watches(Vec<WatchView>),
     /// The end of a movement.
     Stop(StopView),
     /// Hits over the whole recording, in order.

@@ -8,6 +8,7 @@ mod moments;
 mod moving;
 mod names;
 mod source;
+mod watches;
 
 use crate::{Answer, DebugError, Debugger, Request, RequestControl};
 
@@ -21,6 +22,10 @@ pub(crate) fn answer(
         Request::Break(new) => breakpoints::set(debugger, new, control),
         Request::Clear(which) => breakpoints::clear(debugger, which),
         Request::Breakpoints => Ok(breakpoints::list(debugger)),
+        Request::Watch(new) => watches::set(debugger, new, control),
+        Request::Watches => Ok(watches::list(debugger)),
+        Request::ClearWatch { id } => watches::clear(debugger, *id),
+        Request::Last(memory) => watches::last(debugger, memory, control),
         Request::Run { direction } => moving::run(debugger, *direction),
         Request::Step(step) => moving::step(debugger, step, control),
         Request::Seek(moment) => moving::seek(debugger, *moment, control),

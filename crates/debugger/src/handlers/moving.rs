@@ -13,7 +13,8 @@ use crate::{Answer, DebugError, Debugger, RequestControl};
 /// Runs to the next hit in a direction.
 pub(super) fn run(debugger: &mut Debugger, direction: Direction) -> Result<Answer, DebugError> {
     let table = SiteTable::new(debugger.breakpoints.all());
-    let plan = RunPlan::to_sites(direction, table.sites());
+    let watches = debugger.watches.of(debugger.task());
+    let plan = RunPlan { watches: &watches, ..RunPlan::to_sites(direction, table.sites()) };
     let stop = debugger.execution.run(&plan, None)?;
     Ok(stopped(debugger, &stop))
 }
@@ -70,7 +71,7 @@ fn checkpoint(debugger: &Debugger, index: CheckpointIndex) -> Result<Position, D
         .ok_or_else(|| DebugError::NotFound(format!("there is no checkpoint {index}")))
 }
 
-fn stopped(debugger: &mut Debugger, stop: &Stop) -> Answer {
+pub(super) fn stopped(debugger: &mut Debugger, stop: &Stop) -> Answer {
     debugger.selected = None;
     let place = debugger.place_of(stop.task);
     let reasons: Vec<StopReason> = stop.reasons.iter().map(reason).collect();

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::expr::Expression;
 use crate::location::Location;
+use crate::watches::Access;
 
 /// Some memory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +18,15 @@ pub struct MemoryRange {
 impl MemoryRange {
     /// Most bytes in one answer.
     pub const MAX_LEN: usize = 1 << 16;
+}
+
+/// Memory that is to be watched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewWatch {
+    /// Where.
+    pub memory: MemoryRange,
+    /// Which accesses count.
+    pub access: Access,
 }
 
 /// Some source text.

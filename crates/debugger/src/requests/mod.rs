@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use breakpoints::{Chosen, NewBreakpoint};
 pub use hits::PageRequest;
-pub use looking::{MemoryRange, SourceRequest};
+pub use looking::{MemoryRange, NewWatch, SourceRequest};
 pub use moving::{Moment, StepKind, StepRequest};
 
 use crate::expr::Expression;
@@ -29,6 +29,17 @@ pub enum Request {
     Clear(Chosen),
     /// List the breakpoints.
     Breakpoints,
+    /// Watch memory.
+    Watch(NewWatch),
+    /// List the watches.
+    Watches,
+    /// Remove a watch.
+    ClearWatch {
+        /// Its number.
+        id: u32,
+    },
+    /// Go back to the last write to some memory.
+    Last(MemoryRange),
     /// Run to the next hit in a direction, or to that end of the recording.
     Run {
         /// Which way.

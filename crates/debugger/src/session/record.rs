@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128};
 
 use crate::breakpoint::Breakpoints;
+use crate::watches::Watches;
 use crate::{BreakpointId, Request};
 
 /// The version of this format. 1: lines only. 2: requests, and a hash chain over them.
@@ -84,6 +85,8 @@ pub struct SavedState {
     /// The task that requests look at, if it is another.
     pub selected: Option<TaskId>,
     pub(crate) breakpoints: Breakpoints,
+    #[serde(default)]
+    pub(crate) watches: Watches,
     /// The breakpoints of the last list of hits.
     pub(crate) hits_of: Vec<BreakpointId>,
 }

@@ -18,6 +18,7 @@ fn state(event: u64) -> SavedState {
         task: TaskId::new(1),
         selected: None,
         breakpoints,
+        watches: crate::watches::Watches::default(),
         hits_of: Vec::new(),
     }
 }

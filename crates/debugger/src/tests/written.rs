@@ -5,8 +5,8 @@ use retake_model::{CheckpointIndex, EventIndex, RegisterName, Signal};
 
 use super::{ask, break_at, debugger, location};
 use crate::{
-    Answer, BreakpointId, Chosen, MemoryRange, Moment, PageRequest, Request, SourceRequest,
-    StopReason,
+    Access, Answer, BreakpointId, Chosen, MemoryRange, Moment, NewWatch, PageRequest, Request,
+    SourceRequest, StepKind, StepRequest, StopReason,
 };
 
 /// Every kind of request, as it has been written since version 2 of the journal. What is here stays.
@@ -55,6 +55,27 @@ fn written() -> Vec<(Request, &'static str)> {
             r#"{"memory":{"addr":"$rsp","len":8}}"#,
         ),
         (Request::Source(SourceRequest { at: None, around: 5 }), r#"{"source":{"around":5}}"#),
+        (
+            Request::Watch(NewWatch {
+                memory: MemoryRange { addr: expression("$rsp"), len: 8 },
+                access: Access::Write,
+            }),
+            r#"{"watch":{"memory":{"addr":"$rsp","len":8},"access":"write"}}"#,
+        ),
+        (Request::Watches, r#""watches""#),
+        (Request::ClearWatch { id: 2 }, r#"{"clear_watch":{"id":2}}"#),
+        (
+            Request::Last(MemoryRange { addr: expression("0x1000"), len: 4 }),
+            r#"{"last":{"addr":"0x1000","len":4}}"#,
+        ),
+        (
+            Request::Step(StepRequest {
+                kind: StepKind::NextInstruction,
+                direction: Direction::Backward,
+                count: std::num::NonZeroU64::MIN,
+            }),
+            r#"{"step":{"kind":"next_instruction","direction":"backward","count":1}}"#,
+        ),
         (Request::When, r#""when""#),
         (Request::Checkpoints, r#""checkpoints""#),
         (Request::Evaluate(expression("1+1")), r#"{"evaluate":"1+1"}"#),

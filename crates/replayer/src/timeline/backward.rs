@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use retake_execution::{Judge, RunPlan, Site, SiteId, Stop, StopReason};
+use retake_execution::{Judge, RunPlan, Site, SiteId, Stop, StopReason, WatchId};
 use retake_model::{EventIndex, Place, Position, TaskId};
 
 use super::Timeline;
@@ -19,8 +19,18 @@ const FEW: usize = 64;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrived {
     pub(super) at: Position,
-    pub(super) site: SiteId,
+    pub(super) what: What,
     pub(super) task: TaskId,
+}
+
+/// What a task came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    Site(SiteId),
+    /// It has accessed watched memory right before.
+    Access(WatchId),
+    /// The event before wrote there.
+    Effect(WatchId),
 }
 
 /// Whether a scan goes on.
@@ -46,13 +56,16 @@ impl Timeline {
         mut judge: Option<&mut Judge<'_>>,
     ) -> Result<Stop, Failure> {
         let bound = plan.bound.unwrap_or(self.start);
+        // What cannot be watched is said first.
+        self.machine.want_watches(plan.watches)?;
+        self.machine.watched = Default::default();
         let mut upper = self.position;
         let mut wanted = plan.nth.get();
         while upper > bound && upper > self.start {
             let first = self.scan_start(upper);
             let counted = match judge.as_deref_mut() {
-                None => self.count_between(first, upper, plan.sites, wanted)?,
-                Some(judge) => self.judge_between(first, upper, plan.sites, wanted, judge)?,
+                None => self.count_between(first, upper, plan, wanted)?,
+                Some(judge) => self.judge_between(first, upper, plan, wanted, judge)?,
             };
             if counted.number >= wanted {
                 let nth = counted.number - wanted + 1;
@@ -60,7 +73,7 @@ impl Timeline {
                 if found.at < bound {
                     break;
                 }
-                return Ok(self.stop(StopReason::Site(found.site)));
+                return self.stop_at_arrival(found);
             }
             wanted -= counted.number;
             upper = Position::at_event(first);
@@ -86,20 +99,21 @@ impl Timeline {
         &mut self,
         first: EventIndex,
         upper: Position,
-        sites: &[Site],
+        plan: &RunPlan<'_>,
         most: u64,
     ) -> Result<Counted, Failure> {
         let most = usize::try_from(most).unwrap_or(FEW);
+        let counts_inside = plan.watches.is_empty();
         let mut last = VecDeque::new();
         let mut stops = 0_u64;
         self.machine.countdown = None;
-        self.scan(first, upper, sites, &mut |timeline, arrived| {
+        self.scan_watching(first, upper, plan, &mut |timeline, arrived| {
             stops += 1;
             if last.len() == most.min(FEW) {
                 last.pop_front();
             }
             last.push_back(arrived);
-            if stops == FEW as u64 {
+            if stops == FEW as u64 && counts_inside {
                 timeline.machine.countdown = Some(u64::MAX);
             }
             Ok(Scan::GoOn)
@@ -114,17 +128,23 @@ impl Timeline {
         &mut self,
         first: EventIndex,
         upper: Position,
-        sites: &[Site],
+        plan: &RunPlan<'_>,
         most: u64,
         judge: &mut Judge<'_>,
     ) -> Result<Counted, Failure> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let mut last = VecDeque::new();
         let mut number = 0;
-        self.scan(first, upper, sites, &mut |timeline, arrived| {
-            let Arrived { at, site, task } = arrived;
+        self.scan_watching(first, upper, plan, &mut |timeline, arrived| {
+            let Arrived { at, what, task } = arrived;
             timeline.stand(task, at);
-            if timeline.is_counted(site, task, at.place(), Some(&mut *judge))? {
+            let counts = match what {
+                What::Site(site) => {
+                    timeline.is_counted(site, task, at.place(), Some(&mut *judge))?
+                }
+                What::Access(_) | What::Effect(_) => true,
+            };
+            if counts {
                 number += 1;
                 if last.len() == most {
                     last.pop_front();
@@ -168,6 +188,32 @@ impl Timeline {
         })
     }
 
+    /// Stops at an arrival, where the machine stands; at an access of memory, right before it.
+    fn stop_at_arrival(&mut self, found: Arrived) -> Result<Stop, Failure> {
+        let reason = match found.what {
+            What::Site(site) => return Ok(self.stop(StopReason::Site(site))),
+            What::Access(watch) | What::Effect(watch) => StopReason::Watch(watch),
+        };
+        self.machine.watched = Default::default();
+        self.back_before(found)?;
+        Ok(Stop { task: found.task, ..self.stop(reason) })
+    }
+
+    /// The same as [`Self::scan`], with the accesses of watched memory.
+    fn scan_watching(
+        &mut self,
+        first: EventIndex,
+        upper: Position,
+        plan: &RunPlan<'_>,
+        arrived: &mut dyn FnMut(&mut Self, Arrived) -> Result<Scan, Failure>,
+    ) -> Result<(), Failure> {
+        self.watches = plan.watches.to_vec();
+        let scanned = self.scan(first, upper, plan.sites, arrived);
+        self.watches.clear();
+        self.machine.watched = Default::default();
+        scanned
+    }
+
     /// Gives the arrivals from event `first` up to `upper`, which is none of them, in order.
     pub(super) fn scan(
         &mut self,
@@ -177,6 +223,8 @@ impl Timeline {
         arrived: &mut dyn FnMut(&mut Self, Arrived) -> Result<Scan, Failure>,
     ) -> Result<(), Failure> {
         self.bring_to_event(first)?;
+        let watches = self.watches.clone();
+        self.machine.want_watches(&watches)?;
         let own = upper.place().pc();
         let exact = |done: EventIndex| match upper.place() {
             Place::Exact(exact) if done == upper.event() => CountFor::Places(vec![exact]),
@@ -199,12 +247,24 @@ impl Timeline {
                         break;
                     }
                     if let Some(site) = self.site_hit(task, place)?
-                        && arrived(self, Arrived { at, site, task })? == Scan::Stop
+                        && arrived(self, Arrived { at, what: What::Site(site), task })?
+                            == Scan::Stop
                     {
                         break;
                     }
                 }
+                Step::Watched { task, place } => {
+                    let at = Position::at_place(event, place);
+                    if let Some(watch) = self.machine.watch_hit() {
+                        arrived(self, Arrived { at, what: What::Access(watch), task })?;
+                    }
+                }
                 Step::Event if event < upper.event() => {
+                    if let Some(watch) = self.machine.watched.take_by_event() {
+                        let task = self.recording.event(event)?.task;
+                        let at = Position::at_event(self.machine.done());
+                        arrived(self, Arrived { at, what: What::Effect(watch), task })?;
+                    }
                     self.machine.count.wanted = exact(self.machine.done());
                     self.snapshots.consider(&mut self.machine);
                 }

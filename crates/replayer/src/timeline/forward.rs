@@ -29,7 +29,9 @@ impl Timeline {
         }
         let from = self.position;
         let mut left = plan.nth.get();
-        self.machine.countdown = (judge.is_none() && left > 1).then_some(left);
+        self.machine.want_watches(plan.watches)?;
+        let counts_inside = judge.is_none() && plan.watches.is_empty();
+        self.machine.countdown = (counts_inside && left > 1).then_some(left);
         self.snapshots.start_clock();
         loop {
             let Some((index, event)) = self.machine.peek()?.cloned() else {
@@ -62,17 +64,24 @@ impl Timeline {
             };
             let step = self.machine.step(&mut no_sink);
             let mut step = step?;
-            while let Step::Hit { task, place } = step {
+            while let Step::Hit { task, place } | Step::Watched { task, place } = step {
                 let here = Position::at_place(index, place);
                 if plan.bound == Some(here) {
                     self.stand(task, here);
                     return Ok(self.stop(StopReason::Reached));
                 }
-                if let Some(site) = self.site_hit(task, place)? {
+                let watch = self.machine.watch_hit();
+                if let (Step::Watched { .. }, Some(watch)) = (step, watch) {
+                    self.stand(task, here);
+                    left = left.saturating_sub(1);
+                    if left == 0 {
+                        return Ok(self.stop(StopReason::Watch(watch)));
+                    }
+                } else if let Some(site) = self.site_hit(task, place)? {
                     self.stand(task, here);
                     if self.is_counted(site, task, place, judge.as_deref_mut())? {
                         left = left.saturating_sub(1);
-                        if judge.is_none() || left == 0 {
+                        if counts_inside || left == 0 {
                             return Ok(self.stop(StopReason::Site(site)));
                         }
                     }
@@ -80,6 +89,13 @@ impl Timeline {
                 step = self.machine.step(&mut no_sink)?;
             }
             self.machine.count.wanted = CountFor::Nothing;
+            if let Some(watch) = self.machine.watched.take_by_event() {
+                left = left.saturating_sub(1);
+                if left == 0 {
+                    let here = Position::at_event(self.machine.done());
+                    return self.stand_at(here, StopReason::Watch(watch));
+                }
+            }
             if let (Some(reason), Some(pc)) = (reason, pc) {
                 let place = match self.machine.count.at_last_event() {
                     Some(branches) => Position::at_exact(index, branches, pc),

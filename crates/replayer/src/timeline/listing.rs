@@ -63,7 +63,7 @@ impl Timeline {
                     self.stand(task, Position::at_place(self.machine.done(), place));
                     return self.hit(site, task).map(Some);
                 }
-                Step::Event => {}
+                Step::Event | Step::Watched { .. } => {}
                 Step::End => return Ok(None),
             }
         }

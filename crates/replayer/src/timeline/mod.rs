@@ -14,7 +14,7 @@ use std::sync::atomic::AtomicBool;
 
 use retake_execution::{
     CheckpointInfo, Direction, ErrorKind, Execution, ExecutionError, FileBytes, FileInfo, Hit,
-    Judge, RunPlan, Site, State, Stop, StopReason, TaskInfo,
+    Judge, RunPlan, Site, State, Stop, StopReason, TaskInfo, Watch,
 };
 use retake_model::{
     Addr, EventIndex, FileId, Mapping, Place, Position, Registers, TaskId, VectorState,
@@ -43,6 +43,8 @@ pub struct Timeline {
     position: Position,
     task: TaskId,
     snapshots: Snapshots,
+    /// Of the run that goes on.
+    watches: Vec<Watch>,
     start: Position,
     /// The event that the last moment comes before.
     last_moment: EventIndex,
@@ -63,6 +65,7 @@ impl Timeline {
             position: start,
             task: TaskId::new(0),
             snapshots: Snapshots::new(),
+            watches: Vec::new(),
             start,
             last_moment: ends::last_moment(&recording),
             lost: false,

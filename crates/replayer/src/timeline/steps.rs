@@ -10,6 +10,7 @@ use retake_model::{Addr, EventIndex, Exact, Place, Position, TaskId};
 use retake_recording::EventKind;
 
 use super::Timeline;
+use super::backward::{Arrived, What};
 use super::ends::last_pc;
 use super::travel::no_sink;
 use crate::failure::Failure;
@@ -125,6 +126,16 @@ impl Timeline {
         }
         let stop = self.stop(StopReason::Stepped);
         Ok(Stop { task, ..stop })
+    }
+
+    /// Goes right before an access of memory, from behind it.
+    pub(super) fn back_before(&mut self, found: Arrived) -> Result<(), Failure> {
+        let at = match (found.what, found.at.place()) {
+            (What::Access(_), Place::Exact(exact)) => At::Within(found.at.event(), exact),
+            _ => At::Boundary(found.at.event()),
+        };
+        self.instruction_before(found.task, at)?;
+        Ok(())
     }
 
     /// Goes to the last instruction of a task before where it is; `None` if there is none.
@@ -250,7 +261,7 @@ impl Timeline {
         loop {
             let found = match self.machine.step(&mut no_sink)? {
                 Step::Hit { place: Place::Exact(found), .. } => found,
-                Step::Hit { .. } => continue,
+                Step::Hit { .. } | Step::Watched { .. } => continue,
                 Step::Event | Step::End => {
                     let at = Position::at_place(event, Place::Exact(place));
                     return Err(Failure::NotFound(format!("there is no moment {at}")));

@@ -37,6 +37,7 @@ impl Timeline {
         let _as_in_the_program = same_traps(&self.recording);
         let result = travel(self).map_err(|failure| self.machine.explain(failure));
         self.machine.countdown = None;
+        self.machine.watched = Default::default();
         self.machine.count.wanted = CountFor::Nothing;
         if result.is_err() {
             self.lose();
@@ -94,13 +95,14 @@ impl Timeline {
         let step = loop {
             match self.machine.step(&mut no_sink) {
                 Ok(Step::Hit { place, .. }) if place != to.place() => {}
+                Ok(Step::Watched { .. }) => {}
                 step => break step,
             }
         };
         self.machine.count.wanted = CountFor::Nothing;
         match step? {
             Step::Hit { .. } => Ok(to),
-            Step::Event | Step::End => Err(Failure::NotFound(format!(
+            Step::Watched { .. } | Step::Event | Step::End => Err(Failure::NotFound(format!(
                 "there is no moment {to}: its task is not at {} when it has executed {} branches \
                  since event {}",
                 exact.pc,
@@ -122,7 +124,7 @@ impl Timeline {
                         return Ok(Position::at_place(to.event(), place));
                     }
                 }
-                Step::Hit { .. } => {}
+                Step::Hit { .. } | Step::Watched { .. } => {}
                 Step::Event | Step::End => {
                     return Err(Failure::NotFound(format!(
                         "there is no moment {to}: its task does not arrive there so often"

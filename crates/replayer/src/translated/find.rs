@@ -37,6 +37,7 @@ impl Machine {
         loop {
             let at = match self.run_translated(id, &tests, first)? {
                 Halt::Test(at) => at,
+                Halt::Watched(at) => return Ok(Some(self.watched_at(id, at)?)),
                 Halt::Stopped(stop, registers) => {
                     return Err(self.missed(index, event, stop, &registers));
                 }

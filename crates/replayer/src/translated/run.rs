@@ -24,6 +24,8 @@ const STEPS_BETWEEN: usize = 64;
 pub(crate) enum Halt {
     /// A test holds at this place. The task has not executed the instruction there.
     Test(Addr),
+    /// Watched memory was accessed; the task is about to execute the instruction there.
+    Watched(Addr),
     /// As natively.
     Stopped(StopEvent, Registers),
 }
@@ -67,7 +69,9 @@ impl Machine {
         first: First,
     ) -> Result<Halt, Failure> {
         self.give_countdown(id)?;
+        self.arm_watches(id)?;
         let ran = self.go_translated(id, tests, first);
+        self.disarm_watches(id)?;
         self.take_countdown(id)?;
         if matches!(ran, Err(Failure::Interrupted)) {
             self.leave_cache(id)?;
@@ -101,6 +105,9 @@ impl Machine {
             loop {
                 self.task(id)?.go_on_with(&at)?;
                 let stop = self.resume(id, Resume::Emulate)?;
+                if self.is_watched(id, stop)? {
+                    return self.behind_access(id);
+                }
                 let actual = self.task(id)?.stopped.registers()?;
                 match self.stopped_in_cache(id, &actual)? {
                     None => return Ok(Halt::Stopped(stop, actual)),
@@ -146,6 +153,29 @@ impl Machine {
         }
     }
 
+    /// The task has accessed watched memory: brings it to the instruction behind that.
+    fn behind_access(&mut self, id: TaskId) -> Result<Halt, Failure> {
+        self.disarm_watches(id)?;
+        self.leave_cache(id)?;
+        if self.is_within_watched(id)? {
+            let registers = self.task(id)?.stopped.registers()?;
+            if let Some(behind) = self.behind_unsteppable(id, &registers)?
+                && let Some(stopped) = self.run_unwatched(id, behind)?
+            {
+                return Ok(stopped);
+            }
+        }
+        Ok(Halt::Watched(self.task(id)?.stopped.registers()?.pc()))
+    }
+
+    /// Runs to a place behind the current instruction, whatever that writes to.
+    fn run_unwatched(&mut self, id: TaskId, behind: Addr) -> Result<Option<Halt>, Failure> {
+        let watched = std::mem::take(&mut self.watched);
+        let ran = self.run_behind(id, behind);
+        self.watched = watched;
+        ran
+    }
+
     /// Lets a task run from the cache until it stops at a site or for an event.
     pub(crate) fn run_translated_until_stop(&mut self, id: TaskId) -> Result<Ran, Failure> {
         let tests = self.tests_at_sites(id)?;
@@ -161,6 +191,7 @@ impl Machine {
                     return Ok(Ran::Hit(at, self.task(id)?.stopped.registers()?));
                 }
                 Halt::Test(_) => first = First::GoOn,
+                Halt::Watched(at) => return Ok(Ran::Watched(at)),
                 Halt::Stopped(stop, registers) => return Ok(Ran::Stopped(stop, registers)),
             }
         }

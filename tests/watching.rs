@@ -1,0 +1,74 @@
+//! Who wrote a value: watches in both directions.
+
+use retake_testkit::{Retake, fixture};
+use serde_json::Value;
+
+const FILE: &str = "c/watched.c";
+
+fn line(mark: &str) -> u64 {
+    u64::from(fixture::line_of(FILE, mark))
+}
+
+/// The lines at which the commands of a script stop, with the reasons.
+fn stops(retake: &Retake, dir: &std::path::Path, script: &str) -> Vec<(u64, String)> {
+    let output = retake.debug(dir, &["--json"], script).good().output();
+    let stop = |text: &str| {
+        let value: Value = serde_json::from_str(text).ok()?;
+        let data = &value["data"];
+        data["position"].as_str()?;
+        let line = data["place"]["source"]["line"].as_u64().unwrap_or(0);
+        Some((line, data["reasons"].to_string()))
+    };
+    output.lines().filter_map(stop).collect()
+}
+
+#[test]
+fn the_last_write_is_found() {
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let program = fixture::c(FILE, &["-g", "-O0", "-no-pie"]);
+    let (dir, recorded) = retake.record("recording", &[], &[program]);
+    let printed = recorded.output();
+    let mut words = printed.split_whitespace();
+    let (Some(once), Some(block)) = (words.next(), words.next()) else {
+        panic!("{printed}");
+    };
+
+    let found = stops(&retake, &dir, &format!("goto end\nlast {once}"));
+    assert_eq!(found[1], (line("once"), "[\"watch\"]".to_owned()), "{found:?}");
+
+    let script = format!("goto end\nlast {block}\nlast {block}\nlast {block}");
+    let found = stops(&retake, &dir, &script);
+    // The kernel wrote last, for a call in libc; before that a string instruction or a loop of memset.
+    let reasons: Vec<&str> = found[1..3].iter().map(|(_, reason)| reason.as_str()).collect();
+    assert_eq!(reasons, ["[\"watch\"]"; 2], "{found:?}");
+    let where_from = |n: usize| {
+        let lasts = format!("last {block}\n").repeat(n);
+        let script = format!("goto end\n{lasts}stack");
+        let output = retake.debug(&dir, &[], &script).good().output();
+        let mut callers = output.lines().rev().filter(|text| text.contains(" in main "));
+        callers.next().unwrap_or_default().to_owned()
+    };
+    assert!(where_from(1).ends_with(&format!(":{}", line("kernel"))), "{}", where_from(1));
+    assert!(where_from(2).ends_with(&format!(":{}", line("string"))), "{}", where_from(2));
+
+    // Forwards a run stops behind the write.
+    let script = format!("goto start\nwatch {once}\ncontinue\nprint *(u64){once}\ncontinue");
+    let output = retake.debug(&dir, &[], &script).good().output();
+    assert!(output.lines().any(|text| text == "7"), "{output}");
+    assert!(output.contains("watched memory was accessed"), "{output}");
+    assert!(output.ends_with("(the end of the recording)\n"), "{output}");
+}
+
+#[test]
+fn what_cannot_be_watched_is_said() {
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let program = fixture::c(FILE, &["-g", "-O0", "-no-pie"]);
+    let (dir, _) = retake.record("recording", &[], &[program]);
+    let said = |script: &str| {
+        let ended = retake.debug(&dir, &[], script);
+        ended.output() + &ended.errors()
+    };
+    assert!(said("watch 0x10").contains("no memory is mapped at 0x10"));
+    assert!(said("last -size 64 $rsp").contains("watch a part of it"));
+    assert!(said("watch").contains("an address"));
+}
