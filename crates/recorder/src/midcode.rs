@@ -394,7 +394,8 @@ pub(crate) fn normal(registers: &Registers) -> Registers {
 
 /// Hashes pages; those that cannot be read are taken off the list.
 fn hash_pages(task: &Task, pages: &mut Vec<PageAddr>) -> Result<u128, PtraceError> {
-    const AT_ONCE: usize = 256;
+    // 128 KiB: what was copied is still in the cache of the CPU when it is hashed.
+    const AT_ONCE: usize = 32;
     let mut hasher = PageHasher::new();
     let mut buffer = vec![0_u8; AT_ONCE.min(pages.len()) * retake_model::PAGE_LEN];
     let mut done = 0;

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use retake_model::{Addr, Protection, Registers, Signal};
-use retake_ptrace::{PtraceStop, Resume, StopEvent, Stopped, Watchpoint};
+use retake_model::{Addr, Protection, Registers, Signal, VectorState};
+use retake_ptrace::{PtraceStop, Resume, StopEvent, Stopped, Watchpoint, monotonic};
 
 use super::code::{Access, Known, LONGEST, Step};
 use super::loops::{Kind, Loop};
@@ -19,6 +19,9 @@ use crate::task::Task;
 const MOST_STEPS: usize = 64;
 /// So many turns of its loop are compared with the one before.
 const TURNS: usize = 3;
+/// So many turns of a long loop leave the registers as they were, before all pages are compared: that takes up
+/// to some 20 ms.
+const TURNS_BEFORE_PAGES: usize = 3;
 /// CPU time in which a task comes around a loop that only waits.
 const ONCE_AROUND: Duration = Duration::from_micros(200);
 /// Stack above the stack pointer that is taken for the task's own frames, in bytes.
@@ -44,6 +47,14 @@ enum Turn {
     /// It is somewhere.
     Elsewhere(Stopped),
     Stop(PtraceStop),
+}
+
+/// What a turn of a long loop came to.
+enum Long {
+    /// The registers are as they were.
+    Same(Stopped),
+    /// That tells what the task is doing.
+    Examined(Examined),
 }
 
 impl Session {
@@ -150,31 +161,49 @@ impl Session {
         self.start_tracking_with(task, &mut stopped)?;
         let before = normal(&stopped.registers()?);
         let vector = stopped.vector()?;
+        for _ in 0..TURNS_BEFORE_PAGES {
+            match self.once_more_as_before(task, stopped, &before, &vector)? {
+                Long::Same(at) => stopped = at,
+                Long::Examined(found) => return Ok(found),
+            }
+        }
+        let started = monotonic();
         let digest = self.digest(task)?;
+        self.scheduler.spent(started, monotonic());
+        match self.once_more_as_before(task, stopped, &before, &vector)? {
+            Long::Same(stopped) if self.digest(task)? == digest => {
+                let waiting = Waiting { words: Vec::new(), space: task.space };
+                Ok(Examined::Waits(stopped, waiting))
+            }
+            Long::Same(stopped) => Ok(Examined::Computes(stopped)),
+            Long::Examined(found) => Ok(found),
+        }
+    }
+
+    /// Lets a task run through its loop once, and compares its registers.
+    fn once_more_as_before(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+        before: &Registers,
+        vector: &VectorState,
+    ) -> Result<Long, RecordError> {
         let Some(ticker) = &self.ticker else {
-            return Ok(Examined::Computes(stopped));
+            return Ok(Long::Examined(Examined::Computes(stopped)));
         };
         let here = [Watchpoint::Execute(before.pc())];
-        match run_to_watchpoint(stopped, task, ticker, &here, ONCE_AROUND)? {
+        Ok(match run_to_watchpoint(stopped, task, ticker, &here, ONCE_AROUND)? {
             Ran::Access(mut stopped) => {
                 task.disarm(&mut stopped)?;
-                let same = normal(&stopped.registers()?) == before
-                    && stopped.vector()? == vector
-                    && self.digest(task)? == digest;
-                Ok(match same {
-                    true => {
-                        let waiting = Waiting { words: Vec::new(), space: task.space };
-                        Examined::Waits(stopped, waiting)
-                    }
-                    false => Examined::Computes(stopped),
-                })
+                let same = normal(&stopped.registers()?) == *before && stopped.vector()? == *vector;
+                if same { Long::Same(stopped) } else { Long::Examined(Examined::Computes(stopped)) }
             }
             Ran::Late(mut stopped) => {
                 task.disarm(&mut stopped)?;
-                Ok(Examined::Computes(stopped))
+                Long::Examined(Examined::Computes(stopped))
             }
-            Ran::Other(stop) => Ok(Examined::Stop(task.forget_watches(stop))),
-        }
+            Ran::Other(stop) => Long::Examined(Examined::Stop(task.forget_watches(stop))),
+        })
     }
 
     /// What these accesses wait for: words that somebody can write, those of other tasks first.
