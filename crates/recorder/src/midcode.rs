@@ -17,7 +17,7 @@ use crate::scheduler::{Look, TICK};
 use crate::session::{AGAIN, Next, Session, resumed};
 use crate::task::{Space, Task};
 use crate::unfinished::end_of_step;
-use crate::waiting::{Examined, WaitedAt};
+use crate::waiting::{Examined, WaitedAt, Way};
 
 /// How often the wait for the only task is looked at, in a call that may take for ever.
 pub(crate) const IDLE_TICK: Duration = Duration::from_millis(100);
@@ -151,10 +151,11 @@ impl Session {
             ticker.every(TICK);
         }
         match examined {
-            Examined::Waits(stopped, waiting) => {
-                let stopped = match arrivals {
-                    Arrivals::Unknown => self.preempt(task, stopped, None)?,
-                    Arrivals::Seen => self.preempt_at_first(task, stopped, None)?,
+            Examined::Waits(stopped, waiting, way) => {
+                // Where it has changed nothing since it first came by, replay may stop it there the first time.
+                let stopped = match (arrivals, way) {
+                    (Arrivals::Seen, Way::Sure) => self.preempt_at_first(task, stopped, None)?,
+                    _ => self.preempt(task, stopped, None)?,
                 };
                 task.waited_at = Some(WaitedAt::new(task.registers.pc()));
                 task.waiting = Some(waiting);

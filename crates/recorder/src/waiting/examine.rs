@@ -31,13 +31,22 @@ const OWN_FRAMES: u64 = 4096;
 #[derive(Debug)]
 pub(crate) enum Examined {
     /// Nothing, until memory changes.
-    Waits(Stopped, Waiting),
+    Waits(Stopped, Waiting, Way),
     /// Something.
     Computes(Stopped),
     /// It has just written to memory that is watched for others.
     Wrote(Stopped),
     /// It came to a stop of its own meanwhile.
     Stop(PtraceStop),
+}
+
+/// Whether it is sure that a task that waits has changed nothing since it first came to where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// It can only have gone around the known loop.
+    Sure,
+    /// It may have taken another way around, and written elsewhere.
+    Open,
 }
 
 /// What stepping through one turn came to.
@@ -65,6 +74,7 @@ impl Session {
         task: &mut Task,
         mut stopped: Stopped,
     ) -> Result<Examined, RecordError> {
+        let mut earlier = Vec::new();
         for _ in 0..TURNS {
             let before = normal(&stopped.registers()?);
             let known = self.space(task.space)?.loops.at(before.pc());
@@ -73,7 +83,9 @@ impl Session {
                 break;
             }
             let is_general = known.as_ref().is_some_and(|known| known.is_general);
-            let steady = known.as_ref().and_then(|known| known.accesses(&before, &task.memory));
+            let sure = known.as_ref().and_then(|known| known.sure_accesses(&before, &task.memory));
+            let way = if sure.is_some() { Way::Sure } else { Way::Open };
+            let steady = sure.or_else(|| known.as_ref()?.accesses(&before, &task.memory));
             // Where none of its instructions touches that, it is the same.
             let vector =
                 if is_general && steady.is_some() { None } else { Some(stopped.vector()?) };
@@ -99,6 +111,8 @@ impl Session {
             }
             // The first time around it can come from elsewhere.
             let leads_again = |known: Rc<Loop>| known.leads_again(&before, &now);
+            let came_so_before = earlier.contains(&now);
+            earlier.push(before);
             if now != before && (vector.is_some() || !known.is_some_and(leads_again)) {
                 continue;
             }
@@ -115,7 +129,8 @@ impl Session {
                 break;
             }
             let waiting = self.waiting(task, &before, &accesses)?;
-            return Ok(Examined::Waits(stopped, waiting));
+            let way = if came_so_before { Way::Open } else { way };
+            return Ok(Examined::Waits(stopped, waiting, way));
         }
         task.watch_words_only(&mut stopped)?;
         Ok(Examined::Computes(stopped))
@@ -149,7 +164,7 @@ impl Session {
             return Ok(Examined::Computes(stopped));
         }
         let waiting = self.waiting(task, before, &accesses)?;
-        Ok(Examined::Waits(stopped, waiting))
+        Ok(Examined::Waits(stopped, waiting, Way::Open))
     }
 
     /// For a long loop: whether one turn leaves all pages as they were.
@@ -173,7 +188,7 @@ impl Session {
         match self.once_more_as_before(task, stopped, &before, &vector)? {
             Long::Same(stopped) if self.digest(task)? == digest => {
                 let waiting = Waiting { words: Vec::new(), space: task.space };
-                Ok(Examined::Waits(stopped, waiting))
+                Ok(Examined::Waits(stopped, waiting, Way::Open))
             }
             Long::Same(stopped) => Ok(Examined::Computes(stopped)),
             Long::Examined(found) => Ok(found),
