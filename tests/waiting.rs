@@ -88,3 +88,11 @@ fn a_ring_between_processes() {
 fn a_ring_between_processes_at_random() {
     check_at_random("c/waiting/ring.c", &["500"], "124750\n");
 }
+
+/// A task that waits, and at times goes another way around the same loop that leaves the same registers. How
+/// often depends on where it waits: at most 2,000 calls of sched_yield(2) lie between.
+#[test]
+fn a_loop_with_two_ways_around() {
+    check_both("c/waiting/two_ways_around.c", &["200"], "done 400\n", 20_000);
+    check_at_random("c/waiting/two_ways_around.c", &["50"], "done 100\n");
+}

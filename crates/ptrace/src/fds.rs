@@ -20,17 +20,28 @@ fn owned(call: &'static str, tid: Tid, fd: i64) -> Result<OwnedFd, PtraceError> 
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// A copy of descriptor `fd` of process `pid` (`pidfd_getfd`, kernel 5.6).
+/// A handle for task `tid` of process `pid`. Only since Linux 6.9 there is one for a thread; before that the
+/// one for the process does, unless its first thread has ended.
+fn open_pidfd(tid: Tid, pid: Tid) -> Result<OwnedFd, PtraceError> {
+    const PIDFD_THREAD: i32 = libc::O_EXCL;
+    // SAFETY: two integers.
+    let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, tid.get(), PIDFD_THREAD) };
+    owned("pidfd_open", tid, pidfd).or_else(|_| {
+        // SAFETY: two integers.
+        let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.get(), 0) };
+        owned("pidfd_open", pid, pidfd)
+    })
+}
+
+/// A copy of descriptor `fd` of task `tid` of process `pid` (`pidfd_getfd`, kernel 5.6).
 ///
 /// # Errors
-/// When there is no such process or descriptor.
-pub fn copy_fd(pid: Tid, fd: i32) -> Result<OwnedFd, PtraceError> {
-    // SAFETY: two integers.
-    let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.get(), 0) };
-    let pidfd = owned("pidfd_open", pid, pidfd)?;
+/// When there is no such task or descriptor.
+pub fn copy_fd(tid: Tid, pid: Tid, fd: i32) -> Result<OwnedFd, PtraceError> {
+    let pidfd = open_pidfd(tid, pid)?;
     // SAFETY: three integers.
     let copy = unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), fd, 0) };
-    owned("pidfd_getfd", pid, copy)
+    owned("pidfd_getfd", tid, copy)
 }
 
 /// A new unnamed memory file.

@@ -383,7 +383,8 @@ fn make_tracker(
     if let Ok(fd) = i32::try_from(made.result)
         && fd >= 0
     {
-        tracker = copy_fd(task.tid, fd).and_then(|fd| WriteTracker::new(task.tid, fd)).ok();
+        let copy = copy_fd(task.tid, task.pid, fd);
+        tracker = copy.and_then(|fd| WriteTracker::new(task.tid, fd)).ok();
         let args = [made.result.cast_unsigned(), 0, 0, 0, 0, 0];
         let closed = inject(stopped, &registers, nr::CLOSE, args)?;
         task.held.extend(closed.signals);

@@ -97,11 +97,16 @@ impl Session {
                 if watch.is_none() && purpose == Purpose::Turn {
                     return self.preempt_near(task, stopped);
                 }
-                let stopped = self.preempt(task, stopped, watch)?;
                 let aside = match purpose {
                     Purpose::Turn => self.scheduler.step_aside(),
                     Purpose::Signal | Purpose::Checkpoint => None,
                 };
+                if let Some(time) = aside
+                    && self.scheduler.ends_are_expensive()
+                {
+                    return self.preempt_aside(task, stopped, time);
+                }
+                let stopped = self.preempt(task, stopped, watch)?;
                 match aside {
                     Some(time) => self.preempt_aside(task, stopped, time),
                     None => self.go_on_at_event(task, stopped),
@@ -111,7 +116,7 @@ impl Session {
         }
     }
 
-    /// From an event in the middle of code to one some time later.
+    /// From a cold place, mostly an event, to an event some time later.
     fn preempt_aside(
         &mut self,
         task: &mut Task,

@@ -17,7 +17,7 @@ use crate::scheduler::{Look, TICK};
 use crate::session::{AGAIN, Next, Session, resumed};
 use crate::task::{Space, Task};
 use crate::unfinished::end_of_step;
-use crate::waiting::{Examined, WaitedAt};
+use crate::waiting::{Examined, WaitedAt, Way};
 
 /// How often the wait for the only task is looked at, in a call that may take for ever.
 pub(crate) const IDLE_TICK: Duration = Duration::from_millis(100);
@@ -151,10 +151,11 @@ impl Session {
             ticker.every(TICK);
         }
         match examined {
-            Examined::Waits(stopped, waiting) => {
-                let stopped = match arrivals {
-                    Arrivals::Unknown => self.preempt(task, stopped, None)?,
-                    Arrivals::Seen => self.preempt_at_first(task, stopped, None)?,
+            Examined::Waits(stopped, waiting, way) => {
+                // Where it has changed nothing since it first came by, replay may stop it there the first time.
+                let stopped = match (arrivals, way) {
+                    (Arrivals::Seen, Way::Sure) => self.preempt_at_first(task, stopped, None)?,
+                    _ => self.preempt(task, stopped, None)?,
                 };
                 task.waited_at = Some(WaitedAt::new(task.registers.pc()));
                 task.waiting = Some(waiting);
@@ -394,7 +395,8 @@ pub(crate) fn normal(registers: &Registers) -> Registers {
 
 /// Hashes pages; those that cannot be read are taken off the list.
 fn hash_pages(task: &Task, pages: &mut Vec<PageAddr>) -> Result<u128, PtraceError> {
-    const AT_ONCE: usize = 256;
+    // 128 KiB: what was copied is still in the cache of the CPU when it is hashed.
+    const AT_ONCE: usize = 32;
     let mut hasher = PageHasher::new();
     let mut buffer = vec![0_u8; AT_ONCE.min(pages.len()) * retake_model::PAGE_LEN];
     let mut done = 0;

@@ -19,20 +19,60 @@ const OWN_FRAMES: u64 = 4096;
 /// So many words that they write.
 const MOST_WORDS: usize = 16;
 
-/// The instruction at `pc`, if it only works on registers and memory.
-fn step_at(memory: &ProcessMemory, pc: Addr) -> Option<Step> {
-    let mut code = [0; LONGEST];
-    let got = memory.read(pc, &mut code).unwrap_or(0);
-    Step::decode(pc, code.get(..got)?)
+/// Code of a task, read in pieces of many instructions: each read is a system call.
+struct Code<'a> {
+    memory: &'a ProcessMemory,
+    pieces: Vec<(Addr, Vec<u8>)>,
 }
 
-/// The instructions from `pc` on, around a loop if there is one, up to where registers or memory say how
+impl<'a> Code<'a> {
+    /// Bytes of a piece.
+    const PIECE: usize = 192;
+
+    fn of(memory: &'a ProcessMemory) -> Self {
+        Self { memory, pieces: Vec::new() }
+    }
+
+    /// The bytes from `pc` on, as many as an instruction has at most.
+    fn at(&mut self, pc: Addr) -> &[u8] {
+        let within = |(start, bytes): &(Addr, Vec<u8>)| {
+            let skip = usize::try_from(pc.offset_from(*start)?).ok()?;
+            (skip + LONGEST <= bytes.len()).then_some(skip)
+        };
+        let known = self.pieces.iter().enumerate().find_map(|(n, piece)| Some((n, within(piece)?)));
+        let (n, skip) = known.unwrap_or_else(|| {
+            let mut bytes = vec![0; Self::PIECE];
+            let got = self.memory.read(pc, &mut bytes).unwrap_or(0);
+            bytes.truncate(got);
+            self.pieces.push((pc, bytes));
+            (self.pieces.len() - 1, 0)
+        });
+        let bytes = self.pieces.get(n).and_then(|(_, bytes)| bytes.get(skip..)).unwrap_or_default();
+        bytes.get(..LONGEST).unwrap_or(bytes)
+    }
+
+    /// The instruction at `pc`, if it only works on registers and memory.
+    fn step(&mut self, pc: Addr) -> Option<Step> {
+        Step::decode(pc, self.at(pc))
+    }
+}
+
+/// The instruction at `pc`, if it only works on registers and memory.
+fn step_at(memory: &ProcessMemory, pc: Addr) -> Option<Step> {
+    Code::of(memory).step(pc)
+}
+
+/// The instructions from `pc` on, once around a loop if there is one, up to where registers or memory say how
 /// the code goes on.
 fn ahead(memory: &ProcessMemory, pc: Addr) -> Vec<Step> {
+    let mut code = Code::of(memory);
     let mut list = Vec::new();
     let mut at = Some(pc);
     while let Some(pc) = at.filter(|_| list.len() < AHEAD) {
-        let Some(step) = step_at(memory, pc) else { break };
+        if list.iter().any(|step: &Step| step.is_at(pc)) {
+            break;
+        }
+        let Some(step) = code.step(pc) else { break };
         at = step.next();
         list.push(step);
     }

@@ -51,7 +51,7 @@ impl Session {
         };
         let (fd, number) = (u64::from(fd), i32::try_from(fd).unwrap_or(-1));
         let sized = call(nr::FTRUNCATE, [fd, len, 0, 0, 0, 0])? == 0;
-        let file = copy_fd(task.tid, number).map(File::from);
+        let file = copy_fd(task.tid, task.pid, number).map(File::from);
         let meta = file.as_ref().ok().and_then(|file| file.metadata().ok());
         let mut result = None;
         if let (true, Ok(file), Some(meta)) = (sized, file, meta) {

@@ -170,7 +170,12 @@ impl Task {
 
     /// As the scheduler sees it.
     pub(crate) fn candidate(&self) -> Candidate {
-        Candidate { tid: self.tid, claim: self.claim(), since: self.since }
+        Candidate {
+            tid: self.tid,
+            claim: self.claim(),
+            since: self.since,
+            is_in_code: self.mid_code,
+        }
     }
 
     /// An event of this task was recorded: what it last did is something else.

@@ -27,15 +27,22 @@ pub(super) enum Drawn {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Budget {
     paid: Duration,
+    last: Duration,
 }
 
 impl Budget {
     /// The end of a turn in the middle of code has taken so long.
     pub(super) fn spend(&mut self, now: Duration, cost: Duration, drawn: Drawn) {
+        self.last = cost;
         if drawn == Drawn::AtRandom && cost < CHEAP_AT_RANDOM {
             return;
         }
         self.paid = (self.paid.max(now) + cost * SHARE).min(now + LONGEST_DEBT);
+    }
+
+    /// What the last one has cost: the next one likely costs as much.
+    pub(super) fn last(&self) -> Duration {
+        self.last
     }
 
     /// From when on another one can be paid.

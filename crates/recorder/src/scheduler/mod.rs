@@ -12,6 +12,7 @@
 mod budget;
 mod chaos;
 mod random;
+mod slices;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use retake_model::Tid;
 use budget::{Budget, Drawn};
 pub(crate) use chaos::{Chaos, Nearby, Soon};
 use random::Random;
+use slices::{Others, SHORTEST_SLICE};
 
 /// Time between two looks at a task that runs alone.
 pub(crate) const TICK: Duration = Duration::from_millis(5);
@@ -35,13 +37,6 @@ const WOKEN_WAITS_AFTER: Duration = Duration::from_micros(200);
 /// How long the others wait at least and at most, until the turn ends at an event.
 const SHORTEST_TURN: Duration = Duration::from_micros(100);
 const LONGEST_TURN: Duration = Duration::from_micros(600);
-/// How long a task waits for all others in code without events.
-const ROUND: Duration = Duration::from_millis(52);
-/// The longest and the shortest turn in such code.
-const LONGEST_SLICE: Duration = Duration::from_millis(40);
-const SHORTEST_SLICE: Duration = Duration::from_millis(2);
-/// How long a task waits for all others there, if the ends of their turns cost much.
-const DEAR_ROUND: Duration = Duration::from_millis(90);
 /// Two of three turns in such code end sooner, between these: a loop of some milliseconds is cut as well. Not
 /// before the task was seen so often to compute, or a machine that is busy would end turns in which nothing
 /// ran.
@@ -51,6 +46,8 @@ const SEEN_TO_COMPUTE: u32 = 4;
 /// How long a task goes on from a place that replay finds fast, at most: loops are not always left where
 /// they end.
 const LONGEST_ASIDE: Duration = Duration::from_micros(40);
+/// An event in the middle of code that takes so long is expensive.
+const EXPENSIVE: Duration = Duration::from_millis(2);
 /// Who looks at a clock again and again looks at it again after so long.
 const POLL: Duration = Duration::from_millis(1);
 /// A task that only waits gets the CPU after so long, at an event of the task that runs.
@@ -80,6 +77,8 @@ pub(crate) struct Candidate {
     pub(crate) claim: Claim,
     /// Since when it waits for the CPU, on the monotonic clock.
     pub(crate) since: Duration,
+    /// It was left in the middle of code.
+    pub(crate) is_in_code: bool,
 }
 
 impl Candidate {
@@ -211,6 +210,11 @@ impl Scheduler {
     pub(crate) fn spent(&mut self, start: Duration, now: Duration) {
         let drawn = self.drawn();
         self.budget.spend(now, now.saturating_sub(start), drawn);
+    }
+
+    /// Whether an event in the middle of code is too expensive to make two of them.
+    pub(crate) fn ends_are_expensive(&self) -> bool {
+        self.budget.last() >= EXPENSIVE
     }
 
     /// How soon after this event the current task loses the CPU, if it does not go on until something else
@@ -379,17 +383,8 @@ impl Scheduler {
         others: impl Iterator<Item = Candidate>,
         unseen: bool,
     ) -> Look {
-        let (mut runnable, mut polls, mut waits) = (usize::from(unseen), false, false);
-        for other in others {
-            match other.claim {
-                Claim::Waits => waits |= other.waited(now) >= WAITS_AT_MOST,
-                Claim::Polls => {
-                    runnable += 1;
-                    polls |= other.waited(now) >= POLL;
-                }
-                _ => runnable += 1,
-            }
-        }
+        let others = Others::count(now, others, unseen);
+        let Others { runnable, polls, waits, .. } = others;
         if runnable == 0 && !waits {
             self.turn.next_look = now + TICK;
             return Look::GoOn;
@@ -397,9 +392,9 @@ impl Scheduler {
         let contended = *self.turn.contended.get_or_insert(now);
         let lasted = now.saturating_sub(contended);
         let short = self.turn.short.filter(|_| self.turn.examined >= SEEN_TO_COMPUTE);
-        let slice = short.map_or(slice(runnable), |short| short.min(slice(runnable)));
+        let slice = short.map_or(others.slice(), |short| short.min(others.slice()));
         let free = self.budget.free_from(self.drawn());
-        let dear = contended + dear_slice(runnable);
+        let dear = others.dear_end(self.turn.start, contended, self.budget.last());
         let can_end = now >= free.min(dear);
         self.turn.ends = (contended + slice).max(free.min(dear));
         let is_over = match &self.chaos {
@@ -442,16 +437,4 @@ impl Scheduler {
         let most = slice.map_or(TICK, |slice| slice.min(TICK));
         self.turn.next_look = (now + time.min(most)).min(self.turn.ends);
     }
-}
-
-/// The longest turn in code without events while so many others could run.
-fn slice(others: usize) -> Duration {
-    let others = u32::try_from(others).unwrap_or(u32::MAX).max(1);
-    (ROUND / others).clamp(SHORTEST_SLICE, LONGEST_SLICE)
-}
-
-/// The same if the ends of turns cost much.
-fn dear_slice(others: usize) -> Duration {
-    let others = u32::try_from(others).unwrap_or(u32::MAX).max(1);
-    (DEAR_ROUND / others).max(SHORTEST_SLICE)
 }

@@ -15,7 +15,7 @@ fn ms(millis: u64) -> Duration {
 }
 
 fn candidate(tid: Tid, claim: Claim, since: Duration) -> Candidate {
-    Candidate { tid, claim, since }
+    Candidate { tid, claim, since, is_in_code: false }
 }
 
 fn runs(tid: Tid, since: Duration) -> Candidate {

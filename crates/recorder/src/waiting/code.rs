@@ -99,12 +99,12 @@ impl Known {
         Self { registers: *registers, unknown: BTreeSet::new() }
     }
 
-    fn value(&self, register: Register) -> Option<u64> {
+    pub(super) fn value(&self, register: Register) -> Option<u64> {
         let is_known = !self.unknown.contains(&register.full_register());
         if is_known { value_of(register, &self.registers) } else { None }
     }
 
-    fn set(&mut self, register: Register, value: u64) {
+    pub(super) fn set(&mut self, register: Register, value: u64) {
         if let Some(place) = place_of(register, &mut self.registers) {
             *place = value;
             self.unknown.remove(&register.full_register());
@@ -206,10 +206,19 @@ impl Step {
         self.instruction.ip() == pc.get()
     }
 
+    pub(super) fn instruction(&self) -> &Instruction {
+        &self.instruction
+    }
+
+    /// The registers that it writes are not known any more.
+    pub(super) fn forget_written(&self, known: &mut Known) {
+        known.unknown.extend(&self.written);
+    }
+
     /// The registers after it. What it loads from memory is read there.
     pub(crate) fn pass(&self, known: &mut Known, memory: &ProcessMemory) {
         let loaded = self.loads(known, memory);
-        known.unknown.extend(&self.written);
+        self.forget_written(known);
         if let Some(value) = loaded {
             known.set(self.instruction.op0_register(), value);
         }

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use retake_model::{Addr, Protection, Registers, Signal};
-use retake_ptrace::{PtraceStop, Resume, StopEvent, Stopped, Watchpoint};
+use retake_model::{Addr, Protection, Registers, Signal, VectorState};
+use retake_ptrace::{PtraceStop, Resume, StopEvent, Stopped, Watchpoint, monotonic};
 
 use super::code::{Access, Known, LONGEST, Step};
 use super::loops::{Kind, Loop};
@@ -19,6 +19,9 @@ use crate::task::Task;
 const MOST_STEPS: usize = 64;
 /// So many turns of its loop are compared with the one before.
 const TURNS: usize = 3;
+/// So many turns of a long loop leave the registers as they were, before all pages are compared: that takes up
+/// to some 20 ms.
+const TURNS_BEFORE_PAGES: usize = 3;
 /// CPU time in which a task comes around a loop that only waits.
 const ONCE_AROUND: Duration = Duration::from_micros(200);
 /// Stack above the stack pointer that is taken for the task's own frames, in bytes.
@@ -28,13 +31,22 @@ const OWN_FRAMES: u64 = 4096;
 #[derive(Debug)]
 pub(crate) enum Examined {
     /// Nothing, until memory changes.
-    Waits(Stopped, Waiting),
+    Waits(Stopped, Waiting, Way),
     /// Something.
     Computes(Stopped),
     /// It has just written to memory that is watched for others.
     Wrote(Stopped),
     /// It came to a stop of its own meanwhile.
     Stop(PtraceStop),
+}
+
+/// Whether it is sure that a task that waits has changed nothing since it first came to where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// It can only have gone around the known loop.
+    Sure,
+    /// It may have taken another way around, and written elsewhere.
+    Open,
 }
 
 /// What stepping through one turn came to.
@@ -46,6 +58,14 @@ enum Turn {
     Stop(PtraceStop),
 }
 
+/// What a turn of a long loop came to.
+enum Long {
+    /// The registers are as they were.
+    Same(Stopped),
+    /// That tells what the task is doing.
+    Examined(Examined),
+}
+
 impl Session {
     /// Lets a task that stopped in the middle of code run on for one turn of its loop, if it is in one, and
     /// compares.
@@ -54,6 +74,7 @@ impl Session {
         task: &mut Task,
         mut stopped: Stopped,
     ) -> Result<Examined, RecordError> {
+        let mut earlier = Vec::new();
         for _ in 0..TURNS {
             let before = normal(&stopped.registers()?);
             let known = self.space(task.space)?.loops.at(before.pc());
@@ -62,7 +83,9 @@ impl Session {
                 break;
             }
             let is_general = known.as_ref().is_some_and(|known| known.is_general);
-            let steady = known.as_ref().and_then(|known| known.accesses(&before, &task.memory));
+            let sure = known.as_ref().and_then(|known| known.sure_accesses(&before, &task.memory));
+            let way = if sure.is_some() { Way::Sure } else { Way::Open };
+            let steady = sure.or_else(|| known.as_ref()?.accesses(&before, &task.memory));
             // Where none of its instructions touches that, it is the same.
             let vector =
                 if is_general && steady.is_some() { None } else { Some(stopped.vector()?) };
@@ -88,6 +111,8 @@ impl Session {
             }
             // The first time around it can come from elsewhere.
             let leads_again = |known: Rc<Loop>| known.leads_again(&before, &now);
+            let came_so_before = earlier.contains(&now);
+            earlier.push(before);
             if now != before && (vector.is_some() || !known.is_some_and(leads_again)) {
                 continue;
             }
@@ -104,7 +129,8 @@ impl Session {
                 break;
             }
             let waiting = self.waiting(task, &before, &accesses)?;
-            return Ok(Examined::Waits(stopped, waiting));
+            let way = if came_so_before { Way::Open } else { way };
+            return Ok(Examined::Waits(stopped, waiting, way));
         }
         task.watch_words_only(&mut stopped)?;
         Ok(Examined::Computes(stopped))
@@ -138,7 +164,7 @@ impl Session {
             return Ok(Examined::Computes(stopped));
         }
         let waiting = self.waiting(task, before, &accesses)?;
-        Ok(Examined::Waits(stopped, waiting))
+        Ok(Examined::Waits(stopped, waiting, Way::Open))
     }
 
     /// For a long loop: whether one turn leaves all pages as they were.
@@ -150,31 +176,49 @@ impl Session {
         self.start_tracking_with(task, &mut stopped)?;
         let before = normal(&stopped.registers()?);
         let vector = stopped.vector()?;
+        for _ in 0..TURNS_BEFORE_PAGES {
+            match self.once_more_as_before(task, stopped, &before, &vector)? {
+                Long::Same(at) => stopped = at,
+                Long::Examined(found) => return Ok(found),
+            }
+        }
+        let started = monotonic();
         let digest = self.digest(task)?;
+        self.scheduler.spent(started, monotonic());
+        match self.once_more_as_before(task, stopped, &before, &vector)? {
+            Long::Same(stopped) if self.digest(task)? == digest => {
+                let waiting = Waiting { words: Vec::new(), space: task.space };
+                Ok(Examined::Waits(stopped, waiting, Way::Open))
+            }
+            Long::Same(stopped) => Ok(Examined::Computes(stopped)),
+            Long::Examined(found) => Ok(found),
+        }
+    }
+
+    /// Lets a task run through its loop once, and compares its registers.
+    fn once_more_as_before(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+        before: &Registers,
+        vector: &VectorState,
+    ) -> Result<Long, RecordError> {
         let Some(ticker) = &self.ticker else {
-            return Ok(Examined::Computes(stopped));
+            return Ok(Long::Examined(Examined::Computes(stopped)));
         };
         let here = [Watchpoint::Execute(before.pc())];
-        match run_to_watchpoint(stopped, task, ticker, &here, ONCE_AROUND)? {
+        Ok(match run_to_watchpoint(stopped, task, ticker, &here, ONCE_AROUND)? {
             Ran::Access(mut stopped) => {
                 task.disarm(&mut stopped)?;
-                let same = normal(&stopped.registers()?) == before
-                    && stopped.vector()? == vector
-                    && self.digest(task)? == digest;
-                Ok(match same {
-                    true => {
-                        let waiting = Waiting { words: Vec::new(), space: task.space };
-                        Examined::Waits(stopped, waiting)
-                    }
-                    false => Examined::Computes(stopped),
-                })
+                let same = normal(&stopped.registers()?) == *before && stopped.vector()? == *vector;
+                if same { Long::Same(stopped) } else { Long::Examined(Examined::Computes(stopped)) }
             }
             Ran::Late(mut stopped) => {
                 task.disarm(&mut stopped)?;
-                Ok(Examined::Computes(stopped))
+                Long::Examined(Examined::Computes(stopped))
             }
-            Ran::Other(stop) => Ok(Examined::Stop(task.forget_watches(stop))),
-        }
+            Ran::Other(stop) => Long::Examined(Examined::Stop(task.forget_watches(stop))),
+        })
     }
 
     /// What these accesses wait for: words that somebody can write, those of other tasks first.

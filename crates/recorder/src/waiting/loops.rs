@@ -7,6 +7,7 @@ use retake_model::{Addr, Registers};
 use retake_ptrace::ProcessMemory;
 
 use super::code::{Access, Anew, Known, Step};
+use super::path::accesses_of_turn;
 
 /// So many instructions have a place in the list at most.
 const MOST: usize = 4096;
@@ -69,6 +70,16 @@ impl Loop {
             step.pass(&mut known, memory);
         }
         Some(list)
+    }
+
+    /// The same, if such a turn surely executes these instructions and no others.
+    pub(super) fn sure_accesses(
+        &self,
+        registers: &Registers,
+        memory: &ProcessMemory,
+    ) -> Option<Vec<Access>> {
+        let turn: Vec<&Step> = self.turn_from(registers.pc())?.collect();
+        accesses_of_turn(&turn, registers, memory)
     }
 
     /// Whether a turn that leads from one of these to the other leads there again.

@@ -3,12 +3,14 @@
 //!
 //! Natively the two run side by side. Here the one that waits keeps the other from running, so it is
 //! found soon and gives way. [`examine`] finds it: a task whose registers, vector state and written
-//! memory are the same after one turn of its loop only waits. [`code`] decodes what the loop looks at, and
-//! [`watch`] has a debug register tell when a task that runs next writes there.
+//! memory are the same after one turn of its loop only waits. [`code`] decodes what the loop looks at,
+//! [`path`] tells whether a turn takes the known way through it, and [`watch`] has a debug register tell when a
+//! task that runs next writes there.
 
 mod code;
 mod examine;
 mod loops;
+mod path;
 mod watch;
 
 use retake_model::{Addr, SpaceId};
@@ -17,7 +19,7 @@ use retake_ptrace::{ProcessMemory, WatchLen};
 use crate::task::Task;
 
 pub(crate) use code::{Access, Known, LONGEST, Step};
-pub(crate) use examine::Examined;
+pub(crate) use examine::{Examined, Way};
 pub(crate) use loops::Loops;
 pub(crate) use watch::{Armed, WaitedAt};
 
