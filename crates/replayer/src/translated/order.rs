@@ -97,7 +97,8 @@ mod tests {
             test = order.passed(&now, &[0; 576], |_| Some(77));
             assert_eq!(test.is_some(), n == 5);
         }
-        let words: Vec<Word> = test.unwrap().filter.unwrap().conditions.iter().map(|c| c.word).collect();
+        let words: Vec<Word> =
+            test.unwrap().filter.unwrap().conditions.iter().map(|c| c.word).collect();
         assert_eq!(
             words[..2],
             [Word::Register(RegisterName::Rbx), Word::Register(RegisterName::Rcx)]
