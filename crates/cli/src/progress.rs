@@ -21,7 +21,7 @@ const BETWEEN_LINES: Duration = Duration::from_secs(10);
 /// For a replay that reports its long searches on standard error.
 pub(crate) fn control() -> Control {
     let reporter = Reporter { line: Line::new() };
-    Control { observer: Some(Arc::new(reporter)), ..Control::default() }
+    Control::observed_by(Arc::new(reporter))
 }
 
 /// For a replay whose standard error is the program's: only a terminal shows more than that.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
-use retake_execution::{Execution, SiteTarget};
+use retake_execution::{Execution, Hit, Look, Seen, SiteTarget, State};
 use retake_model::{Addr, FileId, FileOffset, Position, TaskId};
 
 use crate::breakpoint::{Breakpoint, BreakpointId, SiteTable};
@@ -91,11 +91,16 @@ pub(crate) fn all_hits<'a>(
     let events = execution.event_count();
     let mut found = Vec::new();
     let mut owners: BTreeMap<(Addr, Code), Rc<[BreakpointId]>> = BTreeMap::new();
-    execution.hits(table.sites(), &mut |hit, now| {
+    let at_code = |hit: &Hit, now: &dyn State| -> Seen {
+        let code: Code = crate::code::file_at(now, hit.task, hit.pc);
+        Some(Box::new(code))
+    };
+    let nothing = |_: &Hit, _: &dyn State| -> Seen { None };
+    let look: &Look<'_> = if absolute { &at_code } else { &nothing };
+    execution.look_at_hits(table.sites(), look, &mut |hit, seen| {
         let code = match table.target(hit.site) {
             Some(SiteTarget::Code { file, offset }) => Some((file, offset)),
-            _ if absolute => crate::code::file_at(now, hit.task, hit.pc),
-            _ => None,
+            _ => seen.and_then(|seen| seen.downcast::<Code>().ok()).and_then(|code| *code),
         };
         let breakpoints =
             owners.entry((hit.pc, code)).or_insert_with(|| table.breakpoints(hit.pc, code).into());

@@ -23,7 +23,7 @@ use retake_model::{
 
 pub use error::{Divergence, ErrorKind, ExecutionError};
 pub use plan::{Access, Judge, RunPlan, Steps, Verdict, Watch, WatchId};
-pub use site::{Hit, Site, SiteId, SiteTarget};
+pub use site::{Hit, Look, Seen, Site, SiteId, SiteTarget};
 pub use stop::{Stop, StopReason};
 
 /// The bytes of a mapped file, shared between whoever reads them.
@@ -188,6 +188,21 @@ pub trait Execution: State {
         sites: &[Site],
         sink: &mut dyn FnMut(&Hit, &dyn State) -> ControlFlow<()>,
     ) -> Result<(), ExecutionError>;
+
+    /// The same, with what `look` sees at each hit. An implementation may go through several stretches of the
+    /// recording at the same time: `look` is asked on any thread and in any order then, also at hits
+    /// after the one at which `sink` breaks off.
+    ///
+    /// # Errors
+    /// When the replay diverges or is interrupted.
+    fn look_at_hits(
+        &mut self,
+        sites: &[Site],
+        look: &Look<'_>,
+        sink: &mut dyn FnMut(Hit, Seen) -> ControlFlow<()>,
+    ) -> Result<(), ExecutionError> {
+        self.hits(sites, &mut |hit, now| sink(*hit, look(hit, now)))
+    }
 
     /// How many hits of `sites` there are before `until`, or over the whole recording. The current position
     /// stays what it is.

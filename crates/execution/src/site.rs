@@ -1,5 +1,7 @@
 //! Sites: places in code where an execution stops.
 
+use std::any::Any;
+
 use retake_model::{Addr, FileId, FileOffset, Position, Predicate, SpaceId, TaskId};
 
 /// The caller's number for a site.
@@ -64,3 +66,9 @@ pub struct Hit {
     /// At which address.
     pub pc: Addr,
 }
+
+/// What was seen at a hit: whatever the caller keeps of it.
+pub type Seen = Option<Box<dyn Any + Send>>;
+
+/// Looks at the state at a hit, on any thread.
+pub type Look<'a> = dyn Fn(&Hit, &dyn crate::State) -> Seen + Sync + 'a;

@@ -1,6 +1,8 @@
 //! CPUs: pinning, cpuid.
 #![expect(unsafe_code, reason = "affinity calls and instructions that have no safe form")]
 
+use std::sync::OnceLock;
+
 use nix::libc;
 
 /// arch_prctl(2): whether `cpuid` is allowed.
@@ -118,11 +120,26 @@ fn affinity() -> std::io::Result<libc::cpu_set_t> {
     if result == 0 { Ok(set) } else { Err(std::io::Error::last_os_error()) }
 }
 
+/// The CPUs that this process may use: those of the calling thread at the first call, or before the
+/// first thread was bound to one. Never empty.
+pub fn allowed_cpus() -> &'static [usize] {
+    static ALLOWED: OnceLock<Vec<usize>> = OnceLock::new();
+    ALLOWED.get_or_init(|| {
+        let cpus = 0..8 * size_of::<libc::cpu_set_t>();
+        let allowed = affinity().map(|set| {
+            // SAFETY: CPU_ISSET checks the index against the set's size.
+            cpus.filter(|cpu| unsafe { libc::CPU_ISSET(*cpu, &set) }).collect::<Vec<_>>()
+        });
+        allowed.ok().filter(|cpus| !cpus.is_empty()).unwrap_or_else(|| vec![current_cpu()])
+    })
+}
+
 /// Binds the calling thread (and what it starts from here on) to one CPU.
 ///
 /// # Errors
 /// When the system refuses (the CPU is not in this process's cpuset).
 pub fn pin_current_thread(cpu: usize) -> std::io::Result<()> {
+    allowed_cpus();
     // SAFETY: all-zero bytes are an empty cpu set.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
     // SAFETY: CPU_SET checks the index against the set's size.

@@ -29,7 +29,7 @@ mod uffd;
 mod watchpoints;
 
 pub use cpu::{
-    ARCH_SET_CPUID, CpuidAnswer, cpuid, cpuid_table, current_cpu, pin_current_thread,
+    ARCH_SET_CPUID, CpuidAnswer, allowed_cpus, cpuid, cpuid_table, current_cpu, pin_current_thread,
     prefer_short_slices, unpin_current_thread, unpin_from, xgetbv_xcr0,
 };
 pub use error::PtraceError;

@@ -61,6 +61,13 @@ impl SameTraps {
         }
         Self { outer, thread: PhantomData }
     }
+
+    /// Traps the counter again in a thread that is to trap it, where something has read it meanwhile.
+    pub fn renew() {
+        if COUNTER.get() {
+            set(PR_TSC_SIGSEGV);
+        }
+    }
 }
 
 impl Drop for SameTraps {

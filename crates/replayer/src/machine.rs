@@ -15,6 +15,7 @@ use crate::failure::Failure;
 use crate::live::LiveTask;
 use crate::search::Control;
 use crate::sites::SiteTable;
+use crate::thread::ReplayThread;
 use crate::translated::{Caches, Count, Guards};
 use crate::watch::Watch;
 use crate::watched::Watched;
@@ -102,20 +103,10 @@ pub(crate) struct LiveSpace {
 }
 
 impl Machine {
-    /// A machine at the start of the recording: nothing has happened, no task exists.
-    ///
-    /// # Errors
-    /// None at present; starting tasks is where things can fail.
-    pub fn at_start(recording: Recording, control: Control) -> Self {
+    /// A machine at the start of the recording: nothing has happened, no task exists. `_thread` is the
+    /// calling thread: its processes are started where that runs.
+    pub(crate) fn at_start(recording: Recording, control: Control, _thread: &ReplayThread) -> Self {
         let cursor = recording.events(EventIndex::ZERO);
-        // Steering thread and processes share one CPU. Without trapped cpuid it must be the one that
-        // was recorded on, as its number shows in what cpuid answers; a machine that has no such CPU
-        // may diverge, and says so then.
-        let recorded = recording.manifest().machine.cpu;
-        recording.on_reader_start(retake_ptrace::unpin_current_thread);
-        if recorded.is_none_or(|cpu| retake_ptrace::pin_current_thread(cpu).is_err()) {
-            let _ = retake_ptrace::pin_current_thread(retake_ptrace::current_cpu());
-        }
         Self {
             recording,
             tasks: BTreeMap::new(),
@@ -146,7 +137,7 @@ impl Machine {
 
     /// The same, at another pace.
     #[must_use]
-    pub fn at_pace(mut self, pace: Pace) -> Self {
+    pub(crate) fn at_pace(mut self, pace: Pace) -> Self {
         self.pace = pace;
         if let Pace::Translated(variation) = pace {
             self.caches.limits = variation.limits();

@@ -1,19 +1,15 @@
 //! Whether this machine's processor can stand in for the recorded one.
 
-use retake_ptrace::{Cpuid, SameTraps, can_trap_cpuid, cpuid, cpuid_table};
+use retake_ptrace::{Cpuid, can_trap_cpuid, cpuid, cpuid_table};
 use retake_recording::Recording;
 
 use crate::failure::Failure;
 use crate::live::{Identity, LiveTask};
 use crate::machine::Machine;
 
-fn what_cpuid_does(recording: &Recording) -> Cpuid {
+/// What `cpuid` does in processes that replay `recording`.
+pub(crate) fn what_cpuid_does(recording: &Recording) -> Cpuid {
     if recording.manifest().machine.cpuid_trapped { Cpuid::Trapped } else { Cpuid::Executed }
-}
-
-/// Has this thread trap what the processes that replay `recording` trap.
-pub(crate) fn same_traps(recording: &Recording) -> SameTraps {
-    SameTraps::start(what_cpuid_does(recording))
 }
 
 impl Machine {

@@ -5,7 +5,7 @@
 //! place, against how fast it grows, says how often the place will be passed.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use retake_model::{EventIndex, Registers};
@@ -53,6 +53,26 @@ pub struct Control {
     pub interrupt: Arc<AtomicBool>,
     /// Who is told of long searches.
     pub observer: Option<Arc<dyn Observer>>,
+    /// Set to have one of several runs end early.
+    cancel: Option<Arc<AtomicBool>>,
+}
+
+impl Control {
+    /// For runs of which `observer` is told.
+    pub fn observed_by(observer: Arc<dyn Observer>) -> Self {
+        Self { observer: Some(observer), ..Self::default() }
+    }
+
+    /// For a run beside others: it ends with them, or alone once `cancel` is set.
+    pub(crate) fn beside(&self, cancel: Arc<AtomicBool>) -> Self {
+        Self { interrupt: Arc::clone(&self.interrupt), observer: None, cancel: Some(cancel) }
+    }
+
+    /// Whether the run is to end.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        let is_set = |flag: &Arc<AtomicBool>| flag.load(Ordering::Relaxed);
+        is_set(&self.interrupt) || self.cancel.as_ref().is_some_and(is_set)
+    }
 }
 
 impl std::fmt::Debug for Control {

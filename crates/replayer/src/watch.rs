@@ -11,11 +11,11 @@ use retake_ptrace::{kill_task, monotonic};
 use crate::search::{Control, SearchProgress};
 
 /// How often it looks.
-const TICK: Duration = Duration::from_millis(100);
+const TICK: Duration = Duration::from_millis(25);
 /// Shorter searches are not worth a word.
 const REPORT_AFTER: Duration = Duration::from_millis(500);
 /// After so many ticks in one run the replay is taken to be lost.
-const PATIENCE: u64 = 3000;
+const PATIENCE: u64 = 12_000;
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -89,7 +89,7 @@ impl Watch {
     }
 
     pub(crate) fn is_interrupted(&self) -> bool {
-        self.control.interrupt.load(Ordering::Relaxed)
+        self.control.is_interrupted()
     }
 
     pub(crate) fn is_overdue(&self) -> bool {
@@ -123,7 +123,7 @@ fn watch(shared: &Shared, control: &Control) {
         if ticks >= PATIENCE {
             shared.overdue.store(true, Ordering::Relaxed);
         }
-        if ticks >= PATIENCE || control.interrupt.load(Ordering::Relaxed) {
+        if ticks >= PATIENCE || control.is_interrupted() {
             // It may have stopped by itself just now; the signal is dropped then.
             let _ = kill_task(running, running, Signal::STOP);
         }

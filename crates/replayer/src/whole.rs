@@ -1,19 +1,16 @@
 //! Going through all of a recording.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-
 use retake_execution::ExecutionError;
-use retake_model::{CheckpointIndex, EventIndex};
+use retake_model::Position;
 use retake_recording::{ExitStatus, Recording, Stream};
-
-use crate::failure::Failure;
 use retake_translator::Statistics as TranslationStatistics;
 
+use crate::failure::Failure;
+use crate::intervals::{Crew, Interval, Part, Work, intervals, side_by_side};
 use crate::machine::{Machine, Pace};
-use crate::processor::same_traps;
 use crate::run::Step;
 use crate::search::Control;
+use crate::thread::ReplayThread;
 
 /// What [`verify`] went through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +35,9 @@ pub fn replay(
     control: &Control,
     sink: &mut dyn FnMut(Stream, &[u8]),
 ) -> Result<Option<ExitStatus>, ExecutionError> {
-    let mut machine = Machine::at_start(recording.clone(), control.clone());
-    let _as_in_the_program = same_traps(recording);
+    let thread = ReplayThread::start(recording);
+    let mut machine = Machine::at_start(recording.clone(), control.clone(), &thread);
+    let _as_in_the_program = thread.traps();
     let mut checkpoints = recording.checkpoints().iter().peekable();
     let failed = |failure: Failure| failure.while_doing("replay the recording");
     loop {
@@ -68,92 +66,62 @@ pub fn verify(
     jobs: usize,
     pace: Pace,
 ) -> Result<VerifyReport, ExecutionError> {
-    let intervals = intervals(recording);
-    let translation = Mutex::new(TranslationStatistics::default());
-    let next = AtomicUsize::new(0);
-    let failures: Mutex<Vec<(usize, Failure)>> = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.clamp(1, intervals.len().max(1)) {
-            scope.spawn(|| {
-                while let Some((n, interval)) = {
-                    let n = next.fetch_add(1, Ordering::Relaxed);
-                    intervals.get(n).map(|interval| (n, interval))
-                } {
-                    let checked = check_interval(recording, control, interval, pace);
-                    let failure = match checked {
-                        Ok(statistics) => {
-                            let mut sum =
-                                translation.lock().unwrap_or_else(PoisonError::into_inner);
-                            *sum = sum.plus(statistics);
-                            continue;
-                        }
-                        Err(failure) => failure,
-                    };
-                    {
-                        // All intervals before this one have been begun: no later one matters.
-                        next.store(intervals.len(), Ordering::Relaxed);
-                        if matches!(failure, Failure::Killed(_)) {
-                            // Nor does any other: this says nothing about the recording.
-                            control.interrupt.store(true, Ordering::Relaxed);
-                        }
-                        let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
-                        failures.push((n, failure));
-                        return;
-                    }
-                }
-            });
+    let intervals = intervals(recording, Position::at_event(recording.event_count()));
+    let crew = Crew::of(recording, control, jobs);
+    let checking = Checking { recording, pace };
+    let translation = side_by_side(&checking, crew, &intervals, |results| {
+        let mut sum = TranslationStatistics::default();
+        while let Some((_, part)) = results.next()? {
+            if let Part::Found(found) = part {
+                sum = found.into_iter().fold(sum, TranslationStatistics::plus);
+            }
         }
+        Ok(sum)
     });
-    let mut failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
-    // An interval that was interrupted because of another one says nothing.
-    failures.sort_by_key(|(n, failure)| (matches!(failure, Failure::Interrupted), *n));
-    if let Some((_, failure)) = failures.into_iter().next() {
-        return Err(failure.while_doing("verify the recording"));
-    }
     Ok(VerifyReport {
         intervals: intervals.len(),
         events: recording.event_count().get(),
         checkpoints: recording.checkpoints().len(),
-        translation: translation.into_inner().unwrap_or_else(PoisonError::into_inner),
+        translation: translation.map_err(|failure| failure.while_doing("verify the recording"))?,
     })
 }
 
-struct Interval {
-    from: Option<CheckpointIndex>,
-    until: EventIndex,
-    check: Option<CheckpointIndex>,
-}
-
-fn intervals(recording: &Recording) -> Vec<Interval> {
-    let mut list = Vec::new();
-    let mut from = None;
-    for checkpoint in recording.checkpoints() {
-        list.push(Interval { from, until: checkpoint.event, check: Some(checkpoint.index) });
-        from = Some(checkpoint.index);
-    }
-    list.push(Interval { from, until: recording.event_count(), check: None });
-    list
-}
-
-fn check_interval(
-    recording: &Recording,
-    control: &Control,
-    interval: &Interval,
+/// Each interval in processes of its own.
+struct Checking<'a> {
+    recording: &'a Recording,
     pace: Pace,
-) -> Result<TranslationStatistics, Failure> {
-    let mut machine = Machine::at_start(recording.clone(), control.clone()).at_pace(pace);
-    let _as_in_the_program = same_traps(recording);
-    if let Some(from) = interval.from {
-        machine.restore(from)?;
+}
+
+impl Work for Checking<'_> {
+    type Hand = (ReplayThread, Control);
+    type Found = TranslationStatistics;
+
+    fn begin(&self, thread: ReplayThread, control: &Control) -> Self::Hand {
+        (thread, control.clone())
     }
-    machine.batch = Some(interval.until);
-    while machine.done < interval.until {
-        if machine.step(&mut |_, _| ())? == Step::End {
-            break;
+
+    fn go_through(
+        &self,
+        (thread, control): &mut Self::Hand,
+        interval: &Interval,
+        found: &mut dyn FnMut(TranslationStatistics),
+    ) -> Result<(), Failure> {
+        let machine = Machine::at_start(self.recording.clone(), control.clone(), thread);
+        let mut machine = machine.at_pace(self.pace);
+        if let Some(from) = interval.from {
+            machine.restore(from)?;
         }
+        let until = interval.until.event();
+        machine.batch = Some(until);
+        while machine.done < until {
+            if machine.step(&mut |_, _| ())? == Step::End {
+                break;
+            }
+        }
+        if let Some(index) = interval.check {
+            machine.check(index)?;
+        }
+        found(machine.caches.statistics());
+        Ok(())
     }
-    if let Some(index) = interval.check {
-        machine.check(index)?;
-    }
-    Ok(machine.caches.statistics())
 }

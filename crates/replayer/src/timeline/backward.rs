@@ -2,18 +2,23 @@
 //! arrival in it that counts is the one to go to.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use retake_execution::{Judge, RunPlan, Site, SiteId, Stop, StopReason, WatchId};
 use retake_model::{EventIndex, Place, Position, TaskId};
 
 use super::Timeline;
+use super::scouts::CountingBack;
 use super::travel::no_sink;
 use crate::failure::Failure;
+use crate::intervals::{Crew, Interval, Part, side_by_side};
 use crate::run::Step;
 use crate::translated::CountFor;
 
 /// Arrivals of an interval that the replay stops at; more are counted without a stop.
 const FEW: usize = 64;
+/// A search backwards that is over sooner is left to one thread.
+const SOON: Duration = Duration::from_millis(100);
 
 /// An arrival at a site.
 #[derive(Clone, Copy, Debug)]
@@ -42,10 +47,18 @@ pub(super) enum Scan {
 
 /// The arrivals of an interval that count.
 #[derive(Debug, Default)]
-struct Counted {
+pub(super) struct Counted {
     number: u64,
     /// The last ones, if all of them were stopped at.
     last: Option<VecDeque<Arrived>>,
+}
+
+/// The interval with the arrival to go to, which is the `from_last`th one from its end.
+struct FoundBack {
+    first: EventIndex,
+    upper: Position,
+    from_last: u64,
+    counted: Counted,
 }
 
 impl Timeline {
@@ -61,6 +74,12 @@ impl Timeline {
         self.machine.watched = Default::default();
         let mut upper = self.position;
         let mut wanted = plan.nth.get();
+        let earlier = self.intervals_back(bound);
+        let apart = judge.is_none() && plan.watches.is_empty();
+        if apart && self.at_once > 1 && !earlier.is_empty() {
+            let found = self.search_back(plan, wanted, &earlier)?;
+            return self.end_back(plan.sites, bound, found);
+        }
         while upper > bound && upper > self.start {
             let first = self.scan_start(upper);
             let counted = match judge.as_deref_mut() {
@@ -68,18 +87,75 @@ impl Timeline {
                 Some(judge) => self.judge_between(first, upper, plan, wanted, judge)?,
             };
             if counted.number >= wanted {
-                let nth = counted.number - wanted + 1;
-                let found = self.go_to_arrival(first, upper, plan.sites, nth, wanted, counted)?;
-                if found.at < bound {
-                    break;
-                }
-                return self.stop_at_arrival(found);
+                let found = Some(FoundBack { first, upper, from_last: wanted, counted });
+                return self.end_back(plan.sites, bound, found);
             }
             wanted -= counted.number;
             upper = Position::at_event(first);
         }
+        self.end_back(plan.sites, bound, None)
+    }
+
+    /// Goes to what was found, or to where the run ends without it.
+    fn end_back(
+        &mut self,
+        sites: &[Site],
+        bound: Position,
+        found: Option<FoundBack>,
+    ) -> Result<Stop, Failure> {
+        if let Some(FoundBack { first, upper, from_last, counted }) = found {
+            let nth = counted.number - from_last + 1;
+            let found = self.go_to_arrival(first, upper, sites, nth, from_last, counted)?;
+            if found.at >= bound {
+                return self.stop_at_arrival(found);
+            }
+        }
         let reason = if bound > self.start { StopReason::Reached } else { StopReason::Start };
         self.stand_at(bound.max_with(self.start), reason)
+    }
+
+    /// The intervals before the one that this timeline goes through itself, the latest first.
+    fn intervals_back(&self, bound: Position) -> Vec<Interval> {
+        let first = Position::at_event(self.scan_start(self.position));
+        let mut list = self.intervals_before(first);
+        list.retain(|interval| interval.until > bound && interval.until > self.start);
+        list.reverse();
+        list
+    }
+
+    /// Looks for the `wanted`th arrival from here back. Others look through earlier intervals
+    /// meanwhile, unless it is found soon.
+    fn search_back(
+        &mut self,
+        plan: &RunPlan<'_>,
+        mut wanted: u64,
+        earlier: &[Interval],
+    ) -> Result<Option<FoundBack>, Failure> {
+        let (recording, control) = (self.recording.clone(), self.control.clone());
+        let crew = Crew::of(&recording, &control, self.at_once).waiting(SOON);
+        let counting = CountingBack { recording: &recording, sites: plan.sites, most: wanted };
+        let found = side_by_side(&counting, crew, earlier, |results| {
+            let (first, upper) = (self.scan_start(self.position), self.position);
+            let counted = self.count_between(first, upper, plan, wanted)?;
+            if counted.number >= wanted {
+                return Ok(Some(FoundBack { first, upper, from_last: wanted, counted }));
+            }
+            wanted -= counted.number;
+            results.use_recorded_cpu();
+            while let Some((n, part)) = results.next()? {
+                let (Part::Found(found), Some(interval)) = (part, earlier.get(n)) else { continue };
+                for counted in found {
+                    if counted.number >= wanted {
+                        let (first, upper) = (interval.first, interval.until);
+                        return Ok(Some(FoundBack { first, upper, from_last: wanted, counted }));
+                    }
+                    wanted -= counted.number;
+                }
+            }
+            Ok(None)
+        });
+        self.thread.renew_traps();
+        found
     }
 
     /// The latest event before `upper` that the replay can begin at without re-executing.
@@ -95,7 +171,7 @@ impl Timeline {
     }
 
     /// Counts the arrivals of an interval; remembers the last `most` where they are few.
-    fn count_between(
+    pub(super) fn count_between(
         &mut self,
         first: EventIndex,
         upper: Position,

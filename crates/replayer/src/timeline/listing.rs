@@ -2,19 +2,21 @@
 
 use std::ops::ControlFlow;
 
-use retake_execution::{Hit, Site, State};
-use retake_model::{Position, TaskId};
+use retake_execution::{ExecutionError, Hit, Look, Seen, Site, State};
+use retake_model::{EventIndex, Position, TaskId};
 
 use super::Timeline;
-use super::backward::Scan;
+use super::scouts::{Counting, Listing};
 use super::travel::no_sink;
 use crate::failure::Failure;
-use crate::processor::same_traps;
+use crate::intervals::{Crew, Interval, Part, intervals, side_by_side};
 use crate::run::Step;
 
+const LOOKING: &str = "look for hits";
+
 impl Timeline {
-    /// A timeline of the same recording, at its start.
-    fn scout(&self) -> Result<Self, retake_execution::ExecutionError> {
+    /// A timeline of the same recording, on the same thread, at its start.
+    fn scout(&self) -> Result<Self, ExecutionError> {
         Self::open(self.recording.clone(), self.control.clone())
     }
 
@@ -22,12 +24,12 @@ impl Timeline {
         &self,
         sites: &[Site],
         sink: &mut dyn FnMut(&Hit, &dyn State) -> ControlFlow<()>,
-    ) -> Result<(), retake_execution::ExecutionError> {
+    ) -> Result<(), ExecutionError> {
         let mut scout = self.scout()?;
-        let _as_in_the_program = same_traps(&self.recording);
+        let _as_in_the_program = self.thread.traps();
         loop {
             let next = scout.next_hit(sites);
-            let next = next.map_err(|failure| failure.while_doing("look for hits"))?;
+            let next = next.map_err(|failure| failure.while_doing(LOOKING))?;
             let Some(hit) = next else { return Ok(()) };
             if sink(&hit, &scout).is_break() {
                 return Ok(());
@@ -35,19 +37,64 @@ impl Timeline {
         }
     }
 
+    pub(super) fn list_with(
+        &self,
+        sites: &[Site],
+        look: &Look<'_>,
+        sink: &mut dyn FnMut(Hit, Seen) -> ControlFlow<()>,
+    ) -> Result<(), ExecutionError> {
+        let intervals = self.intervals_before(Position::at_event(self.recording.event_count()));
+        if intervals.len() == 1 {
+            return self.list(sites, &mut |hit, now| sink(*hit, look(hit, now)));
+        }
+        let crew = Crew::of(&self.recording, &self.control, self.at_once);
+        let listing = Listing { recording: &self.recording, sites, look };
+        let listed = side_by_side(&listing, crew, &intervals, |results| {
+            while let Some((_, part)) = results.next()? {
+                let Part::Found(found) = part else { continue };
+                for (hit, seen) in found {
+                    if sink(hit, seen).is_break() {
+                        return Ok(());
+                    }
+                }
+            }
+            Ok(())
+        });
+        listed.map_err(|failure| failure.while_doing(LOOKING))
+    }
+
     pub(super) fn count(
         &self,
         sites: &[Site],
         until: Option<Position>,
-    ) -> Result<u64, retake_execution::ExecutionError> {
-        let mut scout = self.scout()?;
-        let _as_in_the_program = same_traps(&self.recording);
-        scout.machine.countdown = Some(u64::MAX);
+    ) -> Result<u64, ExecutionError> {
         let end = Position::at_event(self.recording.event_count());
-        let (first, until) = (scout.start.event(), until.unwrap_or(end));
-        let counted = scout.scan(first, until, sites, &mut |_, _| Ok(Scan::GoOn));
-        counted.map_err(|failure| failure.while_doing("count hits"))?;
-        Ok(scout.machine.countdown.map_or(0, |left| u64::MAX - left))
+        let intervals = self.intervals_before(until.unwrap_or(end));
+        let crew = Crew::of(&self.recording, &self.control, self.at_once);
+        let counting = Counting { recording: &self.recording, sites };
+        let counted = side_by_side(&counting, crew, &intervals, |results| {
+            let mut sum = 0;
+            while let Some((_, part)) = results.next()? {
+                if let Part::Found(found) = part {
+                    sum += found.into_iter().sum::<u64>();
+                }
+            }
+            Ok(sum)
+        });
+        counted.map_err(|failure| failure.while_doing("count hits"))
+    }
+
+    /// The intervals from the first moment on: one where they are not gone through beside each other.
+    pub(super) fn intervals_before(&self, until: Position) -> Vec<Interval> {
+        let until = until.max_with(self.start);
+        let mut list = match self.at_once {
+            1 => vec![Interval { from: None, first: EventIndex::ZERO, until, check: None }],
+            _ => intervals(&self.recording, until),
+        };
+        if let Some(first) = list.first_mut() {
+            first.first = self.start.event();
+        }
+        list
     }
 
     /// Runs on to the next hit, whatever else happens; `None` at the end of the recording.
@@ -69,7 +116,11 @@ impl Timeline {
         }
     }
 
-    fn hit(&mut self, site: retake_execution::SiteId, task: TaskId) -> Result<Hit, Failure> {
+    pub(super) fn hit(
+        &mut self,
+        site: retake_execution::SiteId,
+        task: TaskId,
+    ) -> Result<Hit, Failure> {
         let space = self.machine.task(task)?.space;
         let pc = self.position.place().pc().unwrap_or(retake_model::Addr::NULL);
         Ok(Hit { site, position: self.position, task, space, pc })

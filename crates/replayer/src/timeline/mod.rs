@@ -4,17 +4,19 @@ mod backward;
 mod ends;
 mod forward;
 mod listing;
+mod scouts;
 mod snapshots;
 mod steps;
 mod travel;
 
+use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use retake_execution::{
     CheckpointInfo, Direction, ErrorKind, Execution, ExecutionError, FileBytes, FileInfo, Hit,
-    Judge, RunPlan, Site, State, Stop, StopReason, TaskInfo, Watch,
+    Judge, Look, RunPlan, Seen, Site, State, Stop, StopReason, TaskInfo, Watch,
 };
 use retake_model::{
     Addr, EventIndex, FileId, Mapping, Place, Position, Registers, TaskId, VectorState,
@@ -24,8 +26,8 @@ use retake_recording::Recording;
 use crate::failure::Failure;
 use crate::live::LiveTask;
 use crate::machine::Machine;
-use crate::processor::same_traps;
 use crate::search::Control;
+use crate::thread::{ReplayThread, threads_at_once};
 use snapshots::Snapshots;
 
 /// Longer files are read only if they begin as programs do.
@@ -39,6 +41,9 @@ const LARGE: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct Timeline {
     recording: Recording,
+    thread: ReplayThread,
+    /// How many intervals are gone through at the same time.
+    at_once: usize,
     machine: Machine,
     position: Position,
     task: TaskId,
@@ -59,23 +64,45 @@ impl Timeline {
     /// # Errors
     /// When its first image cannot be restored.
     pub fn open(recording: Recording, control: Control) -> Result<Self, ExecutionError> {
-        let start = Position::at_event(EventIndex::new(recording.event_count().get().min(1)));
-        let mut timeline = Self {
-            machine: Machine::at_start(recording.clone(), control.clone()),
-            position: start,
-            task: TaskId::new(0),
-            snapshots: Snapshots::new(),
-            watches: Vec::new(),
-            start,
-            last_moment: ends::last_moment(&recording),
-            lost: false,
-            control,
-            recording,
-        };
-        let trapped = same_traps(&timeline.recording);
+        let thread = ReplayThread::start(&recording);
+        let mut timeline = Self::nowhere(recording, control, thread, Snapshots::new());
+        let trapped = timeline.thread.traps();
+        let start = timeline.start;
         timeline.bring(start).map_err(|failure| failure.while_doing("open the recording"))?;
         drop(trapped);
         Ok(timeline)
+    }
+
+    /// The same, going through so many intervals at the same time where a search goes over several; without
+    /// this as many as there are CPUs.
+    #[must_use]
+    pub fn at_once(mut self, intervals: NonZeroUsize) -> Self {
+        self.at_once = intervals.get();
+        self
+    }
+
+    /// A timeline that has yet to be brought to a moment.
+    fn nowhere(
+        recording: Recording,
+        control: Control,
+        thread: ReplayThread,
+        snapshots: Snapshots,
+    ) -> Self {
+        let start = Position::at_event(EventIndex::new(recording.event_count().get().min(1)));
+        Self {
+            machine: Machine::at_start(recording.clone(), control.clone(), &thread),
+            position: start,
+            task: TaskId::new(0),
+            snapshots,
+            watches: Vec::new(),
+            start,
+            last_moment: ends::last_moment(&recording),
+            lost: true,
+            control,
+            thread,
+            at_once: threads_at_once(),
+            recording,
+        }
     }
 
     fn live(&self, task: TaskId) -> Result<&LiveTask, ExecutionError> {
@@ -238,6 +265,15 @@ impl Execution for Timeline {
         sink: &mut dyn FnMut(&Hit, &dyn State) -> ControlFlow<()>,
     ) -> Result<(), ExecutionError> {
         self.list(sites, sink)
+    }
+
+    fn look_at_hits(
+        &mut self,
+        sites: &[Site],
+        look: &Look<'_>,
+        sink: &mut dyn FnMut(Hit, Seen) -> ControlFlow<()>,
+    ) -> Result<(), ExecutionError> {
+        self.list_with(sites, look, sink)
     }
 
     fn count_hits(

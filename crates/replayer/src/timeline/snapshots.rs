@@ -17,13 +17,19 @@ const APART: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Snapshots {
     kept: VecDeque<Machine>,
+    most: usize,
     /// On the monotonic clock.
     since: Duration,
 }
 
 impl Snapshots {
     pub(crate) fn new() -> Self {
-        Self { kept: VecDeque::new(), since: monotonic() }
+        Self { kept: VecDeque::new(), most: MOST, since: monotonic() }
+    }
+
+    /// Keeps none.
+    pub(crate) fn none() -> Self {
+        Self { most: 0, ..Self::new() }
     }
 
     /// The machine is at a known moment: what it takes from here on counts.
@@ -33,7 +39,8 @@ impl Snapshots {
 
     /// Takes a snapshot if much was replayed since the last one.
     pub(crate) fn consider(&mut self, machine: &mut Machine) {
-        if monotonic().saturating_sub(self.since) < APART || !machine.is_at_event() {
+        let long_ago = || monotonic().saturating_sub(self.since) >= APART;
+        if self.most == 0 || !machine.is_at_event() || !long_ago() {
             return;
         }
         let event = machine.done();
@@ -42,7 +49,7 @@ impl Snapshots {
             if let Ok(copy) = machine.copy() {
                 self.kept.push_back(copy);
             }
-            if self.kept.len() > MOST {
+            if self.kept.len() > self.most {
                 self.kept.pop_front();
             }
         }

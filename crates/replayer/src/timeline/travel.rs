@@ -7,7 +7,6 @@ use retake_model::{Addr, Arrival, EventIndex, Exact, Place, Position, TaskId};
 
 use super::Timeline;
 use crate::failure::Failure;
-use crate::processor::same_traps;
 use crate::run::Step;
 use crate::translated::CountFor;
 
@@ -34,7 +33,7 @@ impl Timeline {
         travel: impl FnOnce(&mut Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let before = self.position;
-        let _as_in_the_program = same_traps(&self.recording);
+        let _as_in_the_program = self.thread.traps();
         let result = travel(self).map_err(|failure| self.machine.explain(failure));
         self.machine.countdown = None;
         self.machine.watched = Default::default();
@@ -52,7 +51,7 @@ impl Timeline {
     }
 
     /// Nobody knows in which state the machine is.
-    fn lose(&mut self) {
+    pub(super) fn lose(&mut self) {
         self.machine.clear();
         self.lost = true;
     }
