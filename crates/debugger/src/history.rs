@@ -28,7 +28,7 @@ pub(crate) struct PastHit {
 #[derive(Debug, Default)]
 pub(crate) struct History {
     last: Option<LastHits>,
-    counts: BTreeMap<BreakpointId, usize>,
+    counts: BTreeMap<BreakpointId, u64>,
 }
 
 /// The last list of hits.
@@ -67,15 +67,19 @@ impl History {
     }
 
     /// How often a breakpoint is hit, if that is known.
-    pub(crate) fn count(&self, id: BreakpointId) -> Option<usize> {
+    pub(crate) fn count(&self, id: BreakpointId) -> Option<u64> {
         self.counts.get(&id).copied()
+    }
+
+    pub(crate) fn set_count(&mut self, id: BreakpointId, count: u64) {
+        self.counts.insert(id, count);
     }
 
     /// Counts the hits of each of these breakpoints.
     pub(crate) fn count_hits(&mut self, of: &[BreakpointId], found: &[PastHit]) {
         for &id in of {
             let count = found.iter().filter(|hit| hit.breakpoints.contains(&id)).count();
-            self.counts.insert(id, count);
+            self.counts.insert(id, count as u64);
         }
     }
 }

@@ -36,6 +36,7 @@ impl Machine {
             count: Count::default(),
             countdown: None,
             watched: crate::watched::Watched::default(),
+            learned: None,
             cursor: self.recording.events(self.done),
             ahead: std::collections::VecDeque::new(),
             batch: self.batch,

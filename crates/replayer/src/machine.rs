@@ -16,7 +16,7 @@ use crate::live::LiveTask;
 use crate::search::Control;
 use crate::sites::SiteTable;
 use crate::thread::ReplayThread;
-use crate::translated::{Caches, Count, Guards};
+use crate::translated::{Caches, Count, Guards, Learned};
 use crate::watch::Watch;
 use crate::watched::Watched;
 
@@ -74,6 +74,8 @@ pub struct Machine {
     /// Arrivals at breakpoints that count, up to the one to stop at; without it each is one to stop at.
     pub(crate) countdown: Option<u64>,
     pub(crate) watched: Watched,
+    /// Of the place of the next event.
+    pub(crate) learned: Option<Learned>,
     pub(crate) cursor: EventCursor,
     /// The events that come next, already read.
     pub(crate) ahead: VecDeque<(EventIndex, Event)>,
@@ -120,6 +122,7 @@ impl Machine {
             count: Count::default(),
             countdown: None,
             watched: Watched::default(),
+            learned: None,
             cursor,
             ahead: VecDeque::new(),
             batch: None,

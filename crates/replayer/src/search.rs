@@ -65,7 +65,11 @@ impl Control {
 
     /// For a run beside others: it ends with them, or alone once `cancel` is set.
     pub(crate) fn beside(&self, cancel: Arc<AtomicBool>) -> Self {
-        Self { interrupt: Arc::clone(&self.interrupt), observer: None, cancel: Some(cancel) }
+        Self {
+            interrupt: Arc::clone(&self.interrupt),
+            observer: self.observer.clone(),
+            cancel: Some(cancel),
+        }
     }
 
     /// Whether the run is to end.

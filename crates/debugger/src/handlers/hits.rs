@@ -2,7 +2,7 @@
 
 use super::breakpoints;
 use crate::answers::{HitView, Page, PlaceView};
-use crate::breakpoint::BreakpointId;
+use crate::breakpoint::{BreakpointId, SiteTable};
 use crate::history::{PastHit, all_hits};
 use crate::requests::{Chosen, PageRequest};
 use crate::{Answer, DebugError, Debugger, RequestControl};
@@ -23,16 +23,15 @@ pub(super) fn list(
 }
 
 /// How often a breakpoint is hit over the whole recording.
-pub(super) fn count(
-    debugger: &mut Debugger,
-    id: BreakpointId,
-    control: &RequestControl,
-) -> Result<usize, DebugError> {
-    debugger.breakpoints.get(id)?;
-    match debugger.history.count(id) {
-        Some(count) => Ok(count),
-        None => Ok(search(debugger, &[id], control)?.len()),
+pub(super) fn count(debugger: &mut Debugger, id: BreakpointId) -> Result<u64, DebugError> {
+    let table = SiteTable::new([debugger.breakpoints.get(id)?]);
+    if let Some(count) = debugger.history.count(id) {
+        return Ok(count);
     }
+    // They are counted without a stop, and may be millions.
+    let count = debugger.execution.count_hits(table.sites(), None)?;
+    debugger.history.set_count(id, count);
+    Ok(count)
 }
 
 /// The `n`th hit, from 1, of a breakpoint or of the last list. Its list becomes the last one.

@@ -1,5 +1,6 @@
 //! What the names of an expression stand for in a debugger.
 
+use retake_execution::{ErrorKind, ExecutionError};
 use retake_model::{Addr, RegisterName};
 
 use super::hits;
@@ -39,8 +40,12 @@ impl Names for DebuggerNames<'_> {
     fn hits(&mut self, breakpoint: i128) -> Result<i128, DebugError> {
         let id = u32::try_from(breakpoint)
             .map_err(|_| DebugError::NotFound(format!("there is no breakpoint {breakpoint}")))?;
-        let count = hits::count(self.debugger, BreakpointId::new(id), self.control)?;
-        Ok(i128::try_from(count).unwrap_or(i128::MAX))
+        if self.control.is_cancelled() {
+            // Several of these may stand in one expression.
+            return Err(ExecutionError::new("count hits", ErrorKind::Interrupted).into());
+        }
+        let count = hits::count(self.debugger, BreakpointId::new(id))?;
+        Ok(count.into())
     }
 
     fn read(&mut self, addr: Addr, out: &mut [u8]) -> Result<(), DebugError> {

@@ -14,6 +14,14 @@ use crate::machine::Machine;
 use crate::run::Step;
 use crate::sites::Counts;
 
+/// What is known of the place of an event: kept while stops on the way to it are reported.
+#[derive(Debug)]
+pub(crate) struct Learned {
+    event: EventIndex,
+    order: Order,
+    filter: Option<Filter>,
+}
+
 impl Machine {
     /// Lets a task run, translated, until its state is the recorded one.
     pub(crate) fn find_translated(
@@ -22,14 +30,32 @@ impl Machine {
         event: &Event,
         print: &Fingerprint,
     ) -> Result<Option<Step>, Failure> {
+        let known = self.learned.take().filter(|learned| learned.event == index);
+        let mut learned = known.unwrap_or_else(|| Learned {
+            event: index,
+            order: Order::new(&event.before, &print.probes, print.vector.as_bytes()),
+            filter: None,
+        });
+        let found = self.look_for(index, event, print, &mut learned);
+        self.learned = Some(learned);
+        found
+    }
+
+    fn look_for(
+        &mut self,
+        index: EventIndex,
+        event: &Event,
+        print: &Fingerprint,
+        learned: &mut Learned,
+    ) -> Result<Option<Step>, Failure> {
         let _said = self.watch.search(index);
         let (id, pc) = (event.task, event.before.pc());
         let mut tests = self.tests_at_sites(id)?;
         let place = tests.get(&pc).and_then(|test| test.place);
         let asked_for = tests.get(&pc).is_some_and(|test| test.filter.is_some());
-        tests.insert(pc, Test::always());
+        let filter = learned.filter.clone().filter(|_| !asked_for).unwrap_or_default();
+        tests.insert(pc, Test { place, filter: Some(filter) });
         self.set_tests(id, &tests)?;
-        let mut order = Order::new(&event.before, &print.probes, print.vector.as_bytes());
         let here = self.task(id)?.stopped.registers()?.pc();
         let looked_at = self.standing_at == Some(here) || (here == pc && !asked_for);
         let mut first = if looked_at { First::GoOn } else { First::Test };
@@ -58,9 +84,10 @@ impl Machine {
             let task = self.task(id)?;
             let (registers, vector) = (task.stopped.registers()?, task.stopped.vector()?);
             let memory = |addr| task.memory.read_u64(addr).ok();
-            if let Some(test) = order.passed(&registers, vector.as_bytes(), memory)
-                && !asked_for
+            if !asked_for
+                && let Some(test) = learned.order.passed(&registers, vector.as_bytes(), memory)
             {
+                learned.filter.clone_from(&test.filter);
                 tests.insert(pc, Test { place, ..test });
                 self.set_tests(id, &tests)?;
             }

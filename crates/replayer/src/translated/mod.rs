@@ -10,5 +10,6 @@ mod supply;
 
 pub(crate) use caches::Caches;
 pub(crate) use count::{Count, CountFor};
+pub(crate) use find::Learned;
 pub(crate) use guards::Guards;
 pub(crate) use run::{First, Halt};
