@@ -49,6 +49,8 @@ pub use stop::{PtraceStop, StopEvent, WaitFlags, others_have_stopped, wait, wait
 pub use sys::yield_cpu;
 pub use task::{Resume, Running, Stopped, interrupt, kill_process, kill_task, send_signal};
 pub use ticker::Ticker;
-pub use tsc::{Clock, SameTraps, can_trap_cpuid, clock, monotonic, process_cpu_time, read_tsc};
+pub use tsc::{
+    Clock, SameTraps, can_trap_cpuid, clock, monotonic, own_cpu_time, process_cpu_time, read_tsc,
+};
 pub use uffd::WriteTracker;
 pub use watchpoints::{WATCHPOINTS, WatchLen, Watchpoint, is_watchpoint};

@@ -208,6 +208,11 @@ pub fn process_cpu_time(pid: Tid) -> Duration {
     clock(Clock((!pid.get() << 3) | 2))
 }
 
+/// CPU time that this thread has used.
+pub fn own_cpu_time() -> Duration {
+    clock(Clock(libc::CLOCK_THREAD_CPUTIME_ID))
+}
+
 /// What a clock says, asked of the kernel.
 pub fn clock(which: Clock) -> Duration {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use retake_model::{Addr, Backing, PageAddr, Protection, Registers};
 use retake_ptrace::{
     PageMap, PtraceError, PtraceStop, Stopped, interrupt, monotonic, others_have_stopped,
-    read_words,
+    own_cpu_time, read_words,
 };
 use retake_recording::{EventKind, ExitStatus, Fingerprint, PageDigest, PageHasher, Where};
 
@@ -200,13 +200,13 @@ impl Session {
         mut stopped: Stopped,
         watch: Option<Addr>,
     ) -> Result<Stopped, RecordError> {
-        let start = monotonic();
+        let start = own_cpu_time();
         self.take_fast_calls(task)?;
         self.start_tracking_with(task, &mut stopped)?;
         let before = normal(&stopped.registers()?);
         let at = self.fingerprint(task, &stopped, &before, watch)?;
         let stopped = self.append_preempt(task, stopped, before, at)?;
-        self.scheduler.spent(start, monotonic());
+        self.scheduler.spent(monotonic(), own_cpu_time().saturating_sub(start));
         Ok(stopped)
     }
 

@@ -28,6 +28,8 @@ const LOOK: Duration = Duration::from_micros(500);
 const SHORTEST_LOOK: Duration = Duration::from_micros(20);
 /// Longest search in real time, whoever else has the CPU.
 const LONGEST: Duration = Duration::from_millis(20);
+/// The same where another task waits.
+const LONGEST_HASTE: Duration = Duration::from_millis(5);
 /// Stack that is searched for return addresses, in words.
 const STACK_WORDS: usize = 2048;
 /// Return addresses that are looked at.
@@ -374,7 +376,7 @@ impl Search {
         patience: Duration::from_micros(200),
         content: Duration::from_micros(100),
         returns: 2,
-        longest: LONGEST,
+        longest: LONGEST_HASTE,
     };
 }
 

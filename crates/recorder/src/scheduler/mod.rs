@@ -206,10 +206,10 @@ impl Scheduler {
         if self.chaos.is_some() { Drawn::AtRandom } else { Drawn::Usual }
     }
 
-    /// The end of a turn in the middle of code has taken from `start` until `now`.
-    pub(crate) fn spent(&mut self, start: Duration, now: Duration) {
+    /// The end of a turn in the middle of code has taken so much CPU time: on a busy machine much less than time.
+    pub(crate) fn spent(&mut self, now: Duration, cost: Duration) {
         let drawn = self.drawn();
-        self.budget.spend(now, now.saturating_sub(start), drawn);
+        self.budget.spend(now, cost, drawn);
     }
 
     /// Whether an event in the middle of code is too expensive to make two of them.

@@ -10,7 +10,7 @@ const ROUND: Duration = Duration::from_millis(52);
 const LONGEST_SLICE: Duration = Duration::from_millis(40);
 pub(super) const SHORTEST_SLICE: Duration = Duration::from_millis(2);
 /// How long a task waits for all others there, if the ends of their turns are expensive.
-const DEAR_ROUND: Duration = Duration::from_millis(92);
+const DEAR_ROUND: Duration = Duration::from_millis(80);
 /// No end of a turn is expected to take longer.
 const LONGEST_END: Duration = Duration::from_millis(40);
 
@@ -102,16 +102,16 @@ mod tests {
     #[test]
     fn tasks_that_make_calls_soon_do_not_make_turns_shorter_that_are_expensive_to_end() {
         let one = others(&[(1000, false)]).dear_end(ms(1000), ms(1000), ms(20));
-        assert_eq!(one, ms(1072));
+        assert_eq!(one, ms(1060));
         let four = others(&[(1000, false); 4]).dear_end(ms(1000), ms(1000), ms(20));
-        assert_eq!(four, ms(1066));
+        assert_eq!(four, ms(1054));
         let computing = others(&[(1000, true); 4]).dear_end(ms(1000), ms(1000), ms(20));
-        assert_eq!(computing, ms(1018));
+        assert_eq!(computing, ms(1015));
     }
 
     #[test]
     fn nobody_waits_for_more_than_a_round_and_the_end_of_a_turn() {
-        let end = others(&[(940, false), (990, false)]).dear_end(ms(1000), ms(1000), ms(20));
+        let end = others(&[(952, false), (990, false)]).dear_end(ms(1000), ms(1000), ms(20));
         assert_eq!(end, ms(1010));
         // But each turn is worth its end.
         let end = others(&[(900, false)]).dear_end(ms(1000), ms(1000), ms(20));

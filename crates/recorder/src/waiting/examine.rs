@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use retake_model::{Addr, Protection, Registers, Signal, VectorState};
-use retake_ptrace::{PtraceStop, Resume, StopEvent, Stopped, Watchpoint, monotonic};
+use retake_ptrace::{PtraceStop, Resume, StopEvent, Stopped, Watchpoint, monotonic, own_cpu_time};
 
 use super::code::{Access, Known, LONGEST, Step};
 use super::loops::{Kind, Loop};
@@ -182,9 +182,9 @@ impl Session {
                 Long::Examined(found) => return Ok(found),
             }
         }
-        let started = monotonic();
+        let started = own_cpu_time();
         let digest = self.digest(task)?;
-        self.scheduler.spent(started, monotonic());
+        self.scheduler.spent(monotonic(), own_cpu_time().saturating_sub(started));
         match self.once_more_as_before(task, stopped, &before, &vector)? {
             Long::Same(stopped) if self.digest(task)? == digest => {
                 let waiting = Waiting { words: Vec::new(), space: task.space };
