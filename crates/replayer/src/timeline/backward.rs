@@ -298,7 +298,10 @@ impl Timeline {
         sites: &[Site],
         arrived: &mut dyn FnMut(&mut Self, Arrived) -> Result<Scan, Failure>,
     ) -> Result<(), Failure> {
+        // The machine may be another one then.
+        let countdown = self.machine.countdown.take();
         self.bring_to_event(first)?;
+        self.machine.countdown = countdown;
         let watches = self.watches.clone();
         self.machine.want_watches(&watches)?;
         let own = upper.place().pc();
