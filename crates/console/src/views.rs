@@ -38,7 +38,10 @@ pub(crate) fn output(answer: Answer, shown: &Shown) -> Output {
 fn breakpoint(view: &debugger::BreakpointView) -> BreakpointView {
     BreakpointView {
         id: view.id,
-        location: view.location.to_string(),
+        location: match &view.condition {
+            Some(condition) => format!("{} if {condition}", view.location),
+            None => view.location.to_string(),
+        },
         places: view.places.iter().map(place).collect(),
     }
 }

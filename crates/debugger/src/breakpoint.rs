@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use retake_execution::{Site, SiteId, SiteTarget};
-use retake_model::{Addr, FileId, FileOffset};
+use retake_execution::{Site, SiteId, SiteTarget, State};
+use retake_model::{Addr, FileId, FileOffset, Judged, Predicate, Registers, TaskId};
 use serde::{Deserialize, Serialize};
 
 use crate::DebugError;
+use crate::expr::{Expression, predicate};
 use crate::location::Location;
 
 /// The number of a breakpoint, from 1; never used twice in a session.
@@ -43,6 +44,16 @@ pub struct Breakpoint {
     pub location: Location,
     /// Where it stops.
     pub places: Vec<Place>,
+    /// It stops only where this holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<Expression>,
+}
+
+impl Breakpoint {
+    /// The condition as the recorded program judges it.
+    fn predicate(&self) -> Option<Predicate> {
+        self.condition.as_ref().and_then(|condition| predicate(condition.expr()))
+    }
 }
 
 /// One place of a breakpoint, as it is kept in a journal.
@@ -82,8 +93,23 @@ impl Breakpoints {
         self.last += 1;
         let at = self.all.len();
         let id = BreakpointId(self.last);
-        self.all.push(Breakpoint { id, location: location.clone(), places });
+        let location = location.clone();
+        self.all.push(Breakpoint { id, location, places, condition: None });
         &self.all[at]
+    }
+
+    /// Gives a breakpoint a condition, or takes it away.
+    pub(crate) fn set_condition(
+        &mut self,
+        id: BreakpointId,
+        condition: Option<Expression>,
+    ) -> Result<Breakpoint, DebugError> {
+        self.get(id)?;
+        let found = self.all.iter_mut().find(|breakpoint| breakpoint.id == id);
+        let found =
+            found.ok_or_else(|| DebugError::NotFound(format!("there is no breakpoint {id}")))?;
+        found.condition = condition;
+        Ok(found.clone())
     }
 
     pub(crate) fn all(&self) -> &[Breakpoint] {
@@ -112,12 +138,15 @@ impl Breakpoints {
 pub(crate) struct SiteTable {
     sites: Vec<Site>,
     owners: BTreeMap<SiteTarget, Vec<BreakpointId>>,
+    conditions: BTreeMap<BreakpointId, Predicate>,
 }
 
 impl SiteTable {
     pub(crate) fn new<'a>(breakpoints: impl IntoIterator<Item = &'a Breakpoint>) -> Self {
         let mut table = Self::default();
+        let mut predicates: BTreeMap<SiteTarget, Vec<Option<Predicate>>> = BTreeMap::new();
         for breakpoint in breakpoints {
+            let predicate = breakpoint.predicate();
             for place in &breakpoint.places {
                 let owners = table.owners.entry(place.target()).or_default();
                 if owners.is_empty() {
@@ -126,8 +155,15 @@ impl SiteTable {
                 }
                 if !owners.contains(&breakpoint.id) {
                     owners.push(breakpoint.id);
+                    predicates.entry(place.target()).or_default().push(predicate.clone());
                 }
             }
+            table.conditions.extend(predicate.map(|predicate| (breakpoint.id, predicate)));
+        }
+        for site in &mut table.sites {
+            // Where one breakpoint has no condition, every arrival is a hit.
+            let all = predicates.remove(&site.target).unwrap_or_default();
+            site.when = all.into_iter().collect::<Option<Vec<_>>>().map(Predicate::Any);
         }
         table
     }
@@ -154,5 +190,42 @@ impl SiteTable {
         all.sort_unstable();
         all.dedup();
         all
+    }
+
+    /// Those of some breakpoints whose conditions hold for a task at the current moment.
+    pub(crate) fn holding(
+        &self,
+        of: Vec<BreakpointId>,
+        state: &dyn State,
+        task: TaskId,
+    ) -> Vec<BreakpointId> {
+        let Ok(registers) = state.registers(task) else { return of };
+        let now = Now { state, task, registers };
+        let holds = |id: &BreakpointId| {
+            let condition = self.conditions.get(id);
+            condition.is_none_or(|condition| condition.evaluate(&now).unwrap_or(true))
+        };
+        of.into_iter().filter(holds).collect()
+    }
+}
+
+/// A task at the current moment, as predicates see it.
+struct Now<'a> {
+    state: &'a dyn State,
+    task: TaskId,
+    registers: Registers,
+}
+
+impl Judged for Now<'_> {
+    fn task(&self) -> TaskId {
+        self.task
+    }
+
+    fn registers(&self) -> &Registers {
+        &self.registers
+    }
+
+    fn read(&self, addr: Addr, out: &mut [u8]) -> bool {
+        self.state.read_memory(self.task, addr, out).is_ok()
     }
 }

@@ -19,6 +19,12 @@ pub enum DebugError {
         /// The values of its left and right side, if it is a comparison.
         sides: Option<(i128, i128)>,
     },
+    /// A condition that the recorded program cannot judge itself.
+    #[error(
+        "{0:?} cannot be a condition: compare registers ($rax), words of memory (*(u32)($rsp+8)) and \
+         numbers, and join comparisons by && || !"
+    )]
+    Condition(String),
     /// An expression cannot be read or has no value here.
     #[error(transparent)]
     Expr(#[from] ExprError),

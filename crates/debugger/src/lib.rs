@@ -51,8 +51,8 @@ pub use debugger::Debugger;
 pub use error::DebugError;
 pub use location::Location;
 pub use requests::{
-    Chosen, MemoryRange, Moment, NewBreakpoint, NewWatch, PageRequest, Request, SourceRequest,
-    StepKind, StepRequest,
+    Chosen, MemoryRange, Moment, NewBreakpoint, NewCondition, NewWatch, PageRequest, Request,
+    SourceRequest, StepKind, StepRequest,
 };
 pub use session::Session;
 pub use watches::{Access, WatchView};

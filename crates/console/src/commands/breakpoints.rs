@@ -1,6 +1,6 @@
 //! Breakpoints and their hits.
 
-use retake_debugger::{Chosen, Location, NewBreakpoint, PageRequest, Request};
+use retake_debugger::{Chosen, Location, NewBreakpoint, NewCondition, PageRequest, Request};
 
 use super::{Command, Words};
 use crate::ConsoleError;
@@ -9,7 +9,7 @@ use crate::asked::Asked;
 pub(super) const BREAK: Command = Command {
     name: "break",
     aliases: &["b"],
-    usage: "break FUNCTION | FILE:LINE | /REGEX/ | *ADDRESS",
+    usage: "break FUNCTION | FILE:LINE | /REGEX/ | *ADDRESS [if CONDITION]",
     summary: "sets a breakpoint, in every process and at every time",
     words: Words::NONE,
     parse: set,
@@ -19,8 +19,31 @@ fn set(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
     if args.is_empty() {
         return Err(command.misuse("a location is missing"));
     }
-    let location: Location = args.parse()?;
-    Ok(Asked::plainly(Request::Break(NewBreakpoint { location })))
+    let (location, condition) = match args.split_once(" if ") {
+        Some((location, condition)) => (location.trim(), Some(condition.trim().parse()?)),
+        None => (args, None),
+    };
+    let location: Location = location.parse()?;
+    Ok(Asked::plainly(Request::Break(NewBreakpoint { location, condition })))
+}
+
+pub(super) const CONDITION: Command = Command {
+    name: "condition",
+    aliases: &["cond"],
+    usage: "condition BREAKPOINT [CONDITION]",
+    summary: "has a breakpoint stop only where a condition holds; without one, always again",
+    words: Words::NONE,
+    parse: condition,
+};
+
+fn condition(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
+    let (breakpoint, rest) = args.split_once(char::is_whitespace).unwrap_or((args, ""));
+    let breakpoint = command.breakpoint(breakpoint)?;
+    let condition = match rest.trim() {
+        "" => None,
+        condition => Some(condition.parse()?),
+    };
+    Ok(Asked::plainly(Request::Condition(NewCondition { breakpoint, condition })))
 }
 
 pub(super) const BREAKPOINTS: Command = Command {

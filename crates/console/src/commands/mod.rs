@@ -49,6 +49,7 @@ impl Words {
 
 const COMMANDS: &[Command] = &[
     breakpoints::BREAK,
+    breakpoints::CONDITION,
     breakpoints::BREAKPOINTS,
     breakpoints::CLEAR,
     moving::CONTINUE,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::breakpoint::{BreakpointId, Place};
 use crate::code::SourceLine;
+use crate::expr::Expression;
 use crate::location::Location;
 
 /// A breakpoint.
@@ -13,6 +14,9 @@ pub struct BreakpointView {
     pub id: BreakpointId,
     /// As it was asked for.
     pub location: Location,
+    /// It stops only where this holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<Expression>,
     /// Where it stops.
     pub places: Vec<BreakpointPlace>,
 }

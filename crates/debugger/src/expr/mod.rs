@@ -7,6 +7,7 @@ mod eval;
 mod expression;
 mod lex;
 mod parse;
+mod predicate;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ pub use eval::evaluate;
 pub(crate) use eval::evaluate_address;
 pub use expression::Expression;
 pub use parse::parse;
+pub(crate) use predicate::predicate;
 
 use crate::DebugError;
 

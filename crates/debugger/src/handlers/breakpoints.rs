@@ -3,8 +3,10 @@
 use super::names;
 use crate::answers::{BreakpointPlace, BreakpointView};
 use crate::breakpoint::{Breakpoint, Place};
+use crate::expr::{self, Expression};
+use crate::history::History;
 use crate::location::{Found, Location};
-use crate::requests::{Chosen, NewBreakpoint};
+use crate::requests::{Chosen, NewBreakpoint, NewCondition};
 use crate::{Answer, BreakpointId, DebugError, Debugger, RequestControl};
 
 pub(super) fn set(
@@ -21,8 +23,30 @@ pub(super) fn set(
             found.iter().map(Found::place).collect()
         }
     };
-    let set = debugger.breakpoints.add(&new.location, places).clone();
+    if let Some(condition) = &new.condition {
+        can_be_judged(condition)?;
+    }
+    let id = debugger.breakpoints.add(&new.location, places).id;
+    let set = debugger.breakpoints.set_condition(id, new.condition.clone())?;
     Ok(Answer::Set(view(debugger, &set)))
+}
+
+/// Changes the condition of a breakpoint.
+pub(super) fn condition(debugger: &mut Debugger, new: &NewCondition) -> Result<Answer, DebugError> {
+    if let Some(condition) = &new.condition {
+        can_be_judged(condition)?;
+    }
+    let set = debugger.breakpoints.set_condition(new.breakpoint, new.condition.clone())?;
+    // What was known of its hits is of another condition.
+    debugger.history = History::default();
+    Ok(Answer::Set(view(debugger, &set)))
+}
+
+fn can_be_judged(condition: &Expression) -> Result<(), DebugError> {
+    match expr::predicate(condition.expr()) {
+        Some(_) => Ok(()),
+        None => Err(DebugError::Condition(condition.to_string())),
+    }
 }
 
 pub(super) fn clear(debugger: &mut Debugger, which: &Chosen) -> Result<Answer, DebugError> {
@@ -73,6 +97,7 @@ fn view(debugger: &Debugger, breakpoint: &Breakpoint) -> BreakpointView {
     BreakpointView {
         id: breakpoint.id,
         location: breakpoint.location.clone(),
+        condition: breakpoint.condition.clone(),
         places: breakpoint.places.iter().map(place).collect(),
     }
 }

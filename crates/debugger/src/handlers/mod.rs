@@ -20,6 +20,7 @@ pub(crate) fn answer(
 ) -> Result<Answer, DebugError> {
     match request {
         Request::Break(new) => breakpoints::set(debugger, new, control),
+        Request::Condition(new) => breakpoints::condition(debugger, new),
         Request::Clear(which) => breakpoints::clear(debugger, which),
         Request::Breakpoints => Ok(breakpoints::list(debugger)),
         Request::Watch(new) => watches::set(debugger, new, control),

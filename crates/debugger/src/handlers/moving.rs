@@ -77,7 +77,9 @@ pub(super) fn stopped(debugger: &mut Debugger, stop: &Stop) -> Answer {
     let reasons: Vec<StopReason> = stop.reasons.iter().map(reason).collect();
     let breakpoints = if reasons.contains(&StopReason::Breakpoint) {
         let code = file_at(debugger.execution.as_ref(), stop.task, place.pc);
-        SiteTable::new(debugger.breakpoints.all()).breakpoints(place.pc, code)
+        let table = SiteTable::new(debugger.breakpoints.all());
+        let there = table.breakpoints(place.pc, code);
+        table.holding(there, debugger.execution.state(), stop.task)
     } else {
         Vec::new()
     };

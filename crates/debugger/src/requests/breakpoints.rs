@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::BreakpointId;
+use crate::expr::Expression;
 use crate::location::Location;
 
 /// A breakpoint that is to be set, in every process and at every time.
@@ -10,6 +11,19 @@ use crate::location::Location;
 pub struct NewBreakpoint {
     /// Where it stops.
     pub location: Location,
+    /// It stops only where this is not 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<Expression>,
+}
+
+/// A change of a breakpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewCondition {
+    /// Which one.
+    pub breakpoint: BreakpointId,
+    /// Its condition from now on; none if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<Expression>,
 }
 
 /// Some breakpoints.

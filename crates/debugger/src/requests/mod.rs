@@ -12,7 +12,7 @@ use retake_execution::Direction;
 use retake_model::RegisterName;
 use serde::{Deserialize, Serialize};
 
-pub use breakpoints::{Chosen, NewBreakpoint};
+pub use breakpoints::{Chosen, NewBreakpoint, NewCondition};
 pub use hits::PageRequest;
 pub use looking::{MemoryRange, NewWatch, SourceRequest};
 pub use moving::{Moment, StepKind, StepRequest};
@@ -25,6 +25,8 @@ use crate::expr::Expression;
 pub enum Request {
     /// Set a breakpoint.
     Break(NewBreakpoint),
+    /// Change the condition of a breakpoint.
+    Condition(NewCondition),
     /// Remove breakpoints: all of them, or none if one does not exist.
     Clear(Chosen),
     /// List the breakpoints.

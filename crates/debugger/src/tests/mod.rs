@@ -44,5 +44,5 @@ fn location(text: &str) -> Location {
 }
 
 fn break_at(text: &str) -> Request {
-    Request::Break(NewBreakpoint { location: location(text) })
+    Request::Break(NewBreakpoint { location: location(text), condition: None })
 }

@@ -5,8 +5,8 @@ use retake_model::{CheckpointIndex, EventIndex, RegisterName, Signal};
 
 use super::{ask, break_at, debugger, location};
 use crate::{
-    Access, Answer, BreakpointId, Chosen, MemoryRange, Moment, NewWatch, PageRequest, Request,
-    SourceRequest, StepKind, StepRequest, StopReason,
+    Access, Answer, BreakpointId, Chosen, MemoryRange, Moment, NewBreakpoint, NewCondition,
+    NewWatch, PageRequest, Request, SourceRequest, StepKind, StepRequest, StopReason,
 };
 
 /// Every kind of request, as it has been written since version 2 of the journal. What is here stays.
@@ -18,6 +18,17 @@ fn written() -> Vec<(Request, &'static str)> {
         (break_at("a.c:7"), r#"{"break":{"location":{"line":{"file":"a.c","line":7}}}}"#),
         (break_at("/^m/"), r#"{"break":{"location":{"pattern":"^m"}}}"#),
         (break_at("*$rip + 4"), r#"{"break":{"location":{"address":"$rip + 4"}}}"#),
+        (
+            Request::Break(NewBreakpoint {
+                location: location("main"),
+                condition: Some(expression("$rdi > 3")),
+            }),
+            r#"{"break":{"location":{"function":"main"},"condition":"$rdi > 3"}}"#,
+        ),
+        (
+            Request::Condition(NewCondition { breakpoint: id, condition: None }),
+            r#"{"condition":{"breakpoint":2}}"#,
+        ),
         (Request::Clear(Chosen::All), r#"{"clear":"all"}"#),
         (Request::Clear(Chosen::These(vec![id])), r#"{"clear":{"these":[2]}}"#),
         (Request::Breakpoints, r#""breakpoints""#),
