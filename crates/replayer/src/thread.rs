@@ -78,8 +78,3 @@ impl ReplayThread {
         SameTraps::renew();
     }
 }
-
-/// How many replays at once make sense.
-pub(crate) fn threads_at_once() -> usize {
-    allowed_cpus().len()
-}

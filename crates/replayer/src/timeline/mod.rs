@@ -27,7 +27,7 @@ use crate::failure::Failure;
 use crate::live::LiveTask;
 use crate::machine::Machine;
 use crate::search::Control;
-use crate::thread::{ReplayThread, threads_at_once};
+use crate::thread::ReplayThread;
 use snapshots::Snapshots;
 
 /// Longer files are read only if they begin as programs do.
@@ -100,7 +100,8 @@ impl Timeline {
             lost: true,
             control,
             thread,
-            at_once: threads_at_once(),
+            // More only where somebody asks: away from the recorded CPU an interval may have to be repeated.
+            at_once: 1,
             recording,
         }
     }
