@@ -145,14 +145,14 @@ fn fast_calls() {
 fn exceptions() {
     let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
     let program = fixture::cpp("cpp/exceptions.cpp").to_string_lossy().into_owned();
-    walk(&record(&retake, &[&program], &[]), 6);
+    walk(&record(&retake, &[&program], &[]), 4);
 }
 
 #[test]
 fn rust() {
     let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
     let program = fixture::rust("rust/threads_panic.rs", &[]).to_string_lossy().into_owned();
-    walk(&record(&retake, &[&program], &[]), 6);
+    walk(&record(&retake, &[&program], &[]), 4);
 }
 
 #[test]
@@ -161,5 +161,5 @@ fn perl() {
     let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
     let perl = perl.to_string_lossy().into_owned();
     let script = "my $x = 0; $x += $_ * 3 for 1..2000; print \"$x\\n\"";
-    walk(&record(&retake, &[&perl, "-e", script], &[]), 6);
+    walk(&record(&retake, &[&perl, "-e", script], &[]), 3);
 }
