@@ -72,7 +72,7 @@ impl Machine {
         Ok(())
     }
 
-    /// The same where an event has just put the machine together anew.
+    /// Sets the debug registers of a task that is about to run.
     pub(crate) fn arm_watches(&mut self, id: TaskId) -> Result<(), Failure> {
         let task = self.task(id)?;
         let space = task.space;
@@ -101,7 +101,7 @@ impl Machine {
         Ok(retake_ptrace::is_watchpoint(&self.task(id)?.stopped.siginfo()?))
     }
 
-    /// The watch of the memory that was accessed: the first one whose contents, or any, may have been.
+    /// The watch that is named for an access: the first one. Which of several it was is not looked up.
     pub(crate) fn watch_hit(&self) -> Option<WatchId> {
         self.watched.ranges.first().map(|(id, _)| *id)
     }
