@@ -159,13 +159,13 @@ impl Machine {
         let space = self.task(task)?.space;
         let Some(live) = self.spaces.get(&space) else { return Ok(None) };
         let is_there = |site: &&Site| places(&live.table, site.target).contains(&addr);
+        let mut there = self.sites.wanted.iter().filter(is_there);
+        let Some(first) = there.next().map(|site| site.id) else { return Ok(None) };
+        if there.next().is_none() {
+            return Ok(Some(first));
+        }
         let there: Vec<Site> = self.sites.wanted.iter().filter(is_there).cloned().collect();
-        let (first, others) = match there.as_slice() {
-            [] => return Ok(None),
-            [only] => return Ok(Some(only.id)),
-            [first, ..] => (first.id, &there),
-        };
-        for site in others {
+        for site in there {
             match &site.when {
                 Some(predicate) if !self.holds(task, predicate)? => {}
                 _ => return Ok(Some(site.id)),

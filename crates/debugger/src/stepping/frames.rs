@@ -48,6 +48,11 @@ impl Debugger {
 
     /// The frames of a task, innermost first.
     pub(crate) fn frames(&self, task: TaskId) -> Result<Vec<Frame>, DebugError> {
+        self.frames_up_to(task, MOST)
+    }
+
+    /// The same, so many at most.
+    pub(crate) fn frames_up_to(&self, task: TaskId, most: usize) -> Result<Vec<Frame>, DebugError> {
         let mut registers = self.execution.program_registers(task)?;
         let mut kind = PcKind::Exact;
         let mut frames = Vec::new();
@@ -56,7 +61,7 @@ impl Debugger {
             self.execution.read_memory(task, addr, &mut word).ok()?;
             Some(u64::from_le_bytes(word))
         };
-        while frames.len() < MOST {
+        while frames.len() < most {
             let code = self.code_at(task, Addr::new(kind.lookup(registers.rip)));
             let pc = |code: &Code| match kind {
                 PcKind::Exact => code.offset,

@@ -52,7 +52,8 @@ impl Debugger {
 
     /// Whether a task stands where a step that began in `frames` ends.
     fn is_end_of_line(&self, task: TaskId, frames: &[Frame]) -> Result<bool, DebugError> {
-        let now = self.frames(task)?;
+        // Asked after each instruction of a line.
+        let now = self.frames_up_to(task, 1)?;
         let (Some(inner), Some(began)) = (now.first(), frames.first()) else { return Ok(false) };
         if inner.cfa != began.cfa {
             // Returned: to a caller whose lines are known.

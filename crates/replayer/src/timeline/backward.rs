@@ -8,7 +8,7 @@ use retake_execution::{Judge, RunPlan, Site, SiteId, Stop, StopReason, WatchId};
 use retake_model::{EventIndex, Place, Position, TaskId};
 
 use super::Timeline;
-use super::scouts::CountingBack;
+use super::scouts::Counting;
 use super::travel::no_sink;
 use crate::failure::Failure;
 use crate::intervals::{Crew, Interval, Part, side_by_side};
@@ -48,7 +48,7 @@ pub(super) enum Scan {
 /// The arrivals of an interval that count.
 #[derive(Debug, Default)]
 pub(super) struct Counted {
-    number: u64,
+    pub(super) number: u64,
     /// The last ones, if all of them were stopped at.
     last: Option<VecDeque<Arrived>>,
 }
@@ -133,7 +133,7 @@ impl Timeline {
     ) -> Result<Option<FoundBack>, Failure> {
         let (recording, control) = (self.recording.clone(), self.control.clone());
         let crew = Crew::of(&recording, &control, self.at_once).waiting(SOON);
-        let counting = CountingBack { recording: &recording, sites: plan.sites, most: wanted };
+        let counting = Counting { recording: &recording, sites: plan.sites, most: wanted };
         let found = side_by_side(&counting, crew, earlier, |results| {
             let (first, upper) = (self.scan_start(self.position), self.position);
             let counted = self.count_between(first, upper, plan, wanted)?;

@@ -78,47 +78,15 @@ impl Work for Listing<'_> {
     }
 }
 
-/// Counts hits.
+/// Counts hits, and remembers the last ones of each interval.
 pub(super) struct Counting<'a> {
     pub(super) recording: &'a Recording,
     pub(super) sites: &'a [Site],
-}
-
-impl Work for Counting<'_> {
-    type Hand = Timeline;
-    type Found = u64;
-
-    fn begin(&self, thread: ReplayThread, control: &Control) -> Timeline {
-        Timeline::scouting(self.recording, control, thread)
-    }
-
-    fn go_through(
-        &self,
-        scout: &mut Timeline,
-        interval: &Interval,
-        found: &mut dyn FnMut(u64),
-    ) -> Result<(), Failure> {
-        let mut counted = 0;
-        scout.through(interval, |scout| {
-            scout.machine.countdown = Some(u64::MAX);
-            scout.scan(interval.first, interval.until, self.sites, &mut |_, _| Ok(Scan::GoOn))?;
-            counted = scout.machine.countdown.take().map_or(0, |left| u64::MAX - left);
-            Ok(())
-        })?;
-        found(counted);
-        Ok(())
-    }
-}
-
-/// Counts hits, and remembers the last ones of each interval.
-pub(super) struct CountingBack<'a> {
-    pub(super) recording: &'a Recording,
-    pub(super) sites: &'a [Site],
-    /// So many at most.
+    /// So many at most are remembered.
     pub(super) most: u64,
 }
 
-impl Work for CountingBack<'_> {
+impl Work for Counting<'_> {
     type Hand = Timeline;
     type Found = Counted;
 
