@@ -12,9 +12,8 @@ use retake_tracee::InjectPage;
 
 use crate::failure::Failure;
 use crate::machine::Machine;
+use crate::stepping::LONGEST;
 
-/// Longest instruction (Intel SDM vol. 2, 2.3.11).
-const LONGEST: usize = 15;
 /// Where the copies begin in our page; before that are the calls that tasks are made to execute.
 const FIRST: u64 = 1024;
 /// Room for a copy: the instruction, the jump, and the address that it jumps to.

@@ -25,6 +25,12 @@ pub(crate) enum Stepped {
     EventHere,
 }
 
+/// Whether an instruction repeats by itself: it is one place however often it does.
+pub(crate) fn repeats(instruction: &Instruction) -> bool {
+    let has_prefix = instruction.has_rep_prefix() || instruction.has_repne_prefix();
+    has_prefix && instruction.is_string_instruction()
+}
+
 impl Machine {
     /// Lets the task of the next event execute one instruction, or takes the event where the task stands at its
     /// place.
@@ -97,11 +103,9 @@ impl Machine {
         registers: &Registers,
     ) -> Result<Option<Addr>, Failure> {
         let instruction = self.instruction_at(id, registers.pc())?;
-        let repeats = instruction.has_rep_prefix() || instruction.has_repne_prefix();
-        let is_one = repeats && instruction.is_string_instruction();
         // A step shows in the flags that are pushed.
         let pushes = matches!(instruction.mnemonic(), Mnemonic::Pushf | Mnemonic::Pushfq);
-        Ok((is_one || pushes).then(|| Addr::new(instruction.next_ip())))
+        Ok((repeats(&instruction) || pushes).then(|| Addr::new(instruction.next_ip())))
     }
 
     /// The instruction at an address.

@@ -8,6 +8,7 @@ use retake_recording::{Effect, Event};
 
 use crate::failure::Failure;
 use crate::machine::Machine;
+use crate::stepping::repeats;
 
 /// What is watched.
 #[derive(Clone, Debug, Default)]
@@ -110,8 +111,7 @@ impl Machine {
     pub(crate) fn is_within_watched(&mut self, id: TaskId) -> Result<bool, Failure> {
         let registers = self.task(id)?.stopped.registers()?;
         let instruction = self.instruction_at(id, registers.pc())?;
-        let repeats = instruction.has_rep_prefix() || instruction.has_repne_prefix();
-        if !(repeats && instruction.is_string_instruction()) {
+        if !repeats(&instruction) {
             return Ok(false);
         }
         const LONGEST: u64 = 8;

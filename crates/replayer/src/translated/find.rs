@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::machine::Machine;
 use crate::run::Step;
 use crate::sites::Counts;
+use crate::stepping::repeats;
 
 /// What is known of the place of an event: kept while stops on the way to it are reported.
 #[derive(Debug)]
@@ -118,14 +119,6 @@ impl Machine {
 
     /// Whether a place can be tested for: within a repeated string instruction there is none.
     pub(crate) fn can_be_tested(&mut self, id: TaskId, pc: Addr) -> Result<bool, Failure> {
-        let mut code = [0; 15];
-        let got = self.task(id)?.memory.read(pc, &mut code).unwrap_or(0);
-        let Some(code) = code.get_mut(..got) else { return Ok(false) };
-        let space = self.task(id)?.space;
-        self.sites.mask(space, pc, code);
-        let options = iced_x86::DecoderOptions::NONE;
-        let instruction = iced_x86::Decoder::with_ip(64, code, pc.get(), options).decode();
-        let repeats = instruction.has_rep_prefix() || instruction.has_repne_prefix();
-        Ok(!(repeats && instruction.is_string_instruction()))
+        Ok(!repeats(&self.instruction_at(id, pc)?))
     }
 }

@@ -13,9 +13,8 @@ use crate::arrivals::Judge;
 use crate::failure::Failure;
 use crate::machine::Machine;
 use crate::run::Ran;
+use crate::stepping::LONGEST;
 
-/// Longest instruction (Intel SDM vol. 2, 2.3.11).
-const LONGEST: usize = 15;
 /// Steps that lead out of what the translator added, at most.
 const STEPS_BETWEEN: usize = 64;
 
