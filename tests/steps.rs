@@ -137,6 +137,11 @@ fn interrupted_code() {
 }
 
 #[test]
+fn jumps_to_what_is_not_run_from_the_cache() {
+    in_c("c/jumped_to.c", &["-O1"], &[], 12);
+}
+
+#[test]
 fn fast_calls() {
     in_c("c/fast_calls.c", &["-pthread"], &[], 4);
 }

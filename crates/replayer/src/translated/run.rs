@@ -90,10 +90,15 @@ impl Machine {
         let mut program = self.task(id)?.stopped.registers()?;
         let mut first = first;
         loop {
-            let entry = self.enter(id, program.pc(), std::mem::replace(&mut first, First::Test))?;
-            let mut at = match entry {
+            let (pc, test) = (program.pc(), std::mem::replace(&mut first, First::Test));
+            let mut at = match self.enter(id, pc, test)? {
                 Entry::Cache(at) => Registers { rip: at.get(), orig_rax: u64::MAX, ..program },
-                Entry::Outside => match self.go_outside(id, &program, tests)? {
+                // No code of the cache makes a test there.
+                Entry::Outside if test == First::Test && tests.contains_key(&pc) => {
+                    self.task(id)?.stopped.set_registers(&program)?;
+                    return Ok(Halt::Test(pc));
+                }
+                Entry::Outside => match self.go_outside(id, &program)? {
                     Ok(registers) => {
                         program = registers;
                         continue;
@@ -121,7 +126,7 @@ impl Machine {
                             self.task(id)?.stopped.set_registers(&registers)?;
                             return Ok(Halt::Test(pc));
                         }
-                        match self.go_outside(id, &registers, tests)? {
+                        match self.go_outside(id, &registers)? {
                             Ok(registers) => program = registers,
                             Err(halt) => return Ok(halt),
                         }
@@ -235,14 +240,11 @@ impl Machine {
         &mut self,
         id: TaskId,
         registers: &Registers,
-        tests: &BTreeMap<Addr, Test>,
     ) -> Result<Result<Registers, Halt>, Failure> {
         if let Some(stop) = self.step_outside(id, registers)? {
             return Ok(Err(stop));
         }
-        let now = self.task(id)?.stopped.registers()?;
-        let is_tested = tests.contains_key(&now.pc()) && self.is_outside(id, now.pc())?;
-        Ok(if is_tested { Err(Halt::Test(now.pc())) } else { Ok(now) })
+        Ok(Ok(self.task(id)?.stopped.registers()?))
     }
 
     /// Executes one instruction where it lies. Gives the stop if that leads to one.
