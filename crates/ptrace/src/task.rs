@@ -13,6 +13,9 @@ use crate::sys::{ptrace, ptrace_with};
 
 /// `NT_X86_XSTATE` (elf.h): the XSAVE area.
 const NT_X86_XSTATE: usize = 0x202;
+/// MXCSR_MASK of an XSAVE area (Intel SDM vol. 1, 10.5.1.2): no state, but what the processor can do. The kernel
+/// gives it where it happened to save SSE registers, and zero elsewhere.
+const MXCSR_MASK: std::ops::Range<usize> = 28..32;
 /// Larger than every XSAVE area so far (AMX: about 11 KiB).
 const MAX_XSAVE: usize = 16 * 1024;
 /// The size of this machine's, once one was read.
@@ -91,7 +94,7 @@ impl Stopped {
         ptrace_with("PTRACE_SETREGS", libc::PTRACE_SETREGS, self.tid, 0, &mut raw)
     }
 
-    /// Vector and floating-point registers.
+    /// Vector and floating-point registers; MXCSR_MASK, which is none, is zero.
     ///
     /// # Errors
     /// When the task is gone.
@@ -103,6 +106,9 @@ impl Stopped {
         ptrace_with("PTRACE_GETREGSET", libc::PTRACE_GETREGSET, self.tid, NT_X86_XSTATE, &mut iov)?;
         XSAVE_LEN.store(iov.iov_len, Ordering::Relaxed);
         buffer.truncate(iov.iov_len);
+        if let Some(mask) = buffer.get_mut(MXCSR_MASK) {
+            mask.fill(0);
+        }
         Ok(VectorState::from_bytes(buffer))
     }
 
