@@ -60,7 +60,7 @@ impl Width {
     }
 }
 
-/// Arithmetic modulo 2⁶⁴.
+/// Arithmetic modulo 2⁶⁴, without signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Arithmetic {
@@ -70,19 +70,23 @@ pub enum Arithmetic {
     And,
     Or,
     Xor,
+    Divide,
+    Remainder,
 }
 
 impl Arithmetic {
-    /// The result.
-    pub const fn apply(self, left: u64, right: u64) -> u64 {
-        match self {
+    /// The result; `None` of a division by zero.
+    pub const fn apply(self, left: u64, right: u64) -> Option<u64> {
+        Some(match self {
             Self::Add => left.wrapping_add(right),
             Self::Subtract => left.wrapping_sub(right),
             Self::Multiply => left.wrapping_mul(right),
             Self::And => left & right,
             Self::Or => left | right,
             Self::Xor => left ^ right,
-        }
+            Self::Divide => return left.checked_div(right),
+            Self::Remainder => return left.checked_rem(right),
+        })
     }
 }
 
@@ -138,7 +142,7 @@ pub trait Judged {
 }
 
 impl Term {
-    /// The value in a state; none if memory is not there.
+    /// The value in a state; none if memory is not there, and of a division by zero.
     pub fn evaluate(&self, state: &dyn Judged) -> Option<u64> {
         Some(match self {
             Self::Constant(value) => *value,
@@ -153,14 +157,14 @@ impl Term {
                 width.extend(u64::from_le_bytes(bytes))
             }
             Self::Arithmetic(operator, left, right) => {
-                operator.apply(left.evaluate(state)?, right.evaluate(state)?)
+                operator.apply(left.evaluate(state)?, right.evaluate(state)?)?
             }
         })
     }
 }
 
 impl Predicate {
-    /// Whether it holds in a state; none if memory is not there.
+    /// Whether it holds in a state; none if memory is not there, and of a division by zero.
     pub fn evaluate(&self, state: &dyn Judged) -> Option<bool> {
         Some(match self {
             Self::Compare(comparison, left, right) => {

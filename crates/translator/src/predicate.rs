@@ -12,7 +12,7 @@ use crate::register::Gpr;
 const DEEPEST: u8 = 16;
 
 /// Whether a predicate can be judged by the task itself. Segment registers and flags are not looked at there,
-/// and nesting has a limit.
+/// nesting has a limit, and only constants divide: a division by zero would fault.
 pub fn can_be_compiled(predicate: &Predicate) -> bool {
     match predicate {
         Predicate::Compare(_, left, right) => fits(left, 0) && fits(right, 1),
@@ -27,8 +27,10 @@ fn fits(term: &Term, depth: u8) -> bool {
         Term::Constant(_) => true,
         Term::Register(name) => *name == RegisterName::Rip || Gpr::named(*name).is_some(),
         Term::Memory(_, addr) => fits(addr, depth),
-        Term::Arithmetic(_, left, right) => {
-            depth + 1 < DEEPEST && fits(left, depth) && fits(right, depth + 1)
+        Term::Arithmetic(operator, left, right) => {
+            let divides = matches!(operator, Arithmetic::Divide | Arithmetic::Remainder);
+            let faults = divides && !matches!(**right, Term::Constant(1..));
+            !faults && depth + 1 < DEEPEST && fits(left, depth) && fits(right, depth + 1)
         }
     }
 }
@@ -197,6 +199,10 @@ const fn apply(operator: Arithmetic) -> &'static [u8] {
         Arithmetic::And => &[0x48, 0x21, 0xc8],
         Arithmetic::Or => &[0x48, 0x09, 0xc8],
         Arithmetic::Xor => &[0x48, 0x31, 0xc8],
+        // `xor edx, edx`; `div rcx`
+        Arithmetic::Divide => &[0x31, 0xd2, 0x48, 0xf7, 0xf1],
+        // The same, and `mov rax, rdx`
+        Arithmetic::Remainder => &[0x31, 0xd2, 0x48, 0xf7, 0xf1, 0x48, 0x89, 0xd0],
     }
 }
 
@@ -213,13 +219,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nested_too_deeply_is_not_compiled() {
+    fn what_is_nested_too_deeply_or_may_fault_is_not_compiled() {
         let one = || Term::Constant(1);
         let nested = |n: u32| (0..n).fold(one(), |inner, _| sum(one(), inner));
         assert!(can_be_compiled(&equal(nested(10), one())));
         assert!(!can_be_compiled(&equal(nested(40), one())));
         let on_the_left = (0..40).fold(one(), |inner, _| sum(inner, one()));
         assert!(can_be_compiled(&equal(on_the_left, one())));
+        let by = |right| {
+            let (left, right) = (Box::new(one()), Box::new(right));
+            equal(Term::Arithmetic(Arithmetic::Remainder, left, right), one())
+        };
+        assert!(can_be_compiled(&by(Term::Constant(7))));
+        assert!(!can_be_compiled(&by(Term::Constant(0))));
+        assert!(!can_be_compiled(&by(Term::Register(RegisterName::Rax))));
         let flags = Term::Register(RegisterName::Eflags);
         assert!(!can_be_compiled(&Predicate::Not(Box::new(equal(flags, one())))));
     }

@@ -23,6 +23,7 @@ pub fn evaluate(expr: &Expr, names: &mut dyn Names) -> Result<i128, DebugError> 
             match operator {
                 Unary::Minus => Ok(value.checked_neg().ok_or(ExprError::Overflow)?),
                 Unary::Not => Ok(i128::from(value == 0)),
+                Unary::Complement => Ok(!value),
             }
         }
         Expr::Cast(int, operand) => Ok(int.wrap(evaluate(operand, names)?)),
@@ -71,6 +72,30 @@ fn apply(operator: Binary, left: i128, right: i128) -> Result<i128, ExprError> {
         Binary::Add => left.checked_add(right),
         Binary::Subtract => left.checked_sub(right),
         Binary::Multiply => left.checked_mul(right),
+        Binary::Divide | Binary::Remainder if right == 0 => return Err(ExprError::DivisionByZero),
+        Binary::Divide => left.checked_div(right),
+        Binary::Remainder => left.checked_rem(right),
+        Binary::BitAnd => Some(left & right),
+        Binary::BitOr => Some(left | right),
+        Binary::BitXor => Some(left ^ right),
+        Binary::ShiftLeft => shift_left(left, bits(right)?),
+        Binary::ShiftRight => Some(left >> bits(right)?.min(127)),
     };
     value.ok_or(ExprError::Overflow)
+}
+
+/// By how many bits a value is to be shifted.
+fn bits(by: i128) -> Result<u32, ExprError> {
+    match by {
+        ..0 => Err(ExprError::NegativeShift(by)),
+        _ => Ok(u32::try_from(by).unwrap_or(u32::MAX)),
+    }
+}
+
+fn shift_left(value: i128, bits: u32) -> Option<i128> {
+    match bits {
+        _ if value == 0 => Some(0),
+        0..=126 => value.checked_mul(1 << bits),
+        _ => None,
+    }
 }

@@ -12,8 +12,10 @@ pub(super) enum Token {
 }
 
 /// Longest first, so that `<=` is not read as `<`.
-const SIGNS: [&str; 14] =
-    ["&&", "||", "==", "!=", "<=", ">=", "<", ">", "+", "-", "*", "!", "(", ")"];
+const SIGNS: [&str; 21] = [
+    "&&", "||", "==", "!=", "<=", ">=", "<<", ">>", "<", ">", "+", "-", "*", "/", "%", "&", "|",
+    "^", "!", "(", ")",
+];
 
 /// All tokens, each with its column from 1.
 pub(super) fn tokens(text: &str) -> Result<Vec<(usize, Token)>, ExprError> {

@@ -59,6 +59,12 @@ pub enum ExprError {
     /// A value is used as an address and is none.
     #[error("{0} is not an address")]
     NotAnAddress(i128),
+    /// A division by zero.
+    #[error("the expression divides by zero")]
+    DivisionByZero,
+    /// A shift by less than nothing.
+    #[error("the expression shifts by {0} bits")]
+    NegativeShift(i128),
 }
 
 /// An expression.
@@ -70,7 +76,7 @@ pub enum Expr {
     Name(String),
     /// `$hits(breakpoint)`.
     Hits(Box<Expr>),
-    /// `-x` or `!x`.
+    /// `-x`, `!x` or `^x`.
     Unary(Unary, Box<Expr>),
     /// `x op y`.
     Binary(Binary, Box<Expr>, Box<Expr>),
@@ -87,6 +93,8 @@ pub enum Unary {
     Minus,
     /// `!`
     Not,
+    /// `^`: each bit is the other one.
+    Complement,
 }
 
 /// An operator between its operands.
@@ -104,12 +112,27 @@ pub enum Binary {
     Add,
     Subtract,
     Multiply,
+    Divide,
+    Remainder,
+    BitAnd,
+    BitOr,
+    BitXor,
+    ShiftLeft,
+    ShiftRight,
 }
 
 impl Binary {
     /// Whether it compares.
     pub const fn is_comparison(self) -> bool {
-        !matches!(self, Self::Or | Self::And | Self::Add | Self::Subtract | Self::Multiply)
+        matches!(
+            self,
+            Self::Equal
+                | Self::Unequal
+                | Self::Less
+                | Self::LessOrEqual
+                | Self::Greater
+                | Self::GreaterOrEqual
+        )
     }
 }
 

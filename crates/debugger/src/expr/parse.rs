@@ -80,6 +80,8 @@ impl Parser {
             Expr::Unary(Unary::Minus, Box::new(self.unary()?))
         } else if self.take("!") {
             Expr::Unary(Unary::Not, Box::new(self.unary()?))
+        } else if self.take("^") {
+            Expr::Unary(Unary::Complement, Box::new(self.unary()?))
         } else if self.take("*") {
             match self.cast() {
                 Some(int) => Expr::Read(int, Box::new(self.unary()?)),
@@ -139,7 +141,8 @@ impl Parser {
     }
 }
 
-/// How tightly a token binds as an operator.
+/// How tightly a token binds as an operator: as in Go (language specification, "Operator precedence"), where
+/// `a & b == c` compares what `a & b` is.
 fn operator(token: &Token) -> Option<(u8, Binary)> {
     let Token::Sign(sign) = token else {
         return None;
@@ -155,7 +158,14 @@ fn operator(token: &Token) -> Option<(u8, Binary)> {
         ">=" => (2, Binary::GreaterOrEqual),
         "+" => (3, Binary::Add),
         "-" => (3, Binary::Subtract),
+        "|" => (3, Binary::BitOr),
+        "^" => (3, Binary::BitXor),
         "*" => (4, Binary::Multiply),
+        "/" => (4, Binary::Divide),
+        "%" => (4, Binary::Remainder),
+        "<<" => (4, Binary::ShiftLeft),
+        ">>" => (4, Binary::ShiftRight),
+        "&" => (4, Binary::BitAnd),
         _ => return None,
     })
 }

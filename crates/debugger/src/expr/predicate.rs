@@ -1,21 +1,55 @@
 //! Expressions as predicates, which the recorded program judges itself.
 //!
 //! An expression calculates in 128 bits, a predicate in 64. Only what means the same in both is a predicate:
-//! comparisons of registers, words of memory and numbers. Addresses of words wrap in both directions.
+//! for each term it is known between which values it lies, and all of those fit into 64 bits. Addresses of
+//! words, and what is cast to a type, wrap in both.
 
 use retake_model::{Arithmetic, Comparison, Predicate, RegisterName, Term, Width};
 
 use super::{Binary, Expr, Int, Unary};
 
-/// What values a term can have.
+const I64_MIN: i128 = i64::MIN as i128;
+const I64_MAX: i128 = i64::MAX as i128;
+const U64_MAX: i128 = u64::MAX as i128;
+
+/// Between which values a term lies, in 128 bits. All fit into an `i64`, or all into a `u64`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Range {
-    /// 0 to 2⁶³ - 1: the same, read either way.
-    Both,
-    /// 0 to 2⁶⁴ - 1.
-    Unsigned,
-    /// -2⁶³ to 2⁶³ - 1.
-    Signed,
+struct Range {
+    least: i128,
+    most: i128,
+}
+
+impl Range {
+    /// The smallest one with all of these values; `None` if they do not fit.
+    fn of(values: [Option<i128>; 4]) -> Option<Self> {
+        let [a, b, c, d] = values;
+        let values = [a?, b?, c?, d?];
+        let least = values.into_iter().fold(i128::MAX, i128::min);
+        let most = values.into_iter().fold(i128::MIN, i128::max);
+        let fits = (0 <= least && most <= U64_MAX) || (I64_MIN <= least && most <= I64_MAX);
+        fits.then_some(Self { least, most })
+    }
+
+    fn between(least: i128, most: i128) -> Option<Self> {
+        Self::of([Some(least), Some(most), Some(least), Some(most)])
+    }
+
+    fn of_int(int: Int) -> Self {
+        let values = 1_i128 << (8 * int.bytes);
+        match int.signed {
+            true => Self { least: -values / 2, most: values / 2 - 1 },
+            false => Self { least: 0, most: values - 1 },
+        }
+    }
+
+    const fn has_negative(self) -> bool {
+        self.least < 0
+    }
+
+    /// Whether some value reads as another one with a sign.
+    const fn has_large(self) -> bool {
+        self.most > I64_MAX
+    }
 }
 
 /// The predicate that means the same as an expression; `None` if there is none.
@@ -40,11 +74,10 @@ pub(crate) fn predicate(expr: &Expr) -> Option<Predicate> {
 
 fn compare(operator: Binary, left: &Expr, right: &Expr) -> Option<Predicate> {
     let ((left, left_range), (right, right_range)) = (term(left)?, term(right)?);
-    let signed = match (left_range, right_range) {
-        (Range::Signed, Range::Unsigned) | (Range::Unsigned, Range::Signed) => return None,
-        (Range::Signed, _) | (_, Range::Signed) => true,
-        _ => false,
-    };
+    let signed = left_range.has_negative() || right_range.has_negative();
+    if signed && (left_range.has_large() || right_range.has_large()) {
+        return None;
+    }
     let (less, or_equal) = match signed {
         true => (Comparison::SignedLess, Comparison::SignedLessOrEqual),
         false => (Comparison::Below, Comparison::BelowOrEqual),
@@ -63,60 +96,152 @@ fn compare(operator: Binary, left: &Expr, right: &Expr) -> Option<Predicate> {
 /// A value of 64 bits that is the expression's.
 fn term(expr: &Expr) -> Option<(Term, Range)> {
     Some(match expr {
-        Expr::Number(value) => number(*value)?,
+        Expr::Number(value) => (Term::Constant(low_bits(*value)?), Range::between(*value, *value)?),
         Expr::Unary(Unary::Minus, inner) => match inner.as_ref() {
-            Expr::Number(value) => number(value.checked_neg()?)?,
+            Expr::Number(value) => term(&Expr::Number(value.checked_neg()?))?,
             _ => return None,
         },
-        Expr::Name(name) => (Term::Register(RegisterName::from_name(name)?), Range::Unsigned),
-        Expr::Read(int, addr) => {
-            let (width, range) = width(*int)?;
-            (Term::Memory(width, Box::new(address(addr)?)), range)
+        Expr::Name(name) => {
+            let register = Term::Register(RegisterName::from_name(name)?);
+            (register, Range { least: 0, most: U64_MAX })
         }
+        Expr::Read(int, addr) => {
+            (Term::Memory(width(*int)?, Box::new(wrapping(addr)?)), Range::of_int(*int))
+        }
+        Expr::Cast(int, inner) => (cast(*int, wrapping(inner)?), Range::of_int(*int)),
+        Expr::Binary(operator, left, right) => calculation(*operator, left, right)?,
         _ => return None,
     })
 }
 
-fn number(value: i128) -> Option<(Term, Range)> {
-    if let Ok(value) = i64::try_from(value) {
-        let range = if value < 0 { Range::Signed } else { Range::Both };
-        return Some((Term::Constant(value.cast_unsigned()), range));
+fn calculation(operator: Binary, left: &Expr, right: &Expr) -> Option<(Term, Range)> {
+    let ((left, l), (right, r)) = (term(left)?, term(right)?);
+    let corners = |f: fn(i128, i128) -> Option<i128>| {
+        Range::of([f(l.least, r.least), f(l.least, r.most), f(l.most, r.least), f(l.most, r.most)])
+    };
+    let no_signs = !l.has_negative() && !r.has_negative();
+    let by = match right {
+        Term::Constant(by) if no_signs => Some(by),
+        _ => None,
+    };
+    let with = |operator, left, right, range: Option<Range>| {
+        Some((Term::Arithmetic(operator, Box::new(left), Box::new(right)), range?))
+    };
+    match operator {
+        Binary::Add => with(Arithmetic::Add, left, right, corners(i128::checked_add)),
+        Binary::Subtract => with(Arithmetic::Subtract, left, right, corners(i128::checked_sub)),
+        Binary::Multiply => with(Arithmetic::Multiply, left, right, corners(i128::checked_mul)),
+        Binary::Divide => {
+            let range = corners(i128::checked_div);
+            with(Arithmetic::Divide, left, Term::Constant(by.filter(|by| *by > 0)?), range)
+        }
+        Binary::Remainder => {
+            let by = by.filter(|by| *by > 0)?;
+            let range = Range::between(0, i128::from(by) - 1);
+            match by.is_power_of_two() {
+                true => with(Arithmetic::And, left, Term::Constant(by - 1), range),
+                false => with(Arithmetic::Remainder, left, right, range),
+            }
+        }
+        Binary::BitAnd => {
+            let range = match (l.has_negative(), r.has_negative()) {
+                (false, false) => Range::between(0, l.most.min(r.most)),
+                (false, true) => Range::between(0, l.most),
+                (true, false) => Range::between(0, r.most),
+                (true, true) => Range::between(I64_MIN, I64_MAX),
+            };
+            with(Arithmetic::And, left, right, range)
+        }
+        Binary::BitOr => with(Arithmetic::Or, left, right, of_bits(l, r)),
+        Binary::BitXor => with(Arithmetic::Xor, left, right, of_bits(l, r)),
+        Binary::ShiftLeft => {
+            let factor = 1_u64.checked_shl(u32::try_from(by?).ok()?)?;
+            let factor_range = Range::between(factor.into(), factor.into())?;
+            let most = l.most.checked_mul(factor_range.most);
+            let range = Range::of([Some(0), most, Some(0), most]);
+            with(Arithmetic::Multiply, left, Term::Constant(factor), range)
+        }
+        Binary::ShiftRight => {
+            let divisor = 1_u64.checked_shl(u32::try_from(by?).ok()?)?;
+            let range = Range::between(0, l.most / i128::from(divisor));
+            with(Arithmetic::Divide, left, Term::Constant(divisor), range)
+        }
+        _ => None,
     }
-    u64::try_from(value).ok().map(|value| (Term::Constant(value), Range::Unsigned))
 }
 
-fn width(int: Int) -> Option<(Width, Range)> {
+/// What `|` and `^` give of such values.
+fn of_bits(left: Range, right: Range) -> Option<Range> {
+    let signed = left.has_negative() || right.has_negative();
+    let large = left.has_large() || right.has_large();
+    match (signed, large) {
+        (true, true) => None,
+        (true, false) => Range::between(I64_MIN, I64_MAX),
+        (false, _) => Range::between(0, U64_MAX),
+    }
+}
+
+/// The lowest 64 bits of a number that has no more.
+fn low_bits(value: i128) -> Option<u64> {
+    let signed = i64::try_from(value).ok().map(i64::cast_unsigned);
+    signed.or_else(|| u64::try_from(value).ok())
+}
+
+fn width(int: Int) -> Option<Width> {
     Some(match (int.bytes, int.signed) {
-        (1, false) => (Width::U8, Range::Both),
-        (2, false) => (Width::U16, Range::Both),
-        (4, false) => (Width::U32, Range::Both),
-        (8, false) => (Width::U64, Range::Unsigned),
-        (1, true) => (Width::I8, Range::Signed),
-        (2, true) => (Width::I16, Range::Signed),
-        (4, true) => (Width::I32, Range::Signed),
-        (8, true) => (Width::U64, Range::Signed),
+        (1, false) => Width::U8,
+        (2, false) => Width::U16,
+        (4, false) => Width::U32,
+        (8, _) => Width::U64,
+        (1, true) => Width::I8,
+        (2, true) => Width::I16,
+        (4, true) => Width::I32,
         _ => return None,
     })
 }
 
-/// An address: sums of terms.
-fn address(expr: &Expr) -> Option<Term> {
-    let sum = |operator, left: &Expr, right: &Expr| {
-        let (left, right) = (Box::new(address(left)?), Box::new(address(right)?));
+/// A value of a type, from the lowest bits of a term.
+fn cast(int: Int, term: Term) -> Term {
+    let with = |operator, left, right| {
+        Term::Arithmetic(operator, Box::new(left), Box::new(Term::Constant(right)))
+    };
+    if int.bytes >= 8 {
+        return term;
+    }
+    let values = 1_u64 << (8 * int.bytes);
+    let low = with(Arithmetic::And, term, values - 1);
+    if !int.signed {
+        return low;
+    }
+    // The highest bit becomes the sign.
+    let sign = values / 2;
+    with(Arithmetic::Subtract, with(Arithmetic::Xor, low, sign), sign)
+}
+
+/// The lowest 64 bits of an expression, whatever else it has: of an address, and of what is cast.
+fn wrapping(expr: &Expr) -> Option<Term> {
+    let both = |operator, left: &Expr, right: &Expr| {
+        let (left, right) = (Box::new(wrapping(left)?), Box::new(wrapping(right)?));
         Some(Term::Arithmetic(operator, left, right))
     };
     match expr {
-        Expr::Binary(Binary::Add, left, right) => sum(Arithmetic::Add, left, right),
-        Expr::Binary(Binary::Subtract, left, right) => sum(Arithmetic::Subtract, left, right),
-        Expr::Binary(Binary::Multiply, left, right) => sum(Arithmetic::Multiply, left, right),
+        Expr::Binary(Binary::Add, left, right) => both(Arithmetic::Add, left, right),
+        Expr::Binary(Binary::Subtract, left, right) => both(Arithmetic::Subtract, left, right),
+        Expr::Binary(Binary::Multiply, left, right) => both(Arithmetic::Multiply, left, right),
+        Expr::Binary(Binary::BitAnd, left, right) => both(Arithmetic::And, left, right),
+        Expr::Binary(Binary::BitOr, left, right) => both(Arithmetic::Or, left, right),
+        Expr::Binary(Binary::BitXor, left, right) => both(Arithmetic::Xor, left, right),
         _ => term(expr).map(|(term, _)| term),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use retake_model::{Addr, Judged, Registers, TaskId};
+
     use super::*;
-    use crate::expr::parse;
+    use crate::DebugError;
+    use crate::expr::{Names, evaluate, parse};
 
     fn compiled(text: &str) -> Option<Predicate> {
         predicate(&parse(text).unwrap())
@@ -132,15 +257,100 @@ mod tests {
         assert_eq!(comparison("*(i32)$rsp < -1"), Comparison::SignedLess);
         assert_eq!(comparison("*(i64)($rsp + 8) >= 0"), Comparison::SignedLessOrEqual);
         assert_eq!(comparison("*(u8)($rdi + $rsi * 4) != 0"), Comparison::Unequal);
+        assert_eq!(comparison("(i32)$rdi < 0"), Comparison::SignedLess);
         assert_eq!(comparison("$rax"), Comparison::Unequal);
     }
 
     #[test]
     fn what_would_mean_something_else_is_none() {
-        for text in ["$rax + 1 == 0", "$rax < -1", "*(i64)8 < $rax", "$event == 3", "$hits(1) == 2"]
-        {
+        let others = [
+            "$rax + 1 == 0",
+            "$rax < -1",
+            "*(i64)8 < $rax",
+            "$event == 3",
+            "$hits(1) == 2",
+            "$rax << 1 == 0",
+            "$rax | *(i64)8",
+            "*(i32)8 % 3 == 1",
+            "$rax % $rbx",
+            "$rax % 0",
+            "$rax - $rbx < 0",
+        ];
+        for text in others {
             assert_eq!(compiled(text), None, "{text}");
         }
         assert!(compiled("!($rax == 1 && $rbx != 2) || *(u32)8 > 3").is_some());
+    }
+
+    /// Registers and memory made of a few odd values.
+    struct Odd(Registers);
+
+    impl Judged for Odd {
+        fn task(&self) -> TaskId {
+            TaskId::new(0)
+        }
+
+        fn registers(&self) -> &Registers {
+            &self.0
+        }
+
+        fn read(&self, addr: Addr, out: &mut [u8]) -> bool {
+            let word = (addr.get() ^ self.0.rsi).to_le_bytes();
+            out.copy_from_slice(&word[..out.len()]);
+            true
+        }
+    }
+
+    impl Names for Odd {
+        fn value(&mut self, name: &str) -> Result<i128, DebugError> {
+            let name = RegisterName::from_name(name).unwrap();
+            Ok(self.0.get(name).into())
+        }
+
+        fn hits(&mut self, _: i128) -> Result<i128, DebugError> {
+            Ok(0)
+        }
+
+        fn read(&mut self, addr: Addr, out: &mut [u8]) -> Result<(), DebugError> {
+            Judged::read(self, addr, out);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_predicate_holds_where_the_expression_does() {
+        let texts = [
+            "$rdi % 1000 == 7",
+            "$rdi % 4096 == 7",
+            "$rdi & 0xff == 7",
+            "$rdi >> 3 == 1",
+            "$rdi / 5 > 1",
+            "(u32)$rdi + 1 == 8",
+            "(i32)$rdi < 0",
+            "(i16)($rdi + 1) - 3 < -1",
+            "(u8)$rdi << 8 > 0x600",
+            "*(i64)($rsp + 8) & 0xf0 == 0xf0",
+            "*(i32)$rsp | 1 == -1",
+            "*(i8)$rsp ^ 5 < 0",
+            "$rdi ^ $rsi != 0",
+            "(i64)$rdi & *(i64)$rsp < 0",
+            "$rdi & *(i64)$rsp > 7",
+            "(u32)$rdi * 3 - 1 > 20",
+            "(u16)$rdi - (u16)$rsi < 0",
+        ];
+        let odd = [0, 1, 7, 8, 0x7f, 0x80, 1007, 0xffff, 1 << 31, u64::MAX >> 1, 1 << 63, u64::MAX];
+        let mut held = 0;
+        for text in texts {
+            let expr = parse(text).unwrap();
+            let predicate = predicate(&expr).unwrap_or_else(|| panic!("{text} is not compiled"));
+            for (rdi, rsi) in odd.iter().flat_map(|rdi| odd.iter().map(move |rsi| (*rdi, *rsi))) {
+                let registers = Registers { rdi, rsi, rsp: 0x1000, ..Registers::default() };
+                let expected = evaluate(&expr, &mut Odd(registers)).unwrap() != 0;
+                let holds = predicate.evaluate(&Odd(registers));
+                assert_eq!(holds, Some(expected), "{text} with {rdi:#x}, {rsi:#x}");
+                held += usize::from(expected);
+            }
+        }
+        assert!(held > 100, "{held}");
     }
 }

@@ -35,7 +35,14 @@ fn check(text: &str, expected: i128) {
 }
 
 #[test]
-fn operators_bind_as_in_c() {
+fn operators_bind_as_in_go() {
+    check("6 & 3 == 2", 1);
+    check("1 | 2 ^ 3", 0);
+    check("1 + 2 << 3", 17);
+    check("-7 / 2 * 10 + -7 % 4", -33);
+    check("^0 & 0xff", 0xff);
+    check("1 << 100 >> 98", 4);
+    check("-1 >> 200", -1);
     check("1 + 2 * 3", 7);
     check("(1 + 2) * 3", 9);
     check("10 - 3 - 2", 5);

@@ -125,8 +125,16 @@ fn term(rng: &mut Rng, words: &[Addr], levels: u32) -> Term {
                 Arithmetic::And,
                 Arithmetic::Or,
                 Arithmetic::Xor,
+                Arithmetic::Divide,
+                Arithmetic::Remainder,
             ]);
-            Term::Arithmetic(operator, deeper(rng), deeper(rng))
+            let right = match operator {
+                Arithmetic::Divide | Arithmetic::Remainder => {
+                    Box::new(Term::Constant((rng.next() >> rng.below(64)).max(1)))
+                }
+                _ => deeper(rng),
+            };
+            Term::Arithmetic(operator, deeper(rng), right)
         }
     }
 }
