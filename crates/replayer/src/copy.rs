@@ -5,7 +5,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use retake_model::{AddrRange, Backing, PAGE_LEN, PageAddr, TaskId};
+use retake_model::{AddrRange, Backing, PAGE_LEN, PageAddr, Position, Registers, TaskId};
 use retake_ptrace::PageMap;
 
 use crate::failure::Failure;
@@ -21,8 +21,31 @@ impl Machine {
         self.arrivals.is_empty() && self.standing_at.is_none()
     }
 
-    /// A copy of everything, at the last event. Memory is shared with this one until it is written.
+    /// The moment that this machine is at, if it has a name: an event, or an exact place.
+    pub(crate) fn here(&mut self) -> Result<Option<Position>, Failure> {
+        if self.is_at_event() {
+            return Ok(Some(Position::at_event(self.done)));
+        }
+        let running = self.peek()?.map(|(_, event)| event.task);
+        let (Some(pc), Some(task)) = (self.standing_at, running) else { return Ok(None) };
+        let branches = self.branches(task)?;
+        Ok(branches.map(|branches| Position::at_exact(self.done, branches, pc)))
+    }
+
+    /// The running task, if it has left where the last event found it, and its registers.
+    fn runner(&mut self) -> Result<Option<(TaskId, Registers)>, Failure> {
+        let running = self.peek()?.map(|(_, event)| event.task);
+        let Some(id) = running.filter(|_| !self.is_at_event()) else { return Ok(None) };
+        Ok(Some((id, self.task(id)?.stopped.registers()?)))
+    }
+
+    /// A copy of everything, here. Memory is shared with this one until it is written.
     pub(crate) fn copy(&mut self) -> Result<Self, Failure> {
+        let runner = self.runner()?;
+        let count = match runner {
+            Some((id, _)) => Count::of_copy(self.branches(id)?),
+            None => Count::default(),
+        };
         let mut copy = Self {
             recording: self.recording.clone(),
             tasks: BTreeMap::new(),
@@ -33,7 +56,7 @@ impl Machine {
             caches: Caches::with_limits(self.caches.limits),
             guards: self.guards.clone(),
             pace: self.pace,
-            count: Count::default(),
+            count,
             countdown: None,
             watched: crate::watched::Watched::default(),
             learned: None,
@@ -44,7 +67,8 @@ impl Machine {
             fast_code: self.fast_code.clone(),
             done: self.done,
             arrivals: BTreeMap::new(),
-            standing_at: None,
+            standing_at: self.standing_at,
+            pause_at: None,
             root_status: self.root_status,
             watch: Arc::clone(&self.watch),
             control: self.control.clone(),
@@ -62,11 +86,18 @@ impl Machine {
             twin.set_registers(&task.registers)?;
             copy.tasks.insert(*id, twin);
         }
+        if let Some((id, registers)) = runner {
+            self.task(id)?.go_on_with(&registers)?;
+        }
         for (id, file) in &self.shared {
             copy.shared.insert(*id, copy_file(file)?);
         }
         if !copy.shared.is_empty() {
             copy.map_shared_again()?;
+        }
+        if let Some((id, registers)) = runner {
+            // All that is done to it is done.
+            copy.task(id)?.go_on_with(&registers)?;
         }
         Ok(copy)
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use retake_model::{Addr, EventIndex, FileId, SharedId, SpaceId, TaskId};
 use retake_recording::{Event, EventCursor, ExitStatus, Recording, Stream};
@@ -91,6 +92,8 @@ pub struct Machine {
     pub(crate) arrivals: BTreeMap<Addr, u64>,
     /// The running task stands at this site, which was reported.
     pub(crate) standing_at: Option<Addr>,
+    /// When the running task is to pause, on the monotonic clock, if it runs from its cache.
+    pub(crate) pause_at: Option<Duration>,
     pub(crate) root_status: Option<ExitStatus>,
     pub(crate) watch: Arc<Watch>,
     pub(crate) control: Control,
@@ -131,6 +134,7 @@ impl Machine {
             done: EventIndex::ZERO,
             arrivals: BTreeMap::new(),
             standing_at: None,
+            pause_at: None,
             root_status: None,
             watch: Arc::new(Watch::new(control.clone())),
             control,

@@ -45,6 +45,7 @@ impl Machine {
             }
             Some(Ran::Hit(at, _)) => return Ok(Some(self.hit(id, at)?)),
             Some(Ran::Watched(at)) => return Ok(Some(self.watched_at(id, at)?)),
+            Some(Ran::Paused(at)) => return Ok(Some(self.paused_at(at))),
             None if self.stands_at_place(event, print)? => return Ok(None),
             None => {}
         }
@@ -135,8 +136,8 @@ impl Machine {
                     }
                     None => return Ok(Candidate::Hit(at)),
                 },
-                // Without a cache nothing is watched.
-                Ran::Watched(at) => return Ok(Candidate::Hit(at)),
+                // Without a cache nothing is watched, and nobody pauses.
+                Ran::Watched(at) | Ran::Paused(at) => return Ok(Candidate::Hit(at)),
                 Ran::Stopped(StopEvent::Signal(Signal::TRAP), registers)
                     if self.is_watchpoint(id)? =>
                 {

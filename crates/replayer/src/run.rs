@@ -1,8 +1,10 @@
 //! Re-execution, one event at a time, with every event checked.
 
+use std::time::Duration;
+
 use retake_execution::Divergence;
 use retake_model::{Addr, EventIndex, Place, Registers, Signal, TaskId};
-use retake_ptrace::{Resume, StopEvent};
+use retake_ptrace::{Resume, StopEvent, monotonic};
 use retake_recording::{Event, EventKind, Fingerprint, TrappedInstruction, Where};
 use retake_tracee::skip_vsyscall;
 
@@ -22,6 +24,8 @@ pub(crate) enum Step {
     Hit { task: TaskId, place: Place },
     /// The running task has accessed watched memory; it stands behind that.
     Watched { task: TaskId, place: Place },
+    /// The running task has run for long, and stands anywhere.
+    Paused,
     /// The recording has no further event.
     End,
 }
@@ -175,6 +179,7 @@ impl Machine {
         let (stop, actual) = match ran {
             Ran::Hit(pc, _) => return Ok(Some(self.hit(event.task, pc)?)),
             Ran::Watched(pc) => return Ok(Some(self.watched_at(event.task, pc)?)),
+            Ran::Paused(pc) => return Ok(Some(self.paused_at(pc))),
             Ran::Stopped(stop, registers) => (stop, registers),
         };
         let matches = match (&event.kind, stop) {
@@ -220,6 +225,12 @@ impl Machine {
     pub(crate) fn watched_at(&mut self, task: TaskId, pc: Addr) -> Result<Step, Failure> {
         self.arrivals.entry(pc).or_insert(0);
         Ok(Step::Watched { task, place: self.place_of(task, pc, 0)? })
+    }
+
+    /// The running task has paused where nothing was asked for.
+    pub(crate) fn paused_at(&mut self, pc: Addr) -> Step {
+        self.standing_at = Some(pc);
+        Step::Paused
     }
 
     fn stands_at(
@@ -367,8 +378,19 @@ impl Machine {
     }
 
     pub(crate) fn resume(&mut self, id: TaskId, how: Resume) -> Result<StopEvent, Failure> {
+        self.resume_until(id, how, None)
+    }
+
+    /// Resumes a task until it stops, or about until `pause_at` on the monotonic clock: then it stops with a
+    /// SIGSTOP that it does not get.
+    pub(crate) fn resume_until(
+        &mut self,
+        id: TaskId,
+        how: Resume,
+        pause_at: Option<Duration>,
+    ) -> Result<StopEvent, Failure> {
         loop {
-            let stop = self.resume_once(id, how)?;
+            let stop = self.resume_once(id, how, pause_at)?;
             if stop != StopEvent::Signal(Signal::SEGV) {
                 return Ok(stop);
             }
@@ -380,15 +402,26 @@ impl Machine {
         }
     }
 
-    fn resume_once(&mut self, id: TaskId, how: Resume) -> Result<StopEvent, Failure> {
+    fn resume_once(
+        &mut self,
+        id: TaskId,
+        how: Resume,
+        pause_at: Option<Duration>,
+    ) -> Result<StopEvent, Failure> {
         let task = self.task(id)?;
         task.give_back()?;
         let tid = task.stopped.tid();
-        self.watch.start(tid);
+        self.watch.start(tid, pause_at);
         let stop = loop {
             let stop = self.task(id)?.stopped.resume_and_wait(how, None);
-            // Someone sent the process a SIGCONT (ptrace(2), "PTRACE_EVENT_STOP").
-            if !matches!(stop, Ok(StopEvent::Stop(Signal::TRAP))) {
+            let goes_on = match stop {
+                // Someone sent the process a SIGCONT (ptrace(2), "PTRACE_EVENT_STOP").
+                Ok(StopEvent::Stop(Signal::TRAP)) => true,
+                // Of a pause that the task did not need any more.
+                Ok(StopEvent::Signal(Signal::STOP)) => !self.is_to_stop(pause_at),
+                _ => false,
+            };
+            if !goes_on {
                 break stop;
             }
         };
@@ -405,9 +438,17 @@ impl Machine {
                         .to_owned(),
                 ));
             }
-            return Err(Failure::Interrupted);
+            if self.watch.is_interrupted() {
+                return Err(Failure::Interrupted);
+            }
         }
         Ok(stop)
+    }
+
+    /// Whether the one who watches has a reason to stop the running task.
+    fn is_to_stop(&self, pause_at: Option<Duration>) -> bool {
+        let pauses = pause_at.is_some_and(|at| monotonic() >= at);
+        pauses || self.watch.is_interrupted() || self.watch.is_overdue()
     }
 
     /// The event takes effect.
@@ -459,5 +500,7 @@ pub(crate) enum Ran {
     Hit(Addr, Registers),
     /// Behind an access of watched memory.
     Watched(Addr),
+    /// Anywhere, as it has run for long.
+    Paused(Addr),
     Stopped(StopEvent, Registers),
 }

@@ -79,7 +79,7 @@ impl Machine {
     fn take_next(&mut self) -> Result<(), Failure> {
         match self.step(&mut |_, _| ())? {
             Step::Event | Step::End => Ok(()),
-            hit @ (Step::Hit { .. } | Step::Watched { .. }) => {
+            hit @ (Step::Hit { .. } | Step::Watched { .. } | Step::Paused) => {
                 Err(Failure::Refused(format!("{hit:?} where none was asked for")))
             }
         }
@@ -90,7 +90,7 @@ impl Machine {
         let tests = BTreeMap::from([(behind, Test::always())]);
         self.set_tests(id, &tests)?;
         match self.run_translated(id, &tests, First::Test)? {
-            Halt::Test(_) | Halt::Watched(_) => Ok(None),
+            Halt::Test(_) | Halt::Watched(_) | Halt::Paused(_) => Ok(None),
             stopped @ Halt::Stopped(..) => Ok(Some(stopped)),
         }
     }

@@ -20,6 +20,8 @@ const PATIENCE: u64 = 12_000;
 #[derive(Debug, Default)]
 struct Shared {
     running: AtomicI32,
+    /// When the running task is to pause, in nanoseconds of the monotonic clock; never if that is 0.
+    pause_at: AtomicU64,
     ticks: AtomicU64,
     overdue: AtomicBool,
     search: Mutex<Option<Looking>>,
@@ -79,8 +81,11 @@ impl Watch {
         Searching { shared: Arc::clone(&self.shared), control: self.control.clone() }
     }
 
-    pub(crate) fn start(&self, tid: Tid) {
+    /// A task runs; at `pause_at` on the monotonic clock, or soon after, it is to pause.
+    pub(crate) fn start(&self, tid: Tid, pause_at: Option<Duration>) {
         self.shared.ticks.store(0, Ordering::Relaxed);
+        let nanos = pause_at.map_or(0, |at| u64::try_from(at.as_nanos()).unwrap_or(u64::MAX));
+        self.shared.pause_at.store(nanos, Ordering::Relaxed);
         self.shared.running.store(tid.get(), Ordering::Release);
     }
 
@@ -123,7 +128,9 @@ fn watch(shared: &Shared, control: &Control) {
         if ticks >= PATIENCE {
             shared.overdue.store(true, Ordering::Relaxed);
         }
-        if ticks >= PATIENCE || control.is_interrupted() {
+        let pause_at = Duration::from_nanos(shared.pause_at.load(Ordering::Relaxed));
+        let pauses = !pause_at.is_zero() && monotonic() >= pause_at;
+        if ticks >= PATIENCE || pauses || control.is_interrupted() {
             // It may have stopped by itself just now; the signal is dropped then.
             let _ = kill_task(running, running, Signal::STOP);
         }

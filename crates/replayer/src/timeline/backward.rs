@@ -166,7 +166,7 @@ impl Timeline {
         };
         let checkpoints = self.recording.checkpoints().iter().map(|c| c.event);
         let on_disk = checkpoints.filter(|event| *event <= before).max();
-        let nearest = on_disk.max(self.snapshots.nearest(before));
+        let nearest = on_disk.max(self.snapshots.nearest_event(before));
         nearest.unwrap_or(EventIndex::ZERO).max(self.start.event())
     }
 
@@ -347,6 +347,7 @@ impl Timeline {
                     self.machine.count.wanted = exact(self.machine.done());
                     self.snapshots.consider(&mut self.machine);
                 }
+                Step::Paused => {}
                 Step::Event | Step::End => break,
             }
         }

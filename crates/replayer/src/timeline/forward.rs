@@ -5,7 +5,7 @@ use retake_model::{Addr, Place, Position, TaskId};
 
 use super::Timeline;
 use super::ends::{fatal, last_pc};
-use super::travel::{OWN_SITE, no_sink, own_site};
+use super::travel::{OWN_SITE, own_site};
 use crate::failure::Failure;
 use crate::run::Step;
 use crate::translated::CountFor;
@@ -62,8 +62,7 @@ impl Timeline {
                 _ if pc.is_some() => CountFor::NextEvent,
                 _ => CountFor::Nothing,
             };
-            let step = self.machine.step(&mut no_sink);
-            let mut step = step?;
+            let mut step = self.step_keeping()?;
             while let Step::Hit { task, place } | Step::Watched { task, place } = step {
                 let here = Position::at_place(index, place);
                 if plan.bound == Some(here) {
@@ -86,7 +85,7 @@ impl Timeline {
                         }
                     }
                 }
-                step = self.machine.step(&mut no_sink)?;
+                step = self.step_keeping()?;
             }
             self.machine.count.wanted = CountFor::Nothing;
             if let Some(watch) = self.machine.watched.take_by_event() {

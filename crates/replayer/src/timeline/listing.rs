@@ -110,7 +110,7 @@ impl Timeline {
                     self.stand(task, Position::at_place(self.machine.done(), place));
                     return self.hit(site, task).map(Some);
                 }
-                Step::Event | Step::Watched { .. } => {}
+                Step::Event | Step::Watched { .. } | Step::Paused => {}
                 Step::End => return Ok(None),
             }
         }

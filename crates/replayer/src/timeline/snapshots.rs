@@ -3,20 +3,22 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use retake_model::EventIndex;
+use retake_model::{EventIndex, Place, Position};
 use retake_ptrace::monotonic;
 
 use crate::machine::Machine;
 
 /// How many are kept. Each is a set of stopped processes.
-const MOST: usize = 8;
+const MOST: usize = 12;
 /// Replay that costs less than this is not worth a snapshot.
 const APART: Duration = Duration::from_millis(100);
+/// The same, of code that runs from its cache: whoever steps back in it goes there again at each step.
+const APART_IN_CODE: Duration = Duration::from_millis(50);
 
 /// Copies of the machine at moments that were expensive to reach, oldest first.
 #[derive(Debug)]
 pub(crate) struct Snapshots {
-    kept: VecDeque<Machine>,
+    kept: VecDeque<(Position, Machine)>,
     most: usize,
     /// On the monotonic clock.
     since: Duration,
@@ -39,16 +41,25 @@ impl Snapshots {
 
     /// Takes a snapshot if much was replayed since the last one.
     pub(crate) fn consider(&mut self, machine: &mut Machine) {
-        let long_ago = || monotonic().saturating_sub(self.since) >= APART;
-        if self.most == 0 || !machine.is_at_event() || !long_ago() {
-            return;
+        if machine.is_at_event() && monotonic() >= self.since + APART {
+            self.keep(machine);
         }
-        let event = machine.done();
-        if !self.kept.iter().any(|kept| kept.done() == event) {
-            // Without it seeks only take longer: no room for processes is no failure.
-            if let Ok(copy) = machine.copy() {
-                self.kept.push_back(copy);
-            }
+    }
+
+    /// When the next snapshot is to be taken of code that runs from its cache, on the monotonic clock.
+    pub(crate) fn due_in_code(&self) -> Option<Duration> {
+        (self.most > 0).then(|| self.since + APART_IN_CODE)
+    }
+
+    /// Takes a snapshot here.
+    pub(crate) fn keep(&mut self, machine: &mut Machine) {
+        // Without it seeks only take longer: no room for processes is no failure.
+        if let Ok(Some(here)) = machine.here()
+            && self.most > 0
+            && !self.kept.iter().any(|(at, _)| *at == here)
+            && let Ok(copy) = machine.copy()
+        {
+            self.kept.push_back((here, copy));
             if self.kept.len() > self.most {
                 self.kept.pop_front();
             }
@@ -56,19 +67,26 @@ impl Snapshots {
         self.start_clock();
     }
 
-    /// The event of the last snapshot that is not after `event`.
-    pub(crate) fn nearest(&self, event: EventIndex) -> Option<EventIndex> {
-        self.kept.iter().map(Machine::done).filter(|at| *at <= event).max()
+    /// Where the last snapshot is that is not after `moment`.
+    pub(crate) fn nearest(&self, moment: Position) -> Option<Position> {
+        let earlier = self.kept.iter().map(|(at, _)| *at).filter(|at| *at <= moment);
+        earlier.reduce(Position::max_with)
     }
 
-    /// A machine as it was at `event`; the snapshot stays. `None`: there is no such snapshot, or no more, as
+    /// The last event that is not after `event` and has a snapshot.
+    pub(crate) fn nearest_event(&self, event: EventIndex) -> Option<EventIndex> {
+        let at_events = self.kept.iter().filter(|(at, _)| at.place() == Place::Event);
+        at_events.map(|(at, _)| at.event()).filter(|at| *at <= event).max()
+    }
+
+    /// A machine as it was at a moment; the snapshot stays. `None`: there is no such snapshot, or no more, as
     /// its processes were killed or cannot be copied.
-    pub(crate) fn take(&mut self, event: EventIndex) -> Option<Machine> {
-        let at = self.kept.iter().position(|kept| kept.done() == event)?;
-        let mut kept = self.kept.remove(at)?;
+    pub(crate) fn take(&mut self, moment: Position) -> Option<Machine> {
+        let n = self.kept.iter().position(|(at, _)| *at == moment)?;
+        let (at, mut kept) = self.kept.remove(n)?;
         let copy = kept.copy().ok()?;
         // It was useful: it goes last.
-        self.kept.push_back(kept);
+        self.kept.push_back((at, kept));
         Some(copy)
     }
 }

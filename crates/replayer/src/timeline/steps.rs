@@ -196,7 +196,7 @@ impl Timeline {
             return Ok(None);
         }
         self.machine.count.wanted = CountFor::NextEvent;
-        let step = self.machine.step(&mut no_sink);
+        let step = self.step_keeping();
         self.machine.count.wanted = CountFor::Nothing;
         step?;
         self.lost = true;
@@ -218,7 +218,9 @@ impl Timeline {
         event: EventIndex,
         place: Exact,
     ) -> Result<Option<Exact>, Failure> {
-        self.bring_to_event(event)?;
+        // From before its last branch, which is to be noted.
+        let earlier = Exact { branches: place.branches, pc: Addr::NULL };
+        self.bring_near(Position::at_place(event, Place::Exact(earlier)))?;
         self.lost = true;
         self.machine.caches.note_branches()?;
         let begins_at = self.machine.task(task)?.registers.pc();
@@ -259,9 +261,9 @@ impl Timeline {
         place: Exact,
     ) -> Result<Option<Exact>, Failure> {
         loop {
-            let found = match self.machine.step(&mut no_sink)? {
+            let found = match self.step_keeping()? {
                 Step::Hit { place: Place::Exact(found), .. } => found,
-                Step::Hit { .. } | Step::Watched { .. } => continue,
+                Step::Hit { .. } | Step::Watched { .. } | Step::Paused => continue,
                 Step::Event | Step::End => {
                     let at = Position::at_place(event, Place::Exact(place));
                     return Err(Failure::NotFound(format!("there is no moment {at}")));

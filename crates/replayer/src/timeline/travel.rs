@@ -76,7 +76,7 @@ impl Timeline {
     /// Makes `to` the moment.
     pub(super) fn bring(&mut self, to: Position) -> Result<(), Failure> {
         let to = if to < self.start { self.start } else { to };
-        self.bring_to_event(to.event())?;
+        self.bring_near(to)?;
         self.task = self.task_of_next_event()?;
         self.position = match to.place() {
             Place::Event => to,
@@ -87,12 +87,15 @@ impl Timeline {
         Ok(())
     }
 
-    /// From the event before it.
+    /// From the event before it, or a place on the way.
     fn run_to_exact(&mut self, to: Position, exact: Exact) -> Result<Position, Failure> {
+        if self.machine.here()? == Some(to) {
+            return Ok(to);
+        }
         self.machine.want_sites(&[])?;
         self.machine.count.wanted = CountFor::Places(vec![exact]);
         let step = loop {
-            match self.machine.step(&mut no_sink) {
+            match self.step_keeping() {
                 Ok(Step::Hit { place, .. }) if place != to.place() => {}
                 Ok(Step::Watched { .. }) => {}
                 step => break step,
@@ -101,13 +104,15 @@ impl Timeline {
         self.machine.count.wanted = CountFor::Nothing;
         match step? {
             Step::Hit { .. } => Ok(to),
-            Step::Watched { .. } | Step::Event | Step::End => Err(Failure::NotFound(format!(
-                "there is no moment {to}: its task is not at {} when it has executed {} branches \
+            Step::Watched { .. } | Step::Paused | Step::Event | Step::End => {
+                Err(Failure::NotFound(format!(
+                    "there is no moment {to}: its task is not at {} when it has executed {} branches \
                  since event {}",
-                exact.pc,
-                exact.branches,
-                to.event()
-            ))),
+                    exact.pc,
+                    exact.branches,
+                    to.event()
+                )))
+            }
         }
     }
 
@@ -123,7 +128,7 @@ impl Timeline {
                         return Ok(Position::at_place(to.event(), place));
                     }
                 }
-                Step::Hit { .. } | Step::Watched { .. } => {}
+                Step::Hit { .. } | Step::Watched { .. } | Step::Paused => {}
                 Step::Event | Step::End => {
                     return Err(Failure::NotFound(format!(
                         "there is no moment {to}: its task does not arrive there so often"
@@ -133,7 +138,33 @@ impl Timeline {
         }
     }
 
+    /// The next step of the machine. Where it takes long, and the task runs from its cache, snapshots are taken on
+    /// the way.
+    pub(super) fn step_keeping(&mut self) -> Result<Step, Failure> {
+        loop {
+            self.machine.pause_at = self.snapshots.due_in_code();
+            let step = self.machine.step(&mut no_sink);
+            self.machine.pause_at = None;
+            match step? {
+                Step::Paused => self.snapshots.keep(&mut self.machine),
+                step => return Ok(step),
+            }
+        }
+    }
+
+    /// Brings the machine to where so many events have taken effect.
     pub(super) fn bring_to_event(&mut self, event: EventIndex) -> Result<(), Failure> {
+        self.bring_near(Position::at_event(event))
+    }
+
+    /// Brings the machine to the event before a moment, or to a place behind that which is not after the moment.
+    pub(super) fn bring_near(&mut self, moment: Position) -> Result<(), Failure> {
+        // Arrivals are counted from the event on.
+        let moment = match moment.place() {
+            Place::Arrival(_) => Position::at_event(moment.event()),
+            Place::Event | Place::Exact(_) => moment,
+        };
+        let event = moment.event();
         let count = self.recording.event_count();
         if event > count {
             return Err(Failure::NotFound(format!(
@@ -142,15 +173,16 @@ impl Timeline {
         }
         let checkpoint = self.recording.nearest_checkpoint(event);
         let at = |index| self.recording.checkpoints().iter().find(|c| Some(c.index) == index);
-        let mut best =
-            (at(checkpoint).map_or(EventIndex::ZERO, |c| c.event), From::Checkpoint(checkpoint));
-        if let Some(kept) = self.snapshots.nearest(event).filter(|kept| *kept >= best.0) {
+        let on_disk = at(checkpoint).map_or(EventIndex::ZERO, |c| c.event);
+        let mut best = (Position::at_event(on_disk), From::Checkpoint(checkpoint));
+        if let Some(kept) = self.snapshots.nearest(moment).filter(|kept| *kept >= best.0) {
             best = (kept, From::Snapshot);
         }
-        let done = self.machine.done();
-        let behind = done < event || (done == event && self.machine.is_at_event());
-        if !self.lost && behind && done >= best.0 {
-            best = (done, From::Here);
+        if !self.lost
+            && let Some(here) = self.machine.here()?
+            && (best.0..=moment).contains(&here)
+        {
+            best = (here, From::Here);
         }
         self.lost = true;
         match best {
@@ -158,7 +190,7 @@ impl Timeline {
             (kept, From::Snapshot) => {
                 let Some(machine) = self.snapshots.take(kept) else {
                     // That snapshot is gone: from the next best place.
-                    return self.bring_to_event(event);
+                    return self.bring_near(moment);
                 };
                 self.machine = machine;
                 self.snapshots.start_clock();

@@ -23,6 +23,9 @@ pub(crate) struct Count {
     pub(crate) wanted: CountFor,
     /// The event since which the cache's clock counts the running task.
     since: Option<EventIndex>,
+    /// Of a copy of a machine in the middle of code: branches that the task had executed since the last event when
+    /// it was made. The clock counts from there.
+    begin: Option<u64>,
     /// The task has executed something since the last event that was not counted.
     uncounted: bool,
     /// Branches between the last two events, if they were counted.
@@ -30,6 +33,11 @@ pub(crate) struct Count {
 }
 
 impl Count {
+    /// Of a copy whose running task has executed so many branches since the last event, if they were counted.
+    pub(crate) fn of_copy(branches: Option<u64>) -> Self {
+        Self { begin: branches, uncounted: branches.is_none(), ..Self::default() }
+    }
+
     /// The task has run outside the cache.
     pub(crate) fn ran_natively(&mut self) {
         self.uncounted = true;
@@ -40,6 +48,7 @@ impl Count {
     pub(super) fn starts_at_zero(&mut self, event: EventIndex) {
         self.uncounted = false;
         self.since = Some(event);
+        self.begin = None;
     }
 
     /// Branches up to the last event, if they were counted.
@@ -64,12 +73,16 @@ impl Machine {
 
     /// Branches that the task has executed since the last event, if it ran from its cache all the time.
     pub(crate) fn branches(&mut self, id: TaskId) -> Result<Option<u64>, Failure> {
-        if self.count.uncounted || self.count.since != Some(self.done) {
-            return Ok(None);
-        }
+        let begin = self.count.begin;
+        let Some(since) = self.count.since.filter(|_| !self.count.uncounted) else {
+            // A copy that has not run yet.
+            return Ok(begin.filter(|_| !self.count.uncounted));
+        };
         let space = self.task(id)?.space;
-        let translator = self.caches.get(space);
-        Ok(translator.map(|translator| translator.branches()).transpose()?)
+        match self.caches.get(space).filter(|_| since == self.done) {
+            Some(translator) => Ok(Some(begin.unwrap_or(0) + translator.branches()?)),
+            None => Ok(None),
+        }
     }
 
     /// The place at which a task stands that arrived at `pc` for the nth time.
@@ -88,6 +101,7 @@ impl Machine {
         };
         self.count.since = None;
         self.count.uncounted = false;
+        self.count.begin = None;
         Ok(())
     }
 
@@ -116,8 +130,13 @@ impl Machine {
         self.start_count(id)?;
         let space = self.task(id)?.space;
         let Some(translator) = self.caches.get(space) else { return Ok(Vec::new()) };
-        let as_tested = |place: &Exact| (place.pc, translator.branches_from(place.branches));
-        Ok(places.iter().map(as_tested).collect())
+        let begin = self.count.begin.unwrap_or(0);
+        let as_tested = |place: &Exact| {
+            // What lies before that is not come to any more.
+            let branches = place.branches.checked_sub(begin)?;
+            Some((place.pc, translator.branches_from(branches)))
+        };
+        Ok(places.iter().filter_map(as_tested).collect())
     }
 
     /// Whether a task that stands at `at` is where it is to stop.

@@ -65,6 +65,7 @@ impl Machine {
             let at = match self.run_translated(id, &tests, first)? {
                 Halt::Test(at) => at,
                 Halt::Watched(at) => return Ok(Some(self.watched_at(id, at)?)),
+                Halt::Paused(at) => return Ok(Some(self.paused_at(at))),
                 Halt::Stopped(stop, registers) => {
                     return Err(self.missed(index, event, stop, &registers));
                 }

@@ -13,7 +13,7 @@ use crate::arrivals::Judge;
 use crate::failure::Failure;
 use crate::machine::Machine;
 use crate::run::Ran;
-use crate::stepping::LONGEST;
+use crate::stepping::{LONGEST, repeats};
 
 /// Steps that lead out of what the translator added, at most.
 const STEPS_BETWEEN: usize = 64;
@@ -25,6 +25,8 @@ pub(crate) enum Halt {
     Test(Addr),
     /// Watched memory was accessed; the task is about to execute the instruction there.
     Watched(Addr),
+    /// It has run for long, and stands where no test is.
+    Paused(Addr),
     /// As natively.
     Stopped(StopEvent, Registers),
 }
@@ -108,11 +110,19 @@ impl Machine {
             };
             loop {
                 self.task(id)?.go_on_with(&at)?;
-                let stop = self.resume(id, Resume::Emulate)?;
+                let stop = self.resume_until(id, Resume::Emulate, self.pause_at)?;
                 if self.is_watched(id, stop)? {
                     return self.behind_access(id);
                 }
                 let actual = self.task(id)?.stopped.registers()?;
+                if stop == StopEvent::Signal(Signal::STOP) {
+                    if let Some(registers) = self.pause(id, &actual, tests)? {
+                        self.task(id)?.stopped.set_registers(&registers)?;
+                        return Ok(Halt::Paused(registers.pc()));
+                    }
+                    at = actual;
+                    continue;
+                }
                 match self.stopped_in_cache(id, &actual)? {
                     None => return Ok(Halt::Stopped(stop, actual)),
                     Some(Stop::Moved(registers)) => {
@@ -157,6 +167,28 @@ impl Machine {
         }
     }
 
+    /// The registers of a task that was stopped in the cache to pause. `None` if its state is not whole there, or
+    /// is in doubt: within an instruction that repeats, and where a test is, which it may have made already.
+    fn pause(
+        &mut self,
+        id: TaskId,
+        actual: &Registers,
+        tests: &BTreeMap<Addr, Test>,
+    ) -> Result<Option<Registers>, Failure> {
+        let space = self.task(id)?.space;
+        let cache = self.caches.get(space);
+        let pc = cache.and_then(|cache| cache.program_counter(actual.pc()));
+        let Some(pc) = pc.filter(|pc| !tests.contains_key(pc)) else { return Ok(None) };
+        let instruction = self.instruction_at(id, pc)?;
+        if repeats(&instruction) || instruction.is_vsib() {
+            return Ok(None);
+        }
+        Ok(match self.stopped_in_cache(id, actual)? {
+            Some(Stop::At(registers)) => Some(registers),
+            _ => None,
+        })
+    }
+
     /// The task has accessed watched memory: brings it to the instruction behind that.
     fn behind_access(&mut self, id: TaskId) -> Result<Halt, Failure> {
         self.disarm_watches(id)?;
@@ -196,6 +228,7 @@ impl Machine {
                 }
                 Halt::Test(_) => first = First::GoOn,
                 Halt::Watched(at) => return Ok(Ran::Watched(at)),
+                Halt::Paused(at) => return Ok(Ran::Paused(at)),
                 Halt::Stopped(stop, registers) => return Ok(Ran::Stopped(stop, registers)),
             }
         }
