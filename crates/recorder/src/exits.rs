@@ -2,7 +2,9 @@
 
 use retake_abi::{DefaultAction, default_action};
 use retake_model::{Addr, Signal, Tid};
-use retake_ptrace::{PtraceStop, Resume, StopEvent, Stopped, WaitFlags, wait, yield_cpu};
+use retake_ptrace::{
+    ProcessMemory, PtraceStop, Resume, StopEvent, Stopped, WaitFlags, wait, yield_cpu,
+};
 use retake_recording::{Effect, EventKind, ExitStatus, Where};
 
 use crate::error::RecordError;
@@ -31,7 +33,7 @@ impl Session {
         let others_in_process = self.tasks.values().any(|other| other.pid == task.pid);
         let is_leader = task.tid == task.pid;
         let shared = self.shares_memory(task);
-        let words = if shared { words_the_kernel_writes(task) } else { Vec::new() };
+        let words = if shared { words_the_kernel_writes(task, &task.memory) } else { Vec::new() };
         let tid = task.tid;
         if !shared {
             self.record_end(task, status, Some(&stopped))?;
@@ -154,13 +156,37 @@ impl Session {
         self.append(task, &EventKind::Exit { status, at }, &before, &before)
     }
 
+    /// Records the end of a task that was killed with no exit stop. What the kernel wrote when it went is read from
+    /// whoever shares its memory; what was there before, nobody knows.
+    pub(crate) fn record_unseen_end(
+        &mut self,
+        task: &mut Task,
+        status: ExitStatus,
+    ) -> Result<(), RecordError> {
+        if task.ended {
+            return Ok(());
+        }
+        let at = self.place_of(task, None)?;
+        self.effects.clear();
+        let sharer =
+            self.tasks.values().find(|other| other.space == task.space && other.id != task.id);
+        if let Some(sharer) = sharer {
+            until_memory_is_left(task.tid);
+            let words = words_the_kernel_writes(task, &sharer.memory);
+            for (addr, bytes) in words {
+                self.effect(&Effect::Write { addr, bytes: bytes.to_vec() });
+            }
+        }
+        self.append_end(task, status, at)
+    }
+
     /// The task was reported dead.
     pub(crate) fn reaped(
         &mut self,
         task: &mut Task,
         status: ExitStatus,
     ) -> Result<(), RecordError> {
-        self.record_end(task, status, None)?;
+        self.record_unseen_end(task, status)?;
         if task.tid == self.root {
             self.status = Some(status);
         }
@@ -206,19 +232,19 @@ fn until_memory_is_left(tid: Tid) {
     }
 }
 
-/// Words that the kernel writes when the task ends, with what they hold now: the one of
+/// Words that the kernel writes when the task ends, with what they hold now in its memory: the one of
 /// `set_tid_address`, and robust futexes (linux/futex.h, `struct robust_list_head`).
-fn words_the_kernel_writes(task: &Task) -> Vec<(Addr, [u8; 4])> {
+fn words_the_kernel_writes(task: &Task, memory: &ProcessMemory) -> Vec<(Addr, [u8; 4])> {
     let mut words = Vec::new();
     let mut add = |addr: Addr| {
         let mut bytes = [0; 4];
-        if !addr.is_null() && task.memory.read_exact(addr, &mut bytes).is_ok() {
+        if !addr.is_null() && memory.read_exact(addr, &mut bytes).is_ok() {
             words.push((addr, bytes));
         }
     };
     add(task.clear_tid);
     let head = task.robust;
-    let read = |addr: u64| task.memory.read_u64(Addr::new(addr)).unwrap_or(0);
+    let read = |addr: u64| memory.read_u64(Addr::new(addr)).unwrap_or(0);
     if !head.is_null() {
         let offset = read(head.get() + 8);
         let mut entry = read(head.get());

@@ -348,7 +348,7 @@ impl Session {
                     Ok(stop) => stop,
                     Err(error) if error.has_no_child() => return self.vanished(task),
                     Err(error) if error.is_gone() => {
-                        self.record_end(&mut task, ExitStatus::Killed(Signal::KILL), None)?;
+                        self.record_unseen_end(&mut task, ExitStatus::Killed(Signal::KILL))?;
                         task.run = Run::Kernel;
                         self.tasks.insert(tid, task);
                         return Ok(());
