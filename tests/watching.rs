@@ -60,6 +60,26 @@ fn the_last_write_is_found() {
 }
 
 #[test]
+fn more_than_debug_registers_hold_is_watched() {
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let program = fixture::c(FILE, &["-g", "-O0", "-no-pie"]);
+    let (dir, recorded) = retake.record("recording", &[], &[program]);
+    let printed = recorded.output();
+    let wide = printed.split_whitespace().nth(3).expect("four words");
+    // Writes beside it, on the same page, do not count.
+    let script =
+        format!("goto end\nlast -size 300 {wide}\nlast -size 300 {wide}\nlast -size 300 {wide}");
+    let found: Vec<u64> = stops(&retake, &dir, &script).into_iter().map(|(at, _)| at).collect();
+    assert_eq!(found[1..3], [line("wide"), line("wide") - 1], "{found:?}");
+    let start = "goto start\nwatch -w -size 300";
+    let script = format!("{start} {wide}\ncontinue\ncontinue\nprint *(u8)({wide}+299)\ncontinue");
+    let output = retake.debug(&dir, &[], &script).good().output();
+    assert_eq!(output.matches("watched memory was accessed").count(), 2, "{output}");
+    assert!(output.lines().any(|text| text == "2"), "{output}");
+    assert!(output.ends_with("(the end of the recording)\n"), "{output}");
+}
+
+#[test]
 fn what_cannot_be_watched_is_said() {
     let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
     let program = fixture::c(FILE, &["-g", "-O0", "-no-pie"]);
@@ -69,6 +89,7 @@ fn what_cannot_be_watched_is_said() {
         ended.output() + &ended.errors()
     };
     assert!(said("watch 0x10").contains("no memory is mapped at 0x10"));
-    assert!(said("last -size 64 $rsp").contains("watch a part of it"));
+    let reads = said("watch -rw -size 64 $rsp\ncontinue");
+    assert!(reads.contains("watch writes only, or a part of it"), "{reads}");
     assert!(said("watch").contains("an address"));
 }

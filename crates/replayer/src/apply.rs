@@ -35,6 +35,7 @@ impl Machine {
                 let space = self.task(task)?.space;
                 self.caches.code_changed(space, *range)?;
                 self.guards.forget_range(space, *range);
+                self.watched.forget_range(space, *range);
                 self.space(space).table.protect(*range, *prot);
                 self.refresh_sites(space)
             }
@@ -44,7 +45,9 @@ impl Machine {
                 self.caches.code_changed(space, *from)?;
                 self.caches.make_room(space, *to);
                 self.guards.forget_range(space, *from);
+                self.watched.forget_range(space, *from);
                 self.guards.forget_range(space, *to);
+                self.watched.forget_range(space, *to);
                 self.task(task)?.move_range(*from, *to, *keep)?;
                 self.changed(task, *to, |table| table.move_range(*from, *to, *keep))
             }
@@ -121,6 +124,7 @@ impl Machine {
         let space = self.task(task)?.space;
         self.caches.code_changed(space, range)?;
         self.guards.forget_range(space, range);
+        self.watched.forget_range(space, range);
         let table = &mut self.space(space).table;
         change(table);
         let exec = retake_model::Protection::EXEC;
@@ -140,6 +144,7 @@ impl Machine {
         identity: Identity,
         registers: &retake_model::Registers,
     ) -> Result<(), Failure> {
+        self.open_watched_pages()?;
         let parent_task = self.task(parent)?;
         let parent_space = parent_task.space;
         let vector = parent_task.stopped.vector()?;

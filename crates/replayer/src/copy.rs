@@ -41,6 +41,7 @@ impl Machine {
 
     /// A copy of everything, here. Memory is shared with this one until it is written.
     pub(crate) fn copy(&mut self) -> Result<Self, Failure> {
+        self.open_watched_pages()?;
         let runner = self.runner()?;
         let count = match runner {
             Some((id, _)) => Count::of_copy(self.branches(id)?),

@@ -30,6 +30,7 @@ impl Machine {
         let space = self.task(task)?.space;
         self.caches.make_room(space, mapping.range);
         self.guards.forget_range(space, mapping.range);
+        self.watched.forget_range(space, mapping.range);
         match mapping.backing {
             Backing::Anonymous | Backing::Copied => {
                 self.task(task)?.map_anonymous(mapping.range, mapping.prot)

@@ -274,6 +274,7 @@ impl Machine {
     }
 
     fn run_natively(&mut self, id: TaskId) -> Result<Ran, Failure> {
+        self.open_watched_pages()?;
         if let Some(site) = self.standing_site(id)?
             && let Some(displaced) = self.displaced(id, site)?
         {
@@ -338,6 +339,7 @@ impl Machine {
         let Some(site) = site else {
             return Ok(None);
         };
+        self.open_watched_pages()?;
         self.count.ran_natively();
         let counts = self.remove_site(space, site)?;
         let pushes_flags = self.pushes_flags(id, site)?;

@@ -71,7 +71,7 @@ impl Timeline {
         let bound = plan.bound.unwrap_or(self.start);
         // What cannot be watched is said first.
         self.machine.want_watches(plan.watches)?;
-        self.machine.watched = Default::default();
+        self.machine.forget_watches()?;
         let mut upper = self.position;
         let mut wanted = plan.nth.get();
         let earlier = self.intervals_back(bound);
@@ -270,7 +270,7 @@ impl Timeline {
             What::Site(site) => return Ok(self.stop(StopReason::Site(site))),
             What::Access(watch) | What::Effect(watch) => StopReason::Watch(watch),
         };
-        self.machine.watched = Default::default();
+        self.machine.forget_watches()?;
         self.back_before(found)?;
         Ok(Stop { task: found.task, ..self.stop(reason) })
     }
@@ -286,8 +286,8 @@ impl Timeline {
         self.watches = plan.watches.to_vec();
         let scanned = self.scan(first, upper, plan.sites, arrived);
         self.watches.clear();
-        self.machine.watched = Default::default();
-        scanned
+        scanned?;
+        self.machine.forget_watches()
     }
 
     /// Gives the arrivals from event `first` up to `upper`, which is none of them, in order.

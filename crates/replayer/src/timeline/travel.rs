@@ -36,8 +36,8 @@ impl Timeline {
         let _as_in_the_program = self.thread.traps();
         let result = travel(self).map_err(|failure| self.machine.explain(failure));
         self.machine.countdown = None;
-        self.machine.watched = Default::default();
         self.machine.count.wanted = CountFor::Nothing;
+        let result = result.and_then(|result| self.machine.forget_watches().map(|()| result));
         if result.is_err() {
             self.lose();
             // The way back is not to be interrupted by the request that led to it.

@@ -109,12 +109,20 @@ impl Machine {
                 },
             };
             loop {
+                self.shut_watched_pages(id)?;
                 self.task(id)?.go_on_with(&at)?;
                 let stop = self.resume_until(id, Resume::Emulate, self.pause_at)?;
                 if self.is_watched(id, stop)? {
                     return self.behind_access(id);
                 }
                 let actual = self.task(id)?.stopped.registers()?;
+                if self.met_shut_page(id, stop)? {
+                    match self.pass_shut_page(id, &actual, tests)? {
+                        Ok(registers) => program = registers,
+                        Err(halt) => return Ok(halt),
+                    }
+                    break;
+                }
                 if stop == StopEvent::Signal(Signal::STOP) {
                     if let Some(registers) = self.pause(id, &actual, tests)? {
                         self.task(id)?.stopped.set_registers(&registers)?;
@@ -165,6 +173,43 @@ impl Machine {
                 }
             }
         }
+    }
+
+    /// A task is about to write to a page that is shut: executes its instruction with the page open. Gives the
+    /// registers after it, or why the task stands still: it may have written to watched memory.
+    fn pass_shut_page(
+        &mut self,
+        id: TaskId,
+        actual: &Registers,
+        tests: &BTreeMap<Addr, Test>,
+    ) -> Result<Result<Registers, Halt>, Failure> {
+        let own = match self.stopped_in_cache(id, actual)? {
+            None => *actual,
+            Some(Stop::At(registers) | Stop::Outside(registers)) => registers,
+            Some(_) => {
+                let at = actual.rip;
+                return Err(Failure::Refused(format!(
+                    "a write at {at:#x} that the program does not make: this is a fault of retake"
+                )));
+            }
+        };
+        self.open_watched_pages()?;
+        self.task(id)?.go_on_with(&own)?;
+        let instruction = self.instruction_at(id, own.pc())?;
+        let stopped = match self.behind_unsteppable(id, &own)? {
+            Some(behind) => self.run_unwatched(id, behind)?,
+            None => self.step_outside(id, &own)?,
+        };
+        if let Some(halt) = stopped {
+            return Ok(Err(halt));
+        }
+        // The way to behind an instruction may have had others.
+        self.set_tests(id, tests)?;
+        let now = self.task(id)?.stopped.registers()?;
+        Ok(match self.note_written(&instruction, &own, &now) {
+            true => Err(Halt::Watched(now.pc())),
+            false => Ok(now),
+        })
     }
 
     /// The registers of a task that was stopped in the cache to pause. `None` if its state is not whole there, or
@@ -274,10 +319,20 @@ impl Machine {
         id: TaskId,
         registers: &Registers,
     ) -> Result<Result<Registers, Halt>, Failure> {
+        let instruction = match self.watched.is_wanted() {
+            true => Some(self.instruction_at(id, registers.pc())?),
+            false => None,
+        };
         if let Some(stop) = self.step_outside(id, registers)? {
             return Ok(Err(stop));
         }
-        Ok(Ok(self.task(id)?.stopped.registers()?))
+        let now = self.task(id)?.stopped.registers()?;
+        Ok(match instruction {
+            Some(instruction) if self.note_written(&instruction, registers, &now) => {
+                Err(Halt::Watched(now.pc()))
+            }
+            _ => Ok(now),
+        })
     }
 
     /// Executes one instruction where it lies. Gives the stop if that leads to one.
@@ -286,6 +341,7 @@ impl Machine {
         id: TaskId,
         registers: &Registers,
     ) -> Result<Option<Halt>, Failure> {
+        self.open_watched_pages()?;
         let pc = registers.pc();
         let space = self.task(id)?.space;
         let outside = self.look_outside(id, pc)?;

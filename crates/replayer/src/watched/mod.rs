@@ -1,5 +1,7 @@
-//! Memory at whose writes a run stops: debug registers see those of the program, events tell those of the
-//! kernel.
+//! Memory at whose writes a run stops: debug registers, or protected pages, see those of the program, events
+//! tell those of the kernel.
+
+mod pages;
 
 use retake_execution::{Access, Watch, WatchId};
 use retake_model::{Addr, AddrRange, RegisterName, SpaceId, TaskId};
@@ -9,6 +11,7 @@ use retake_recording::{Effect, Event};
 use crate::failure::Failure;
 use crate::machine::Machine;
 use crate::stepping::repeats;
+pub(crate) use pages::WatchedPages;
 
 /// What is watched.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +19,10 @@ pub(crate) struct Watched {
     space: Option<SpaceId>,
     ranges: Vec<(WatchId, AddrRange)>,
     registers: Vec<Watchpoint>,
+    /// Where debug registers are too few.
+    pages: WatchedPages,
+    /// The one that was written to last, where that is known.
+    hit: Option<WatchId>,
     /// The event that took effect last wrote there.
     by_event: Option<WatchId>,
 }
@@ -23,6 +30,13 @@ pub(crate) struct Watched {
 impl Watched {
     pub(crate) fn is_wanted(&self) -> bool {
         !self.ranges.is_empty()
+    }
+
+    /// The protection of `range` in an address space is another one, or its memory is.
+    pub(crate) fn forget_range(&mut self, space: SpaceId, range: AddrRange) {
+        if self.space == Some(space) {
+            self.pages.forget_range(range);
+        }
     }
 
     /// What the last event wrote to, said once.
@@ -57,19 +71,30 @@ fn pieces(range: AddrRange, access: Access) -> Vec<Watchpoint> {
 impl Machine {
     /// Makes these the watches of the run that begins.
     pub(crate) fn want_watches(&mut self, watches: &[Watch]) -> Result<(), Failure> {
-        self.watched = Watched::default();
+        self.forget_watches()?;
         for watch in watches {
             self.watched.space = Some(self.task(watch.task)?.space);
             self.watched.ranges.push((watch.id, watch.range));
             self.watched.registers.extend(pieces(watch.range, watch.access));
         }
         if self.watched.registers.len() > WATCHPOINTS {
-            return Err(Failure::Refused(
-                "debug registers hold four aligned words of at most 8 bytes, and more is to be \
-                 watched: watch a part of it"
-                    .to_owned(),
-            ));
+            if watches.iter().any(|watch| watch.access != Access::Write) {
+                return Err(Failure::Refused(
+                    "debug registers hold four aligned words of at most 8 bytes, and reads of more \
+                     cannot be watched: watch writes only, or a part of it"
+                        .to_owned(),
+                ));
+            }
+            self.watched.registers.clear();
+            self.watched.pages = WatchedPages::of(watches.iter().map(|watch| watch.range));
         }
+        Ok(())
+    }
+
+    /// Nothing is watched any more.
+    pub(crate) fn forget_watches(&mut self) -> Result<(), Failure> {
+        self.open_watched_pages()?;
+        self.watched = Watched::default();
         Ok(())
     }
 
@@ -77,7 +102,7 @@ impl Machine {
     pub(crate) fn arm_watches(&mut self, id: TaskId) -> Result<(), Failure> {
         let task = self.task(id)?;
         let space = task.space;
-        if self.watched.is_wanted() && self.watched.space == Some(space) {
+        if !self.watched.registers.is_empty() && self.watched.space == Some(space) {
             let registers = self.watched.registers.clone();
             self.task(id)?.stopped.set_watchpoints(&registers)?;
         }
@@ -85,7 +110,7 @@ impl Machine {
     }
 
     pub(crate) fn disarm_watches(&mut self, id: TaskId) -> Result<(), Failure> {
-        if self.watched.is_wanted()
+        if !self.watched.registers.is_empty()
             && let Some(task) = self.tasks.get_mut(&id)
         {
             task.stopped.set_watchpoints(&[])?;
@@ -102,9 +127,9 @@ impl Machine {
         Ok(retake_ptrace::is_watchpoint(&self.task(id)?.stopped.siginfo()?))
     }
 
-    /// The watch that is named for an access: the first one. Which of several it was is not looked up.
+    /// The watch that is named for an access: the first one where debug registers saw it.
     pub(crate) fn watch_hit(&self) -> Option<WatchId> {
-        self.watched.ranges.first().map(|(id, _)| *id)
+        self.watched.hit.or_else(|| self.watched.ranges.first().map(|(id, _)| *id))
     }
 
     /// Whether a task stands within a repeated string instruction that has just written to watched memory.
