@@ -7,6 +7,7 @@
 //! This crate holds no logic. An implementation never changes a recording, and reports a replay that
 //! differs from it as [`ErrorKind::Divergence`] rather than going on.
 
+mod diversion;
 mod error;
 mod plan;
 mod site;
@@ -21,6 +22,7 @@ use retake_model::{
     TaskId, Tid, VectorState,
 };
 
+pub use diversion::{Diversion, Diverted, Go, StandardStream};
 pub use error::{Divergence, ErrorKind, ExecutionError};
 pub use plan::{Access, Judge, RunPlan, Steps, Verdict, Watch, WatchId};
 pub use site::{Hit, Look, Seen, Site, SiteId, SiteTarget};
@@ -214,6 +216,12 @@ pub trait Execution: State {
         sites: &[Site],
         until: Option<Position>,
     ) -> Result<u64, ExecutionError>;
+
+    /// A throw-away copy of everything at the current moment, which stays what it is.
+    ///
+    /// # Errors
+    /// When the processes cannot be copied.
+    fn divert(&mut self) -> Result<Box<dyn Diversion>, ExecutionError>;
 
     /// Setting this ends a running operation with [`ErrorKind::Interrupted`]; the position stays what it was
     /// before.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use retake_execution::{
-    CheckpointInfo, Direction, ErrorKind, Execution, ExecutionError, FileBytes, FileInfo, Hit,
+    CheckpointInfo, Direction, Diversion, Execution, ExecutionError, FileBytes, FileInfo, Hit,
     Judge, Look, RunPlan, Seen, Site, State, Stop, StopReason, TaskInfo, Watch,
 };
 use retake_model::{
@@ -23,6 +23,7 @@ use retake_model::{
 };
 use retake_recording::Recording;
 
+use crate::diversion::Divert;
 use crate::failure::Failure;
 use crate::live::LiveTask;
 use crate::machine::Machine;
@@ -107,10 +108,7 @@ impl Timeline {
     }
 
     fn live(&self, task: TaskId) -> Result<&LiveTask, ExecutionError> {
-        self.machine.tasks.get(&task).ok_or_else(|| {
-            let what = format!("there is no task {task} at {}", self.position);
-            ExecutionError::new("look at a task", ErrorKind::NotFound(what))
-        })
+        self.machine.living(task).map_err(|failure| failure.while_doing("look at a task"))
     }
 }
 
@@ -124,15 +122,7 @@ impl State for Timeline {
     }
 
     fn tasks(&self) -> Vec<TaskInfo> {
-        let info = |task: &LiveTask| TaskInfo {
-            task: task.id,
-            tid: task.tid,
-            pid: task.pid,
-            space: task.space,
-            name: String::from_utf8_lossy(&task.name).into_owned(),
-            in_syscall: task.in_syscall,
-        };
-        self.machine.tasks.values().map(info).collect()
+        self.machine.infos()
     }
 
     fn registers(&self, task: TaskId) -> Result<Registers, ExecutionError> {
@@ -160,24 +150,12 @@ impl State for Timeline {
     }
 
     fn read_some(&self, task: TaskId, addr: Addr, out: &mut [u8]) -> Result<usize, ExecutionError> {
-        let live = self.live(task)?;
-        let read = live.memory.read(addr, out).map_err(Failure::from);
-        let read = read.map_err(|failure| self.machine.explain(failure));
-        let got = match read {
-            Ok(got) => got,
-            Err(Failure::Killed(signal)) => {
-                return Err(Failure::Killed(signal).while_doing(format!("read memory at {addr}")));
-            }
-            // Nothing is there.
-            Err(_) => 0,
-        };
-        self.machine.sites.mask(live.space, addr, out.get_mut(..got).unwrap_or_default());
-        Ok(got)
+        let read = self.machine.read_some(task, addr, out);
+        read.map_err(|failure| failure.while_doing(format!("read memory at {addr}")))
     }
 
     fn mappings(&self, task: TaskId) -> Result<Vec<Mapping>, ExecutionError> {
-        let space = self.live(task)?.space;
-        Ok(self.machine.spaces.get(&space).map(|space| space.table.to_vec()).unwrap_or_default())
+        self.machine.mappings(task).map_err(|failure| failure.while_doing("look at mappings"))
     }
 }
 
@@ -283,6 +261,18 @@ impl Execution for Timeline {
         until: Option<Position>,
     ) -> Result<u64, ExecutionError> {
         self.count(sites, until)
+    }
+
+    fn divert(&mut self) -> Result<Box<dyn Diversion>, ExecutionError> {
+        let (position, task) = (self.position, self.task);
+        let diverted = self.moving(|timeline| {
+            if timeline.lost {
+                timeline.bring(position)?;
+            }
+            Divert::of(&mut timeline.machine, position, task)
+        });
+        let diverted = diverted.map_err(|failure| failure.while_doing("begin a diversion"))?;
+        Ok(Box::new(diverted))
     }
 
     fn interrupter(&self) -> Arc<AtomicBool> {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use retake_execution::{
-    CheckpointInfo, Direction, Divergence, ErrorKind, Execution, ExecutionError, FileBytes,
-    FileInfo, Hit, Judge, RunPlan, Site, SiteTarget, State, Stop, StopReason, TaskInfo, Verdict,
+    CheckpointInfo, Direction, Divergence, Diversion, ErrorKind, Execution, ExecutionError,
+    FileBytes, FileInfo, Hit, Judge, RunPlan, Site, SiteTarget, State, Stop, StopReason, TaskInfo,
+    Verdict,
 };
 use retake_model::{
     Addr, Backing, CheckpointIndex, EventIndex, FileId, Judged, Mapping, Position, Predicate,
@@ -374,6 +375,11 @@ impl Execution for FakeExecution {
             number += u64::from(self.site_at(index, sites).is_some());
         }
         Ok(number)
+    }
+
+    fn divert(&mut self) -> Result<Box<dyn Diversion>, ExecutionError> {
+        let what = "a script has no processes".to_owned();
+        Err(ExecutionError::new("begin a diversion", ErrorKind::NotFound(what)))
     }
 
     fn interrupter(&self) -> Arc<AtomicBool> {

@@ -1,0 +1,153 @@
+//! Letting a diverted task run.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use retake_execution::{Diverted, Go};
+use retake_model::{Addr, Registers, Signal, TaskId};
+use retake_ptrace::{Resume, StopEvent, cpuid, monotonic};
+
+use super::Divert;
+use super::calls::Answer;
+use crate::failure::Failure;
+
+/// How long a task runs at most.
+const LONGEST: Duration = Duration::from_secs(10);
+const INT3: u8 = 0xcc;
+const RDTSC: [u8; 2] = [0x0f, 0x31];
+const RDTSCP: [u8; 3] = [0x0f, 0x01, 0xf9];
+const CPUID: [u8; 2] = [0x0f, 0xa2];
+
+impl Divert {
+    pub(super) fn go(
+        &mut self,
+        id: TaskId,
+        go: Go,
+        breakpoints: &[Addr],
+    ) -> Result<Diverted, Failure> {
+        let until = monotonic() + LONGEST;
+        let here = self.machine.task(id)?.stopped.registers()?.pc();
+        if go == Go::OneInstruction {
+            return self.leg(id, Resume::EmulateStep, &[], until);
+        }
+        if breakpoints.contains(&here) {
+            match self.leg(id, Resume::EmulateStep, &[], until)? {
+                Diverted::Stepped => {}
+                other => return Ok(other),
+            }
+        }
+        self.leg(id, Resume::Emulate, breakpoints, until)
+    }
+
+    /// Runs with breakpoints in the program's code, which are gone afterwards.
+    fn leg(
+        &mut self,
+        id: TaskId,
+        how: Resume,
+        breakpoints: &[Addr],
+        until: Duration,
+    ) -> Result<Diverted, Failure> {
+        let mut covered = Vec::new();
+        for addr in breakpoints {
+            let mut byte = [0];
+            let task = self.machine.task(id)?;
+            // Where nothing is mapped, nobody comes.
+            if task.memory.read_exact(*addr, &mut byte).is_ok() {
+                task.memory.write(*addr, &[INT3])?;
+                covered.push((*addr, byte));
+            }
+        }
+        let ran = self.run_on(id, how, &covered, until);
+        for (addr, byte) in covered {
+            // The process may be gone.
+            if let Ok(task) = self.machine.task(id) {
+                let _ = task.memory.write(addr, &byte);
+            }
+        }
+        ran
+    }
+
+    fn run_on(
+        &mut self,
+        id: TaskId,
+        how: Resume,
+        covered: &[(Addr, [u8; 1])],
+        until: Duration,
+    ) -> Result<Diverted, Failure> {
+        loop {
+            let stop = match self.machine.resume_until(id, how, Some(until)) {
+                Err(Failure::Interrupted) => {
+                    // It was meant for this run alone.
+                    self.machine.control.interrupt.store(false, Ordering::SeqCst);
+                    return Ok(Diverted::Over("it was interrupted".to_owned()));
+                }
+                stop => stop?,
+            };
+            let registers = self.machine.task(id)?.stopped.registers()?;
+            match stop {
+                StopEvent::Syscall => match self.answer(id, &registers)? {
+                    Answer::Result(result) => {
+                        let rax = result.cast_unsigned();
+                        let after = Registers { rax, orig_rax: u64::MAX, ..registers };
+                        self.machine.task(id)?.go_on_with(&after)?;
+                    }
+                    Answer::Over(why) => return Ok(Diverted::Over(why)),
+                },
+                StopEvent::Signal(Signal::TRAP) if how == Resume::EmulateStep => {
+                    return Ok(Diverted::Stepped);
+                }
+                StopEvent::Signal(Signal::TRAP) => {
+                    let at = Addr::new(registers.rip.wrapping_sub(1));
+                    if !covered.iter().any(|(addr, _)| *addr == at) {
+                        return Ok(Diverted::Signal(Signal::TRAP));
+                    }
+                    let at_it = Registers { rip: at.get(), ..registers };
+                    self.machine.task(id)?.go_on_with(&at_it)?;
+                    return Ok(Diverted::Breakpoint(at));
+                }
+                StopEvent::Signal(Signal::STOP) => {
+                    let seconds = LONGEST.as_secs();
+                    return Ok(Diverted::Over(format!("it has run for {seconds} s")));
+                }
+                StopEvent::Signal(Signal::SEGV) if self.emulate(id, &registers)? => {}
+                StopEvent::Signal(signal) => return Ok(Diverted::Signal(signal)),
+                other => {
+                    return Ok(Diverted::Over(format!("it stopped for {other:?}")));
+                }
+            }
+            if how == Resume::EmulateStep {
+                return Ok(Diverted::Stepped);
+            }
+        }
+    }
+
+    /// Executes an instruction that traps in recorded programs. False if it is another one.
+    fn emulate(&mut self, id: TaskId, registers: &Registers) -> Result<bool, Failure> {
+        let mut code = [0; 3];
+        let task = self.machine.task(id)?;
+        let got = task.memory.read(registers.pc(), &mut code)?;
+        let code = code.get(..got).unwrap_or_default();
+        let mut after = *registers;
+        if code.starts_with(&RDTSC) || code == RDTSCP {
+            self.counter += 1000;
+            after.rax = self.counter & u64::from(u32::MAX);
+            after.rdx = self.counter >> 32;
+            if code == RDTSCP {
+                after.rcx = 0;
+            }
+            after.rip += if code == RDTSCP { 3 } else { 2 };
+        } else if code.starts_with(&CPUID) {
+            let low = |register: u64| u32::try_from(register & u64::from(u32::MAX)).unwrap_or(0);
+            let answer = cpuid(low(registers.rax), low(registers.rcx));
+            after.rax = answer.eax.into();
+            after.rbx = answer.ebx.into();
+            after.rcx = answer.ecx.into();
+            after.rdx = answer.edx.into();
+            after.rip += 2;
+        } else {
+            return Ok(false);
+        }
+        self.machine.task(id)?.go_on_with(&after)?;
+        Ok(true)
+    }
+}
