@@ -108,9 +108,9 @@ pub(crate) struct LiveSpace {
 }
 
 impl Machine {
-    /// A machine at the start of the recording: nothing has happened, no task exists. `_thread` is the
+    /// A machine at the start of the recording: nothing has happened, no task exists. `thread` is the
     /// calling thread: its processes are started where that runs.
-    pub(crate) fn at_start(recording: Recording, control: Control, _thread: &ReplayThread) -> Self {
+    pub(crate) fn at_start(recording: Recording, control: Control, thread: &ReplayThread) -> Self {
         let cursor = recording.events(EventIndex::ZERO);
         Self {
             recording,
@@ -138,7 +138,7 @@ impl Machine {
             root_status: None,
             watch: Arc::new(Watch::new(control.clone())),
             control,
-            processor_fits: false,
+            processor_fits: !thread.asks_for_processor(),
         }
     }
 

@@ -28,6 +28,8 @@ enum Fit {
 pub(crate) struct ReplayThread {
     cpuid: Cpuid,
     fit: Fit,
+    /// Number of several: what the first one replays is not looked at again.
+    number: usize,
     thread: PhantomData<*const ()>,
 }
 
@@ -60,12 +62,28 @@ impl ReplayThread {
             Cpuid::Executed if bound.is_some() && bound == recorded => Fit::AsRecorded,
             Cpuid::Executed => Fit::Elsewhere,
         };
-        Self { cpuid, fit, thread: PhantomData }
+        Self { cpuid, fit, number: n, thread: PhantomData }
     }
 
     /// Whether what is replayed here is as recorded without a look at the next checkpoint.
     pub(crate) fn is_as_recorded(&self) -> bool {
         self.fit == Fit::AsRecorded
+    }
+
+    /// Whether it has to be asked beforehand that the processor is one like that which was recorded on. Elsewhere
+    /// the state is compared afterwards, and the number of the CPU would differ anyway.
+    pub(crate) fn asks_for_processor(&self) -> bool {
+        self.number == 0 || self.is_as_recorded()
+    }
+
+    /// How many intervals are gone through at the same time where nobody says: as many as there are CPUs, if any
+    /// of them will do.
+    pub(crate) fn intervals_at_once(&self) -> usize {
+        match self.cpuid {
+            Cpuid::Trapped => allowed_cpus().len().max(1),
+            // Away from the recorded CPU an interval may have to be repeated.
+            Cpuid::Executed => 1,
+        }
     }
 
     /// Traps in this thread what is trapped in its processes, for as long as that is kept.

@@ -75,7 +75,7 @@ impl Timeline {
     }
 
     /// The same, going through so many intervals at the same time where a search goes over several; without
-    /// this as many as there are CPUs.
+    /// this as many as there are CPUs that will do.
     #[must_use]
     pub fn at_once(mut self, intervals: NonZeroUsize) -> Self {
         self.at_once = intervals.get();
@@ -100,9 +100,8 @@ impl Timeline {
             last_moment: ends::last_moment(&recording),
             lost: true,
             control,
+            at_once: thread.intervals_at_once(),
             thread,
-            // More only where somebody asks: away from the recorded CPU an interval may have to be repeated.
-            at_once: 1,
             recording,
         }
     }
