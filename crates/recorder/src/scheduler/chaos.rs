@@ -33,6 +33,9 @@ const STEPS: usize = 32;
 /// And after an event.
 const MOST_STEPS: usize = 500;
 
+/// So many slices of a run are shorter than later ones.
+const MANY: u32 = 200;
+
 /// Where a task is left that may be left where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Nearby {
@@ -62,6 +65,8 @@ pub(crate) struct Chaos {
     slice: Duration,
     /// And at most in code without events.
     slice_in_code: Duration,
+    /// How many were drawn.
+    drawn: u32,
     /// In a phase with priorities: those drawn so far.
     priorities: Option<BTreeMap<Tid, u64>>,
     /// Once in so many events a task loses the CPU soon after it, in this phase; never if 0.
@@ -78,6 +83,7 @@ impl Chaos {
             random,
             slice,
             slice_in_code: slice,
+            drawn: 0,
             priorities: None,
             soon_once_in: 0,
             until: Duration::ZERO,
@@ -108,8 +114,13 @@ impl Chaos {
         };
         let most = scale[self.below(scale.len())];
         self.slice = Duration::from_micros(self.next() % most + 8);
-        // Some loops are over in milliseconds.
-        let most = [40, 200, 1000, 4000, most, most][self.below(6)];
+        // Some loops are over in milliseconds, and some programs.
+        let scale = match self.drawn {
+            ..MANY => [40, 40, 100, 200, 400, 1000],
+            _ => [40, 200, 1000, 4000, most, most],
+        };
+        self.drawn = self.drawn.saturating_add(1);
+        let most = scale[self.below(scale.len())];
         self.slice_in_code = self.slice.min(Duration::from_micros(self.next() % most + 8));
     }
 
