@@ -1,6 +1,9 @@
 //! From answers of the debugger to outputs.
 
-use retake_debugger::{self as debugger, Answer, BreakpointPlace, EventView, Page, Place};
+use retake_debugger::{
+    self as debugger, Answer, BreakpointPlace, Counted, EventView, HitCondition, Lifetime, Page,
+    Place,
+};
 
 use crate::asked::{Format, Shown};
 use crate::output::{AssertView, BreakpointView, HitsView, MemoryView, Output, WhenView};
@@ -38,12 +41,28 @@ pub(crate) fn output(answer: Answer, shown: &Shown) -> Output {
 fn breakpoint(view: &debugger::BreakpointView) -> BreakpointView {
     BreakpointView {
         id: view.id,
-        location: match &view.condition {
-            Some(condition) => format!("{} if {condition}", view.location),
-            None => view.location.to_string(),
-        },
+        location: location(view),
         places: view.places.iter().map(place).collect(),
     }
+}
+
+/// The location with all that says when it stops.
+fn location(view: &debugger::BreakpointView) -> String {
+    let mut text = view.location.to_string();
+    if let Some(thread) = view.thread {
+        text.push_str(&format!(" thread {thread}"));
+    }
+    if let Some(condition) = &view.condition {
+        text.push_str(&format!(" if {condition}"));
+    }
+    if let Some(HitCondition { counted, numbers }) = view.hits {
+        let of_each = if counted == Counted::PerThread { " of each thread" } else { "" };
+        text.push_str(&format!(" (hit {numbers}{of_each})"));
+    }
+    if view.lifetime == Lifetime::UntilHit {
+        text.push_str(" (until it is hit)");
+    }
+    text
 }
 
 fn place(place: &BreakpointPlace) -> String {

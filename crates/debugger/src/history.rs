@@ -29,7 +29,12 @@ pub(crate) struct PastHit {
 pub(crate) struct History {
     last: Option<LastHits>,
     counts: BTreeMap<BreakpointId, u64>,
+    /// The number that the next hit from a position on has, where that was looked for last.
+    numbers: BTreeMap<Numbered, (Position, u64)>,
 }
+
+/// A breakpoint, and the thread whose hits are counted, if not all are.
+type Numbered = (BreakpointId, Option<TaskId>);
 
 /// The last list of hits.
 #[derive(Debug)]
@@ -44,7 +49,7 @@ impl History {
     /// What is left of it in a session: of which breakpoints the last list is.
     pub(crate) fn resumed(of: &[BreakpointId]) -> Self {
         let last = (!of.is_empty()).then(|| LastHits { of: of.to_vec(), found: None });
-        Self { last, counts: BTreeMap::new() }
+        Self { last, ..Self::default() }
     }
 
     /// Of which breakpoints the last list is, if there was one.
@@ -73,6 +78,15 @@ impl History {
 
     pub(crate) fn set_count(&mut self, id: BreakpointId, count: u64) {
         self.counts.insert(id, count);
+    }
+
+    /// The number of the first hit from a position on, if that is known.
+    pub(crate) fn number(&self, of: Numbered, at: Position) -> Option<u64> {
+        self.numbers.get(&of).filter(|(known, _)| *known == at).map(|(_, number)| *number)
+    }
+
+    pub(crate) fn set_number(&mut self, of: Numbered, at: Position, number: u64) {
+        self.numbers.insert(of, (at, number));
     }
 
     /// Counts the hits of each of these breakpoints.

@@ -27,6 +27,7 @@ mod handlers;
 mod history;
 mod location;
 mod requests;
+mod running;
 pub mod session;
 mod stepping;
 #[cfg(test)]
@@ -38,7 +39,9 @@ pub use answers::{
     LineView, MemoryView, Page, PlaceView, RegisterView, SourceView, StopReason, StopView,
     ThreadView, WhenView,
 };
-pub use breakpoint::{Breakpoint, BreakpointId, Place};
+pub use breakpoint::{
+    Breakpoint, BreakpointId, Counted, HitCondition, HitNumbers, Lifetime, Place,
+};
 #[cfg(any(test, feature = "text-code"))]
 pub use code::text::TextReader;
 pub use code::{
@@ -51,8 +54,8 @@ pub use debugger::Debugger;
 pub use error::DebugError;
 pub use location::Location;
 pub use requests::{
-    Chosen, MemoryRange, Moment, NewBreakpoint, NewCondition, NewWatch, PageRequest, Request,
-    SourceRequest, StepKind, StepRequest,
+    Chosen, MemoryRange, Moment, NewBreakpoint, NewCondition, NewHitCondition, NewWatch,
+    PageRequest, Request, RunTo, Scope, SourceRequest, StepKind, StepRequest,
 };
 pub use session::Session;
 pub use watches::{Access, WatchView};

@@ -140,6 +140,12 @@ pub trait Execution: State {
     /// How many events the recording holds.
     fn event_count(&self) -> EventIndex;
 
+    /// Every task that lives at any time, in ascending order.
+    ///
+    /// # Errors
+    /// When the recording cannot be read.
+    fn all_tasks(&self) -> Result<Vec<TaskId>, ExecutionError>;
+
     /// All checkpoints, in ascending order.
     fn checkpoints(&self) -> Vec<CheckpointInfo>;
 

@@ -1,6 +1,9 @@
 //! Breakpoints and their hits.
 
-use retake_debugger::{Chosen, Location, NewBreakpoint, NewCondition, PageRequest, Request};
+use retake_debugger::{
+    Chosen, Counted, HitCondition, Lifetime, NewBreakpoint, NewCondition, NewHitCondition,
+    PageRequest, Request,
+};
 
 use super::{Command, Words};
 use crate::ConsoleError;
@@ -9,41 +12,76 @@ use crate::asked::Asked;
 pub(super) const BREAK: Command = Command {
     name: "break",
     aliases: &["b"],
-    usage: "break FUNCTION | FILE:LINE | /REGEX/ | *ADDRESS [if CONDITION]",
+    usage: "break FUNCTION | FILE:LINE | /REGEX/ | *ADDRESS [thread N] [if CONDITION]",
     summary: "sets a breakpoint, in every process and at every time",
     words: Words::NONE,
-    parse: set,
+    parse: |command, args| set(command, args, Lifetime::UntilCleared),
 };
 
-fn set(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
+pub(super) const TBREAK: Command = Command {
+    name: "tbreak",
+    aliases: &["tb"],
+    usage: "tbreak FUNCTION | FILE:LINE | /REGEX/ | *ADDRESS [thread N] [if CONDITION]",
+    summary: "sets a breakpoint that is removed when a run stops at it",
+    words: Words::NONE,
+    parse: |command, args| set(command, args, Lifetime::UntilHit),
+};
+
+fn set(command: &Command, args: &str, lifetime: Lifetime) -> Result<Asked, ConsoleError> {
     if args.is_empty() {
         return Err(command.misuse("a location is missing"));
     }
-    let (location, condition) = match args.split_once(" if ") {
-        Some((location, condition)) => (location.trim(), Some(condition.trim().parse()?)),
+    let (place, condition) = match args.split_once(" if ") {
+        Some((place, condition)) => (place.trim(), Some(condition.trim().parse()?)),
         None => (args, None),
     };
-    let location: Location = location.parse()?;
-    Ok(Asked::plainly(Request::Break(NewBreakpoint { location, condition })))
+    let (location, thread) = match place.rsplit_once(" thread ") {
+        Some((location, number)) => (location, Some(command.number(number.trim())?)),
+        None => (place, None),
+    };
+    let location = location.parse()?;
+    Ok(Asked::plainly(Request::Break(NewBreakpoint { location, condition, thread, lifetime })))
 }
 
 pub(super) const CONDITION: Command = Command {
     name: "condition",
     aliases: &["cond"],
-    usage: "condition BREAKPOINT [CONDITION]",
-    summary: "has a breakpoint stop only where a condition holds; without one, always again",
-    words: Words::NONE,
+    usage: "condition BREAKPOINT [CONDITION] | -hitcount BREAKPOINT OP N | -per-thread-hitcount BREAKPOINT OP \
+            N | -clear BREAKPOINT",
+    summary: "has a breakpoint stop only where a condition holds, or at hits with certain numbers (== != > >= < \
+              <= %); without one, always again",
+    words: Words::These(&["-hitcount", "-per-thread-hitcount", "-clear"]),
     parse: condition,
 };
 
 fn condition(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
-    let (breakpoint, rest) = args.split_once(char::is_whitespace).unwrap_or((args, ""));
-    let breakpoint = command.breakpoint(breakpoint)?;
+    let (first, rest) = args.split_once(char::is_whitespace).unwrap_or((args, ""));
+    match first {
+        "-hitcount" => return hit_condition(command, rest.trim(), Counted::Together),
+        "-per-thread-hitcount" => return hit_condition(command, rest.trim(), Counted::PerThread),
+        "-per-g-hitcount" => {
+            let problem = "goroutines are not counted apart, threads are: -per-thread-hitcount";
+            return Err(command.misuse(problem));
+        }
+        "-clear" => {
+            let breakpoint = command.breakpoint(rest.trim())?;
+            return Ok(Asked::plainly(Request::ClearConditions { breakpoint }));
+        }
+        _ => {}
+    }
+    let breakpoint = command.breakpoint(first)?;
     let condition = match rest.trim() {
         "" => None,
         condition => Some(condition.parse()?),
     };
     Ok(Asked::plainly(Request::Condition(NewCondition { breakpoint, condition })))
+}
+
+fn hit_condition(command: &Command, args: &str, counted: Counted) -> Result<Asked, ConsoleError> {
+    let (breakpoint, rest) = args.split_once(char::is_whitespace).unwrap_or((args, ""));
+    let breakpoint = command.breakpoint(breakpoint)?;
+    let hits = Some(HitCondition { counted, numbers: rest.parse()? });
+    Ok(Asked::plainly(Request::HitCondition(NewHitCondition { breakpoint, hits })))
 }
 
 pub(super) const BREAKPOINTS: Command = Command {

@@ -49,11 +49,14 @@ impl Words {
 
 const COMMANDS: &[Command] = &[
     breakpoints::BREAK,
+    breakpoints::TBREAK,
     breakpoints::CONDITION,
     breakpoints::BREAKPOINTS,
     breakpoints::CLEAR,
     moving::CONTINUE,
     moving::REWIND,
+    moving::UNTIL,
+    moving::ADVANCE,
     moving::STEP,
     moving::NEXT,
     moving::STEPOUT,

@@ -86,6 +86,7 @@ fn stop(view: &StopView) -> String {
         StopReason::Breakpoint => format!("breakpoint {}", numbers(&view.breakpoints)),
         StopReason::Watch => "watched memory was accessed".to_owned(),
         StopReason::Stepped => "stepped".to_owned(),
+        StopReason::FrameEnd => "the function ends here".to_owned(),
         StopReason::Start => "the start of the recording".to_owned(),
         StopReason::End => "the end of the recording".to_owned(),
         StopReason::Fatal(signal) => format!("{signal} ends the process"),

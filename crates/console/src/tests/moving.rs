@@ -101,6 +101,48 @@ error: there are no breakpoints
 }
 
 #[test]
+fn breakpoints_say_when_they_stop() {
+    check(
+        "
+> tbreak work thread 2 if $rax == 0
+set breakpoint 1: work thread 2 if $rax == 0 (until it is hit)
+    /home/me/app+0x20 work app.c:10
+> b work
+set breakpoint 2: work
+    /home/me/app+0x20 work app.c:10
+> cond -hitcount 2 % 3
+set breakpoint 2: work (hit % 3)
+    /home/me/app+0x20 work app.c:10
+> c
+2@0x1020#1  thread 2  0x1020 in work at app.c:10  (breakpoint 1,2)
+> condition -per-thread-hitcount 2 ==2
+set breakpoint 2: work (hit == 2 of each thread)
+    /home/me/app+0x20 work app.c:10
+> rev continue
+0@0x1020#2  thread 1  0x1020 in work at app.c:10  (breakpoint 2)
+> bp
+breakpoint 2: work (hit == 2 of each thread)
+    /home/me/app+0x20 work app.c:10
+> cond -clear 2
+set breakpoint 2: work
+    /home/me/app+0x20 work app.c:10
+> rev advance app.c:2
+0@0x1010#1  thread 1  0x1010 in main at app.c:2  (reached)
+> advance work
+0@0x1020#2  thread 1  0x1020 in work at app.c:10  (breakpoint 2, reached)
+> cond -hitcount 2 5
+error: \"5\" is not a hit condition: write one of == != > >= < <= % and a number, such as % 100 for each hundredth hit
+> cond -clear
+error: \"\" is not a number; usage: condition BREAKPOINT [CONDITION] | -hitcount BREAKPOINT OP N | -per-thread-hitcount BREAKPOINT OP N | -clear BREAKPOINT
+> cond -per-g-hitcount 2 == 1
+error: goroutines are not counted apart, threads are: -per-thread-hitcount; usage: condition BREAKPOINT [CONDITION] | -hitcount BREAKPOINT OP N | -per-thread-hitcount BREAKPOINT OP N | -clear BREAKPOINT
+> tbreak work thread x
+error: \"x\" is not a number; usage: tbreak FUNCTION | FILE:LINE | /REGEX/ | *ADDRESS [thread N] [if CONDITION]
+",
+    );
+}
+
+#[test]
 fn the_system_comes_second() {
     check(
         "

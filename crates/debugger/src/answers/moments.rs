@@ -34,6 +34,8 @@ pub enum StopReason {
     Watch,
     /// The step is done.
     Stepped,
+    /// The function that the run began in ends here; backwards, it begins.
+    FrameEnd,
     /// This is the start of the recording.
     Start,
     /// This is its end.

@@ -1,12 +1,14 @@
 //! Setting, listing and removing breakpoints.
 
-use super::names;
+use super::{looking, names};
 use crate::answers::{BreakpointPlace, BreakpointView};
-use crate::breakpoint::{Breakpoint, Place};
+use retake_model::TaskId;
+
+use crate::breakpoint::{Breakpoint, Draft, Place};
 use crate::expr::{self, Expression};
 use crate::history::History;
 use crate::location::{Found, Location};
-use crate::requests::{Chosen, NewBreakpoint, NewCondition};
+use crate::requests::{Chosen, NewBreakpoint, NewCondition, NewHitCondition};
 use crate::{Answer, BreakpointId, DebugError, Debugger, RequestControl};
 
 pub(super) fn set(
@@ -14,21 +16,45 @@ pub(super) fn set(
     new: &NewBreakpoint,
     control: &RequestControl,
 ) -> Result<Answer, DebugError> {
-    let places = match &new.location {
-        Location::Address(address) => {
-            vec![Place::Absolute(names::address(debugger, address, control)?)]
-        }
-        location => {
-            let found = location.resolve(debugger.execution.as_ref(), &debugger.catalog)?;
-            found.iter().map(Found::place).collect()
-        }
-    };
+    let places = places(debugger, &new.location, control)?;
     if let Some(condition) = &new.condition {
         can_be_judged(condition)?;
     }
-    let id = debugger.breakpoints.add(&new.location, places).id;
-    let set = debugger.breakpoints.set_condition(id, new.condition.clone())?;
+    let thread = new.thread.map(|number| thread(debugger, number)).transpose()?;
+    let draft = Draft {
+        location: new.location.clone(),
+        places,
+        condition: new.condition.clone(),
+        thread,
+        lifetime: new.lifetime,
+    };
+    let set = debugger.breakpoints.add(draft).clone();
     Ok(Answer::Set(view(debugger, &set)))
+}
+
+/// The places that a location stands for.
+pub(super) fn places(
+    debugger: &mut Debugger,
+    location: &Location,
+    control: &RequestControl,
+) -> Result<Vec<Place>, DebugError> {
+    if let Location::Address(address) = location {
+        return Ok(vec![Place::Absolute(names::address(debugger, address, control)?)]);
+    }
+    let found = location.resolve(debugger.execution.as_ref(), &debugger.catalog)?;
+    Ok(found.iter().map(Found::place).collect())
+}
+
+/// The thread of a number: one that lives now, by its number or its tid, else any of the recording.
+fn thread(debugger: &Debugger, number: u32) -> Result<TaskId, DebugError> {
+    if let Some(info) = looking::living(debugger, number) {
+        return Ok(info.task);
+    }
+    let all = debugger.execution.all_tasks()?;
+    all.into_iter().find(|task| task.get() == number).ok_or_else(|| {
+        let what = format!("there is no thread {number} in this recording: see threads");
+        DebugError::NotFound(what)
+    })
 }
 
 /// Changes the condition of a breakpoint.
@@ -36,7 +62,34 @@ pub(super) fn condition(debugger: &mut Debugger, new: &NewCondition) -> Result<A
     if let Some(condition) = &new.condition {
         can_be_judged(condition)?;
     }
-    let set = debugger.breakpoints.set_condition(new.breakpoint, new.condition.clone())?;
+    change(debugger, new.breakpoint, |breakpoint| breakpoint.condition = new.condition.clone())
+}
+
+/// Changes at which of its hits a breakpoint stops.
+pub(super) fn hit_condition(
+    debugger: &mut Debugger,
+    new: &NewHitCondition,
+) -> Result<Answer, DebugError> {
+    change(debugger, new.breakpoint, |breakpoint| breakpoint.hits = new.hits)
+}
+
+/// Takes all conditions from a breakpoint.
+pub(super) fn clear_conditions(
+    debugger: &mut Debugger,
+    id: BreakpointId,
+) -> Result<Answer, DebugError> {
+    change(debugger, id, |breakpoint| {
+        breakpoint.condition = None;
+        breakpoint.hits = None;
+    })
+}
+
+fn change(
+    debugger: &mut Debugger,
+    id: BreakpointId,
+    change: impl FnOnce(&mut Breakpoint),
+) -> Result<Answer, DebugError> {
+    let set = debugger.breakpoints.change(id, change)?;
     // What was known of its hits is of another condition.
     debugger.history = History::default();
     Ok(Answer::Set(view(debugger, &set)))
@@ -98,6 +151,9 @@ fn view(debugger: &Debugger, breakpoint: &Breakpoint) -> BreakpointView {
         id: breakpoint.id,
         location: breakpoint.location.clone(),
         condition: breakpoint.condition.clone(),
+        thread: breakpoint.thread,
+        hits: breakpoint.hits,
+        lifetime: breakpoint.lifetime,
         places: breakpoint.places.iter().map(place).collect(),
     }
 }

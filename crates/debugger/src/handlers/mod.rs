@@ -21,6 +21,10 @@ pub(crate) fn answer(
     match request {
         Request::Break(new) => breakpoints::set(debugger, new, control),
         Request::Condition(new) => breakpoints::condition(debugger, new),
+        Request::HitCondition(new) => breakpoints::hit_condition(debugger, new),
+        Request::ClearConditions { breakpoint } => {
+            breakpoints::clear_conditions(debugger, *breakpoint)
+        }
         Request::Clear(which) => breakpoints::clear(debugger, which),
         Request::Breakpoints => Ok(breakpoints::list(debugger)),
         Request::Watch(new) => watches::set(debugger, new, control),
@@ -28,6 +32,7 @@ pub(crate) fn answer(
         Request::ClearWatch { id } => watches::clear(debugger, *id),
         Request::Last(memory) => watches::last(debugger, memory, control),
         Request::Run { direction } => moving::run(debugger, *direction),
+        Request::RunTo(to) => moving::run_to(debugger, to, control),
         Request::Step(step) => moving::step(debugger, step, control),
         Request::Seek(moment) => moving::seek(debugger, *moment, control),
         Request::Hits { of, page } => hits::list(debugger, of, *page, control),

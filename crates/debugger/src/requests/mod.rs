@@ -12,11 +12,12 @@ use retake_execution::Direction;
 use retake_model::RegisterName;
 use serde::{Deserialize, Serialize};
 
-pub use breakpoints::{Chosen, NewBreakpoint, NewCondition};
+pub use breakpoints::{Chosen, NewBreakpoint, NewCondition, NewHitCondition};
 pub use hits::PageRequest;
 pub use looking::{MemoryRange, NewWatch, SourceRequest};
-pub use moving::{Moment, StepKind, StepRequest};
+pub use moving::{Moment, RunTo, Scope, StepKind, StepRequest};
 
+use crate::BreakpointId;
 use crate::expr::Expression;
 
 /// One thing that a debugger can be asked to do.
@@ -27,6 +28,13 @@ pub enum Request {
     Break(NewBreakpoint),
     /// Change the condition of a breakpoint.
     Condition(NewCondition),
+    /// Change at which of its hits a breakpoint stops.
+    HitCondition(NewHitCondition),
+    /// Take all conditions from a breakpoint.
+    ClearConditions {
+        /// Which one.
+        breakpoint: BreakpointId,
+    },
     /// Remove breakpoints: all of them, or none if one does not exist.
     Clear(Chosen),
     /// List the breakpoints.
@@ -48,6 +56,8 @@ pub enum Request {
         #[serde(with = "moving::DirectionText")]
         direction: Direction,
     },
+    /// Run the selected task to a location, or to whatever ends a run before.
+    RunTo(RunTo),
     /// Step the selected task.
     Step(StepRequest),
     /// Go to a moment.

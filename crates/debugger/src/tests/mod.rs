@@ -2,6 +2,7 @@
 
 mod asking;
 mod controlling;
+mod running;
 mod written;
 
 use retake_model::RegisterName;
@@ -44,5 +45,5 @@ fn location(text: &str) -> Location {
 }
 
 fn break_at(text: &str) -> Request {
-    Request::Break(NewBreakpoint { location: location(text), condition: None })
+    Request::Break(NewBreakpoint::at(location(text)))
 }

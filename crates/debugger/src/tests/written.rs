@@ -5,8 +5,9 @@ use retake_model::{CheckpointIndex, EventIndex, RegisterName, Signal};
 
 use super::{ask, break_at, debugger, location};
 use crate::{
-    Access, Answer, BreakpointId, Chosen, MemoryRange, Moment, NewBreakpoint, NewCondition,
-    NewWatch, PageRequest, Request, SourceRequest, StepKind, StepRequest, StopReason,
+    Access, Answer, BreakpointId, Chosen, Counted, HitCondition, Lifetime, MemoryRange, Moment,
+    NewBreakpoint, NewCondition, NewHitCondition, NewWatch, PageRequest, Request, RunTo, Scope,
+    SourceRequest, StepKind, StepRequest, StopReason,
 };
 
 /// Every kind of request, as it has been written since version 2 of the journal. What is here stays.
@@ -20,14 +21,41 @@ fn written() -> Vec<(Request, &'static str)> {
         (break_at("*$rip + 4"), r#"{"break":{"location":{"address":"$rip + 4"}}}"#),
         (
             Request::Break(NewBreakpoint {
-                location: location("main"),
                 condition: Some(expression("$rdi > 3")),
+                ..NewBreakpoint::at(location("main"))
             }),
             r#"{"break":{"location":{"function":"main"},"condition":"$rdi > 3"}}"#,
         ),
         (
             Request::Condition(NewCondition { breakpoint: id, condition: None }),
             r#"{"condition":{"breakpoint":2}}"#,
+        ),
+        (
+            Request::Break(NewBreakpoint {
+                thread: Some(3),
+                lifetime: Lifetime::UntilHit,
+                ..NewBreakpoint::at(location("main"))
+            }),
+            r#"{"break":{"location":{"function":"main"},"thread":3,"lifetime":"until_hit"}}"#,
+        ),
+        (
+            Request::HitCondition(NewHitCondition {
+                breakpoint: id,
+                hits: Some(HitCondition {
+                    counted: Counted::PerThread,
+                    numbers: "%10".parse().unwrap(),
+                }),
+            }),
+            r#"{"hit_condition":{"breakpoint":2,"hits":{"counted":"per_thread","numbers":"% 10"}}}"#,
+        ),
+        (Request::ClearConditions { breakpoint: id }, r#"{"clear_conditions":{"breakpoint":2}}"#),
+        (
+            Request::RunTo(RunTo {
+                location: location("main"),
+                direction: Direction::Backward,
+                scope: Scope::Function,
+            }),
+            r#"{"run_to":{"location":{"function":"main"},"direction":"backward","scope":"function"}}"#,
         ),
         (Request::Clear(Chosen::All), r#"{"clear":"all"}"#),
         (Request::Clear(Chosen::These(vec![id])), r#"{"clear":{"these":[2]}}"#),

@@ -2,6 +2,7 @@
 
 mod backward;
 mod ends;
+mod events;
 mod forward;
 mod listing;
 mod scouts;
@@ -9,6 +10,7 @@ mod snapshots;
 mod steps;
 mod travel;
 
+use std::cell::OnceCell;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -53,6 +55,8 @@ pub struct Timeline {
     start: Position,
     /// The event that the last moment comes before.
     last_moment: EventIndex,
+    /// Once somebody has asked.
+    all_tasks: OnceCell<Vec<TaskId>>,
     /// The machine is not at `position`: something failed on the way.
     lost: bool,
     control: Control,
@@ -97,6 +101,7 @@ impl Timeline {
             watches: Vec::new(),
             start,
             last_moment: ends::last_moment(&recording),
+            all_tasks: OnceCell::new(),
             lost: true,
             control,
             thread,
@@ -184,6 +189,10 @@ impl State for Timeline {
 impl Execution for Timeline {
     fn event_count(&self) -> EventIndex {
         self.recording.event_count()
+    }
+
+    fn all_tasks(&self) -> Result<Vec<TaskId>, ExecutionError> {
+        self.tasks_of_events()
     }
 
     fn checkpoints(&self) -> Vec<CheckpointInfo> {

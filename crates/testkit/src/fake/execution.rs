@@ -274,6 +274,11 @@ impl Execution for FakeExecution {
         EventIndex::new(self.script.events.len() as u64)
     }
 
+    fn all_tasks(&self) -> Result<Vec<TaskId>, ExecutionError> {
+        let tasks = self.script.moments.iter().flat_map(|moment| moment.tasks.keys().copied());
+        Ok(tasks.collect::<std::collections::BTreeSet<_>>().into_iter().collect())
+    }
+
     fn checkpoints(&self) -> Vec<CheckpointInfo> {
         let numbered = (0_u32..).zip(&self.script.checkpoints);
         let info = |(index, &event): (u32, &u64)| CheckpointInfo {

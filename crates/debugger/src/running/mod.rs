@@ -1,0 +1,145 @@
+//! Runs: to the next place at which any breakpoint stops, in either direction.
+//!
+//! A breakpoint without a hit condition stops at the next arrival that counts. One with a hit condition stops at
+//! a hit with a certain number, which is its place in the recording: the hits before here are counted once,
+//! and the run is to the so-manieth from here. Each of them runs no further than the best stop found so far.
+
+mod series;
+
+use std::num::NonZeroU64;
+
+use retake_execution::{Direction, RunPlan, Site, Stop, StopReason};
+use retake_model::Position;
+
+use crate::breakpoint::{Owner, SiteTable};
+use crate::{DebugError, Debugger};
+use series::Series;
+
+/// Where a run ended, and who wanted that.
+#[derive(Clone, Debug)]
+pub(crate) struct RunEnd {
+    pub(crate) stop: Stop,
+    pub(crate) owners: Vec<Owner>,
+}
+
+/// Places that a run is to stop at, besides breakpoints.
+pub(crate) type Asked = Vec<(Owner, Vec<Site>)>;
+
+impl Debugger {
+    /// Runs to the next stop. If that fails on the way, the position is what it was.
+    pub(crate) fn run_on(
+        &mut self,
+        direction: Direction,
+        asked: Asked,
+    ) -> Result<RunEnd, DebugError> {
+        let from = self.execution.position();
+        let end = self.run_from(from, direction, asked);
+        if end.is_err() && self.execution.position() != from {
+            self.execution.seek(from)?;
+        }
+        end
+    }
+
+    fn run_from(
+        &mut self,
+        from: Position,
+        direction: Direction,
+        asked: Asked,
+    ) -> Result<RunEnd, DebugError> {
+        let plain = self.breakpoints.all().iter().filter(|breakpoint| breakpoint.hits.is_none());
+        let mut plain = SiteTable::new(plain);
+        for (owner, sites) in asked {
+            plain = plain.with(owner, sites);
+        }
+        let series = self.series()?;
+        let stop = self.first_stop(from, direction, &plain, &series)?;
+        let mut owners = plain.holding(self.execution.state(), stop.task);
+        for series in &series {
+            if series.is_hit(self.execution.state(), stop.task)
+                && series.numbers.contains(self.hits_before(series)? + 1)
+            {
+                owners.push(Owner::Breakpoint(series.breakpoint));
+            }
+        }
+        owners.sort_unstable();
+        owners.dedup();
+        Ok(RunEnd { stop, owners })
+    }
+
+    /// Runs to the first stop of all.
+    fn first_stop(
+        &mut self,
+        from: Position,
+        direction: Direction,
+        plain: &SiteTable,
+        series: &[Series],
+    ) -> Result<Stop, DebugError> {
+        // Before anything moves.
+        let mut wanted = Vec::new();
+        for series in series {
+            if let Some((number, nth)) = self.next_number(series, direction)? {
+                wanted.push((series, number, nth));
+            }
+        }
+        let watches = self.watches.of(self.task());
+        let mut best: Option<Stop> = None;
+        if wanted.is_empty() || !plain.sites().is_empty() || !watches.is_empty() {
+            let plan = RunPlan { watches: &watches, ..RunPlan::to_sites(direction, plain.sites()) };
+            best = Some(self.execution.run(&plan, None)?);
+        }
+        for (series, number, nth) in wanted {
+            if self.execution.position() != from {
+                self.execution.seek(from)?;
+            }
+            let bound = best.as_ref().map(|best| best.position);
+            let plan = RunPlan { nth, bound, ..RunPlan::to_sites(direction, series.table.sites()) };
+            let stop = self.execution.run(&plan, None)?;
+            let is_hit = stop.reasons.iter().any(|reason| matches!(reason, StopReason::Site(_)));
+            if is_hit {
+                self.history.set_number(series.key(), stop.position, number);
+            }
+            if is_hit || best.is_none() {
+                best = Some(stop);
+            }
+        }
+        let here = Stop { position: from, task: self.execution.current_task(), reasons: vec![] };
+        let best = best.unwrap_or(here);
+        if self.execution.position() != best.position {
+            self.execution.seek(best.position)?;
+        }
+        Ok(best)
+    }
+
+    /// The number of the hit that a run is to stop at, and the how-manieth from here it is.
+    fn next_number(
+        &mut self,
+        series: &Series,
+        direction: Direction,
+    ) -> Result<Option<(u64, NonZeroU64)>, DebugError> {
+        let before = self.hits_before(series)?;
+        let (number, nth) = match direction {
+            Direction::Forward => {
+                let task = self.execution.current_task();
+                let seen = before + u64::from(series.is_hit(self.execution.state(), task));
+                let Some(number) = series.numbers.first_after(seen) else { return Ok(None) };
+                (number, number - seen)
+            }
+            Direction::Backward => {
+                let Some(number) = series.numbers.last_up_to(before) else { return Ok(None) };
+                (number, before - number + 1)
+            }
+        };
+        Ok(NonZeroU64::new(nth).map(|nth| (number, nth)))
+    }
+
+    /// How many hits of a series lie before the current position.
+    fn hits_before(&mut self, series: &Series) -> Result<u64, DebugError> {
+        let here = self.execution.position();
+        if let Some(number) = self.history.number(series.key(), here) {
+            return Ok(number - 1);
+        }
+        let before = self.execution.count_hits(series.table.sites(), Some(here))?;
+        self.history.set_number(series.key(), here, before + 1);
+        Ok(before)
+    }
+}
