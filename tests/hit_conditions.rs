@@ -60,13 +60,39 @@ fn numbers_of_millions_of_hits() {
 }
 
 #[test]
+fn a_page_of_millions_of_hits() {
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let program = fixture::c("c/hot/many_steps.c", &["-O1", "-g"]);
+    let (dir, _) = retake.record("recording", &[], &[program]);
+    let all = answers(
+        &retake,
+        &dir,
+        "break step\nhits\ngoto hit 1500000\nregs rdi\nhits 1999999..2000005\ngoto hit 2000000\n\
+         regs rdi\nhits 21..40\ngoto hit 25\nregs rdi\nhits 1000000..1000001",
+    );
+    let hits = |n: usize| -> (u64, Vec<u64>) {
+        let data = &all[n]["data"];
+        let listed = data["hits"].as_array().unwrap().iter();
+        (data["count"].as_u64().unwrap(), listed.filter_map(|hit| hit["n"].as_u64()).collect())
+    };
+    assert_eq!(hits(1), (2_000_000, (1..=20).collect()));
+    assert_eq!(hits(4), (2_000_000, vec![1_999_999, 2_000_000]));
+    assert_eq!(hits(7), (2_000_000, (21..=40).collect()));
+    assert_eq!(arguments(&all), [1_499_999, 1_999_999, 24]);
+    let position = |n: usize, hit: usize| all[n]["data"]["hits"][hit]["position"].to_string();
+    assert_ne!(position(10, 0), position(10, 1));
+    let said = retake.debug(&dir, &[], "break step\ngoto hit 2000001");
+    assert!(said.errors().contains("there is no hit 2000001; there are 2000000"));
+}
+
+#[test]
 fn threads_apart() {
     let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
     let program = fixture::c("c/threads.c", &["-O1", "-g"]);
     let (dir, _) = retake.record("recording", &[], &[program]);
     let line = fixture::line_of("c/threads.c", "update");
     let place = format!("threads.c:{line}");
-    let all = answers(&retake, &dir, &format!("break {place}\nhits"));
+    let all = answers(&retake, &dir, &format!("break {place}\nhits --all"));
     let hits = all[1]["data"]["hits"].as_array().unwrap();
     let of = |hit: &Value| Some((hit["task"].as_u64()?, hit["position"].as_str()?.to_owned()));
     let hits: Vec<(u64, String)> = hits.iter().filter_map(of).collect();

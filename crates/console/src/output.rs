@@ -65,9 +65,9 @@ pub struct BreakpointView {
 /// A list of hits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HitsView {
-    /// How many.
+    /// How many there are.
     pub count: usize,
-    /// All of them, in order.
+    /// Those that were asked for, in order.
     pub hits: Vec<HitView>,
 }
 

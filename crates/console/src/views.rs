@@ -1,8 +1,8 @@
 //! From answers of the debugger to outputs.
 
 use retake_debugger::{
-    self as debugger, Answer, BreakpointPlace, Counted, EventView, HitCondition, Lifetime, Page,
-    Place,
+    self as debugger, Answer, BreakpointList, BreakpointPlace, CatchKind, CatchView, Counted,
+    EventView, HitCondition, Lifetime, Page, Place,
 };
 
 use crate::asked::{Format, Shown};
@@ -12,8 +12,13 @@ use crate::output::{AssertView, BreakpointView, HitsView, MemoryView, Output, Wh
 pub(crate) fn output(answer: Answer, shown: &Shown) -> Output {
     match answer {
         Answer::Set(view) => Output::Set(vec![breakpoint(&view)]),
-        Answer::Cleared(all) => Output::Cleared(all.iter().map(breakpoint).collect()),
-        Answer::Breakpoints(all) => Output::Breakpoints(all.iter().map(breakpoint).collect()),
+        Answer::CatchSet(view) => Output::Set(vec![catch(&view)]),
+        Answer::Cleared(all) => Output::Cleared(list(&all)),
+        Answer::Breakpoints(all) => {
+            let mut list = list(&all);
+            list.sort_by_key(|view| view.id);
+            Output::Breakpoints(list)
+        }
         Answer::Watches(all) => Output::Watches(all),
         Answer::Stop(view) => Output::Stop(view),
         Answer::Hits(Page { total, items, .. }) => {
@@ -36,6 +41,26 @@ pub(crate) fn output(answer: Answer, shown: &Shown) -> Output {
             Output::Assert(AssertView { expression })
         }
     }
+}
+
+fn list(all: &BreakpointList) -> Vec<BreakpointView> {
+    all.breakpoints.iter().map(breakpoint).chain(all.catches.iter().map(catch)).collect()
+}
+
+fn catch(view: &CatchView) -> BreakpointView {
+    let what = match &view.what {
+        CatchKind::Syscall(None) => "syscall".to_owned(),
+        CatchKind::Syscall(Some(name)) => format!("syscall {name}"),
+        CatchKind::Signal(None) => "signal".to_owned(),
+        CatchKind::Signal(Some(signal)) => format!("signal {signal}"),
+        CatchKind::Fork => "fork".to_owned(),
+        CatchKind::Exec => "exec".to_owned(),
+        CatchKind::Exit => "exit".to_owned(),
+        CatchKind::Throw => "throw".to_owned(),
+        CatchKind::Output(text) => format!("output {text:?}"),
+    };
+    let places = view.places.iter().map(place).collect();
+    BreakpointView { id: view.id, location: format!("catch {what}"), places }
 }
 
 fn breakpoint(view: &debugger::BreakpointView) -> BreakpointView {

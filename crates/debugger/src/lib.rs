@@ -26,6 +26,7 @@ pub mod expr;
 mod handlers;
 mod history;
 mod location;
+mod names;
 mod requests;
 mod running;
 pub mod session;
@@ -35,12 +36,12 @@ mod tests;
 mod watches;
 
 pub use answers::{
-    Answer, BreakpointPlace, BreakpointView, CheckpointView, EventView, FrameView, HitView,
-    LineView, MemoryView, Page, PlaceView, RegisterView, SourceView, StopReason, StopView,
-    ThreadView, WhenView,
+    Answer, BreakpointList, BreakpointPlace, BreakpointView, CatchView, CheckpointView, EventView,
+    FrameView, HitView, LineView, MemoryView, Page, PlaceView, RegisterView, SourceView,
+    StopReason, StopView, ThreadView, WhenView,
 };
 pub use breakpoint::{
-    Breakpoint, BreakpointId, Counted, HitCondition, HitNumbers, Lifetime, Place,
+    Breakpoint, BreakpointId, CatchKind, Counted, HitCondition, HitNumbers, Lifetime, Place,
 };
 #[cfg(any(test, feature = "text-code"))]
 pub use code::text::TextReader;

@@ -88,7 +88,7 @@ pub(super) const BREAKPOINTS: Command = Command {
     name: "breakpoints",
     aliases: &["bp"],
     usage: "breakpoints",
-    summary: "lists the breakpoints",
+    summary: "lists the breakpoints and what is caught",
     words: Words::NONE,
     parse: |command, args| command.alone(args, Request::Breakpoints),
 };
@@ -97,7 +97,7 @@ pub(super) const CLEAR: Command = Command {
     name: "clear",
     aliases: &[],
     usage: "clear BREAKPOINT... | all",
-    summary: "removes breakpoints",
+    summary: "removes breakpoints, and what is caught",
     words: Words::These(&["all"]),
     parse: clear,
 };
@@ -114,16 +114,38 @@ fn clear(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
 pub(super) const HITS: Command = Command {
     name: "hits",
     aliases: &[],
-    usage: "hits [BREAKPOINT...]",
-    summary: "lists every hit over the whole recording (go to one: goto hit N)",
-    words: Words::NONE,
+    usage: "hits [BREAKPOINT...] [--all | FROM..TO]",
+    summary: "lists hits over the whole recording, 20 of them if it is not said which (go to one: goto hit N)",
+    words: Words::These(&["--all"]),
     parse: hits,
 };
 
+/// Hits that are listed where nobody says how many.
+const FEW: usize = 20;
+
 fn hits(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
-    let of = match args {
-        "" => Chosen::All,
-        _ => Chosen::These(command.breakpoints(args)?),
-    };
-    Ok(Asked::plainly(Request::Hits { of, page: PageRequest::default() }))
+    let mut page = PageRequest { from: 0, limit: Some(FEW) };
+    let mut of = Vec::new();
+    for word in args.split_whitespace() {
+        match (word, word.split_once("..")) {
+            ("--all", _) => page = PageRequest::default(),
+            (_, Some((first, last))) => page = part(command, first, last)?,
+            _ => of.push(command.breakpoint(word)?),
+        }
+    }
+    let of = if of.is_empty() { Chosen::All } else { Chosen::These(of) };
+    Ok(Asked::plainly(Request::Hits { of, page }))
+}
+
+/// `FROM..TO`, counted from 1; to the end if the second is missing.
+fn part(command: &Command, first: &str, last: &str) -> Result<PageRequest, ConsoleError> {
+    let first: usize = command.number(first)?;
+    let from = first.checked_sub(1).ok_or_else(|| command.misuse("hits are counted from 1"))?;
+    if last.is_empty() {
+        return Ok(PageRequest { from, limit: None });
+    }
+    let last: usize = command.number(last)?;
+    let limit = last.checked_sub(from).filter(|limit| *limit > 0);
+    let limit = limit.ok_or_else(|| command.misuse(format!("{last} comes before {first}")))?;
+    Ok(PageRequest { from, limit: Some(limit) })
 }

@@ -1,6 +1,7 @@
 //! The commands: one table, of which a family is written in each file.
 
 mod breakpoints;
+mod catching;
 mod looking;
 mod memory;
 mod moments;
@@ -51,6 +52,7 @@ const COMMANDS: &[Command] = &[
     breakpoints::BREAK,
     breakpoints::TBREAK,
     breakpoints::CONDITION,
+    catching::CATCH,
     breakpoints::BREAKPOINTS,
     breakpoints::CLEAR,
     moving::CONTINUE,

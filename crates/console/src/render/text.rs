@@ -84,6 +84,10 @@ fn stop(view: &StopView) -> String {
     let reason = |reason: &StopReason| match reason {
         StopReason::Reached => "reached".to_owned(),
         StopReason::Breakpoint => format!("breakpoint {}", numbers(&view.breakpoints)),
+        StopReason::Catch => {
+            let event = view.event.as_ref().map(|event| format!(": {}", event.what));
+            format!("catch {}{}", numbers(&view.catches), event.unwrap_or_default())
+        }
         StopReason::Watch => "watched memory was accessed".to_owned(),
         StopReason::Stepped => "stepped".to_owned(),
         StopReason::FrameEnd => "the function ends here".to_owned(),
@@ -108,7 +112,15 @@ fn hits(view: &HitsView) -> Vec<String> {
         })
         .collect();
     let plural = if view.count == 1 { "" } else { "s" };
-    lines.push(format!("{} hit{plural}", view.count));
+    let total = format!("{} hit{plural}", view.count);
+    lines.push(match view.hits.last() {
+        Some(last) if last.n < view.count => {
+            let next = last.n + 1;
+            let end = last.n.saturating_add(view.hits.len().max(20)).min(view.count);
+            format!("{total}, and not all are shown: hits {next}..{end} or hits --all shows more")
+        }
+        _ => total,
+    });
     lines
 }
 

@@ -8,7 +8,7 @@ mod page;
 use crate::watches::WatchView;
 use serde::{Deserialize, Serialize};
 
-pub use breakpoints::{BreakpointPlace, BreakpointView};
+pub use breakpoints::{BreakpointList, BreakpointPlace, BreakpointView, CatchView};
 pub use looking::{
     FrameView, LineView, MemoryView, PlaceView, RegisterView, SourceView, ThreadView,
 };
@@ -21,10 +21,12 @@ pub use page::Page;
 pub enum Answer {
     /// A breakpoint was set.
     Set(BreakpointView),
-    /// Breakpoints that were removed.
-    Cleared(Vec<BreakpointView>),
-    /// All breakpoints.
-    Breakpoints(Vec<BreakpointView>),
+    /// A catch was set.
+    CatchSet(CatchView),
+    /// Breakpoints and catches that were removed.
+    Cleared(BreakpointList),
+    /// All breakpoints and catches.
+    Breakpoints(BreakpointList),
     /// Watches.
     Watches(Vec<WatchView>),
     /// The end of a movement.

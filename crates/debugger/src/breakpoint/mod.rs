@@ -1,5 +1,6 @@
 //! Breakpoints: what was asked for, and the places it stands for.
 
+mod catches;
 mod hit_condition;
 mod sites;
 
@@ -13,6 +14,8 @@ use crate::DebugError;
 use crate::expr::{Expression, predicate};
 use crate::location::Location;
 
+pub(crate) use catches::Catch;
+pub use catches::CatchKind;
 pub use hit_condition::{Counted, HitCondition, HitNumbers};
 pub(crate) use sites::{Owner, SiteTable};
 
@@ -131,6 +134,15 @@ pub(crate) struct Breakpoints {
     /// The highest number given so far.
     last: u32,
     all: Vec<Breakpoint>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    catches: Vec<Catch>,
+}
+
+/// Those that were removed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Removed {
+    pub(crate) breakpoints: Vec<Breakpoint>,
+    pub(crate) catches: Vec<Catch>,
 }
 
 impl Breakpoints {
@@ -142,6 +154,17 @@ impl Breakpoints {
         let hits = None;
         self.all.push(Breakpoint { id, location, places, condition, thread, hits, lifetime });
         &self.all[at]
+    }
+
+    pub(crate) fn add_catch(&mut self, what: CatchKind, places: Vec<Place>) -> &Catch {
+        self.last += 1;
+        let at = self.catches.len();
+        self.catches.push(Catch { id: BreakpointId(self.last), what, places });
+        &self.catches[at]
+    }
+
+    pub(crate) fn catches(&self) -> &[Catch] {
+        &self.catches
     }
 
     /// Changes a breakpoint.
@@ -166,10 +189,17 @@ impl Breakpoints {
     }
 
     /// Removes these, or none of them if one does not exist.
-    pub(crate) fn remove(&mut self, ids: &[BreakpointId]) -> Result<Vec<Breakpoint>, DebugError> {
-        let found = ids.iter().map(|&id| self.get(id).cloned()).collect::<Result<_, _>>()?;
+    pub(crate) fn remove(&mut self, ids: &[BreakpointId]) -> Result<Removed, DebugError> {
+        let mut removed = Removed::default();
+        for &id in ids {
+            match self.catches.iter().find(|catch| catch.id == id) {
+                Some(catch) => removed.catches.push(catch.clone()),
+                None => removed.breakpoints.push(self.get(id)?.clone()),
+            }
+        }
         self.all.retain(|breakpoint| !ids.contains(&breakpoint.id));
-        Ok(found)
+        self.catches.retain(|catch| !ids.contains(&catch.id));
+        Ok(removed)
     }
 
     /// Removes those of these that stay only until they are hit.
@@ -179,8 +209,9 @@ impl Breakpoints {
         });
     }
 
-    pub(crate) fn remove_all(&mut self) -> Vec<Breakpoint> {
-        std::mem::take(&mut self.all)
+    pub(crate) fn remove_all(&mut self) -> Removed {
+        let (all, catches) = (&mut self.all, &mut self.catches);
+        Removed { breakpoints: std::mem::take(all), catches: std::mem::take(catches) }
     }
 }
 

@@ -12,6 +12,8 @@ use super::{Breakpoint, BreakpointId};
 pub(crate) enum Owner {
     /// A breakpoint.
     Breakpoint(BreakpointId),
+    /// A catch.
+    Catch(BreakpointId),
     /// Whoever asked to run there.
     Asked,
     /// The function that the run began in ends there (or begins, backwards).
@@ -121,7 +123,7 @@ impl SiteTable {
     ) -> Vec<BreakpointId> {
         let owners = self.claims_at(pc, code).filter_map(|claim| match claim.owner {
             Owner::Breakpoint(id) => Some(id),
-            Owner::Asked | Owner::FrameEnd => None,
+            Owner::Catch(_) | Owner::Asked | Owner::FrameEnd => None,
         });
         sorted(owners.collect())
     }

@@ -1,10 +1,10 @@
 //! Setting, listing and removing breakpoints.
 
 use super::{looking, names};
-use crate::answers::{BreakpointPlace, BreakpointView};
+use crate::answers::{BreakpointList, BreakpointPlace, BreakpointView, CatchView};
 use retake_model::TaskId;
 
-use crate::breakpoint::{Breakpoint, Draft, Place};
+use crate::breakpoint::{Breakpoint, Catch, Draft, Place};
 use crate::expr::{self, Expression};
 use crate::history::History;
 use crate::location::{Found, Location};
@@ -107,12 +107,24 @@ pub(super) fn clear(debugger: &mut Debugger, which: &Chosen) -> Result<Answer, D
         Chosen::All => debugger.breakpoints.remove_all(),
         Chosen::These(ids) => debugger.breakpoints.remove(ids)?,
     };
-    Ok(Answer::Cleared(removed.iter().map(|breakpoint| view(debugger, breakpoint)).collect()))
+    Ok(Answer::Cleared(views(debugger, &removed.breakpoints, &removed.catches)))
 }
 
 pub(super) fn list(debugger: &Debugger) -> Answer {
-    let all = debugger.breakpoints.all().iter();
-    Answer::Breakpoints(all.map(|breakpoint| view(debugger, breakpoint)).collect())
+    let all = &debugger.breakpoints;
+    Answer::Breakpoints(views(debugger, all.all(), all.catches()))
+}
+
+fn views(debugger: &Debugger, breakpoints: &[Breakpoint], catches: &[Catch]) -> BreakpointList {
+    BreakpointList {
+        breakpoints: breakpoints.iter().map(|breakpoint| view(debugger, breakpoint)).collect(),
+        catches: catches.iter().map(|catch| catch_view(debugger, catch)).collect(),
+    }
+}
+
+pub(super) fn catch_view(debugger: &Debugger, catch: &Catch) -> CatchView {
+    let places = place_views(debugger, &catch.places);
+    CatchView { id: catch.id, what: catch.what.clone(), places }
 }
 
 /// The numbers of some breakpoints, all of which exist.
@@ -133,6 +145,18 @@ pub(super) fn numbers(debugger: &Debugger, of: &Chosen) -> Result<Vec<Breakpoint
 }
 
 fn view(debugger: &Debugger, breakpoint: &Breakpoint) -> BreakpointView {
+    BreakpointView {
+        id: breakpoint.id,
+        location: breakpoint.location.clone(),
+        condition: breakpoint.condition.clone(),
+        thread: breakpoint.thread,
+        hits: breakpoint.hits,
+        lifetime: breakpoint.lifetime,
+        places: place_views(debugger, &breakpoint.places),
+    }
+}
+
+fn place_views(debugger: &Debugger, places: &[Place]) -> Vec<BreakpointPlace> {
     let execution = debugger.execution.as_ref();
     let files = execution.files();
     let place = |place: &Place| match *place {
@@ -147,13 +171,5 @@ fn view(debugger: &Debugger, breakpoint: &Breakpoint) -> BreakpointView {
             BreakpointPlace { at: *place, path, function, source }
         }
     };
-    BreakpointView {
-        id: breakpoint.id,
-        location: breakpoint.location.clone(),
-        condition: breakpoint.condition.clone(),
-        thread: breakpoint.thread,
-        hits: breakpoint.hits,
-        lifetime: breakpoint.lifetime,
-        places: breakpoint.places.iter().map(place).collect(),
-    }
+    places.iter().map(place).collect()
 }

@@ -1,6 +1,7 @@
 //! Doing what is asked: a family of requests a file, and one place that knows all of them.
 
 mod breakpoints;
+mod catches;
 mod expressions;
 mod hits;
 mod looking;
@@ -25,6 +26,7 @@ pub(crate) fn answer(
         Request::ClearConditions { breakpoint } => {
             breakpoints::clear_conditions(debugger, *breakpoint)
         }
+        Request::Catch(what) => catches::set(debugger, what),
         Request::Clear(which) => breakpoints::clear(debugger, which),
         Request::Breakpoints => Ok(breakpoints::list(debugger)),
         Request::Watch(new) => watches::set(debugger, new, control),

@@ -4,7 +4,7 @@ use retake_execution::{self as execution, Direction, Site, SiteId, Stop};
 use retake_model::{CheckpointIndex, Position, Predicate};
 
 use super::{breakpoints, hits};
-use crate::answers::{StopReason, StopView};
+use crate::answers::{EventView, StopReason, StopView};
 use crate::breakpoint::{Owner, Place};
 use crate::requests::{Moment, RunTo, Scope, StepRequest};
 use crate::running::RunEnd;
@@ -13,7 +13,7 @@ use crate::{Answer, DebugError, Debugger, RequestControl};
 /// Runs to the next stop in a direction.
 pub(super) fn run(debugger: &mut Debugger, direction: Direction) -> Result<Answer, DebugError> {
     let end = debugger.run_on(direction, Vec::new())?;
-    Ok(ended(debugger, &end))
+    ended(debugger, &end)
 }
 
 /// Runs the selected task to a location, unless something else comes first.
@@ -34,7 +34,7 @@ pub(super) fn run_to(
         asked.push((Owner::FrameEnd, debugger.frame_end(task, to.direction)?));
     }
     let end = debugger.run_on(to.direction, asked)?;
-    Ok(ended(debugger, &end))
+    ended(debugger, &end)
 }
 
 /// Steps the selected task; if that fails on the way, it is where it was.
@@ -91,24 +91,34 @@ fn checkpoint(debugger: &Debugger, index: CheckpointIndex) -> Result<Position, D
 
 /// The end of a movement that no breakpoint ends.
 pub(super) fn stopped(debugger: &mut Debugger, stop: &Stop) -> Answer {
+    Answer::Stop(stop_view(debugger, stop))
+}
+
+fn stop_view(debugger: &mut Debugger, stop: &Stop) -> StopView {
     debugger.selected = None;
     let place = debugger.place_of(stop.task);
     let reasons = stop.reasons.iter().filter_map(reason).collect();
     let (position, task) = (stop.position, stop.task);
-    Answer::Stop(StopView { position, task, place, reasons, breakpoints: Vec::new() })
+    let (breakpoints, catches, event) = (Vec::new(), Vec::new(), None);
+    StopView { position, task, place, reasons, breakpoints, catches, event }
 }
 
 /// The end of a run. Temporary breakpoints that ended it are gone.
-fn ended(debugger: &mut Debugger, end: &RunEnd) -> Answer {
-    let mut answer = stopped(debugger, &end.stop);
-    let Answer::Stop(view) = &mut answer else { return answer };
+fn ended(debugger: &mut Debugger, end: &RunEnd) -> Result<Answer, DebugError> {
+    let mut view = stop_view(debugger, &end.stop);
     let mut wanted = Vec::new();
     for owner in &end.owners {
         match owner {
             Owner::Breakpoint(id) => view.breakpoints.push(*id),
+            Owner::Catch(id) => view.catches.push(*id),
             Owner::Asked => wanted.push(StopReason::Reached),
             Owner::FrameEnd => wanted.push(StopReason::FrameEnd),
         }
+    }
+    if !view.catches.is_empty() {
+        wanted.insert(0, StopReason::Catch);
+        // The event that is caught, not its place, is where this was to go.
+        view.reasons.retain(|reason| *reason != StopReason::Reached);
     }
     if !view.breakpoints.is_empty() {
         wanted.insert(0, StopReason::Breakpoint);
@@ -116,7 +126,11 @@ fn ended(debugger: &mut Debugger, end: &RunEnd) -> Answer {
     view.reasons.retain(|reason| !wanted.contains(reason));
     view.reasons.splice(0..0, wanted);
     debugger.breakpoints.remove_hit(&view.breakpoints);
-    answer
+    if let Some(event) = end.event.filter(|_| !view.catches.is_empty()) {
+        let what = debugger.execution.describe_event(event)?;
+        view.event = Some(EventView { event, what });
+    }
+    Ok(Answer::Stop(view))
 }
 
 /// Who wanted a site is known better from elsewhere.

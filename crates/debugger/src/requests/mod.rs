@@ -17,7 +17,7 @@ pub use hits::PageRequest;
 pub use looking::{MemoryRange, NewWatch, SourceRequest};
 pub use moving::{Moment, RunTo, Scope, StepKind, StepRequest};
 
-use crate::BreakpointId;
+use crate::breakpoint::{BreakpointId, CatchKind};
 use crate::expr::Expression;
 
 /// One thing that a debugger can be asked to do.
@@ -35,9 +35,11 @@ pub enum Request {
         /// Which one.
         breakpoint: BreakpointId,
     },
-    /// Remove breakpoints: all of them, or none if one does not exist.
+    /// Stop at events of a kind.
+    Catch(CatchKind),
+    /// Remove breakpoints and catches: all of them, or none if one does not exist.
     Clear(Chosen),
-    /// List the breakpoints.
+    /// List the breakpoints and catches.
     Breakpoints,
     /// Watch memory.
     Watch(NewWatch),

@@ -4,15 +4,18 @@
 //! a hit with a certain number, which is its place in the recording: the hits before here are counted once,
 //! and the run is to the so-manieth from here. Each of them runs no further than the best stop found so far.
 
+mod events;
 mod series;
 
 use std::num::NonZeroU64;
+use std::sync::atomic::Ordering;
 
-use retake_execution::{Direction, RunPlan, Site, Stop, StopReason};
-use retake_model::Position;
+use retake_execution::{Direction, RunPlan, Site, SiteId, Stop, StopReason};
+use retake_model::{self as model, EventIndex, Position};
 
-use crate::breakpoint::{Owner, SiteTable};
+use crate::breakpoint::{Owner, Place, SiteTable};
 use crate::{DebugError, Debugger};
+pub(crate) use events::event_filter;
 use series::Series;
 
 /// Where a run ended, and who wanted that.
@@ -20,6 +23,8 @@ use series::Series;
 pub(crate) struct RunEnd {
     pub(crate) stop: Stop,
     pub(crate) owners: Vec<Owner>,
+    /// The event that is caught: it comes next.
+    pub(crate) event: Option<EventIndex>,
 }
 
 /// Places that a run is to stop at, besides breakpoints.
@@ -33,27 +38,35 @@ impl Debugger {
         asked: Asked,
     ) -> Result<RunEnd, DebugError> {
         let from = self.execution.position();
-        let end = self.run_from(from, direction, asked);
+        let end = self.run_from(direction, asked);
         if end.is_err() && self.execution.position() != from {
+            // The way back is not to be interrupted by what has ended the run.
+            self.execution.interrupter().store(false, Ordering::SeqCst);
             self.execution.seek(from)?;
         }
         end
     }
 
-    fn run_from(
-        &mut self,
-        from: Position,
-        direction: Direction,
-        asked: Asked,
-    ) -> Result<RunEnd, DebugError> {
+    fn run_from(&mut self, direction: Direction, asked: Asked) -> Result<RunEnd, DebugError> {
         let plain = self.breakpoints.all().iter().filter(|breakpoint| breakpoint.hits.is_none());
         let mut plain = SiteTable::new(plain);
+        for catch in self.breakpoints.catches() {
+            let site = |place: &Place| Site::new(SiteId::new(0), place.target());
+            plain = plain.with(Owner::Catch(catch.id), catch.places.iter().map(site));
+        }
         for (owner, sites) in asked {
             plain = plain.with(owner, sites);
         }
-        let series = self.series()?;
-        let stop = self.first_stop(from, direction, &plain, &series)?;
-        let mut owners = plain.holding(self.execution.state(), stop.task);
+        let (series, caught) = (self.series()?, self.caught()?);
+        let (stop, event) = match caught.is_empty() {
+            true => (self.first_stop(direction, &plain, &series, None)?, None),
+            false => self.first_stop_or_event(direction, &plain, &series, &caught)?,
+        };
+        let mut owners = match stop.position.place() {
+            // Where a task stands after an event it has not arrived yet.
+            model::Place::Event => Vec::new(),
+            _ => plain.holding(self.execution.state(), stop.task),
+        };
         for series in &series {
             if series.is_hit(self.execution.state(), stop.task)
                 && series.numbers.contains(self.hits_before(series)? + 1)
@@ -61,19 +74,23 @@ impl Debugger {
                 owners.push(Owner::Breakpoint(series.breakpoint));
             }
         }
+        if let Some(event) = event {
+            owners.extend(self.catches_of(event, &caught)?.into_iter().map(Owner::Catch));
+        }
         owners.sort_unstable();
         owners.dedup();
-        Ok(RunEnd { stop, owners })
+        Ok(RunEnd { stop, owners, event })
     }
 
-    /// Runs to the first stop of all.
+    /// Runs to the first stop of all, or to a bound.
     fn first_stop(
         &mut self,
-        from: Position,
         direction: Direction,
         plain: &SiteTable,
         series: &[Series],
+        bound: Option<Position>,
     ) -> Result<Stop, DebugError> {
+        let from = self.execution.position();
         // Before anything moves.
         let mut wanted = Vec::new();
         for series in series {
@@ -84,14 +101,15 @@ impl Debugger {
         let watches = self.watches.of(self.task());
         let mut best: Option<Stop> = None;
         if wanted.is_empty() || !plain.sites().is_empty() || !watches.is_empty() {
-            let plan = RunPlan { watches: &watches, ..RunPlan::to_sites(direction, plain.sites()) };
+            let to_sites = RunPlan::to_sites(direction, plain.sites());
+            let plan = RunPlan { watches: &watches, bound, ..to_sites };
             best = Some(self.execution.run(&plan, None)?);
         }
         for (series, number, nth) in wanted {
             if self.execution.position() != from {
                 self.execution.seek(from)?;
             }
-            let bound = best.as_ref().map(|best| best.position);
+            let bound = best.as_ref().map(|best| best.position).or(bound);
             let plan = RunPlan { nth, bound, ..RunPlan::to_sites(direction, series.table.sites()) };
             let stop = self.execution.run(&plan, None)?;
             let is_hit = stop.reasons.iter().any(|reason| matches!(reason, StopReason::Site(_)));

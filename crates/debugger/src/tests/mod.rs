@@ -1,6 +1,7 @@
 //! Requests over a fake execution.
 
 mod asking;
+mod catching;
 mod controlling;
 mod running;
 mod written;

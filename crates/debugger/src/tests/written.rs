@@ -5,9 +5,9 @@ use retake_model::{CheckpointIndex, EventIndex, RegisterName, Signal};
 
 use super::{ask, break_at, debugger, location};
 use crate::{
-    Access, Answer, BreakpointId, Chosen, Counted, HitCondition, Lifetime, MemoryRange, Moment,
-    NewBreakpoint, NewCondition, NewHitCondition, NewWatch, PageRequest, Request, RunTo, Scope,
-    SourceRequest, StepKind, StepRequest, StopReason,
+    Access, Answer, BreakpointId, CatchKind, Chosen, Counted, HitCondition, Lifetime, MemoryRange,
+    Moment, NewBreakpoint, NewCondition, NewHitCondition, NewWatch, PageRequest, Request, RunTo,
+    Scope, SourceRequest, StepKind, StepRequest, StopReason,
 };
 
 /// Every kind of request, as it has been written since version 2 of the journal. What is here stays.
@@ -57,6 +57,18 @@ fn written() -> Vec<(Request, &'static str)> {
             }),
             r#"{"run_to":{"location":{"function":"main"},"direction":"backward","scope":"function"}}"#,
         ),
+        (
+            Request::Catch(CatchKind::Syscall(Some("write".to_owned()))),
+            r#"{"catch":{"syscall":"write"}}"#,
+        ),
+        (Request::Catch(CatchKind::Syscall(None)), r#"{"catch":{"syscall":null}}"#),
+        (
+            Request::Catch(CatchKind::Signal(Some(Signal::SEGV))),
+            r#"{"catch":{"signal":"SIGSEGV"}}"#,
+        ),
+        (Request::Catch(CatchKind::Signal(None)), r#"{"catch":{"signal":null}}"#),
+        (Request::Catch(CatchKind::Throw), r#"{"catch":"throw"}"#),
+        (Request::Catch(CatchKind::Output("a b".to_owned())), r#"{"catch":{"output":"a b"}}"#),
         (Request::Clear(Chosen::All), r#"{"clear":"all"}"#),
         (Request::Clear(Chosen::These(vec![id])), r#"{"clear":{"these":[2]}}"#),
         (Request::Breakpoints, r#""breakpoints""#),

@@ -5,6 +5,7 @@ mod ends;
 mod events;
 mod forward;
 mod listing;
+mod outputs;
 mod scouts;
 mod snapshots;
 mod steps;
@@ -17,8 +18,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use retake_execution::{
-    CheckpointInfo, Direction, ErrorKind, Execution, ExecutionError, FileBytes, FileInfo, Hit,
-    Judge, Look, RunPlan, Seen, Site, State, Stop, StopReason, TaskInfo, Watch,
+    CheckpointInfo, Direction, ErrorKind, EventFilter, Execution, ExecutionError, FileBytes,
+    FileInfo, Hit, Judge, Look, RunPlan, Seen, Site, State, Stop, StopReason, SyscallName,
+    TaskInfo, Watch,
 };
 use retake_model::{
     Addr, EventIndex, FileId, Mapping, Place, Position, Registers, TaskId, VectorState,
@@ -30,6 +32,7 @@ use crate::live::LiveTask;
 use crate::machine::Machine;
 use crate::search::Control;
 use crate::thread::ReplayThread;
+use outputs::OutputSearch;
 use snapshots::Snapshots;
 
 /// Longer files are read only if they begin as programs do.
@@ -57,6 +60,8 @@ pub struct Timeline {
     last_moment: EventIndex,
     /// Once somebody has asked.
     all_tasks: OnceCell<Vec<TaskId>>,
+    /// Searches for texts in the program's output, as far as they have come.
+    outputs: Vec<OutputSearch>,
     /// The machine is not at `position`: something failed on the way.
     lost: bool,
     control: Control,
@@ -102,6 +107,7 @@ impl Timeline {
             start,
             last_moment: ends::last_moment(&recording),
             all_tasks: OnceCell::new(),
+            outputs: Vec::new(),
             lost: true,
             control,
             thread,
@@ -234,6 +240,21 @@ impl Execution for Timeline {
         Ok(crate::describe::describe_event(&found))
     }
 
+    fn find_event(
+        &mut self,
+        direction: Direction,
+        from: EventIndex,
+        kinds: &[EventFilter],
+    ) -> Result<Option<EventIndex>, ExecutionError> {
+        let found = self.find_next(direction, from, kinds);
+        found.map_err(|failure| failure.while_doing("look for events"))
+    }
+
+    fn syscall_names(&self) -> Vec<SyscallName> {
+        let all = retake_abi::all();
+        all.map(|call| SyscallName { no: call.no, name: call.name }).collect()
+    }
+
     fn state(&self) -> &dyn State {
         self
     }
@@ -248,6 +269,11 @@ impl Execution for Timeline {
             Ok(timeline.stop(StopReason::Reached))
         };
         self.moving(travel).map_err(|failure| failure.while_doing(format!("go to {to}")))
+    }
+
+    fn seek_before(&mut self, event: EventIndex) -> Result<Stop, ExecutionError> {
+        let stop = self.moving(|timeline| timeline.before_event(event));
+        stop.map_err(|failure| failure.while_doing(format!("go to before event {event}")))
     }
 
     fn run(
@@ -272,9 +298,10 @@ impl Execution for Timeline {
     fn hits(
         &mut self,
         sites: &[Site],
+        skipped: u64,
         sink: &mut dyn FnMut(&Hit, &dyn State) -> ControlFlow<()>,
     ) -> Result<(), ExecutionError> {
-        self.list(sites, sink)
+        self.list(sites, skipped, sink)
     }
 
     fn look_at_hits(

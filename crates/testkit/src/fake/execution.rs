@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use retake_execution::{
-    CheckpointInfo, Direction, Divergence, ErrorKind, Execution, ExecutionError, FileBytes,
-    FileInfo, Hit, Judge, RunPlan, Site, SiteTarget, State, Stop, StopReason, TaskInfo, Verdict,
+    CheckpointInfo, Direction, Divergence, ErrorKind, EventFilter, Execution, ExecutionError,
+    FileBytes, FileInfo, Hit, Judge, RunPlan, Site, SiteTarget, State, Stop, StopReason,
+    SyscallName, TaskInfo, Verdict,
 };
 use retake_model::{
     Addr, Backing, CheckpointIndex, EventIndex, FileId, Judged, Mapping, Position, Predicate,
     Protection, Registers, SpaceId, TaskId, VectorState,
 };
 
+use super::events::{find, syscall_names};
 use super::moment::{FakeTask, Moment, Script};
 
 /// An [`Execution`] over a script: see [`super::FakeBuilder`].
@@ -312,6 +314,19 @@ impl Execution for FakeExecution {
         })
     }
 
+    fn find_event(
+        &mut self,
+        direction: Direction,
+        from: EventIndex,
+        kinds: &[EventFilter],
+    ) -> Result<Option<EventIndex>, ExecutionError> {
+        Ok(find(&self.script, direction, from, kinds))
+    }
+
+    fn syscall_names(&self) -> Vec<SyscallName> {
+        syscall_names()
+    }
+
     fn state(&self) -> &dyn State {
         self
     }
@@ -325,6 +340,14 @@ impl Execution for FakeExecution {
         };
         self.pass(&attempt, usize::MAX, index)?;
         Ok(self.arrive(index, vec![StopReason::Reached]))
+    }
+
+    fn seek_before(&mut self, event: EventIndex) -> Result<Stop, ExecutionError> {
+        let moments = self.script.moments.iter();
+        match moments.map(|moment| moment.position).rfind(|at| at.event() == event) {
+            Some(last) => self.seek(last),
+            None => self.seek(Position::at_event(event)),
+        }
     }
 
     fn run(
@@ -344,9 +367,11 @@ impl Execution for FakeExecution {
     fn hits(
         &mut self,
         sites: &[Site],
+        skipped: u64,
         sink: &mut dyn FnMut(&Hit, &dyn State) -> ControlFlow<()>,
     ) -> Result<(), ExecutionError> {
         let before = self.at;
+        let mut left = skipped;
         let mut result = Ok(());
         for index in 0..self.script.moments.len() {
             result = self.pass("list hits", index, index);
@@ -354,9 +379,10 @@ impl Execution for FakeExecution {
                 break;
             }
             self.at = index;
-            if let Some(hit) = self.site_at(index, sites)
-                && sink(&hit, self).is_break()
-            {
+            let Some(hit) = self.site_at(index, sites) else { continue };
+            if left > 0 {
+                left -= 1;
+            } else if sink(&hit, self).is_break() {
                 break;
             }
         }
