@@ -24,6 +24,7 @@ pub(crate) fn output(answer: Answer, shown: &Shown) -> Output {
         Answer::Hits(Page { total, items, .. }) => {
             Output::Hits(HitsView { count: total, hits: items })
         }
+        Answer::Trace(view) => Output::Trace(view),
         Answer::Stack(frames) => Output::Stack(frames),
         Answer::Threads(all) => Output::Threads(all),
         Answer::Thread(view) => Output::Thread(view),

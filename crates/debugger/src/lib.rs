@@ -38,7 +38,7 @@ mod watches;
 pub use answers::{
     Answer, BreakpointList, BreakpointPlace, BreakpointView, CatchView, CheckpointView, EventView,
     FrameView, HitView, LineView, MemoryView, Page, PlaceView, RegisterView, SourceView,
-    StopReason, StopView, ThreadView, WhenView,
+    StopReason, StopView, ThreadView, TraceLine, TraceValue, TraceView, WhenView,
 };
 pub use breakpoint::{
     Breakpoint, BreakpointId, CatchKind, Counted, HitCondition, HitNumbers, Lifetime, Place,
@@ -50,13 +50,13 @@ pub use code::{
     FunctionCode, InlinedCode, Loaded, NoCode, PcKind, RawFrame, RuleSource, Saved, SourceLine,
     Statement, Trampoline, default_reader,
 };
-pub use control::{Progress, ProgressSink, RequestControl};
+pub use control::{Progress, ProgressSink, RequestControl, TraceSink};
 pub use debugger::Debugger;
 pub use error::DebugError;
 pub use location::Location;
 pub use requests::{
     Chosen, MemoryRange, Moment, NewBreakpoint, NewCondition, NewHitCondition, NewWatch,
-    PageRequest, Request, RunTo, Scope, SourceRequest, StepKind, StepRequest,
+    PageRequest, Request, RunTo, Scope, SourceRequest, StepKind, StepRequest, TraceRequest,
 };
 pub use session::Session;
 pub use watches::{Access, WatchView};

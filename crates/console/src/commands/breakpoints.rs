@@ -1,8 +1,9 @@
 //! Breakpoints and their hits.
 
+use retake_debugger::expr::Expression;
 use retake_debugger::{
-    Chosen, Counted, HitCondition, Lifetime, NewBreakpoint, NewCondition, NewHitCondition,
-    PageRequest, Request,
+    Chosen, Counted, HitCondition, Lifetime, Location, NewBreakpoint, NewCondition,
+    NewHitCondition, PageRequest, Request,
 };
 
 use super::{Command, Words};
@@ -27,7 +28,20 @@ pub(super) const TBREAK: Command = Command {
     parse: |command, args| set(command, args, Lifetime::UntilHit),
 };
 
+/// A place, and when it counts.
+pub(super) struct At {
+    pub(super) location: Location,
+    pub(super) condition: Option<Expression>,
+    pub(super) thread: Option<u32>,
+}
+
 fn set(command: &Command, args: &str, lifetime: Lifetime) -> Result<Asked, ConsoleError> {
+    let At { location, condition, thread } = at(command, args)?;
+    Ok(Asked::plainly(Request::Break(NewBreakpoint { location, condition, thread, lifetime })))
+}
+
+/// `LOCATION [thread N] [if CONDITION]`
+pub(super) fn at(command: &Command, args: &str) -> Result<At, ConsoleError> {
     if args.is_empty() {
         return Err(command.misuse("a location is missing"));
     }
@@ -39,8 +53,7 @@ fn set(command: &Command, args: &str, lifetime: Lifetime) -> Result<Asked, Conso
         Some((location, number)) => (location, Some(command.number(number.trim())?)),
         None => (place, None),
     };
-    let location = location.parse()?;
-    Ok(Asked::plainly(Request::Break(NewBreakpoint { location, condition, thread, lifetime })))
+    Ok(At { location: location.parse()?, condition, thread })
 }
 
 pub(super) const CONDITION: Command = Command {

@@ -7,6 +7,7 @@ mod memory;
 mod moments;
 mod moving;
 mod own;
+mod tracing;
 
 use retake_debugger::{BreakpointId, Request};
 
@@ -66,6 +67,7 @@ const COMMANDS: &[Command] = &[
     moving::NEXT_INSTRUCTION,
     moving::REV,
     breakpoints::HITS,
+    tracing::TRACE,
     moving::GOTO,
     looking::STACK,
     looking::THREADS,

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use retake_debugger::{
     Access, BreakpointId, CheckpointView, FrameView, PlaceView, SourceView, StopReason, StopView,
-    ThreadView, WatchView,
+    ThreadView, TraceLine, TraceView, WatchView,
 };
 
 use crate::output::{BreakpointView, HelpView, HitsView, MemoryView, Output, WhenView};
@@ -23,6 +23,7 @@ pub fn text(output: &Output) -> String {
         Output::Watches(all) => or("no watches", all.iter().map(watch).collect()),
         Output::Stop(view) => vec![stop(view)],
         Output::Hits(view) => hits(view),
+        Output::Trace(view) => trace(view),
         Output::Stack(frames) => frames.iter().map(frame).collect(),
         Output::Threads(all) => all.iter().map(thread).collect(),
         Output::Thread(view) => vec![thread(view)],
@@ -122,6 +123,28 @@ fn hits(view: &HitsView) -> Vec<String> {
         _ => total,
     });
     lines
+}
+
+fn trace(view: &TraceView) -> Vec<String> {
+    let plural = if view.count == 1 { "" } else { "s" };
+    let mut lines: Vec<String> = view.lines.iter().map(trace_line).collect();
+    lines.push(format!("{} arrival{plural}", view.count));
+    lines
+}
+
+/// One arrival of a trace as a line for people.
+pub fn trace_line(line: &TraceLine) -> String {
+    let (n, position, task) = (line.n, line.position, line.task);
+    let mut out = format!("{n}  {position}  thread {task}  {}", place(&line.place));
+    for (index, value) in line.values.iter().enumerate() {
+        let before = if index == 0 { "  " } else { ", " };
+        let _ = match (&value.value, &value.problem) {
+            (Some(number), _) => write!(out, "{before}{} = {number}", value.expression),
+            (None, Some(problem)) => write!(out, "{before}{}: {problem}", value.expression),
+            (None, None) => Ok(()),
+        };
+    }
+    out
 }
 
 fn frame(view: &FrameView) -> String {

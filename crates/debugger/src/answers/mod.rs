@@ -4,6 +4,7 @@ mod breakpoints;
 mod looking;
 mod moments;
 mod page;
+mod trace;
 
 use crate::watches::WatchView;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ pub use looking::{
 };
 pub use moments::{CheckpointView, EventView, HitView, StopReason, StopView, WhenView};
 pub use page::Page;
+pub use trace::{TraceLine, TraceValue, TraceView};
 
 /// The answer to a [`crate::Request`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +35,8 @@ pub enum Answer {
     Stop(StopView),
     /// Hits over the whole recording, in order.
     Hits(Page<HitView>),
+    /// What was seen at a place, over the whole recording.
+    Trace(TraceView),
     /// A stack, innermost frame first.
     Stack(Vec<FrameView>),
     /// The living tasks.

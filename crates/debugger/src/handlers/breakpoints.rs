@@ -16,20 +16,29 @@ pub(super) fn set(
     new: &NewBreakpoint,
     control: &RequestControl,
 ) -> Result<Answer, DebugError> {
+    let draft = draft(debugger, new, control)?;
+    let set = debugger.breakpoints.add(draft).clone();
+    Ok(Answer::Set(view(debugger, &set)))
+}
+
+/// What a new breakpoint is made of.
+pub(super) fn draft(
+    debugger: &mut Debugger,
+    new: &NewBreakpoint,
+    control: &RequestControl,
+) -> Result<Draft, DebugError> {
     let places = places(debugger, &new.location, control)?;
     if let Some(condition) = &new.condition {
         can_be_judged(condition)?;
     }
     let thread = new.thread.map(|number| thread(debugger, number)).transpose()?;
-    let draft = Draft {
+    Ok(Draft {
         location: new.location.clone(),
         places,
         condition: new.condition.clone(),
         thread,
         lifetime: new.lifetime,
-    };
-    let set = debugger.breakpoints.add(draft).clone();
-    Ok(Answer::Set(view(debugger, &set)))
+    })
 }
 
 /// The places that a location stands for.

@@ -9,6 +9,7 @@ mod moments;
 mod moving;
 mod names;
 mod source;
+mod trace;
 mod watches;
 
 use crate::{Answer, DebugError, Debugger, Request, RequestControl};
@@ -38,6 +39,7 @@ pub(crate) fn answer(
         Request::Step(step) => moving::step(debugger, step, control),
         Request::Seek(moment) => moving::seek(debugger, *moment, control),
         Request::Hits { of, page } => hits::list(debugger, of, *page, control),
+        Request::Trace(request) => trace::trace(debugger, request, control),
         Request::Stack { depth } => looking::stack(debugger, *depth).map(Answer::Stack),
         Request::Threads => Ok(looking::threads(debugger)),
         Request::SelectThread { number } => looking::select(debugger, *number),

@@ -7,6 +7,7 @@ mod breakpoints;
 mod hits;
 mod looking;
 mod moving;
+mod trace;
 
 use retake_execution::Direction;
 use retake_model::RegisterName;
@@ -16,6 +17,7 @@ pub use breakpoints::{Chosen, NewBreakpoint, NewCondition, NewHitCondition};
 pub use hits::PageRequest;
 pub use looking::{MemoryRange, NewWatch, SourceRequest};
 pub use moving::{Moment, RunTo, Scope, StepKind, StepRequest};
+pub use trace::TraceRequest;
 
 use crate::breakpoint::{BreakpointId, CatchKind};
 use crate::expr::Expression;
@@ -73,6 +75,8 @@ pub enum Request {
         #[serde(default)]
         page: PageRequest,
     },
+    /// Follow a place over the whole recording.
+    Trace(TraceRequest),
     /// The stack of the selected task.
     Stack {
         /// Frames at most, inlined ones included.

@@ -7,7 +7,7 @@ use super::{ask, break_at, debugger, location};
 use crate::{
     Access, Answer, BreakpointId, CatchKind, Chosen, Counted, HitCondition, Lifetime, MemoryRange,
     Moment, NewBreakpoint, NewCondition, NewHitCondition, NewWatch, PageRequest, Request, RunTo,
-    Scope, SourceRequest, StepKind, StepRequest, StopReason,
+    Scope, SourceRequest, StepKind, StepRequest, StopReason, TraceRequest,
 };
 
 /// Every kind of request, as it has been written since version 2 of the journal. What is here stays.
@@ -93,6 +93,15 @@ fn written() -> Vec<(Request, &'static str)> {
         (
             Request::Hits { of: Chosen::All, page: PageRequest { from: 1, limit: Some(9) } },
             r#"{"hits":{"of":"all","page":{"from":1,"limit":9}}}"#,
+        ),
+        (
+            Request::Trace(TraceRequest {
+                location: location("main"),
+                condition: Some(expression("$rdi > 3")),
+                thread: None,
+                values: vec![expression("$rdi"), expression("*(u8)$rsp")],
+            }),
+            r#"{"trace":{"location":{"function":"main"},"condition":"$rdi > 3","values":["$rdi","*(u8)$rsp"]}}"#,
         ),
         (Request::Stack { depth: 50 }, r#"{"stack":{"depth":50}}"#),
         (Request::Threads, r#""threads""#),
