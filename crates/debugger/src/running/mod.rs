@@ -11,7 +11,7 @@ use std::num::NonZeroU64;
 use std::sync::atomic::Ordering;
 
 use retake_execution::{Direction, RunPlan, Site, SiteId, Stop, StopReason};
-use retake_model::{self as model, EventIndex, Position};
+use retake_model::{EventIndex, Position};
 
 use crate::breakpoint::{Owner, Place, SiteTable};
 use crate::{DebugError, Debugger};
@@ -62,10 +62,10 @@ impl Debugger {
             true => (self.first_stop(direction, &plain, &series, None)?, None),
             false => self.first_stop_or_event(direction, &plain, &series, &caught)?,
         };
-        let mut owners = match stop.position.place() {
-            // Where a task stands after an event it has not arrived yet.
-            model::Place::Event => Vec::new(),
-            _ => plain.holding(self.execution.state(), stop.task),
+        // Where a task stands after an event it has not arrived yet.
+        let mut owners = match stop.position.place().pc() {
+            Some(_) => plain.holding(self.execution.state(), stop.task),
+            None => Vec::new(),
         };
         for series in &series {
             if series.is_hit(self.execution.state(), stop.task)

@@ -1,7 +1,7 @@
 //! Hits that are counted: of a breakpoint, by all threads or by one.
 
 use retake_execution::State;
-use retake_model::{Place, TaskId};
+use retake_model::TaskId;
 
 use crate::breakpoint::{BreakpointId, Counted, HitNumbers, Owner, SiteTable};
 use crate::{DebugError, Debugger};
@@ -26,7 +26,7 @@ impl Series {
     /// Whether the current moment, at which `task` runs, is one of its hits.
     pub(super) fn is_hit(&self, state: &dyn State, task: TaskId) -> bool {
         // Where a task stands after an event it has not arrived yet.
-        state.position().place() != Place::Event
+        state.position().place().pc().is_some()
             && self.table.holding(state, task).contains(&Owner::Breakpoint(self.breakpoint))
     }
 }

@@ -158,6 +158,10 @@ impl FakeExecution {
             let Some(next) = next else { break };
             self.pass("run", passed, next)?;
             self.at = next;
+            let at_bound = plan.bound == Some(self.moment().position);
+            if at_bound && plan.direction == Direction::Forward {
+                return Ok(self.arrive(next, vec![StopReason::Reached]));
+            }
             if let Some(hit) = self.site_at(next, plan.sites) {
                 let counts =
                     judge.as_mut().is_none_or(|judge| judge(&hit, self) == Verdict::Counts);
@@ -174,7 +178,7 @@ impl FakeExecution {
                     return Ok(self.arrive(next, vec![StopReason::Stepped]));
                 }
             }
-            if plan.bound == Some(self.moment().position) {
+            if at_bound {
                 return Ok(self.arrive(next, vec![StopReason::Reached]));
             }
         }
