@@ -1,12 +1,14 @@
 //! Movements.
 
+use std::sync::atomic::Ordering;
+
 use retake_execution::{self as execution, Direction, Site, SiteId, Stop};
 use retake_model::{CheckpointIndex, Position, Predicate};
 
 use super::{breakpoints, hits};
 use crate::answers::{EventView, StopReason, StopView};
 use crate::breakpoint::{Owner, Place};
-use crate::requests::{Moment, RunTo, Scope, StepRequest};
+use crate::requests::{Moment, RunTo, Scope, StepKind, StepRequest};
 use crate::running::RunEnd;
 use crate::{Answer, DebugError, Debugger, RequestControl};
 
@@ -44,23 +46,37 @@ pub(super) fn step(
     control: &RequestControl,
 ) -> Result<Answer, DebugError> {
     let before = debugger.execution.position();
-    match debugger.step(request, control) {
-        Ok(stop) => {
-            let task = stop.task;
-            let answer = stopped(debugger, &stop);
-            // Others may run next: who was stepped stays the one to look at.
-            if task != debugger.execution.current_task() {
-                debugger.selected = Some(task);
-            }
-            Ok(answer)
-        }
-        Err(error) => {
-            if debugger.execution.position() != before {
-                debugger.execution.seek(before)?;
-            }
-            Err(error)
-        }
+    let stepped = step_or_stop(debugger, request, control);
+    if stepped.is_err() && debugger.execution.position() != before {
+        // The way back is not to be interrupted by what has ended the step.
+        debugger.execution.interrupter().store(false, Ordering::SeqCst);
+        debugger.execution.seek(before)?;
     }
+    stepped
+}
+
+fn step_or_stop(
+    debugger: &mut Debugger,
+    request: &StepRequest,
+    control: &RequestControl,
+) -> Result<Answer, DebugError> {
+    let before = debugger.execution.position();
+    let stop = debugger.step(request, control)?;
+    // A breakpoint on the way ends a step, of whichever thread.
+    let may_pass = request.kind != StepKind::Instruction || request.count.get() > 1;
+    if may_pass
+        && !control.is_cancelled()
+        && let Some(end) = debugger.stop_between(before, request.direction)?
+    {
+        return ended(debugger, &end);
+    }
+    let task = stop.task;
+    let answer = stopped(debugger, &stop);
+    // Others may run next: who was stepped stays the one to look at.
+    if task != debugger.execution.current_task() {
+        debugger.selected = Some(task);
+    }
+    Ok(answer)
 }
 
 /// Goes to a moment.

@@ -67,6 +67,7 @@ impl Debugger {
         plain: &SiteTable,
         series: &[Series],
         caught: &[Caught],
+        limit: Option<Position>,
     ) -> Result<(Stop, Option<EventIndex>), DebugError> {
         let from = self.execution.position();
         let mut kinds: Vec<_> = caught.iter().map(|(_, filter)| filter.clone()).collect();
@@ -77,8 +78,14 @@ impl Debugger {
         let mut search = from.event();
         loop {
             let next = self.execution.find_event(direction, search, &kinds)?;
-            let Some(event) = next else {
-                return Ok((self.first_stop(direction, plain, series, None)?, None));
+            let is_within = |event: &EventIndex| match (direction, limit) {
+                (_, None) => true,
+                // The place of the limit's own event comes behind the limit.
+                (Direction::Forward, Some(limit)) => *event < limit.event(),
+                (Direction::Backward, Some(limit)) => *event >= limit.event(),
+            };
+            let Some(event) = next.filter(is_within) else {
+                return Ok((self.first_stop(direction, plain, series, limit)?, None));
             };
             // As far as is known without a look at the event's own place.
             let near = match direction {

@@ -38,7 +38,7 @@ impl Debugger {
         asked: Asked,
     ) -> Result<RunEnd, DebugError> {
         let from = self.execution.position();
-        let end = self.run_from(direction, asked);
+        let end = self.run_within(direction, asked, None);
         if end.is_err() && self.execution.position() != from {
             // The way back is not to be interrupted by what has ended the run.
             self.execution.interrupter().store(false, Ordering::SeqCst);
@@ -47,7 +47,32 @@ impl Debugger {
         end
     }
 
-    fn run_from(&mut self, direction: Direction, asked: Asked) -> Result<RunEnd, DebugError> {
+    /// After a movement from a moment to where it is now: goes to the first stop between the two, if there is
+    /// one.
+    pub(crate) fn stop_between(
+        &mut self,
+        from: Position,
+        direction: Direction,
+    ) -> Result<Option<RunEnd>, DebugError> {
+        let nothing = self.breakpoints.all().is_empty()
+            && self.breakpoints.catches().is_empty()
+            && self.watches.all().is_empty();
+        let to = self.execution.position();
+        if nothing || from == to {
+            return Ok(None);
+        }
+        self.execution.seek(from)?;
+        let end = self.run_within(direction, Vec::new(), Some(to))?;
+        Ok((end.stop.position != to).then_some(end))
+    }
+
+    /// Runs to the next stop, no further than to a limit.
+    fn run_within(
+        &mut self,
+        direction: Direction,
+        asked: Asked,
+        limit: Option<Position>,
+    ) -> Result<RunEnd, DebugError> {
         let plain = self.breakpoints.all().iter().filter(|breakpoint| breakpoint.hits.is_none());
         let mut plain = SiteTable::new(plain);
         for catch in self.breakpoints.catches() {
@@ -59,8 +84,8 @@ impl Debugger {
         }
         let (series, caught) = (self.series()?, self.caught()?);
         let (stop, event) = match caught.is_empty() {
-            true => (self.first_stop(direction, &plain, &series, None)?, None),
-            false => self.first_stop_or_event(direction, &plain, &series, &caught)?,
+            true => (self.first_stop(direction, &plain, &series, limit)?, None),
+            false => self.first_stop_or_event(direction, &plain, &series, &caught, limit)?,
         };
         // Where a task stands after an event it has not arrived yet.
         let mut owners = match stop.position.place().pc() {
