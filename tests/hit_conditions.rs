@@ -48,6 +48,14 @@ fn numbers_of_millions_of_hits() {
     assert_eq!(seen[0], 1_500_000);
     assert_eq!(seen[2..], [2, 1, 1_000_009, 999_999, 999_989], "{seen:?}");
 
+    // Of each thread, where there are too many to look at.
+    let script = format!(
+        "break step\ncond -per-thread-hitcount 1 == 1500001\n{}",
+        go(&["continue", "continue", "rewind"])
+    );
+    let all = answers(&retake, &dir, &script);
+    assert_eq!((arguments(&all)[0], arguments(&all)[2]), (1_500_000, 1_500_000));
+
     // Beside another breakpoint, and with a condition, whose hits have numbers of their own.
     let script = format!(
         "break step if $rdi >= 1000000\ncond -hitcount 1 == 11\nbreak step if $rdi == 1000004\n{}",

@@ -33,7 +33,12 @@ pub(crate) struct History {
     counts: BTreeMap<Vec<BreakpointId>, u64>,
     /// The number that the next hit from a position on has, where that was looked for last.
     numbers: BTreeMap<Numbered, (Position, u64)>,
+    /// The hits at which breakpoints stop, where those could be listed.
+    stops: BTreeMap<BreakpointId, Stops>,
 }
+
+/// Positions in order; nothing where they cannot be listed.
+pub(crate) type Stops = Option<Rc<[Position]>>;
 
 /// A breakpoint, and the thread whose hits are counted, if not all are.
 type Numbered = (BreakpointId, Option<TaskId>);
@@ -78,6 +83,15 @@ impl History {
 
     pub(crate) fn set_count(&mut self, of: Vec<BreakpointId>, count: u64) {
         self.counts.insert(of, count);
+    }
+
+    /// The hits at which a breakpoint stops, if somebody has tried to list them.
+    pub(crate) fn stops(&self, of: BreakpointId) -> Option<Stops> {
+        self.stops.get(&of).cloned()
+    }
+
+    pub(crate) fn set_stops(&mut self, of: BreakpointId, stops: Stops) {
+        self.stops.insert(of, stops);
     }
 
     /// The number of the first hit from a position on, if that is known.

@@ -3,8 +3,8 @@
 use retake_execution::{Direction, EventFilter, Execution, Stop, StopReason};
 use retake_model::{EventIndex, Position, SyscallNo};
 
-use super::series::Series;
-use crate::breakpoint::{BreakpointId, CatchKind, SiteTable};
+use super::Goals;
+use crate::breakpoint::{BreakpointId, CatchKind};
 use crate::names::closest;
 use crate::{DebugError, Debugger};
 
@@ -64,8 +64,7 @@ impl Debugger {
     pub(super) fn first_stop_or_event(
         &mut self,
         direction: Direction,
-        plain: &SiteTable,
-        series: &[Series],
+        goals: &Goals,
         caught: &[Caught],
         limit: Option<Position>,
     ) -> Result<(Stop, Option<EventIndex>), DebugError> {
@@ -85,16 +84,17 @@ impl Debugger {
                 (Direction::Backward, Some(limit)) => *event >= limit.event(),
             };
             let Some(event) = next.filter(is_within) else {
-                return Ok((self.first_stop(direction, plain, series, limit)?, None));
+                return Ok((self.first_stop(direction, goals, limit)?, None));
             };
             // As far as is known without a look at the event's own place.
             let near = match direction {
                 Direction::Forward => Position::at_event(event),
                 Direction::Backward => Position::at_event(event.next()),
             };
-            if self.stops_before(near, direction, plain, series)? {
-                let stop = self.first_stop(direction, plain, series, Some(near))?;
-                if !stop.reasons.contains(&StopReason::Reached) {
+            if self.stops_before(near, direction, goals) {
+                let stop = self.first_stop(direction, goals, Some(near))?;
+                let is_watch = |reason: &StopReason| matches!(reason, StopReason::Watch(_));
+                if stop.position != near || stop.reasons.iter().any(is_watch) {
                     return Ok((stop, None));
                 }
             }
@@ -105,10 +105,10 @@ impl Debugger {
                 search = event.next();
                 continue;
             }
-            if direction == Direction::Forward && self.may_stop(plain, series) {
+            if direction == Direction::Forward && self.may_stop(goals) {
                 self.execution.seek(last)?;
                 let bound = Some(before.position);
-                let stop = self.first_stop(direction, plain, series, bound)?;
+                let stop = self.first_stop(direction, goals, bound)?;
                 if stop.position != before.position {
                     return Ok((stop, None));
                 }
@@ -117,24 +117,18 @@ impl Debugger {
         }
     }
 
-    fn may_stop(&self, plain: &SiteTable, series: &[Series]) -> bool {
-        !plain.sites().is_empty() || !series.is_empty() || !self.watches.all().is_empty()
+    fn may_stop(&self, goals: &Goals) -> bool {
+        !goals.are_none() || !self.watches.all().is_empty()
     }
 
     /// Whether anything but the event may stop a run to a position.
-    fn stops_before(
-        &self,
-        near: Position,
-        direction: Direction,
-        plain: &SiteTable,
-        series: &[Series],
-    ) -> Result<bool, DebugError> {
+    fn stops_before(&self, near: Position, direction: Direction, goals: &Goals) -> bool {
         let here = self.execution.position();
         let is_ahead = match direction {
             Direction::Forward => here < near,
             Direction::Backward => here > near,
         };
-        Ok(is_ahead && self.may_stop(plain, series))
+        is_ahead && self.may_stop(goals)
     }
 
     /// Which catches an event is of.

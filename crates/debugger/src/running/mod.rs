@@ -5,6 +5,7 @@
 //! and the run is to the so-manieth from here. Each of them runs no further than the best stop found so far.
 
 mod events;
+mod listed;
 mod series;
 
 use std::num::NonZeroU64;
@@ -15,7 +16,9 @@ use retake_model::{EventIndex, Position};
 
 use crate::breakpoint::{Owner, Place, SiteTable};
 use crate::{DebugError, Debugger};
+use events::Caught;
 pub(crate) use events::event_filter;
+use listed::Listed;
 use series::Series;
 
 /// Where a run ended, and who wanted that.
@@ -25,6 +28,38 @@ pub(crate) struct RunEnd {
     pub(crate) owners: Vec<Owner>,
     /// The event that is caught: it comes next.
     pub(crate) event: Option<EventIndex>,
+}
+
+/// What a run may stop at, besides events.
+#[derive(Debug)]
+struct Goals {
+    /// Where every arrival that counts is a stop.
+    plain: SiteTable,
+    /// Hits that are counted.
+    series: Vec<Series>,
+    /// Hits that are known.
+    listed: Vec<Listed>,
+}
+
+impl Goals {
+    fn are_none(&self) -> bool {
+        self.plain.sites().is_empty() && self.series.is_empty() && self.listed.is_empty()
+    }
+
+    /// The nearer of a bound and the next hit that is known.
+    fn bound(
+        &self,
+        direction: Direction,
+        from: Position,
+        bound: Option<Position>,
+    ) -> Option<Position> {
+        let known = self.listed.iter().filter_map(|listed| listed.next(direction, from));
+        known.chain(bound).reduce(|best, other| match direction {
+            Direction::Forward if other < best => other,
+            Direction::Backward if other > best => other,
+            _ => best,
+        })
+    }
 }
 
 /// Places that a run is to stop at, besides breakpoints.
@@ -82,43 +117,61 @@ impl Debugger {
         for (owner, sites) in asked {
             plain = plain.with(owner, sites);
         }
-        let (series, caught) = (self.series()?, self.caught()?);
+        let listed = self.listed()?;
+        let goals = Goals { plain, series: self.series(&listed)?, listed };
+        let caught = self.caught()?;
         let (stop, event) = match caught.is_empty() {
-            true => (self.first_stop(direction, &plain, &series, limit)?, None),
-            false => self.first_stop_or_event(direction, &plain, &series, &caught, limit)?,
+            true => (self.first_stop(direction, &goals, limit)?, None),
+            false => self.first_stop_or_event(direction, &goals, &caught, limit)?,
         };
+        let owners = self.owners(&goals, &stop, event, &caught)?;
+        Ok(RunEnd { stop, owners, event })
+    }
+
+    /// Who wanted a run to stop where it is.
+    fn owners(
+        &mut self,
+        goals: &Goals,
+        stop: &Stop,
+        event: Option<EventIndex>,
+        caught: &[Caught],
+    ) -> Result<Vec<Owner>, DebugError> {
         // Where a task stands after an event it has not arrived yet.
         let mut owners = match stop.position.place().pc() {
-            Some(_) => plain.holding(self.execution.state(), stop.task),
+            Some(_) => goals.plain.holding(self.execution.state(), stop.task),
             None => Vec::new(),
         };
-        for series in &series {
+        for series in &goals.series {
             if series.is_hit(self.execution.state(), stop.task)
                 && series.numbers.contains(self.hits_before(series)? + 1)
             {
                 owners.push(Owner::Breakpoint(series.breakpoint));
             }
         }
+        let is_here = |listed: &&Listed| listed.positions.contains(&stop.position);
+        let listed = goals.listed.iter().filter(is_here);
+        owners.extend(listed.map(|listed| Owner::Breakpoint(listed.breakpoint)));
         if let Some(event) = event {
-            owners.extend(self.catches_of(event, &caught)?.into_iter().map(Owner::Catch));
+            owners.extend(self.catches_of(event, caught)?.into_iter().map(Owner::Catch));
         }
         owners.sort_unstable();
         owners.dedup();
-        Ok(RunEnd { stop, owners, event })
+        Ok(owners)
     }
 
     /// Runs to the first stop of all, or to a bound.
     fn first_stop(
         &mut self,
         direction: Direction,
-        plain: &SiteTable,
-        series: &[Series],
+        goals: &Goals,
         bound: Option<Position>,
     ) -> Result<Stop, DebugError> {
         let from = self.execution.position();
+        let bound = goals.bound(direction, from, bound);
+        let plain = &goals.plain;
         // Before anything moves.
         let mut wanted = Vec::new();
-        for series in series {
+        for series in &goals.series {
             if let Some((number, nth)) = self.next_number(series, direction)? {
                 wanted.push((series, number, nth));
             }

@@ -3,6 +3,7 @@
 use retake_execution::State;
 use retake_model::TaskId;
 
+use super::listed::Listed;
 use crate::breakpoint::{BreakpointId, Counted, HitNumbers, Owner, SiteTable};
 use crate::{DebugError, Debugger};
 
@@ -32,11 +33,14 @@ impl Series {
 }
 
 impl Debugger {
-    /// All hits that are counted.
-    pub(super) fn series(&self) -> Result<Vec<Series>, DebugError> {
+    /// All hits that are counted, but for those of breakpoints whose stops are listed.
+    pub(super) fn series(&self, listed: &[Listed]) -> Result<Vec<Series>, DebugError> {
         let mut all = Vec::new();
         for breakpoint in self.breakpoints.all() {
             let Some(hits) = breakpoint.hits else { continue };
+            if listed.iter().any(|listed| listed.breakpoint == breakpoint.id) {
+                continue;
+            }
             let mut add = |task: Option<TaskId>| {
                 let table = match task {
                     Some(task) => SiteTable::of_task(breakpoint, task),
