@@ -42,7 +42,7 @@ impl Recorded {
 
     /// Steps forwards, then back over the same stops.
     fn there_and_back(&self, from: &str, step: &str, count: usize) -> Vec<Stop> {
-        let mut script = vec![format!("break {from}"), "continue".to_owned()];
+        let mut script = vec![format!("tbreak {from}"), "continue".to_owned()];
         script.extend(std::iter::repeat_n(step.to_owned(), count));
         let there = self.session(&script);
         assert_eq!(there.len(), count + 1, "{there:?}");
@@ -141,4 +141,44 @@ fn where_nothing_is_known_a_sentence_says_what_to_do() {
     let said = ended.output() + &ended.errors();
     assert!(said.contains("the start of the recording"), "{said}");
     assert!(said.contains("step-instruction"), "{said}");
+}
+
+#[test]
+fn breakpoints_on_the_way_end_steps() {
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let stops = |program: &str, script: &str| -> Vec<String> {
+        let program = fixture::c(program, &["-g", "-O0"]);
+        let (dir, _) = retake.record(&format!("of-{}", script.len()), &[], &[program]);
+        let output = retake.debug(&dir, &["--json"], script).good().output();
+        let answers = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let text = |stop: Value| {
+            let data = &stop["data"];
+            let function = data["place"]["function"].as_str().unwrap_or_default();
+            format!("{} in {function}", data["reasons"][0].as_str().unwrap_or_default())
+        };
+        answers.filter(|answer| answer["kind"] == "stop").map(text).collect()
+    };
+    let call = fixture::line_of("c/calls.c", "call");
+    let script = format!(
+        "tbreak calls.c:{call}\ncontinue\nbreak work\nnext\nclear 2\nrev stepout\nrev stepout\n\
+         rev stepout\nbreak work\ncond -hitcount 3 == 3\nnext 20\nclear 3\nstepout\nbreak middle\n\
+         rev next 20\nclear 4\nnext"
+    );
+    let all = stops("c/calls.c", &script);
+    let wanted = [
+        "breakpoint in main",
+        "breakpoint in work",
+        "stepped in middle",
+        "stepped in outer",
+        "stepped in main",
+        "breakpoint in work",
+        "stepped in middle",
+        "breakpoint in middle",
+        "stepped in middle",
+    ];
+    assert_eq!(all, wanted);
+
+    let all =
+        stops("c/split_output.c", "tbreak say\ncontinue\nstepout\ncatch syscall write\nnext 5");
+    assert_eq!(all, ["breakpoint in say", "stepped in main", "catch in write"]);
 }

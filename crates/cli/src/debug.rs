@@ -2,11 +2,13 @@
 
 use std::fmt::Display;
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use retake_console::{Console, ConsoleError, Outcome, Output, render, script_lines};
-use retake_debugger::{DebugError, Debugger, Session, default_reader};
+use retake_debugger::{DebugError, Debugger, Session, TraceLine, TraceSink, default_reader};
 use retake_execution::Execution;
 
 use crate::progress;
@@ -38,7 +40,10 @@ pub(crate) fn run(args: &DebugArgs, recording: &Path, execution: Box<dyn Executi
     if let Err(err) = signal_hook::flag::register(signal_hook::consts::SIGINT, interrupter) {
         warn(&format_args!("Ctrl-C will end the debugger: {err}"));
     }
-    let console = Console::new(debugger).with_progress(progress::of_requests());
+    let mut console = Console::new(debugger).with_progress(progress::of_requests());
+    if !args.json {
+        console = console.with_trace(Arc::new(PrintedTrace));
+    }
     let mut terminal = Terminal { console, args };
     let end = match terminal.open_session(recording) {
         Ok(()) => terminal.run(recording),
@@ -52,6 +57,19 @@ pub(crate) fn run(args: &DebugArgs, recording: &Path, execution: Box<dyn Executi
         }
         // Whoever read our output went away, as `head` does.
         Err(End::Closed) => ExitCode::SUCCESS,
+    }
+}
+
+/// Prints what a trace sees, a line each, as it is found.
+struct PrintedTrace;
+
+impl TraceSink for PrintedTrace {
+    fn line(&self, line: &TraceLine) -> ControlFlow<()> {
+        // Whoever read this went away: the next output says so.
+        match writeln!(io::stdout().lock(), "{}", render::trace_line(line)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use retake_debugger::{Debugger, ProgressSink};
+use retake_debugger::{Debugger, ProgressSink, TraceSink};
 
 use crate::asked::Asked;
 use crate::output::{HelpView, Output, ScriptStep};
@@ -18,6 +18,7 @@ const MAX_DEPTH: usize = 16;
 pub struct Console {
     debugger: Debugger,
     progress: Option<Arc<dyn ProgressSink>>,
+    trace: Option<Arc<dyn TraceSink>>,
     /// How many scripts are running inside each other.
     depth: usize,
 }
@@ -25,13 +26,19 @@ pub struct Console {
 impl Console {
     /// A console over a debugger.
     pub fn new(debugger: Debugger) -> Self {
-        Self { debugger, progress: None, depth: 0 }
+        Self { debugger, progress: None, trace: None, depth: 0 }
     }
 
     /// Tells `sink` how far each request is.
     #[must_use]
     pub fn with_progress(self, sink: Arc<dyn ProgressSink>) -> Self {
         Self { progress: Some(sink), ..self }
+    }
+
+    /// Gives what traces see to `sink` as it is found, and not with their outputs.
+    #[must_use]
+    pub fn with_trace(self, sink: Arc<dyn TraceSink>) -> Self {
+        Self { trace: Some(sink), ..self }
     }
 
     /// The debugger.
@@ -55,6 +62,9 @@ impl Console {
                 let mut control = self.debugger.control().with_line(line);
                 if let Some(sink) = &self.progress {
                     control = control.with_progress(Arc::clone(sink));
+                }
+                if let Some(sink) = &self.trace {
+                    control = control.with_trace(Arc::clone(sink));
                 }
                 Ok(views::output(self.debugger.run(&request, &control)?, &shown))
             }

@@ -2,7 +2,7 @@
 
 use retake_debugger::{
     BreakpointId, CheckpointView, FrameView, HitView, PlaceView, RegisterView, SourceView,
-    StopView, ThreadView, WatchView,
+    StopView, ThreadView, TraceView, WatchView,
 };
 use retake_model::{Addr, TaskId};
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,8 @@ pub enum Output {
     Stop(StopView),
     /// Hits over the whole recording.
     Hits(HitsView),
+    /// Arrivals at a place over the whole recording.
+    Trace(TraceView),
     /// A stack, innermost frame first.
     Stack(Vec<FrameView>),
     /// The living tasks.
@@ -65,9 +67,9 @@ pub struct BreakpointView {
 /// A list of hits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HitsView {
-    /// How many.
+    /// How many there are.
     pub count: usize,
-    /// All of them, in order.
+    /// Those that were asked for, in order.
     pub hits: Vec<HitView>,
 }
 

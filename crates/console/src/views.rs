@@ -1,6 +1,9 @@
 //! From answers of the debugger to outputs.
 
-use retake_debugger::{self as debugger, Answer, BreakpointPlace, EventView, Page, Place};
+use retake_debugger::{
+    self as debugger, Answer, BreakpointList, BreakpointPlace, CatchKind, CatchView, Counted,
+    EventView, HitCondition, Lifetime, Page, Place,
+};
 
 use crate::asked::{Format, Shown};
 use crate::output::{AssertView, BreakpointView, HitsView, MemoryView, Output, WhenView};
@@ -9,13 +12,19 @@ use crate::output::{AssertView, BreakpointView, HitsView, MemoryView, Output, Wh
 pub(crate) fn output(answer: Answer, shown: &Shown) -> Output {
     match answer {
         Answer::Set(view) => Output::Set(vec![breakpoint(&view)]),
-        Answer::Cleared(all) => Output::Cleared(all.iter().map(breakpoint).collect()),
-        Answer::Breakpoints(all) => Output::Breakpoints(all.iter().map(breakpoint).collect()),
+        Answer::CatchSet(view) => Output::Set(vec![catch(&view)]),
+        Answer::Cleared(all) => Output::Cleared(list(&all)),
+        Answer::Breakpoints(all) => {
+            let mut list = list(&all);
+            list.sort_by_key(|view| view.id);
+            Output::Breakpoints(list)
+        }
         Answer::Watches(all) => Output::Watches(all),
         Answer::Stop(view) => Output::Stop(view),
         Answer::Hits(Page { total, items, .. }) => {
             Output::Hits(HitsView { count: total, hits: items })
         }
+        Answer::Trace(view) => Output::Trace(view),
         Answer::Stack(frames) => Output::Stack(frames),
         Answer::Threads(all) => Output::Threads(all),
         Answer::Thread(view) => Output::Thread(view),
@@ -35,15 +44,51 @@ pub(crate) fn output(answer: Answer, shown: &Shown) -> Output {
     }
 }
 
+fn list(all: &BreakpointList) -> Vec<BreakpointView> {
+    all.breakpoints.iter().map(breakpoint).chain(all.catches.iter().map(catch)).collect()
+}
+
+fn catch(view: &CatchView) -> BreakpointView {
+    let what = match &view.what {
+        CatchKind::Syscall(None) => "syscall".to_owned(),
+        CatchKind::Syscall(Some(name)) => format!("syscall {name}"),
+        CatchKind::Signal(None) => "signal".to_owned(),
+        CatchKind::Signal(Some(signal)) => format!("signal {signal}"),
+        CatchKind::Fork => "fork".to_owned(),
+        CatchKind::Exec => "exec".to_owned(),
+        CatchKind::Exit => "exit".to_owned(),
+        CatchKind::Throw => "throw".to_owned(),
+        CatchKind::Output(text) => format!("output {text:?}"),
+    };
+    let places = view.places.iter().map(place).collect();
+    BreakpointView { id: view.id, location: format!("catch {what}"), places }
+}
+
 fn breakpoint(view: &debugger::BreakpointView) -> BreakpointView {
     BreakpointView {
         id: view.id,
-        location: match &view.condition {
-            Some(condition) => format!("{} if {condition}", view.location),
-            None => view.location.to_string(),
-        },
+        location: location(view),
         places: view.places.iter().map(place).collect(),
     }
+}
+
+/// The location with all that says when it stops.
+fn location(view: &debugger::BreakpointView) -> String {
+    let mut text = view.location.to_string();
+    if let Some(thread) = view.thread {
+        text.push_str(&format!(" thread {thread}"));
+    }
+    if let Some(condition) = &view.condition {
+        text.push_str(&format!(" if {condition}"));
+    }
+    if let Some(HitCondition { counted, numbers }) = view.hits {
+        let of_each = if counted == Counted::PerThread { " of each thread" } else { "" };
+        text.push_str(&format!(" (hit {numbers}{of_each})"));
+    }
+    if view.lifetime == Lifetime::UntilHit {
+        text.push_str(" (until it is hit)");
+    }
+    text
 }
 
 fn place(place: &BreakpointPlace) -> String {

@@ -18,6 +18,28 @@ where
     String::deserialize(from)?.parse().map_err(D::Error::custom)
 }
 
+/// Signals, by name, or none.
+pub(crate) mod optional_signal {
+    use retake_model::Signal;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct Named(#[serde(with = "super::signal")] Signal);
+
+    pub(crate) fn serialize<S: Serializer>(
+        signal: &Option<Signal>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        signal.map(Named).serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Signal>, D::Error> {
+        Ok(Option::<Named>::deserialize(from)?.map(|Named(signal)| signal))
+    }
+}
+
 /// Signals, by name.
 pub(crate) mod signal {
     use retake_model::Signal;

@@ -1,10 +1,13 @@
 //! What goes beside a request: how to cancel it, who is told how far it is, and where it came from.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use retake_model::EventIndex;
+
+use crate::answers::TraceLine;
 
 /// How far a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +36,19 @@ impl<F: Fn(&Progress) + Send + Sync> ProgressSink for F {
     }
 }
 
+/// Who is given what a trace sees, as it is found. In order, by the thread that runs the request.
+pub trait TraceSink: Send + Sync {
+    /// The next arrival; breaking off ends the request, well.
+    fn line(&self, line: &TraceLine) -> ControlFlow<()>;
+}
+
 /// Beside one request. [`crate::Debugger::control`] makes it.
 #[derive(Clone)]
 pub struct RequestControl {
     /// The execution's own.
     interrupt: Arc<AtomicBool>,
     progress: Option<Arc<dyn ProgressSink>>,
+    trace: Option<Arc<dyn TraceSink>>,
     line: Option<String>,
 }
 
@@ -47,13 +57,19 @@ impl RequestControl {
     /// an earlier request is forgotten.
     pub(crate) fn new(interrupt: Arc<AtomicBool>) -> Self {
         interrupt.store(false, Ordering::SeqCst);
-        Self { interrupt, progress: None, line: None }
+        Self { interrupt, progress: None, trace: None, line: None }
     }
 
     /// Tells `sink` how far the request is.
     #[must_use]
     pub fn with_progress(self, sink: Arc<dyn ProgressSink>) -> Self {
         Self { progress: Some(sink), ..self }
+    }
+
+    /// Gives what a trace sees to `sink`, and not with the answer.
+    #[must_use]
+    pub fn with_trace(self, sink: Arc<dyn TraceSink>) -> Self {
+        Self { trace: Some(sink), ..self }
     }
 
     /// Says what a person wrote; the journal keeps it beside the request.
@@ -75,6 +91,10 @@ impl RequestControl {
 
     pub(crate) fn line(&self) -> Option<&str> {
         self.line.as_deref()
+    }
+
+    pub(crate) fn trace_sink(&self) -> Option<&dyn TraceSink> {
+        self.trace.as_deref()
     }
 
     pub(crate) fn report(&self, progress: &Progress) {

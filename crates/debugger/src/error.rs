@@ -25,6 +25,12 @@ pub enum DebugError {
          numbers, and join comparisons by && || !"
     )]
     Condition(String),
+    /// A hit condition that cannot be read.
+    #[error(
+        "{0:?} is not a hit condition: write one of == != > >= < <= % and a number, such as % 100 for \
+         each hundredth hit"
+    )]
+    HitCondition(String),
     /// An expression cannot be read or has no value here.
     #[error(transparent)]
     Expr(#[from] ExprError),

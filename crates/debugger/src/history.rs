@@ -1,13 +1,15 @@
 //! Hits over the whole recording: looking for them, and what is known of them.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
-use retake_execution::{Execution, Hit, Look, Seen, SiteTarget, State};
+use retake_execution::{Execution, Hit, Seen, SiteTarget, State};
 use retake_model::{Addr, FileId, FileOffset, Position, TaskId};
 
 use crate::breakpoint::{Breakpoint, BreakpointId, SiteTable};
+use crate::requests::PageRequest;
 use crate::{DebugError, Progress, RequestControl};
 
 /// The byte of a file that is executed at a place, if it is of a file.
@@ -28,23 +30,35 @@ pub(crate) struct PastHit {
 #[derive(Debug, Default)]
 pub(crate) struct History {
     last: Option<LastHits>,
-    counts: BTreeMap<BreakpointId, u64>,
+    counts: BTreeMap<Vec<BreakpointId>, u64>,
+    /// The number that the next hit from a position on has, where that was looked for last.
+    numbers: BTreeMap<Numbered, (Position, u64)>,
+    /// The hits at which breakpoints stop, where those could be listed.
+    stops: BTreeMap<BreakpointId, Stops>,
 }
 
-/// The last list of hits.
-#[derive(Debug)]
+/// Positions in order; nothing where they cannot be listed.
+pub(crate) type Stops = Option<Rc<[Position]>>;
+
+/// A breakpoint, and the thread whose hits are counted, if not all are.
+type Numbered = (BreakpointId, Option<TaskId>);
+
+/// The part of a list of hits that was asked for last.
+#[derive(Debug, Default)]
 struct LastHits {
     /// Of which breakpoints.
     of: Vec<BreakpointId>,
-    /// Not known after a resume, until somebody asks.
-    found: Option<Vec<PastHit>>,
+    /// How many come before it.
+    from: usize,
+    /// Nothing after a resume, until somebody asks.
+    found: Vec<PastHit>,
 }
 
 impl History {
     /// What is left of it in a session: of which breakpoints the last list is.
     pub(crate) fn resumed(of: &[BreakpointId]) -> Self {
-        let last = (!of.is_empty()).then(|| LastHits { of: of.to_vec(), found: None });
-        Self { last, counts: BTreeMap::new() }
+        let last = (!of.is_empty()).then(|| LastHits { of: of.to_vec(), ..LastHits::default() });
+        Self { last, ..Self::default() }
     }
 
     /// Of which breakpoints the last list is, if there was one.
@@ -52,42 +66,49 @@ impl History {
         self.last.as_ref().map(|last| &last.of[..])
     }
 
-    /// Whether the last list is of just these, and known.
-    pub(crate) fn holds(&self, of: &[BreakpointId]) -> bool {
-        self.last.as_ref().is_some_and(|last| last.of == of && last.found.is_some())
+    /// The `n`th hit, from 1, of just these breakpoints, if it was listed last.
+    pub(crate) fn listed(&self, of: &[BreakpointId], n: usize) -> Option<&PastHit> {
+        let last = self.last.as_ref().filter(|last| last.of == of)?;
+        last.found.get(n.checked_sub(1)?.checked_sub(last.from)?)
     }
 
-    /// The last list; empty if it is not known.
-    pub(crate) fn found(&self) -> &[PastHit] {
-        self.last.as_ref().and_then(|last| last.found.as_deref()).unwrap_or_default()
+    pub(crate) fn remember(&mut self, of: Vec<BreakpointId>, from: usize, found: Vec<PastHit>) {
+        self.last = Some(LastHits { of, from, found });
     }
 
-    pub(crate) fn remember(&mut self, of: Vec<BreakpointId>, found: Vec<PastHit>) {
-        self.last = Some(LastHits { of, found: Some(found) });
+    /// How often these breakpoints are hit, if that is known.
+    pub(crate) fn count(&self, of: &[BreakpointId]) -> Option<u64> {
+        self.counts.get(of).copied()
     }
 
-    /// How often a breakpoint is hit, if that is known.
-    pub(crate) fn count(&self, id: BreakpointId) -> Option<u64> {
-        self.counts.get(&id).copied()
+    pub(crate) fn set_count(&mut self, of: Vec<BreakpointId>, count: u64) {
+        self.counts.insert(of, count);
     }
 
-    pub(crate) fn set_count(&mut self, id: BreakpointId, count: u64) {
-        self.counts.insert(id, count);
+    /// The hits at which a breakpoint stops, if somebody has tried to list them.
+    pub(crate) fn stops(&self, of: BreakpointId) -> Option<Stops> {
+        self.stops.get(&of).cloned()
     }
 
-    /// Counts the hits of each of these breakpoints.
-    pub(crate) fn count_hits(&mut self, of: &[BreakpointId], found: &[PastHit]) {
-        for &id in of {
-            let count = found.iter().filter(|hit| hit.breakpoints.contains(&id)).count();
-            self.counts.insert(id, count as u64);
-        }
+    pub(crate) fn set_stops(&mut self, of: BreakpointId, stops: Stops) {
+        self.stops.insert(of, stops);
+    }
+
+    /// The number of the first hit from a position on, if that is known.
+    pub(crate) fn number(&self, of: Numbered, at: Position) -> Option<u64> {
+        self.numbers.get(&of).filter(|(known, _)| *known == at).map(|(_, number)| *number)
+    }
+
+    pub(crate) fn set_number(&mut self, of: Numbered, at: Position, number: u64) {
+        self.numbers.insert(of, (at, number));
     }
 }
 
-/// Every hit of some breakpoints, in order.
-pub(crate) fn all_hits<'a>(
+/// Hits of some breakpoints, in order: without the first ones, and so many at most.
+pub(crate) fn some_hits<'a>(
     execution: &mut dyn Execution,
     breakpoints: impl IntoIterator<Item = &'a Breakpoint>,
+    page: PageRequest,
     control: &RequestControl,
 ) -> Result<Vec<PastHit>, DebugError> {
     let table = SiteTable::new(breakpoints);
@@ -95,16 +116,10 @@ pub(crate) fn all_hits<'a>(
     let events = execution.event_count();
     let mut found = Vec::new();
     let mut owners: BTreeMap<(Addr, Code), Rc<[BreakpointId]>> = BTreeMap::new();
-    let at_code = |hit: &Hit, now: &dyn State| -> Seen {
-        let code: Code = crate::code::file_at(now, hit.task, hit.pc);
-        Some(Box::new(code))
-    };
-    let nothing = |_: &Hit, _: &dyn State| -> Seen { None };
-    let look: &Look<'_> = if absolute { &at_code } else { &nothing };
-    execution.look_at_hits(table.sites(), look, &mut |hit, seen| {
+    let mut keep = |hit: &Hit, code: Code| {
         let code = match table.target(hit.site) {
             Some(SiteTarget::Code { file, offset }) => Some((file, offset)),
-            _ => seen.and_then(|seen| seen.downcast::<Code>().ok()).and_then(|code| *code),
+            _ => code,
         };
         let breakpoints =
             owners.entry((hit.pc, code)).or_insert_with(|| table.breakpoints(hit.pc, code).into());
@@ -117,7 +132,31 @@ pub(crate) fn all_hits<'a>(
         });
         let (event, hits) = (hit.position.event(), found.len() as u64);
         control.report(&Progress { event, events, hits });
-        ControlFlow::Continue(())
-    })?;
+        match page.limit {
+            Some(limit) if found.len() >= limit => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        }
+    };
+    let code_at = |hit: &Hit, now: &dyn State| match absolute {
+        true => crate::code::file_at(now, hit.task, hit.pc),
+        false => None,
+    };
+    match (page.from, page.limit) {
+        (_, Some(0)) => {}
+        // All of them: several stretches may be gone through at the same time.
+        (0, None) => {
+            let look = |hit: &Hit, now: &dyn State| -> Seen {
+                absolute.then(|| Box::new(code_at(hit, now)) as Box<dyn Any + Send>)
+            };
+            execution.look_at_hits(table.sites(), &look, &mut |hit, seen| {
+                let seen = seen.and_then(|seen| seen.downcast::<Code>().ok());
+                keep(&hit, seen.and_then(|code| *code))
+            })?;
+        }
+        (from, _) => {
+            execution
+                .hits(table.sites(), from as u64, &mut |hit, now| keep(hit, code_at(hit, now)))?;
+        }
+    }
     Ok(found)
 }

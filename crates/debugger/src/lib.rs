@@ -26,7 +26,9 @@ pub mod expr;
 mod handlers;
 mod history;
 mod location;
+mod names;
 mod requests;
+mod running;
 pub mod session;
 mod stepping;
 #[cfg(test)]
@@ -34,11 +36,13 @@ mod tests;
 mod watches;
 
 pub use answers::{
-    Answer, BreakpointPlace, BreakpointView, CheckpointView, EventView, FrameView, HitView,
-    LineView, MemoryView, Page, PlaceView, RegisterView, SourceView, StopReason, StopView,
-    ThreadView, WhenView,
+    Answer, BreakpointList, BreakpointPlace, BreakpointView, CatchView, CheckpointView, EventView,
+    FrameView, HitView, LineView, MemoryView, Page, PlaceView, RegisterView, SourceView,
+    StopReason, StopView, ThreadView, TraceLine, TraceValue, TraceView, WhenView,
 };
-pub use breakpoint::{Breakpoint, BreakpointId, Place};
+pub use breakpoint::{
+    Breakpoint, BreakpointId, CatchKind, Counted, HitCondition, HitNumbers, Lifetime, Place,
+};
 #[cfg(any(test, feature = "text-code"))]
 pub use code::text::TextReader;
 pub use code::{
@@ -46,13 +50,13 @@ pub use code::{
     FunctionCode, InlinedCode, Loaded, NoCode, PcKind, RawFrame, RuleSource, Saved, SourceLine,
     Statement, Trampoline, default_reader,
 };
-pub use control::{Progress, ProgressSink, RequestControl};
+pub use control::{Progress, ProgressSink, RequestControl, TraceSink};
 pub use debugger::Debugger;
 pub use error::DebugError;
 pub use location::Location;
 pub use requests::{
-    Chosen, MemoryRange, Moment, NewBreakpoint, NewCondition, NewWatch, PageRequest, Request,
-    SourceRequest, StepKind, StepRequest,
+    Chosen, MemoryRange, Moment, NewBreakpoint, NewCondition, NewHitCondition, NewWatch,
+    PageRequest, Request, RunTo, Scope, SourceRequest, StepKind, StepRequest, TraceRequest,
 };
 pub use session::Session;
 pub use watches::{Access, WatchView};

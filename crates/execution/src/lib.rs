@@ -9,6 +9,7 @@
 
 mod diversion;
 mod error;
+mod events;
 mod plan;
 mod site;
 mod stop;
@@ -24,6 +25,7 @@ use retake_model::{
 
 pub use diversion::{Diversion, Diverted, Go, StandardStream};
 pub use error::{Divergence, ErrorKind, ExecutionError};
+pub use events::{EventFilter, SyscallName};
 pub use plan::{Access, Judge, RunPlan, Steps, Verdict, Watch, WatchId};
 pub use site::{Hit, Look, Seen, Site, SiteId, SiteTarget};
 pub use stop::{Stop, StopReason};
@@ -142,6 +144,12 @@ pub trait Execution: State {
     /// How many events the recording holds.
     fn event_count(&self) -> EventIndex;
 
+    /// Every task that lives at any time, in ascending order.
+    ///
+    /// # Errors
+    /// When the recording cannot be read.
+    fn all_tasks(&self) -> Result<Vec<TaskId>, ExecutionError>;
+
     /// All checkpoints, in ascending order.
     fn checkpoints(&self) -> Vec<CheckpointInfo>;
 
@@ -160,6 +168,21 @@ pub trait Execution: State {
     /// When there is no such event.
     fn describe_event(&self, event: EventIndex) -> Result<String, ExecutionError>;
 
+    /// The next event of one of some kinds: forwards the first from number `from` on, backwards the last
+    /// before that. Events that no moment lies before or behind are none.
+    ///
+    /// # Errors
+    /// When the recording cannot be read, or a replay that is needed for it fails or is interrupted.
+    fn find_event(
+        &mut self,
+        direction: Direction,
+        from: EventIndex,
+        kinds: &[EventFilter],
+    ) -> Result<Option<EventIndex>, ExecutionError>;
+
+    /// The names of system calls, as programs for this machine know them.
+    fn syscall_names(&self) -> Vec<SyscallName>;
+
     /// The state at the current moment.
     fn state(&self) -> &dyn State;
 
@@ -168,6 +191,12 @@ pub trait Execution: State {
     /// # Errors
     /// When there is no such moment, or the replay diverges.
     fn seek(&mut self, to: Position) -> Result<Stop, ExecutionError>;
+
+    /// Goes to right before an event takes effect: its task has executed all that it does before it.
+    ///
+    /// # Errors
+    /// As [`Self::seek`].
+    fn seek_before(&mut self, event: EventIndex) -> Result<Stop, ExecutionError>;
 
     /// Runs as planned, or to the end or start of the recording. Where the plan has sites, `judge` is asked of
     /// each arrival for which their predicates hold.
@@ -180,18 +209,19 @@ pub trait Execution: State {
         judge: Option<&mut Judge<'_>>,
     ) -> Result<Stop, ExecutionError>;
 
-    /// Gives every hit of `sites` over the whole recording, in order, to `sink` until that breaks
-    /// off. The current position stays what it is.
+    /// Gives the hits of `sites` over the whole recording, in order and without the first `skipped`, to
+    /// `sink` until that breaks off. The current position stays what it is.
     ///
     /// # Errors
     /// When the replay diverges or is interrupted.
     fn hits(
         &mut self,
         sites: &[Site],
+        skipped: u64,
         sink: &mut dyn FnMut(&Hit, &dyn State) -> ControlFlow<()>,
     ) -> Result<(), ExecutionError>;
 
-    /// The same, with what `look` sees at each hit. An implementation may go through several stretches of the
+    /// Gives all of them, with what `look` sees at each hit. An implementation may go through several stretches of the
     /// recording at the same time: `look` is asked on any thread and in any order then, also at hits
     /// after the one at which `sink` breaks off.
     ///
@@ -203,7 +233,7 @@ pub trait Execution: State {
         look: &Look<'_>,
         sink: &mut dyn FnMut(Hit, Seen) -> ControlFlow<()>,
     ) -> Result<(), ExecutionError> {
-        self.hits(sites, &mut |hit, now| sink(*hit, look(hit, now)))
+        self.hits(sites, 0, &mut |hit, now| sink(*hit, look(hit, now)))
     }
 
     /// How many hits of `sites` there are before `until`, or over the whole recording. The current position

@@ -1,6 +1,10 @@
 //! Breakpoints and their hits.
 
-use retake_debugger::{Chosen, Location, NewBreakpoint, NewCondition, PageRequest, Request};
+use retake_debugger::expr::Expression;
+use retake_debugger::{
+    Chosen, Counted, HitCondition, Lifetime, Location, NewBreakpoint, NewCondition,
+    NewHitCondition, PageRequest, Request,
+};
 
 use super::{Command, Words};
 use crate::ConsoleError;
@@ -9,36 +13,76 @@ use crate::asked::Asked;
 pub(super) const BREAK: Command = Command {
     name: "break",
     aliases: &["b"],
-    usage: "break FUNCTION | FILE:LINE | /REGEX/ | *ADDRESS [if CONDITION]",
+    usage: "break FUNCTION | FILE:LINE | /REGEX/ | *ADDRESS [thread N] [if CONDITION]",
     summary: "sets a breakpoint, in every process and at every time",
     words: Words::NONE,
-    parse: set,
+    parse: |command, args| set(command, args, Lifetime::UntilCleared),
 };
 
-fn set(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
+pub(super) const TBREAK: Command = Command {
+    name: "tbreak",
+    aliases: &["tb"],
+    usage: "tbreak FUNCTION | FILE:LINE | /REGEX/ | *ADDRESS [thread N] [if CONDITION]",
+    summary: "sets a breakpoint that is removed when a run stops at it",
+    words: Words::NONE,
+    parse: |command, args| set(command, args, Lifetime::UntilHit),
+};
+
+/// A place, and when it counts.
+pub(super) struct At {
+    pub(super) location: Location,
+    pub(super) condition: Option<Expression>,
+    pub(super) thread: Option<u32>,
+}
+
+fn set(command: &Command, args: &str, lifetime: Lifetime) -> Result<Asked, ConsoleError> {
+    let At { location, condition, thread } = at(command, args)?;
+    Ok(Asked::plainly(Request::Break(NewBreakpoint { location, condition, thread, lifetime })))
+}
+
+/// `LOCATION [thread N] [if CONDITION]`
+pub(super) fn at(command: &Command, args: &str) -> Result<At, ConsoleError> {
     if args.is_empty() {
         return Err(command.misuse("a location is missing"));
     }
-    let (location, condition) = match args.split_once(" if ") {
-        Some((location, condition)) => (location.trim(), Some(condition.trim().parse()?)),
+    let (place, condition) = match args.split_once(" if ") {
+        Some((place, condition)) => (place.trim(), Some(condition.trim().parse()?)),
         None => (args, None),
     };
-    let location: Location = location.parse()?;
-    Ok(Asked::plainly(Request::Break(NewBreakpoint { location, condition })))
+    let (location, thread) = match place.rsplit_once(" thread ") {
+        Some((location, number)) => (location, Some(command.number(number.trim())?)),
+        None => (place, None),
+    };
+    Ok(At { location: location.parse()?, condition, thread })
 }
 
 pub(super) const CONDITION: Command = Command {
     name: "condition",
     aliases: &["cond"],
-    usage: "condition BREAKPOINT [CONDITION]",
-    summary: "has a breakpoint stop only where a condition holds; without one, always again",
-    words: Words::NONE,
+    usage: "condition BREAKPOINT [CONDITION] | -hitcount BREAKPOINT OP N | -per-thread-hitcount BREAKPOINT OP \
+            N | -clear BREAKPOINT",
+    summary: "has a breakpoint stop only where a condition holds, or at hits with certain numbers (== != > >= < \
+              <= %); without one, always again",
+    words: Words::These(&["-hitcount", "-per-thread-hitcount", "-clear"]),
     parse: condition,
 };
 
 fn condition(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
-    let (breakpoint, rest) = args.split_once(char::is_whitespace).unwrap_or((args, ""));
-    let breakpoint = command.breakpoint(breakpoint)?;
+    let (first, rest) = args.split_once(char::is_whitespace).unwrap_or((args, ""));
+    match first {
+        "-hitcount" => return hit_condition(command, rest.trim(), Counted::Together),
+        "-per-thread-hitcount" => return hit_condition(command, rest.trim(), Counted::PerThread),
+        "-per-g-hitcount" => {
+            let problem = "goroutines are not counted apart, threads are: -per-thread-hitcount";
+            return Err(command.misuse(problem));
+        }
+        "-clear" => {
+            let breakpoint = command.breakpoint(rest.trim())?;
+            return Ok(Asked::plainly(Request::ClearConditions { breakpoint }));
+        }
+        _ => {}
+    }
+    let breakpoint = command.breakpoint(first)?;
     let condition = match rest.trim() {
         "" => None,
         condition => Some(condition.parse()?),
@@ -46,11 +90,18 @@ fn condition(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
     Ok(Asked::plainly(Request::Condition(NewCondition { breakpoint, condition })))
 }
 
+fn hit_condition(command: &Command, args: &str, counted: Counted) -> Result<Asked, ConsoleError> {
+    let (breakpoint, rest) = args.split_once(char::is_whitespace).unwrap_or((args, ""));
+    let breakpoint = command.breakpoint(breakpoint)?;
+    let hits = Some(HitCondition { counted, numbers: rest.parse()? });
+    Ok(Asked::plainly(Request::HitCondition(NewHitCondition { breakpoint, hits })))
+}
+
 pub(super) const BREAKPOINTS: Command = Command {
     name: "breakpoints",
     aliases: &["bp"],
     usage: "breakpoints",
-    summary: "lists the breakpoints",
+    summary: "lists the breakpoints and what is caught",
     words: Words::NONE,
     parse: |command, args| command.alone(args, Request::Breakpoints),
 };
@@ -59,7 +110,7 @@ pub(super) const CLEAR: Command = Command {
     name: "clear",
     aliases: &[],
     usage: "clear BREAKPOINT... | all",
-    summary: "removes breakpoints",
+    summary: "removes breakpoints, and what is caught",
     words: Words::These(&["all"]),
     parse: clear,
 };
@@ -76,16 +127,38 @@ fn clear(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
 pub(super) const HITS: Command = Command {
     name: "hits",
     aliases: &[],
-    usage: "hits [BREAKPOINT...]",
-    summary: "lists every hit over the whole recording (go to one: goto hit N)",
-    words: Words::NONE,
+    usage: "hits [BREAKPOINT...] [--all | FROM..TO]",
+    summary: "lists hits over the whole recording, 20 of them if it is not said which (go to one: goto hit N)",
+    words: Words::These(&["--all"]),
     parse: hits,
 };
 
+/// Hits that are listed where nobody says how many.
+const FEW: usize = 20;
+
 fn hits(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
-    let of = match args {
-        "" => Chosen::All,
-        _ => Chosen::These(command.breakpoints(args)?),
-    };
-    Ok(Asked::plainly(Request::Hits { of, page: PageRequest::default() }))
+    let mut page = PageRequest { from: 0, limit: Some(FEW) };
+    let mut of = Vec::new();
+    for word in args.split_whitespace() {
+        match (word, word.split_once("..")) {
+            ("--all", _) => page = PageRequest::default(),
+            (_, Some((first, last))) => page = part(command, first, last)?,
+            _ => of.push(command.breakpoint(word)?),
+        }
+    }
+    let of = if of.is_empty() { Chosen::All } else { Chosen::These(of) };
+    Ok(Asked::plainly(Request::Hits { of, page }))
+}
+
+/// `FROM..TO`, counted from 1; to the end if the second is missing.
+fn part(command: &Command, first: &str, last: &str) -> Result<PageRequest, ConsoleError> {
+    let first: usize = command.number(first)?;
+    let from = first.checked_sub(1).ok_or_else(|| command.misuse("hits are counted from 1"))?;
+    if last.is_empty() {
+        return Ok(PageRequest { from, limit: None });
+    }
+    let last: usize = command.number(last)?;
+    let limit = last.checked_sub(from).filter(|limit| *limit > 0);
+    let limit = limit.ok_or_else(|| command.misuse(format!("{last} comes before {first}")))?;
+    Ok(PageRequest { from, limit: Some(limit) })
 }

@@ -1,11 +1,13 @@
 //! The commands: one table, of which a family is written in each file.
 
 mod breakpoints;
+mod catching;
 mod looking;
 mod memory;
 mod moments;
 mod moving;
 mod own;
+mod tracing;
 
 use retake_debugger::{BreakpointId, Request};
 
@@ -49,11 +51,15 @@ impl Words {
 
 const COMMANDS: &[Command] = &[
     breakpoints::BREAK,
+    breakpoints::TBREAK,
     breakpoints::CONDITION,
+    catching::CATCH,
     breakpoints::BREAKPOINTS,
     breakpoints::CLEAR,
     moving::CONTINUE,
     moving::REWIND,
+    moving::UNTIL,
+    moving::ADVANCE,
     moving::STEP,
     moving::NEXT,
     moving::STEPOUT,
@@ -61,6 +67,7 @@ const COMMANDS: &[Command] = &[
     moving::NEXT_INSTRUCTION,
     moving::REV,
     breakpoints::HITS,
+    tracing::TRACE,
     moving::GOTO,
     looking::STACK,
     looking::THREADS,

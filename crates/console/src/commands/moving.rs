@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use retake_debugger::{Moment, Request, StepKind, StepRequest};
+use retake_debugger::{Moment, Request, RunTo, Scope, StepKind, StepRequest};
 use retake_execution::Direction;
 use retake_model::{CheckpointIndex, EventIndex};
 
@@ -27,6 +27,37 @@ pub(super) const REWIND: Command = Command {
     words: Words::NONE,
     parse: |command, args| command.alone(args, Request::Run { direction: Direction::Backward }),
 };
+
+pub(super) const UNTIL: Command = Command {
+    name: "until",
+    aliases: &[],
+    usage: "until FUNCTION | FILE:LINE | *ADDRESS",
+    summary: "runs the thread to a place, or out of the function if that comes first",
+    words: Words::NONE,
+    parse: |command, args| run_to(command, args, Scope::Function, Direction::Forward),
+};
+
+pub(super) const ADVANCE: Command = Command {
+    name: "advance",
+    aliases: &[],
+    usage: "advance FUNCTION | FILE:LINE | *ADDRESS",
+    summary: "runs the thread to a place",
+    words: Words::NONE,
+    parse: |command, args| run_to(command, args, Scope::Recording, Direction::Forward),
+};
+
+fn run_to(
+    command: &Command,
+    args: &str,
+    scope: Scope,
+    direction: Direction,
+) -> Result<Asked, ConsoleError> {
+    if args.is_empty() {
+        return Err(command.misuse("a location is missing"));
+    }
+    let location = args.parse()?;
+    Ok(Asked::plainly(Request::RunTo(RunTo { location, direction, scope })))
+}
 
 /// A command that steps, in either direction.
 macro_rules! steps {
@@ -65,7 +96,8 @@ steps!(
 pub(super) const REV: Command = Command {
     name: "rev",
     aliases: &["reverse"],
-    usage: "rev step | next | stepout | step-instruction | next-instruction | continue [COUNT]",
+    usage: "rev step | next | stepout | step-instruction | next-instruction [COUNT] | continue | until LOCATION \
+            | advance LOCATION",
     summary: "does the same backwards",
     words: Words::These(&[
         "step",
@@ -74,6 +106,8 @@ pub(super) const REV: Command = Command {
         "step-instruction",
         "next-instruction",
         "continue",
+        "until",
+        "advance",
     ]),
     parse: backwards,
 };
@@ -88,6 +122,12 @@ fn backwards(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
         Some("next-instruction") => StepKind::NextInstruction,
         Some("continue") => {
             return command.alone(rest, Request::Run { direction: Direction::Backward });
+        }
+        Some("until") => {
+            return run_to(command, rest.trim(), Scope::Function, Direction::Backward);
+        }
+        Some("advance") => {
+            return run_to(command, rest.trim(), Scope::Recording, Direction::Backward);
         }
         _ => return Err(command.misuse(format!("{name:?} cannot be done backwards"))),
     };

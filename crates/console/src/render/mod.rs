@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{ConsoleError, Output};
 
-pub use text::text;
+pub use text::{text, trace_line};
 
 /// An output as one line of JSON.
 pub fn json(output: &Output) -> String {

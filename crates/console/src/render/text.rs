@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use retake_debugger::{
     Access, BreakpointId, CheckpointView, FrameView, PlaceView, SourceView, StopReason, StopView,
-    ThreadView, WatchView,
+    ThreadView, TraceLine, TraceView, WatchView,
 };
 
 use crate::output::{BreakpointView, HelpView, HitsView, MemoryView, Output, WhenView};
@@ -23,6 +23,7 @@ pub fn text(output: &Output) -> String {
         Output::Watches(all) => or("no watches", all.iter().map(watch).collect()),
         Output::Stop(view) => vec![stop(view)],
         Output::Hits(view) => hits(view),
+        Output::Trace(view) => trace(view),
         Output::Stack(frames) => frames.iter().map(frame).collect(),
         Output::Threads(all) => all.iter().map(thread).collect(),
         Output::Thread(view) => vec![thread(view)],
@@ -84,8 +85,13 @@ fn stop(view: &StopView) -> String {
     let reason = |reason: &StopReason| match reason {
         StopReason::Reached => "reached".to_owned(),
         StopReason::Breakpoint => format!("breakpoint {}", numbers(&view.breakpoints)),
+        StopReason::Catch => {
+            let event = view.event.as_ref().map(|event| format!(": {}", event.what));
+            format!("catch {}{}", numbers(&view.catches), event.unwrap_or_default())
+        }
         StopReason::Watch => "watched memory was accessed".to_owned(),
         StopReason::Stepped => "stepped".to_owned(),
+        StopReason::FrameEnd => "the function ends here".to_owned(),
         StopReason::Start => "the start of the recording".to_owned(),
         StopReason::End => "the end of the recording".to_owned(),
         StopReason::Fatal(signal) => format!("{signal} ends the process"),
@@ -107,8 +113,38 @@ fn hits(view: &HitsView) -> Vec<String> {
         })
         .collect();
     let plural = if view.count == 1 { "" } else { "s" };
-    lines.push(format!("{} hit{plural}", view.count));
+    let total = format!("{} hit{plural}", view.count);
+    lines.push(match view.hits.last() {
+        Some(last) if last.n < view.count => {
+            let next = last.n + 1;
+            let end = last.n.saturating_add(view.hits.len().max(20)).min(view.count);
+            format!("{total}, and not all are shown: hits {next}..{end} or hits --all shows more")
+        }
+        _ => total,
+    });
     lines
+}
+
+fn trace(view: &TraceView) -> Vec<String> {
+    let plural = if view.count == 1 { "" } else { "s" };
+    let mut lines: Vec<String> = view.lines.iter().map(trace_line).collect();
+    lines.push(format!("{} arrival{plural}", view.count));
+    lines
+}
+
+/// One arrival of a trace as a line for people.
+pub fn trace_line(line: &TraceLine) -> String {
+    let (n, position, task) = (line.n, line.position, line.task);
+    let mut out = format!("{n}  {position}  thread {task}  {}", place(&line.place));
+    for (index, value) in line.values.iter().enumerate() {
+        let before = if index == 0 { "  " } else { ", " };
+        let _ = match (&value.value, &value.problem) {
+            (Some(number), _) => write!(out, "{before}{} = {number}", value.expression),
+            (None, Some(problem)) => write!(out, "{before}{}: {problem}", value.expression),
+            (None, None) => Ok(()),
+        };
+    }
+    out
 }
 
 fn frame(view: &FrameView) -> String {

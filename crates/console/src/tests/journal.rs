@@ -5,8 +5,22 @@ use tempfile::TempDir;
 
 use super::{check_with, console, recording, text};
 
-const COMMANDS: [&str; 9] =
-    ["b work", "c", "b *0x1010", "hits 1", "jump", "goto hit 3", "thread 1", "assert 0", "clear 1"];
+const COMMANDS: [&str; 14] = [
+    "b work",
+    "c",
+    "b *0x1010",
+    "hits 1",
+    "jump",
+    "goto hit 3",
+    "thread 1",
+    "assert 0",
+    "clear 1",
+    "tbreak app.c:10 thread 2 if $rax == 0",
+    "catch output b",
+    "cond -per-thread-hitcount 3 % 2",
+    "cond -clear 3",
+    "rewind",
+];
 
 /// Runs commands in a new session; gives its journal and its chain.
 fn run(commands: &[&str]) -> (String, String) {

@@ -157,3 +157,35 @@ frame 1, main, in PATH:
         .as_str(),
     );
 }
+
+#[test]
+fn a_place_is_followed_over_the_whole_recording() {
+    check(
+        "
+> trace work print $rsp - 0x8000, *(u32)($rsp+8), *(u8)16
+1  0@0x1020#1  thread 1  0x1020 in work at app.c:10  $rsp - 0x8000 = 0, *(u32)($rsp+8) = 42, *(u8)16: failed to read memory at 0x10: nothing is mapped at 0x10
+2  0@0x1020#2  thread 1  0x1020 in work at app.c:10  $rsp - 0x8000 = 0, *(u32)($rsp+8) = 42, *(u8)16: failed to read memory at 0x10: nothing is mapped at 0x10
+3  2@0x1020#1  thread 2  0x1020 in work at app.c:10  $rsp - 0x8000 = -32768, *(u32)($rsp+8): failed to read memory at 0x8: nothing is mapped at 0x8, *(u8)16: failed to read memory at 0x10: nothing is mapped at 0x10
+3 arrivals
+> trace work thread 1 if $rbp == 0x8100 print $event, $task
+1  0@0x1020#1  thread 1  0x1020 in work at app.c:10  $event = 0, $task = 1
+2  0@0x1020#2  thread 1  0x1020 in work at app.c:10  $event = 0, $task = 1
+2 arrivals
+> trace work if $rbp == 3
+0 arrivals
+> trace work print $rxx
+error: there is no $rxx
+> trace work print $hits(1)
+error: $hits(N) is of the whole recording, not of an arrival: use print
+> trace work print $rax,
+error: bad expression: something is missing at column 1
+> trace
+error: a location is missing; usage: trace FUNCTION | FILE:LINE | /REGEX/ | *ADDRESS [thread N] [if CONDITION] [print EXPRESSION, ...]
+> when
+0 of 3 events  thread 1  0x0
+  next event: 0: write(1, \"a\", 1) = 1
+> bp
+no breakpoints
+",
+    );
+}

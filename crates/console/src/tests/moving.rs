@@ -62,6 +62,21 @@ error: there is no breakpoint 9
 4  1@0x1010#1  breakpoint 2  thread 1  0x1010 in main at app.c:2
 5  2@0x1020#1  breakpoint 1  thread 2  0x1020 in work at app.c:10
 5 hits
+> hits 2..3
+2  0@0x1010#1  breakpoint 2  thread 1  0x1010 in main at app.c:2
+3  0@0x1020#2  breakpoint 1  thread 1  0x1020 in work at app.c:10
+5 hits, and not all are shown: hits 4..5 or hits --all shows more
+> goto hit 4
+1@0x1010#1  thread 1  0x1010 in main at app.c:2  (reached)
+> hits 2 2..
+2  1@0x1010#1  breakpoint 2  thread 1  0x1010 in main at app.c:2
+2 hits
+> hits 7..9
+5 hits
+> hits 0..9
+error: hits are counted from 1; usage: hits [BREAKPOINT...] [--all | FROM..TO]
+> hits 5..4
+error: 4 comes before 5; usage: hits [BREAKPOINT...] [--all | FROM..TO]
 ",
     );
 }
@@ -96,6 +111,83 @@ cleared 3 at app.c:10
 no breakpoints
 > hits
 error: there are no breakpoints
+",
+    );
+}
+
+#[test]
+fn breakpoints_say_when_they_stop() {
+    check(
+        "
+> tbreak work thread 2 if $rax == 0
+set breakpoint 1: work thread 2 if $rax == 0 (until it is hit)
+    /home/me/app+0x20 work app.c:10
+> b work
+set breakpoint 2: work
+    /home/me/app+0x20 work app.c:10
+> cond -hitcount 2 % 3
+set breakpoint 2: work (hit % 3)
+    /home/me/app+0x20 work app.c:10
+> c
+2@0x1020#1  thread 2  0x1020 in work at app.c:10  (breakpoint 1,2)
+> condition -per-thread-hitcount 2 ==2
+set breakpoint 2: work (hit == 2 of each thread)
+    /home/me/app+0x20 work app.c:10
+> rev continue
+0@0x1020#2  thread 1  0x1020 in work at app.c:10  (breakpoint 2)
+> bp
+breakpoint 2: work (hit == 2 of each thread)
+    /home/me/app+0x20 work app.c:10
+> cond -clear 2
+set breakpoint 2: work
+    /home/me/app+0x20 work app.c:10
+> rev advance app.c:2
+0@0x1010#1  thread 1  0x1010 in main at app.c:2  (reached)
+> advance work
+0@0x1020#2  thread 1  0x1020 in work at app.c:10  (breakpoint 2, reached)
+> cond -hitcount 2 5
+error: \"5\" is not a hit condition: write one of == != > >= < <= % and a number, such as % 100 for each hundredth hit
+> cond -clear
+error: \"\" is not a number; usage: condition BREAKPOINT [CONDITION] | -hitcount BREAKPOINT OP N | -per-thread-hitcount BREAKPOINT OP N | -clear BREAKPOINT
+> cond -per-g-hitcount 2 == 1
+error: goroutines are not counted apart, threads are: -per-thread-hitcount; usage: condition BREAKPOINT [CONDITION] | -hitcount BREAKPOINT OP N | -per-thread-hitcount BREAKPOINT OP N | -clear BREAKPOINT
+> tbreak work thread x
+error: \"x\" is not a number; usage: tbreak FUNCTION | FILE:LINE | /REGEX/ | *ADDRESS [thread N] [if CONDITION]
+",
+    );
+}
+
+#[test]
+fn what_is_caught_is_listed_with_breakpoints() {
+    check(
+        "
+> b work
+set breakpoint 1: work
+    /home/me/app+0x20 work app.c:10
+> catch output \"two words\\n\"
+set breakpoint 2: catch output \"two words\\n\"
+> bp
+breakpoint 1: work
+    /home/me/app+0x20 work app.c:10
+breakpoint 2: catch output \"two words\\n\"
+> clear 2
+cleared 2 at catch output \"two words\\n\"
+> catch syscall wirte
+error: there is no system call \"wirte\": did you mean write?
+> catch signal 11
+error: there is nothing to catch: this recording has no SIGSEGV
+> catch signal segf
+error: \"segf\" is not a signal: write a name such as SEGV, or 1 to 64; usage: catch syscall [NAME] | signal [NAME] | fork | exec | exit | throw | output TEXT
+> catch
+error: what is to be caught is missing; usage: catch syscall [NAME] | signal [NAME] | fork | exec | exit | throw | output TEXT
+> catch fork now
+error: \"now\" is too much; usage: catch syscall [NAME] | signal [NAME] | fork | exec | exit | throw | output TEXT
+> catch fire
+error: \"fire\" cannot be caught; usage: catch syscall [NAME] | signal [NAME] | fork | exec | exit | throw | output TEXT
+> catch output
+error: there is nothing to catch: write the text that the output has, as in catch output error
+> catch output \"a
+error: the text ends within its quotes; usage: catch syscall [NAME] | signal [NAME] | fork | exec | exit | throw | output TEXT
 ",
     );
 }

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::breakpoint::{BreakpointId, Place};
+use retake_model::TaskId;
+
+use crate::breakpoint::{BreakpointId, CatchKind, HitCondition, Lifetime, Place};
 use crate::code::SourceLine;
 use crate::expr::Expression;
 use crate::location::Location;
@@ -17,6 +19,15 @@ pub struct BreakpointView {
     /// It stops only where this holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<Expression>,
+    /// It stops only this thread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<TaskId>,
+    /// It stops only at these of its hits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hits: Option<HitCondition>,
+    /// How long it stays.
+    #[serde(default, skip_serializing_if = "Lifetime::is_until_cleared")]
+    pub lifetime: Lifetime,
     /// Where it stops.
     pub places: Vec<BreakpointPlace>,
 }
@@ -35,4 +46,26 @@ pub struct BreakpointPlace {
     /// The source line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceLine>,
+}
+
+/// Events at which runs stop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatchView {
+    /// Its number, among those of breakpoints.
+    pub id: BreakpointId,
+    /// What is caught.
+    pub what: CatchKind,
+    /// Where it stops, if that is in code.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<BreakpointPlace>,
+}
+
+/// Breakpoints and catches.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakpointList {
+    /// The breakpoints.
+    pub breakpoints: Vec<BreakpointView>,
+    /// The catches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub catches: Vec<CatchView>,
 }

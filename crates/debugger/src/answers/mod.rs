@@ -4,16 +4,18 @@ mod breakpoints;
 mod looking;
 mod moments;
 mod page;
+mod trace;
 
 use crate::watches::WatchView;
 use serde::{Deserialize, Serialize};
 
-pub use breakpoints::{BreakpointPlace, BreakpointView};
+pub use breakpoints::{BreakpointList, BreakpointPlace, BreakpointView, CatchView};
 pub use looking::{
     FrameView, LineView, MemoryView, PlaceView, RegisterView, SourceView, ThreadView,
 };
 pub use moments::{CheckpointView, EventView, HitView, StopReason, StopView, WhenView};
 pub use page::Page;
+pub use trace::{TraceLine, TraceValue, TraceView};
 
 /// The answer to a [`crate::Request`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,16 +23,20 @@ pub use page::Page;
 pub enum Answer {
     /// A breakpoint was set.
     Set(BreakpointView),
-    /// Breakpoints that were removed.
-    Cleared(Vec<BreakpointView>),
-    /// All breakpoints.
-    Breakpoints(Vec<BreakpointView>),
+    /// A catch was set.
+    CatchSet(CatchView),
+    /// Breakpoints and catches that were removed.
+    Cleared(BreakpointList),
+    /// All breakpoints and catches.
+    Breakpoints(BreakpointList),
     /// Watches.
     Watches(Vec<WatchView>),
     /// The end of a movement.
     Stop(StopView),
     /// Hits over the whole recording, in order.
     Hits(Page<HitView>),
+    /// What was seen at a place, over the whole recording.
+    Trace(TraceView),
     /// A stack, innermost frame first.
     Stack(Vec<FrameView>),
     /// The living tasks.

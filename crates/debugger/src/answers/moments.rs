@@ -20,6 +20,12 @@ pub struct StopView {
     pub reasons: Vec<StopReason>,
     /// The breakpoints that were hit.
     pub breakpoints: Vec<BreakpointId>,
+    /// The catches that stopped here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub catches: Vec<BreakpointId>,
+    /// The event that comes next, if that was caught.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<EventView>,
 }
 
 /// One reason for the end of a movement.
@@ -30,10 +36,14 @@ pub enum StopReason {
     Reached,
     /// A breakpoint was hit; [`StopView::breakpoints`] says which.
     Breakpoint,
+    /// Something is caught; [`StopView::catches`] says what, and [`StopView::event`] which event.
+    Catch,
     /// Watched memory was accessed.
     Watch,
     /// The step is done.
     Stepped,
+    /// The function that the run began in ends here; backwards, it begins.
+    FrameEnd,
     /// This is the start of the recording.
     Start,
     /// This is its end.

@@ -59,6 +59,12 @@ impl Catalog {
         module.map_or_else(Vec::new, |module| module.frames_at(offset))
     }
 
+    /// What runs at a byte of a file that was read before; nothing if that is not known.
+    pub(crate) fn known_frames(&self, file: FileId, offset: FileOffset) -> Vec<CodeFrame> {
+        let known = self.parsed.borrow().get(&file).cloned();
+        known.and_then(Result::ok).map_or_else(Vec::new, |module| module.frames_at(offset))
+    }
+
     /// What runs at an address of a task; nothing if that is not known.
     pub(crate) fn frames_at(
         &self,

@@ -1,12 +1,14 @@
 //! Setting, listing and removing breakpoints.
 
-use super::names;
-use crate::answers::{BreakpointPlace, BreakpointView};
-use crate::breakpoint::{Breakpoint, Place};
+use super::{looking, names};
+use crate::answers::{BreakpointList, BreakpointPlace, BreakpointView, CatchView};
+use retake_model::TaskId;
+
+use crate::breakpoint::{Breakpoint, Catch, Draft, Place};
 use crate::expr::{self, Expression};
 use crate::history::History;
 use crate::location::{Found, Location};
-use crate::requests::{Chosen, NewBreakpoint, NewCondition};
+use crate::requests::{Chosen, NewBreakpoint, NewCondition, NewHitCondition};
 use crate::{Answer, BreakpointId, DebugError, Debugger, RequestControl};
 
 pub(super) fn set(
@@ -14,21 +16,54 @@ pub(super) fn set(
     new: &NewBreakpoint,
     control: &RequestControl,
 ) -> Result<Answer, DebugError> {
-    let places = match &new.location {
-        Location::Address(address) => {
-            vec![Place::Absolute(names::address(debugger, address, control)?)]
-        }
-        location => {
-            let found = location.resolve(debugger.execution.as_ref(), &debugger.catalog)?;
-            found.iter().map(Found::place).collect()
-        }
-    };
+    let draft = draft(debugger, new, control)?;
+    let set = debugger.breakpoints.add(draft).clone();
+    Ok(Answer::Set(view(debugger, &set)))
+}
+
+/// What a new breakpoint is made of.
+pub(super) fn draft(
+    debugger: &mut Debugger,
+    new: &NewBreakpoint,
+    control: &RequestControl,
+) -> Result<Draft, DebugError> {
+    let places = places(debugger, &new.location, control)?;
     if let Some(condition) = &new.condition {
         can_be_judged(condition)?;
     }
-    let id = debugger.breakpoints.add(&new.location, places).id;
-    let set = debugger.breakpoints.set_condition(id, new.condition.clone())?;
-    Ok(Answer::Set(view(debugger, &set)))
+    let thread = new.thread.map(|number| thread(debugger, number)).transpose()?;
+    Ok(Draft {
+        location: new.location.clone(),
+        places,
+        condition: new.condition.clone(),
+        thread,
+        lifetime: new.lifetime,
+    })
+}
+
+/// The places that a location stands for.
+pub(super) fn places(
+    debugger: &mut Debugger,
+    location: &Location,
+    control: &RequestControl,
+) -> Result<Vec<Place>, DebugError> {
+    if let Location::Address(address) = location {
+        return Ok(vec![Place::Absolute(names::address(debugger, address, control)?)]);
+    }
+    let found = location.resolve(debugger.execution.as_ref(), &debugger.catalog)?;
+    Ok(found.iter().map(Found::place).collect())
+}
+
+/// The thread of a number: one that lives now, by its number or its tid, else any of the recording.
+fn thread(debugger: &Debugger, number: u32) -> Result<TaskId, DebugError> {
+    if let Some(info) = looking::living(debugger, number) {
+        return Ok(info.task);
+    }
+    let all = debugger.execution.all_tasks()?;
+    all.into_iter().find(|task| task.get() == number).ok_or_else(|| {
+        let what = format!("there is no thread {number} in this recording: see threads");
+        DebugError::NotFound(what)
+    })
 }
 
 /// Changes the condition of a breakpoint.
@@ -36,7 +71,34 @@ pub(super) fn condition(debugger: &mut Debugger, new: &NewCondition) -> Result<A
     if let Some(condition) = &new.condition {
         can_be_judged(condition)?;
     }
-    let set = debugger.breakpoints.set_condition(new.breakpoint, new.condition.clone())?;
+    change(debugger, new.breakpoint, |breakpoint| breakpoint.condition = new.condition.clone())
+}
+
+/// Changes at which of its hits a breakpoint stops.
+pub(super) fn hit_condition(
+    debugger: &mut Debugger,
+    new: &NewHitCondition,
+) -> Result<Answer, DebugError> {
+    change(debugger, new.breakpoint, |breakpoint| breakpoint.hits = new.hits)
+}
+
+/// Takes all conditions from a breakpoint.
+pub(super) fn clear_conditions(
+    debugger: &mut Debugger,
+    id: BreakpointId,
+) -> Result<Answer, DebugError> {
+    change(debugger, id, |breakpoint| {
+        breakpoint.condition = None;
+        breakpoint.hits = None;
+    })
+}
+
+fn change(
+    debugger: &mut Debugger,
+    id: BreakpointId,
+    change: impl FnOnce(&mut Breakpoint),
+) -> Result<Answer, DebugError> {
+    let set = debugger.breakpoints.change(id, change)?;
     // What was known of its hits is of another condition.
     debugger.history = History::default();
     Ok(Answer::Set(view(debugger, &set)))
@@ -54,12 +116,24 @@ pub(super) fn clear(debugger: &mut Debugger, which: &Chosen) -> Result<Answer, D
         Chosen::All => debugger.breakpoints.remove_all(),
         Chosen::These(ids) => debugger.breakpoints.remove(ids)?,
     };
-    Ok(Answer::Cleared(removed.iter().map(|breakpoint| view(debugger, breakpoint)).collect()))
+    Ok(Answer::Cleared(views(debugger, &removed.breakpoints, &removed.catches)))
 }
 
 pub(super) fn list(debugger: &Debugger) -> Answer {
-    let all = debugger.breakpoints.all().iter();
-    Answer::Breakpoints(all.map(|breakpoint| view(debugger, breakpoint)).collect())
+    let all = &debugger.breakpoints;
+    Answer::Breakpoints(views(debugger, all.all(), all.catches()))
+}
+
+fn views(debugger: &Debugger, breakpoints: &[Breakpoint], catches: &[Catch]) -> BreakpointList {
+    BreakpointList {
+        breakpoints: breakpoints.iter().map(|breakpoint| view(debugger, breakpoint)).collect(),
+        catches: catches.iter().map(|catch| catch_view(debugger, catch)).collect(),
+    }
+}
+
+pub(super) fn catch_view(debugger: &Debugger, catch: &Catch) -> CatchView {
+    let places = place_views(debugger, &catch.places);
+    CatchView { id: catch.id, what: catch.what.clone(), places }
 }
 
 /// The numbers of some breakpoints, all of which exist.
@@ -80,6 +154,18 @@ pub(super) fn numbers(debugger: &Debugger, of: &Chosen) -> Result<Vec<Breakpoint
 }
 
 fn view(debugger: &Debugger, breakpoint: &Breakpoint) -> BreakpointView {
+    BreakpointView {
+        id: breakpoint.id,
+        location: breakpoint.location.clone(),
+        condition: breakpoint.condition.clone(),
+        thread: breakpoint.thread,
+        hits: breakpoint.hits,
+        lifetime: breakpoint.lifetime,
+        places: place_views(debugger, &breakpoint.places),
+    }
+}
+
+fn place_views(debugger: &Debugger, places: &[Place]) -> Vec<BreakpointPlace> {
     let execution = debugger.execution.as_ref();
     let files = execution.files();
     let place = |place: &Place| match *place {
@@ -94,10 +180,5 @@ fn view(debugger: &Debugger, breakpoint: &Breakpoint) -> BreakpointView {
             BreakpointPlace { at: *place, path, function, source }
         }
     };
-    BreakpointView {
-        id: breakpoint.id,
-        location: breakpoint.location.clone(),
-        condition: breakpoint.condition.clone(),
-        places: breakpoint.places.iter().map(place).collect(),
-    }
+    places.iter().map(place).collect()
 }

@@ -2,8 +2,8 @@
 
 use super::breakpoints;
 use crate::answers::{HitView, Page, PlaceView};
-use crate::breakpoint::{BreakpointId, SiteTable};
-use crate::history::{PastHit, all_hits};
+use crate::breakpoint::{Breakpoint, BreakpointId, SiteTable};
+use crate::history::{PastHit, some_hits};
 use crate::requests::{Chosen, PageRequest};
 use crate::{Answer, DebugError, Debugger, RequestControl};
 
@@ -15,22 +15,33 @@ pub(super) fn list(
     control: &RequestControl,
 ) -> Result<Answer, DebugError> {
     let of = breakpoints::numbers(debugger, of)?;
-    remember(debugger, of, control)?;
-    let found = debugger.history.found();
-    let wanted = (1_usize..).zip(found).skip(page.from).take(page.limit.unwrap_or(usize::MAX));
-    let items = wanted.map(|(n, hit)| view(debugger, n, hit)).collect();
-    Ok(Answer::Hits(Page { from: page.from, total: found.len(), items }))
+    let found = search(debugger, &of, page, control)?;
+    // What ends before the page does ends the list.
+    let is_all = page.limit.is_none_or(|limit| found.len() < limit);
+    if is_all && (page.from == 0 || !found.is_empty()) {
+        debugger.history.set_count(of.clone(), (page.from + found.len()) as u64);
+    }
+    let total = usize::try_from(count_all(debugger, &of)?).unwrap_or(usize::MAX);
+    let numbered = (page.from.saturating_add(1)..).zip(&found);
+    let items = numbered.map(|(n, hit)| view(debugger, n, hit)).collect();
+    debugger.history.remember(of, page.from, found);
+    Ok(Answer::Hits(Page { from: page.from, total, items }))
 }
 
 /// How often a breakpoint is hit over the whole recording.
 pub(super) fn count(debugger: &mut Debugger, id: BreakpointId) -> Result<u64, DebugError> {
-    let table = SiteTable::new([debugger.breakpoints.get(id)?]);
-    if let Some(count) = debugger.history.count(id) {
+    count_all(debugger, &[id])
+}
+
+/// How often these are hit together.
+fn count_all(debugger: &mut Debugger, of: &[BreakpointId]) -> Result<u64, DebugError> {
+    let table = SiteTable::new(&chosen(debugger, of)?);
+    if let Some(count) = debugger.history.count(of) {
         return Ok(count);
     }
     // They are counted without a stop, and may be millions.
     let count = debugger.execution.count_hits(table.sites(), None)?;
-    debugger.history.set_count(id, count);
+    debugger.history.set_count(of.to_vec(), count);
     Ok(count)
 }
 
@@ -46,39 +57,35 @@ pub(super) fn nth(
         (None, Some(last)) => last.to_vec(),
         (None, None) => breakpoints::numbers(debugger, &Chosen::All)?,
     };
-    remember(debugger, of, control)?;
-    let found = debugger.history.found();
-    let hit = n.checked_sub(1).and_then(|index| found.get(index)).cloned();
-    let count = found.len();
-    hit.ok_or_else(|| DebugError::NotFound(format!("there is no hit {n}; there are {count}")))
-}
-
-/// Makes the hits of these breakpoints the last list. A recording does not change and a number is
-/// never given twice, so the last list is not searched for again.
-fn remember(
-    debugger: &mut Debugger,
-    of: Vec<BreakpointId>,
-    control: &RequestControl,
-) -> Result<(), DebugError> {
-    if !debugger.history.holds(&of) {
-        let found = search(debugger, &of, control)?;
-        debugger.history.remember(of, found);
+    if let Some(hit) = debugger.history.listed(&of, n) {
+        return Ok(hit.clone());
     }
-    Ok(())
+    // Those before it are counted, not listed.
+    let found = match n.checked_sub(1) {
+        Some(from) => search(debugger, &of, PageRequest { from, limit: Some(1) }, control)?,
+        None => Vec::new(),
+    };
+    let Some(hit) = found.first().cloned() else {
+        let count = count_all(debugger, &of)?;
+        debugger.history.remember(of, 0, Vec::new());
+        return Err(DebugError::NotFound(format!("there is no hit {n}; there are {count}")));
+    };
+    debugger.history.remember(of, n - 1, found);
+    Ok(hit)
 }
 
 fn search(
     debugger: &mut Debugger,
     of: &[BreakpointId],
+    page: PageRequest,
     control: &RequestControl,
 ) -> Result<Vec<PastHit>, DebugError> {
-    let mut chosen = Vec::new();
-    for &id in of {
-        chosen.push(debugger.breakpoints.get(id)?.clone());
-    }
-    let found = all_hits(debugger.execution.as_mut(), &chosen, control)?;
-    debugger.history.count_hits(of, &found);
-    Ok(found)
+    let chosen = chosen(debugger, of)?;
+    some_hits(debugger.execution.as_mut(), &chosen, page, control)
+}
+
+fn chosen(debugger: &Debugger, of: &[BreakpointId]) -> Result<Vec<Breakpoint>, DebugError> {
+    of.iter().map(|&id| debugger.breakpoints.get(id).cloned()).collect()
 }
 
 fn view(debugger: &Debugger, n: usize, hit: &PastHit) -> HitView {

@@ -32,16 +32,19 @@ pub(super) fn threads(debugger: &Debugger) -> Answer {
 }
 
 pub(super) fn select(debugger: &mut Debugger, number: u32) -> Result<Answer, DebugError> {
-    let tasks = debugger.execution.tasks();
-    let found = tasks
-        .iter()
-        .find(|info| info.task.get() == number)
-        .or_else(|| tasks.iter().find(|info| u32::try_from(info.tid.get()) == Ok(number)));
-    let found = found.ok_or_else(|| {
+    let found = living(debugger, number).ok_or_else(|| {
         DebugError::NotFound(format!("there is no thread {number} at this moment"))
     })?;
     debugger.selected = Some(found.task);
-    Ok(Answer::Thread(thread(debugger, found)))
+    Ok(Answer::Thread(thread(debugger, &found)))
+}
+
+/// The living thread of a number in the recording, else of a tid in the program.
+pub(super) fn living(debugger: &Debugger, number: u32) -> Option<TaskInfo> {
+    let tasks = debugger.execution.tasks();
+    let by_number = tasks.iter().find(|info| info.task.get() == number);
+    let by_tid = || tasks.iter().find(|info| u32::try_from(info.tid.get()) == Ok(number));
+    by_number.or_else(by_tid).cloned()
 }
 
 fn thread(debugger: &Debugger, info: &TaskInfo) -> ThreadView {

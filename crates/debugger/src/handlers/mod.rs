@@ -1,6 +1,7 @@
 //! Doing what is asked: a family of requests a file, and one place that knows all of them.
 
 mod breakpoints;
+mod catches;
 mod expressions;
 mod hits;
 mod looking;
@@ -8,6 +9,7 @@ mod moments;
 mod moving;
 mod names;
 mod source;
+mod trace;
 mod watches;
 
 use crate::{Answer, DebugError, Debugger, Request, RequestControl};
@@ -21,6 +23,11 @@ pub(crate) fn answer(
     match request {
         Request::Break(new) => breakpoints::set(debugger, new, control),
         Request::Condition(new) => breakpoints::condition(debugger, new),
+        Request::HitCondition(new) => breakpoints::hit_condition(debugger, new),
+        Request::ClearConditions { breakpoint } => {
+            breakpoints::clear_conditions(debugger, *breakpoint)
+        }
+        Request::Catch(what) => catches::set(debugger, what),
         Request::Clear(which) => breakpoints::clear(debugger, which),
         Request::Breakpoints => Ok(breakpoints::list(debugger)),
         Request::Watch(new) => watches::set(debugger, new, control),
@@ -28,9 +35,11 @@ pub(crate) fn answer(
         Request::ClearWatch { id } => watches::clear(debugger, *id),
         Request::Last(memory) => watches::last(debugger, memory, control),
         Request::Run { direction } => moving::run(debugger, *direction),
+        Request::RunTo(to) => moving::run_to(debugger, to, control),
         Request::Step(step) => moving::step(debugger, step, control),
         Request::Seek(moment) => moving::seek(debugger, *moment, control),
         Request::Hits { of, page } => hits::list(debugger, of, *page, control),
+        Request::Trace(request) => trace::trace(debugger, request, control),
         Request::Stack { depth } => looking::stack(debugger, *depth).map(Answer::Stack),
         Request::Threads => Ok(looking::threads(debugger)),
         Request::SelectThread { number } => looking::select(debugger, *number),

@@ -1,22 +1,42 @@
 //! Movements.
 
-use retake_execution::{self as execution, Direction, RunPlan, Stop};
-use retake_model::{CheckpointIndex, Position};
+use std::sync::atomic::Ordering;
 
-use super::hits;
-use crate::answers::{StopReason, StopView};
-use crate::breakpoint::SiteTable;
-use crate::code::file_at;
-use crate::requests::{Moment, StepRequest};
+use retake_execution::{self as execution, Direction, Site, SiteId, Stop};
+use retake_model::{CheckpointIndex, Position, Predicate};
+
+use super::{breakpoints, hits};
+use crate::answers::{EventView, StopReason, StopView};
+use crate::breakpoint::{Owner, Place};
+use crate::requests::{Moment, RunTo, Scope, StepKind, StepRequest};
+use crate::running::RunEnd;
 use crate::{Answer, DebugError, Debugger, RequestControl};
 
-/// Runs to the next hit in a direction.
+/// Runs to the next stop in a direction.
 pub(super) fn run(debugger: &mut Debugger, direction: Direction) -> Result<Answer, DebugError> {
-    let table = SiteTable::new(debugger.breakpoints.all());
-    let watches = debugger.watches.of(debugger.task());
-    let plan = RunPlan { watches: &watches, ..RunPlan::to_sites(direction, table.sites()) };
-    let stop = debugger.execution.run(&plan, None)?;
-    Ok(stopped(debugger, &stop))
+    let end = debugger.run_on(direction, Vec::new())?;
+    ended(debugger, &end)
+}
+
+/// Runs the selected task to a location, unless something else comes first.
+pub(super) fn run_to(
+    debugger: &mut Debugger,
+    to: &RunTo,
+    control: &RequestControl,
+) -> Result<Answer, DebugError> {
+    let task = debugger.task();
+    let places = breakpoints::places(debugger, &to.location, control)?;
+    let site = |place: Place| Site {
+        id: SiteId::new(0),
+        target: place.target(),
+        when: Some(Predicate::Task(task)),
+    };
+    let mut asked = vec![(Owner::Asked, places.into_iter().map(site).collect())];
+    if to.scope == Scope::Function {
+        asked.push((Owner::FrameEnd, debugger.frame_end(task, to.direction)?));
+    }
+    let end = debugger.run_on(to.direction, asked)?;
+    ended(debugger, &end)
 }
 
 /// Steps the selected task; if that fails on the way, it is where it was.
@@ -26,23 +46,37 @@ pub(super) fn step(
     control: &RequestControl,
 ) -> Result<Answer, DebugError> {
     let before = debugger.execution.position();
-    match debugger.step(request, control) {
-        Ok(stop) => {
-            let task = stop.task;
-            let answer = stopped(debugger, &stop);
-            // Others may run next: who was stepped stays the one to look at.
-            if task != debugger.execution.current_task() {
-                debugger.selected = Some(task);
-            }
-            Ok(answer)
-        }
-        Err(error) => {
-            if debugger.execution.position() != before {
-                debugger.execution.seek(before)?;
-            }
-            Err(error)
-        }
+    let stepped = step_or_stop(debugger, request, control);
+    if stepped.is_err() && debugger.execution.position() != before {
+        // The way back is not to be interrupted by what has ended the step.
+        debugger.execution.interrupter().store(false, Ordering::SeqCst);
+        debugger.execution.seek(before)?;
     }
+    stepped
+}
+
+fn step_or_stop(
+    debugger: &mut Debugger,
+    request: &StepRequest,
+    control: &RequestControl,
+) -> Result<Answer, DebugError> {
+    let before = debugger.execution.position();
+    let stop = debugger.step(request, control)?;
+    // A breakpoint on the way ends a step, of whichever thread.
+    let may_pass = request.kind != StepKind::Instruction || request.count.get() > 1;
+    if may_pass
+        && !control.is_cancelled()
+        && let Some(end) = debugger.stop_between(before, request.direction)?
+    {
+        return ended(debugger, &end);
+    }
+    let task = stop.task;
+    let answer = stopped(debugger, &stop);
+    // Others may run next: who was stepped stays the one to look at.
+    if task != debugger.execution.current_task() {
+        debugger.selected = Some(task);
+    }
+    Ok(answer)
 }
 
 /// Goes to a moment.
@@ -71,30 +105,59 @@ fn checkpoint(debugger: &Debugger, index: CheckpointIndex) -> Result<Position, D
         .ok_or_else(|| DebugError::NotFound(format!("there is no checkpoint {index}")))
 }
 
+/// The end of a movement that no breakpoint ends.
 pub(super) fn stopped(debugger: &mut Debugger, stop: &Stop) -> Answer {
-    debugger.selected = None;
-    let place = debugger.place_of(stop.task);
-    let reasons: Vec<StopReason> = stop.reasons.iter().map(reason).collect();
-    let breakpoints = if reasons.contains(&StopReason::Breakpoint) {
-        let code = file_at(debugger.execution.as_ref(), stop.task, place.pc);
-        let table = SiteTable::new(debugger.breakpoints.all());
-        let there = table.breakpoints(place.pc, code);
-        table.holding(there, debugger.execution.state(), stop.task)
-    } else {
-        Vec::new()
-    };
-    let (position, task) = (stop.position, stop.task);
-    Answer::Stop(StopView { position, task, place, reasons, breakpoints })
+    Answer::Stop(stop_view(debugger, stop))
 }
 
-const fn reason(reason: &execution::StopReason) -> StopReason {
-    match reason {
+fn stop_view(debugger: &mut Debugger, stop: &Stop) -> StopView {
+    debugger.selected = None;
+    let place = debugger.place_of(stop.task);
+    let reasons = stop.reasons.iter().filter_map(reason).collect();
+    let (position, task) = (stop.position, stop.task);
+    let (breakpoints, catches, event) = (Vec::new(), Vec::new(), None);
+    StopView { position, task, place, reasons, breakpoints, catches, event }
+}
+
+/// The end of a run. Temporary breakpoints that ended it are gone.
+fn ended(debugger: &mut Debugger, end: &RunEnd) -> Result<Answer, DebugError> {
+    let mut view = stop_view(debugger, &end.stop);
+    let mut wanted = Vec::new();
+    for owner in &end.owners {
+        match owner {
+            Owner::Breakpoint(id) => view.breakpoints.push(*id),
+            Owner::Catch(id) => view.catches.push(*id),
+            Owner::Asked => wanted.push(StopReason::Reached),
+            Owner::FrameEnd => wanted.push(StopReason::FrameEnd),
+        }
+    }
+    if !view.catches.is_empty() {
+        wanted.insert(0, StopReason::Catch);
+        // The event that is caught, not its place, is where this was to go.
+        view.reasons.retain(|reason| *reason != StopReason::Reached);
+    }
+    if !view.breakpoints.is_empty() {
+        wanted.insert(0, StopReason::Breakpoint);
+    }
+    view.reasons.retain(|reason| !wanted.contains(reason));
+    view.reasons.splice(0..0, wanted);
+    debugger.breakpoints.remove_hit(&view.breakpoints);
+    if let Some(event) = end.event.filter(|_| !view.catches.is_empty()) {
+        let what = debugger.execution.describe_event(event)?;
+        view.event = Some(EventView { event, what });
+    }
+    Ok(Answer::Stop(view))
+}
+
+/// Who wanted a site is known better from elsewhere.
+fn reason(reason: &execution::StopReason) -> Option<StopReason> {
+    Some(match reason {
         execution::StopReason::Reached => StopReason::Reached,
-        execution::StopReason::Site(_) => StopReason::Breakpoint,
+        execution::StopReason::Site(_) => return None,
         execution::StopReason::Watch(_) => StopReason::Watch,
         execution::StopReason::Stepped => StopReason::Stepped,
         execution::StopReason::Start => StopReason::Start,
         execution::StopReason::End => StopReason::End,
         execution::StopReason::Fatal(signal) => StopReason::Fatal(*signal),
-    }
+    })
 }

@@ -7,16 +7,19 @@ mod breakpoints;
 mod hits;
 mod looking;
 mod moving;
+mod trace;
 
 use retake_execution::Direction;
 use retake_model::RegisterName;
 use serde::{Deserialize, Serialize};
 
-pub use breakpoints::{Chosen, NewBreakpoint, NewCondition};
+pub use breakpoints::{Chosen, NewBreakpoint, NewCondition, NewHitCondition};
 pub use hits::PageRequest;
 pub use looking::{MemoryRange, NewWatch, SourceRequest};
-pub use moving::{Moment, StepKind, StepRequest};
+pub use moving::{Moment, RunTo, Scope, StepKind, StepRequest};
+pub use trace::TraceRequest;
 
+use crate::breakpoint::{BreakpointId, CatchKind};
 use crate::expr::Expression;
 
 /// One thing that a debugger can be asked to do.
@@ -27,9 +30,18 @@ pub enum Request {
     Break(NewBreakpoint),
     /// Change the condition of a breakpoint.
     Condition(NewCondition),
-    /// Remove breakpoints: all of them, or none if one does not exist.
+    /// Change at which of its hits a breakpoint stops.
+    HitCondition(NewHitCondition),
+    /// Take all conditions from a breakpoint.
+    ClearConditions {
+        /// Which one.
+        breakpoint: BreakpointId,
+    },
+    /// Stop at events of a kind.
+    Catch(CatchKind),
+    /// Remove breakpoints and catches: all of them, or none if one does not exist.
     Clear(Chosen),
-    /// List the breakpoints.
+    /// List the breakpoints and catches.
     Breakpoints,
     /// Watch memory.
     Watch(NewWatch),
@@ -48,6 +60,8 @@ pub enum Request {
         #[serde(with = "moving::DirectionText")]
         direction: Direction,
     },
+    /// Run the selected task to a location, or to whatever ends a run before.
+    RunTo(RunTo),
     /// Step the selected task.
     Step(StepRequest),
     /// Go to a moment.
@@ -61,6 +75,8 @@ pub enum Request {
         #[serde(default)]
         page: PageRequest,
     },
+    /// Follow a place over the whole recording.
+    Trace(TraceRequest),
     /// The stack of the selected task.
     Stack {
         /// Frames at most, inlined ones included.

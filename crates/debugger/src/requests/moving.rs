@@ -7,6 +7,7 @@ use retake_model::{CheckpointIndex, EventIndex, Position};
 use serde::{Deserialize, Serialize};
 
 use crate::BreakpointId;
+use crate::location::Location;
 
 /// A moment that somebody names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +32,28 @@ pub enum Moment {
     },
     /// A position.
     Position(#[serde(with = "crate::as_text")] Position),
+}
+
+/// A run of the selected task to a location.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunTo {
+    /// Where to.
+    pub location: Location,
+    /// Which way.
+    #[serde(with = "DirectionText")]
+    pub direction: Direction,
+    /// How far it goes.
+    pub scope: Scope,
+}
+
+/// How far a run to a location goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// As far as it takes.
+    Recording,
+    /// Out of the function at most: to behind its call, or backwards to the call.
+    Function,
 }
 
 /// What a step is.

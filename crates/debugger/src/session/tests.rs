@@ -4,14 +4,20 @@ use retake_model::{Addr, EventIndex, Position, TaskId};
 use tempfile::TempDir;
 
 use super::{Begun, SavedState, Session, SessionError};
-use crate::breakpoint::{Breakpoints, Place};
+use crate::breakpoint::{Breakpoints, Draft, Lifetime, Place};
 use crate::{Answer, Location, Request};
 
 fn state(event: u64) -> SavedState {
     let mut breakpoints = Breakpoints::default();
     for n in 0..event {
         let location: Location = format!("*{n}").parse().unwrap();
-        breakpoints.add(&location, vec![Place::Absolute(Addr::new(n))]);
+        breakpoints.add(Draft {
+            location,
+            places: vec![Place::Absolute(Addr::new(n))],
+            condition: None,
+            thread: None,
+            lifetime: Lifetime::UntilCleared,
+        });
     }
     SavedState {
         position: Position::at_event(EventIndex::new(event)),

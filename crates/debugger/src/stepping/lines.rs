@@ -156,7 +156,7 @@ fn line_ends(task: TaskId, frames: &[Frame]) -> Option<StepSites> {
 
 /// Where a task may come to that leaves the innermost frame: behind the call, or, by an exception or a jump,
 /// at a statement of any frame around.
-fn outside(sites: &mut StepSites, task: TaskId, frames: &[Frame]) {
+pub(super) fn outside(sites: &mut StepSites, task: TaskId, frames: &[Frame]) {
     let has_lines = |frame: &Frame| {
         let function = frame.code.as_ref().and_then(|code| code.function.as_ref());
         function.is_some_and(|function| function.has_lines())

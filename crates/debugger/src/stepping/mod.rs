@@ -17,6 +17,8 @@ use retake_model::TaskId;
 
 use crate::requests::{StepKind, StepRequest};
 use crate::{DebugError, Debugger, RequestControl};
+use frames::Frame;
+use sites::StepSites;
 
 /// How a part of a step ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +66,33 @@ impl Debugger {
             };
             return Ok(stop);
         }
+    }
+
+    /// Where the innermost function of a task ends: behind its call, or at a statement of a frame around, if
+    /// an exception or a jump leads there. Backwards, where it begins.
+    pub(crate) fn frame_end(
+        &self,
+        task: TaskId,
+        direction: Direction,
+    ) -> Result<Vec<Site>, DebugError> {
+        let frames = self.frames(task)?;
+        let mut sites = StepSites::default();
+        match (direction, &frames[..]) {
+            (Direction::Forward, [inner, caller, ..]) => {
+                sites.return_of(task, inner, caller);
+                lines::outside(&mut sites, task, &frames);
+            }
+            (Direction::Backward, [Frame { code: Some(code), cfa: Some(cfa), .. }, ..]) => {
+                sites.entry(task, code, *cfa);
+            }
+            _ => {}
+        }
+        if sites.sites.is_empty() {
+            let what =
+                "where this function ends is not known: use advance, which goes on behind it";
+            return Err(DebugError::NotFound(what.to_owned()));
+        }
+        Ok(sites.sites)
     }
 
     /// So many instructions.

@@ -1,7 +1,9 @@
 //! Requests over a fake execution.
 
 mod asking;
+mod catching;
 mod controlling;
+mod running;
 mod written;
 
 use retake_model::RegisterName;
@@ -44,5 +46,5 @@ fn location(text: &str) -> Location {
 }
 
 fn break_at(text: &str) -> Request {
-    Request::Break(NewBreakpoint { location: location(text), condition: None })
+    Request::Break(NewBreakpoint::at(location(text)))
 }

@@ -5,8 +5,9 @@ use retake_model::{CheckpointIndex, EventIndex, RegisterName, Signal};
 
 use super::{ask, break_at, debugger, location};
 use crate::{
-    Access, Answer, BreakpointId, Chosen, MemoryRange, Moment, NewBreakpoint, NewCondition,
-    NewWatch, PageRequest, Request, SourceRequest, StepKind, StepRequest, StopReason,
+    Access, Answer, BreakpointId, CatchKind, Chosen, Counted, HitCondition, Lifetime, MemoryRange,
+    Moment, NewBreakpoint, NewCondition, NewHitCondition, NewWatch, PageRequest, Request, RunTo,
+    Scope, SourceRequest, StepKind, StepRequest, StopReason, TraceRequest,
 };
 
 /// Every kind of request, as it has been written since version 2 of the journal. What is here stays.
@@ -20,8 +21,8 @@ fn written() -> Vec<(Request, &'static str)> {
         (break_at("*$rip + 4"), r#"{"break":{"location":{"address":"$rip + 4"}}}"#),
         (
             Request::Break(NewBreakpoint {
-                location: location("main"),
                 condition: Some(expression("$rdi > 3")),
+                ..NewBreakpoint::at(location("main"))
             }),
             r#"{"break":{"location":{"function":"main"},"condition":"$rdi > 3"}}"#,
         ),
@@ -29,6 +30,45 @@ fn written() -> Vec<(Request, &'static str)> {
             Request::Condition(NewCondition { breakpoint: id, condition: None }),
             r#"{"condition":{"breakpoint":2}}"#,
         ),
+        (
+            Request::Break(NewBreakpoint {
+                thread: Some(3),
+                lifetime: Lifetime::UntilHit,
+                ..NewBreakpoint::at(location("main"))
+            }),
+            r#"{"break":{"location":{"function":"main"},"thread":3,"lifetime":"until_hit"}}"#,
+        ),
+        (
+            Request::HitCondition(NewHitCondition {
+                breakpoint: id,
+                hits: Some(HitCondition {
+                    counted: Counted::PerThread,
+                    numbers: "%10".parse().unwrap(),
+                }),
+            }),
+            r#"{"hit_condition":{"breakpoint":2,"hits":{"counted":"per_thread","numbers":"% 10"}}}"#,
+        ),
+        (Request::ClearConditions { breakpoint: id }, r#"{"clear_conditions":{"breakpoint":2}}"#),
+        (
+            Request::RunTo(RunTo {
+                location: location("main"),
+                direction: Direction::Backward,
+                scope: Scope::Function,
+            }),
+            r#"{"run_to":{"location":{"function":"main"},"direction":"backward","scope":"function"}}"#,
+        ),
+        (
+            Request::Catch(CatchKind::Syscall(Some("write".to_owned()))),
+            r#"{"catch":{"syscall":"write"}}"#,
+        ),
+        (Request::Catch(CatchKind::Syscall(None)), r#"{"catch":{"syscall":null}}"#),
+        (
+            Request::Catch(CatchKind::Signal(Some(Signal::SEGV))),
+            r#"{"catch":{"signal":"SIGSEGV"}}"#,
+        ),
+        (Request::Catch(CatchKind::Signal(None)), r#"{"catch":{"signal":null}}"#),
+        (Request::Catch(CatchKind::Throw), r#"{"catch":"throw"}"#),
+        (Request::Catch(CatchKind::Output("a b".to_owned())), r#"{"catch":{"output":"a b"}}"#),
         (Request::Clear(Chosen::All), r#"{"clear":"all"}"#),
         (Request::Clear(Chosen::These(vec![id])), r#"{"clear":{"these":[2]}}"#),
         (Request::Breakpoints, r#""breakpoints""#),
@@ -53,6 +93,15 @@ fn written() -> Vec<(Request, &'static str)> {
         (
             Request::Hits { of: Chosen::All, page: PageRequest { from: 1, limit: Some(9) } },
             r#"{"hits":{"of":"all","page":{"from":1,"limit":9}}}"#,
+        ),
+        (
+            Request::Trace(TraceRequest {
+                location: location("main"),
+                condition: Some(expression("$rdi > 3")),
+                thread: None,
+                values: vec![expression("$rdi"), expression("*(u8)$rsp")],
+            }),
+            r#"{"trace":{"location":{"function":"main"},"condition":"$rdi > 3","values":["$rdi","*(u8)$rsp"]}}"#,
         ),
         (Request::Stack { depth: 50 }, r#"{"stack":{"depth":50}}"#),
         (Request::Threads, r#""threads""#),

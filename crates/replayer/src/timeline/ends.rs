@@ -53,7 +53,12 @@ pub(super) fn last_pc(registers: &Registers, event: &Event) -> Option<Addr> {
         EventKind::Signal { at: Where::MidCode(_), .. }
             | EventKind::Exit { at: Where::MidCode(_), .. }
     );
-    if mid_code || !must_run(registers, event) {
+    if mid_code { None } else { place_before(registers, event) }
+}
+
+/// The program counter right before `event` takes effect; `None` if its task executes nothing before it.
+pub(super) fn place_before(registers: &Registers, event: &Event) -> Option<Addr> {
+    if !must_run(registers, event) {
         return None;
     }
     let pc = event.before.rip;

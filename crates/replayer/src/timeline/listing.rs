@@ -23,13 +23,17 @@ impl Timeline {
     pub(super) fn list(
         &self,
         sites: &[Site],
+        skipped: u64,
         sink: &mut dyn FnMut(&Hit, &dyn State) -> ControlFlow<()>,
     ) -> Result<(), ExecutionError> {
         let mut scout = self.scout()?;
         let _as_in_the_program = self.thread.traps();
+        // These are counted without a stop.
+        scout.machine.countdown = (skipped > 0).then(|| skipped.saturating_add(1));
         loop {
             let next = scout.next_hit(sites);
             let next = next.map_err(|failure| failure.while_doing(LOOKING))?;
+            scout.machine.countdown = None;
             let Some(hit) = next else { return Ok(()) };
             if sink(&hit, &scout).is_break() {
                 return Ok(());
@@ -45,7 +49,7 @@ impl Timeline {
     ) -> Result<(), ExecutionError> {
         let intervals = self.intervals_before(Position::at_event(self.recording.event_count()));
         if intervals.len() == 1 {
-            return self.list(sites, &mut |hit, now| sink(*hit, look(hit, now)));
+            return self.list(sites, 0, &mut |hit, now| sink(*hit, look(hit, now)));
         }
         let crew = Crew::of(&self.recording, &self.control, self.at_once);
         let listing = Listing { recording: &self.recording, sites, look };

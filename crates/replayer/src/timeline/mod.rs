@@ -2,21 +2,25 @@
 
 mod backward;
 mod ends;
+mod events;
 mod forward;
 mod listing;
+mod outputs;
 mod scouts;
 mod snapshots;
 mod steps;
 mod travel;
 
+use std::cell::OnceCell;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use retake_execution::{
-    CheckpointInfo, Direction, Diversion, Execution, ExecutionError, FileBytes, FileInfo, Hit,
-    Judge, Look, RunPlan, Seen, Site, State, Stop, StopReason, TaskInfo, Watch,
+    CheckpointInfo, Direction, Diversion, EventFilter, Execution, ExecutionError, FileBytes,
+    FileInfo, Hit, Judge, Look, RunPlan, Seen, Site, State, Stop, StopReason, SyscallName,
+    TaskInfo, Watch,
 };
 use retake_model::{
     Addr, EventIndex, FileId, Mapping, Place, Position, Registers, TaskId, VectorState,
@@ -29,6 +33,7 @@ use crate::live::LiveTask;
 use crate::machine::Machine;
 use crate::search::Control;
 use crate::thread::ReplayThread;
+use outputs::OutputSearch;
 use snapshots::Snapshots;
 
 /// Longer files are read only if they begin as programs do.
@@ -54,6 +59,10 @@ pub struct Timeline {
     start: Position,
     /// The event that the last moment comes before.
     last_moment: EventIndex,
+    /// Once somebody has asked.
+    all_tasks: OnceCell<Vec<TaskId>>,
+    /// Searches for texts in the program's output, as far as they have come.
+    outputs: Vec<OutputSearch>,
     /// The machine is not at `position`: something failed on the way.
     lost: bool,
     control: Control,
@@ -98,6 +107,8 @@ impl Timeline {
             watches: Vec::new(),
             start,
             last_moment: ends::last_moment(&recording),
+            all_tasks: OnceCell::new(),
+            outputs: Vec::new(),
             lost: true,
             control,
             at_once: thread.intervals_at_once(),
@@ -163,6 +174,10 @@ impl Execution for Timeline {
         self.recording.event_count()
     }
 
+    fn all_tasks(&self) -> Result<Vec<TaskId>, ExecutionError> {
+        self.tasks_of_events()
+    }
+
     fn checkpoints(&self) -> Vec<CheckpointInfo> {
         let info = |c: &retake_recording::CheckpointSummary| CheckpointInfo {
             index: c.index,
@@ -202,6 +217,21 @@ impl Execution for Timeline {
         Ok(crate::describe::describe_event(&found))
     }
 
+    fn find_event(
+        &mut self,
+        direction: Direction,
+        from: EventIndex,
+        kinds: &[EventFilter],
+    ) -> Result<Option<EventIndex>, ExecutionError> {
+        let found = self.find_next(direction, from, kinds);
+        found.map_err(|failure| failure.while_doing("look for events"))
+    }
+
+    fn syscall_names(&self) -> Vec<SyscallName> {
+        let all = retake_abi::all();
+        all.map(|call| SyscallName { no: call.no, name: call.name }).collect()
+    }
+
     fn state(&self) -> &dyn State {
         self
     }
@@ -216,6 +246,11 @@ impl Execution for Timeline {
             Ok(timeline.stop(StopReason::Reached))
         };
         self.moving(travel).map_err(|failure| failure.while_doing(format!("go to {to}")))
+    }
+
+    fn seek_before(&mut self, event: EventIndex) -> Result<Stop, ExecutionError> {
+        let stop = self.moving(|timeline| timeline.before_event(event));
+        stop.map_err(|failure| failure.while_doing(format!("go to before event {event}")))
     }
 
     fn run(
@@ -240,9 +275,10 @@ impl Execution for Timeline {
     fn hits(
         &mut self,
         sites: &[Site],
+        skipped: u64,
         sink: &mut dyn FnMut(&Hit, &dyn State) -> ControlFlow<()>,
     ) -> Result<(), ExecutionError> {
-        self.list(sites, sink)
+        self.list(sites, skipped, sink)
     }
 
     fn look_at_hits(

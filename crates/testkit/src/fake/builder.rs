@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use retake_execution::TaskInfo;
+use retake_execution::{EventFilter, TaskInfo};
 use retake_model::{
     Addr, AddrRange, Backing, EventIndex, FileId, FileOffset, Mapping, Position, Protection,
     RegisterName, Registers, Signal, SpaceId, SyscallNo, TaskId, Tid,
@@ -134,6 +134,14 @@ impl FakeBuilder {
             moment.task = TaskId::new(task);
             self.script.moments.push(moment);
         }
+        self
+    }
+
+    /// The last event is of this kind, or writes this output.
+    #[must_use]
+    pub fn is(mut self, kind: EventFilter) -> Self {
+        let event = self.current_event().get().saturating_sub(1);
+        self.script.kinds.push((event, kind));
         self
     }
 

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use retake_execution::{
-    CheckpointInfo, Direction, Divergence, Diversion, ErrorKind, Execution, ExecutionError,
-    FileBytes, FileInfo, Hit, Judge, RunPlan, Site, SiteTarget, State, Stop, StopReason, TaskInfo,
-    Verdict,
+    CheckpointInfo, Direction, Divergence, Diversion, ErrorKind, EventFilter, Execution,
+    ExecutionError, FileBytes, FileInfo, Hit, Judge, RunPlan, Site, SiteTarget, State, Stop,
+    StopReason, SyscallName, TaskInfo, Verdict,
 };
 use retake_model::{
     Addr, Backing, CheckpointIndex, EventIndex, FileId, Judged, Mapping, Position, Predicate,
     Protection, Registers, SpaceId, TaskId, VectorState,
 };
 
+use super::events::{find, syscall_names};
 use super::moment::{FakeTask, Moment, Script};
 
 /// An [`Execution`] over a script: see [`super::FakeBuilder`].
@@ -157,6 +158,10 @@ impl FakeExecution {
             let Some(next) = next else { break };
             self.pass("run", passed, next)?;
             self.at = next;
+            let at_bound = plan.bound == Some(self.moment().position);
+            if at_bound && plan.direction == Direction::Forward {
+                return Ok(self.arrive(next, vec![StopReason::Reached]));
+            }
             if let Some(hit) = self.site_at(next, plan.sites) {
                 let counts =
                     judge.as_mut().is_none_or(|judge| judge(&hit, self) == Verdict::Counts);
@@ -173,7 +178,7 @@ impl FakeExecution {
                     return Ok(self.arrive(next, vec![StopReason::Stepped]));
                 }
             }
-            if plan.bound == Some(self.moment().position) {
+            if at_bound {
                 return Ok(self.arrive(next, vec![StopReason::Reached]));
             }
         }
@@ -275,6 +280,11 @@ impl Execution for FakeExecution {
         EventIndex::new(self.script.events.len() as u64)
     }
 
+    fn all_tasks(&self) -> Result<Vec<TaskId>, ExecutionError> {
+        let tasks = self.script.moments.iter().flat_map(|moment| moment.tasks.keys().copied());
+        Ok(tasks.collect::<std::collections::BTreeSet<_>>().into_iter().collect())
+    }
+
     fn checkpoints(&self) -> Vec<CheckpointInfo> {
         let numbered = (0_u32..).zip(&self.script.checkpoints);
         let info = |(index, &event): (u32, &u64)| CheckpointInfo {
@@ -308,6 +318,19 @@ impl Execution for FakeExecution {
         })
     }
 
+    fn find_event(
+        &mut self,
+        direction: Direction,
+        from: EventIndex,
+        kinds: &[EventFilter],
+    ) -> Result<Option<EventIndex>, ExecutionError> {
+        Ok(find(&self.script, direction, from, kinds))
+    }
+
+    fn syscall_names(&self) -> Vec<SyscallName> {
+        syscall_names()
+    }
+
     fn state(&self) -> &dyn State {
         self
     }
@@ -321,6 +344,14 @@ impl Execution for FakeExecution {
         };
         self.pass(&attempt, usize::MAX, index)?;
         Ok(self.arrive(index, vec![StopReason::Reached]))
+    }
+
+    fn seek_before(&mut self, event: EventIndex) -> Result<Stop, ExecutionError> {
+        let moments = self.script.moments.iter();
+        match moments.map(|moment| moment.position).rfind(|at| at.event() == event) {
+            Some(last) => self.seek(last),
+            None => self.seek(Position::at_event(event)),
+        }
     }
 
     fn run(
@@ -340,9 +371,11 @@ impl Execution for FakeExecution {
     fn hits(
         &mut self,
         sites: &[Site],
+        skipped: u64,
         sink: &mut dyn FnMut(&Hit, &dyn State) -> ControlFlow<()>,
     ) -> Result<(), ExecutionError> {
         let before = self.at;
+        let mut left = skipped;
         let mut result = Ok(());
         for index in 0..self.script.moments.len() {
             result = self.pass("list hits", index, index);
@@ -350,9 +383,10 @@ impl Execution for FakeExecution {
                 break;
             }
             self.at = index;
-            if let Some(hit) = self.site_at(index, sites)
-                && sink(&hit, self).is_break()
-            {
+            let Some(hit) = self.site_at(index, sites) else { continue };
+            if left > 0 {
+                left -= 1;
+            } else if sink(&hit, self).is_break() {
                 break;
             }
         }

@@ -42,6 +42,8 @@ pub(super) struct FakeFile {
 pub(super) struct Script {
     pub(super) moments: Vec<Moment>,
     pub(super) events: Vec<String>,
+    /// Of which kinds events are, by their numbers.
+    pub(super) kinds: Vec<(u64, retake_execution::EventFilter)>,
     pub(super) writes: Vec<Write>,
     pub(super) files: Vec<FakeFile>,
     pub(super) mappings: BTreeMap<SpaceId, Vec<Mapping>>,

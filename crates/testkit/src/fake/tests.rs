@@ -49,7 +49,7 @@ fn hits_leave_position_and_sites_alone() {
     fake.seek("0@0x1000#2".parse().unwrap()).unwrap();
     let mut seen = Vec::new();
     let absolute = Site::new(SiteId::new(1), SiteTarget::Absolute(Addr::new(0x1000)));
-    fake.hits(&[absolute], &mut |hit, _| {
+    fake.hits(&[absolute], 0, &mut |hit, _| {
         seen.push(hit.position.to_string());
         ControlFlow::Continue(())
     })

@@ -1,0 +1,31 @@
+//! Following a place over the whole recording.
+
+use retake_debugger::expr::Expression;
+use retake_debugger::{Request, TraceRequest};
+
+use super::{Command, Words, breakpoints};
+use crate::ConsoleError;
+use crate::asked::Asked;
+
+pub(super) const TRACE: Command = Command {
+    name: "trace",
+    aliases: &["t"],
+    usage: "trace FUNCTION | FILE:LINE | /REGEX/ | *ADDRESS [thread N] [if CONDITION] [print EXPRESSION, ...]",
+    summary: "prints every arrival over the whole recording, in order, with values as they were there",
+    words: Words::NONE,
+    parse: trace,
+};
+
+fn trace(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
+    let (place, values) = match args.rsplit_once(" print ") {
+        Some((place, values)) => (place.trim(), values.trim()),
+        None => (args, ""),
+    };
+    let breakpoints::At { location, condition, thread } = breakpoints::at(command, place)?;
+    let mut expressions: Vec<Expression> = Vec::new();
+    for value in values.split(',').map(str::trim).filter(|_| !values.is_empty()) {
+        expressions.push(value.parse()?);
+    }
+    let values = expressions;
+    Ok(Asked::plainly(Request::Trace(TraceRequest { location, condition, thread, values })))
+}
