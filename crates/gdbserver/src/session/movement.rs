@@ -16,7 +16,7 @@ use crate::link::{Link, Run};
 /// An interrupt finds a run forwards at the end of a stretch that takes about so long.
 const STRETCH: Duration = Duration::from_millis(100);
 /// Events in the first stretch.
-const FIRST_STRETCH: u64 = 1024;
+const FIRST_STRETCH: u64 = 16;
 
 impl Session<'_> {
     /// Runs something that moves, and answers with where it stopped.
