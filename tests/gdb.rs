@@ -70,7 +70,7 @@ fn forwards_as_on_the_program_itself() {
          info source\ndelete\ntbreak jumps_back\ncontinue\nnext\np sink\ninfo breakpoints\n"
     );
     let cpp_script = "break catches\nRUN\nbt\np x\nstep\nbt\nbreak throws\ncontinue\np x\nbt\n\
-                      catch throw\ncontinue\nbt 3\nptype both\n";
+                      catch catch\ncontinue\nbt 3\np $_exitcode\n";
     let rust_script = "break stepping::outer\nRUN\nbt 4\np x\nnext\nnext\np y\ncontinue\np x\nfinish\ninfo locals\n";
     let all = [("c", c, c_script.as_str()), ("cpp", cpp, cpp_script), ("rust", rust, rust_script)];
     for (name, program, script) in all {

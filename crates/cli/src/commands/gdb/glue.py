@@ -20,11 +20,14 @@ def follow(answer):
     """The server has gone to another moment: the next step is answered there, unless the thread that would step
     does not live there."""
     if answer.startswith("restart "):
-        gdb.execute("run " + answer.split()[1])
+        gdb.execute("run " + answer.split()[1], to_string=True)
     elif answer:
         raise gdb.GdbError(answer)
     else:
-        gdb.execute("stepi")
+        gdb.execute("stepi", to_string=True)
+    # Libraries that were loaded on the way were not seen.
+    gdb.execute("sharedlibrary", to_string=True)
+    gdb.execute("frame")
 
 
 class Telling(gdb.Command):
