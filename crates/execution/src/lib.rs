@@ -26,7 +26,7 @@ use retake_model::{
 pub use diversion::{Diversion, Diverted, Go, StandardStream};
 pub use error::{Divergence, ErrorKind, ExecutionError};
 pub use events::{EventFilter, SyscallName};
-pub use plan::{Access, Judge, RunPlan, Steps, Verdict, Watch, WatchId};
+pub use plan::{Access, Judge, RunPlan, SignalSet, Steps, Verdict, Watch, WatchId};
 pub use site::{Hit, Look, Seen, Site, SiteId, SiteTarget};
 pub use stop::{Stop, StopReason};
 

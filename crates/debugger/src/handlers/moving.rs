@@ -152,7 +152,8 @@ fn ended(debugger: &mut Debugger, end: &RunEnd) -> Result<Answer, DebugError> {
 /// Who wanted a site is known better from elsewhere.
 fn reason(reason: &execution::StopReason) -> Option<StopReason> {
     Some(match reason {
-        execution::StopReason::Reached => StopReason::Reached,
+        // No run of this debugger is asked to stop at signals.
+        execution::StopReason::Reached | execution::StopReason::Signal(_) => StopReason::Reached,
         execution::StopReason::Site(_) => return None,
         execution::StopReason::Watch(_) => StopReason::Watch,
         execution::StopReason::Stepped => StopReason::Stepped,

@@ -19,9 +19,11 @@ pub(crate) struct Watched {
     space: Option<SpaceId>,
     ranges: Vec<(WatchId, AddrRange)>,
     registers: Vec<Watchpoint>,
+    /// Whose each register is.
+    owners: Vec<WatchId>,
     /// Where debug registers are too few.
     pages: WatchedPages,
-    /// The one that was written to last, where that is known.
+    /// What the last stop was for, where that is known.
     hit: Option<WatchId>,
     /// The event that took effect last wrote there.
     by_event: Option<WatchId>,
@@ -76,6 +78,7 @@ impl Machine {
             self.watched.space = Some(self.task(watch.task)?.space);
             self.watched.ranges.push((watch.id, watch.range));
             self.watched.registers.extend(pieces(watch.range, watch.access));
+            self.watched.owners.resize(self.watched.registers.len(), watch.id);
         }
         if self.watched.registers.len() > WATCHPOINTS {
             if watches.iter().any(|watch| watch.access != Access::Write) {
@@ -124,10 +127,16 @@ impl Machine {
         if !trapped || !self.watched.is_wanted() {
             return Ok(false);
         }
-        Ok(retake_ptrace::is_watchpoint(&self.task(id)?.stopped.siginfo()?))
+        let stopped = &self.task(id)?.stopped;
+        if !retake_ptrace::is_watchpoint(&stopped.siginfo()?) {
+            return Ok(false);
+        }
+        let register = stopped.hit_watchpoint()?;
+        self.watched.hit = register.and_then(|n| self.watched.owners.get(n).copied());
+        Ok(true)
     }
 
-    /// The watch that is named for an access: the first one where debug registers saw it.
+    /// The watch that an access is for: the first one where the access touches several.
     pub(crate) fn watch_hit(&self) -> Option<WatchId> {
         self.watched.hit.or_else(|| self.watched.ranges.first().map(|(id, _)| *id))
     }

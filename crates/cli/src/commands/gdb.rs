@@ -1,0 +1,137 @@
+//! `retake gdb`: gdb on a recording.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitCode};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use retake_gdbserver::{ServeOptions, serve};
+use retake_recording::{FileEntry, Recording};
+use retake_replayer::{Control, Timeline};
+use tempfile::NamedTempFile;
+
+use super::Which;
+use crate::failure::{Failure, chain};
+use crate::output::notice;
+
+/// Commands that gdb has on a recording besides its own.
+const GLUE: &str = include_str!("gdb/glue.py");
+
+/// Debug a recording with gdb
+///
+/// gdb has all its commands, those that go backwards too, and when, goto, restart, checkpoint, back and
+/// forward. It reads the program and its libraries from the recording.
+#[derive(Debug, clap::Args)]
+pub(crate) struct GdbArgs {
+    #[command(flatten)]
+    which: Which,
+    /// The debugger to start: gdb, or one with gdb's options, as rust-gdb
+    #[arg(long, value_name = "PROGRAM", default_value = "gdb")]
+    debugger: OsString,
+    /// Arguments for the debugger
+    #[arg(last = true, value_name = "ARGUMENT")]
+    arguments: Vec<OsString>,
+}
+
+impl GdbArgs {
+    pub(crate) fn run(&self) -> Result<ExitCode, Failure> {
+        let recording = self.which.open()?;
+        if let Some(loss) = recording.loss() {
+            notice(loss);
+        }
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let glue = glue()?;
+        // Ctrl-C is for the debugger, which is in the same process group.
+        signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::new(AtomicBool::new(false)))?;
+        // Before the replay, which binds this process, and all that it starts, to one CPU.
+        let mut debugger = self.start(&recording, &listener, &glue)?;
+        let served = Timeline::open(recording.clone(), Control::default())
+            .map_err(|err| chain(&err))
+            .and_then(|mut timeline| {
+                let options = ServeOptions {
+                    notices: Some(Box::new(|text| notice(text))),
+                    ..ServeOptions::default()
+                };
+                let served = serve(&listener, &mut timeline, &recording, &options);
+                served.map_err(|err| chain(&err))
+            });
+        if let Err(text) = served {
+            // It waits for an answer that does not come.
+            let _ = debugger.kill();
+            let _ = debugger.wait();
+            return Err(Failure::text(text));
+        }
+        drop(listener);
+        let status = debugger.wait()?;
+        Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+    }
+
+    fn start(
+        &self,
+        recording: &Recording,
+        listener: &TcpListener,
+        glue: &NamedTempFile,
+    ) -> Result<Child, Failure> {
+        let address = listener.local_addr()?;
+        // Files that are what they were are read faster from here.
+        let root = if is_as_recorded(recording) { "/" } else { "target:" };
+        let mut command = Command::new(&self.debugger);
+        // A restart may take long.
+        command.args(["-l", "10000"]);
+        command.arg("-iex").arg(format!("set sysroot {root}"));
+        command.arg("-x").arg(glue.path());
+        command.arg("-ex").arg(format!("target extended-remote {address}"));
+        command.args(&self.arguments);
+        command.spawn().map_err(|err| {
+            let name = self.debugger.display();
+            Failure::text(format!("failed to start {name}: {err}; name another with --debugger"))
+        })
+    }
+}
+
+/// Whether every program and library of a recording is still what it was when it was recorded.
+fn is_as_recorded(recording: &Recording) -> bool {
+    let same = |entry: &FileEntry| {
+        let Ok(mut kept) = recording.open_file(entry.id) else { return false };
+        // What is no program may have changed, and need not be read.
+        if !is_elf(&mut kept) {
+            return true;
+        }
+        let here = File::open(Path::new(OsStr::from_bytes(&entry.path)));
+        here.is_ok_and(|mut here| is_elf(&mut here) && have_same_rest(here, kept))
+    };
+    recording.files().iter().all(same)
+}
+
+fn is_elf(file: &mut File) -> bool {
+    let mut start = [0; 4];
+    file.read_exact(&mut start).is_ok() && start == *b"\x7fELF"
+}
+
+fn have_same_rest(one: File, other: File) -> bool {
+    let (mut one, mut other) = (BufReader::new(one), BufReader::new(other));
+    loop {
+        let same = match (one.fill_buf(), other.fill_buf()) {
+            (Ok([]), Ok([])) => return true,
+            (Ok(one), Ok(other)) => {
+                let len = one.len().min(other.len());
+                (len > 0 && one.get(..len) == other.get(..len)).then_some(len)
+            }
+            _ => None,
+        };
+        let Some(len) = same else { return false };
+        one.consume(len);
+        other.consume(len);
+    }
+}
+
+fn glue() -> io::Result<NamedTempFile> {
+    let mut file = tempfile::Builder::new().prefix("retake-gdb").suffix(".py").tempfile()?;
+    file.write_all(GLUE.as_bytes())?;
+    Ok(file)
+}
