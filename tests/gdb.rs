@@ -228,7 +228,7 @@ fn restarts_checkpoints_and_ends() {
                   info checkpoints\necho <restart>\\n\nrestart 1\np i\nwhen\necho <back>\\n\nback\nwhen\nforward\nwhen\n\
                   echo <run>\\n\nrun 100\nwhen\necho <runs>\\n\nrun c1\nwhen\np i\necho <end>\\n\ndelete\ncontinue\n\
                   continue\nreverse-stepi\necho <start>\\n\nreverse-continue\nreverse-continue\nwhen\n\
-                  echo <ticks>\\n\nrestart 1\nwhen-ticks\nelapsed-time\nwhen-tid\ndelete checkpoint 1\n\
+                  echo <hits>\\n\nretake-hits work\necho <ticks>\\n\nrestart 1\nwhen-ticks\nelapsed-time\nwhen-tid\ndelete checkpoint 1\n\
                   info checkpoints\necho <last>\\n\n";
     let output = debug(&retake, &dir, script);
     let value = |name: &str| {
@@ -254,6 +254,11 @@ fn restarts_checkpoints_and_ends() {
     assert_eq!(part(&output, "end").matches("received signal SIGKILL").count(), 2, "{output}");
     let start = part(&output, "start");
     assert_eq!(start.matches("No more reverse-execution history").count(), 2, "{output}");
+    let hits = part(&output, "hits");
+    assert!(
+        hits.contains("\n20\t") && !hits.contains("\n21\t") && hits.contains("thread "),
+        "{output}"
+    );
     let ticks = part(&output, "ticks");
     let told = ["Current tick: ", "Elapsed Time (s): ", "Current tid: ", "Deleted checkpoint 1."];
     assert!(told.iter().all(|text| ticks.contains(text)), "{output}");

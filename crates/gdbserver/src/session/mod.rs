@@ -3,6 +3,7 @@
 mod auxv;
 mod breakpoints;
 mod files;
+mod hits;
 mod memory;
 mod movement;
 mod process;
@@ -186,6 +187,9 @@ impl<'a> Session<'a> {
             Request::Detach => return Outcome::Left(Some(ok()), Ended::Detached),
             Request::Transfer(transfer) => self.transfer(transfer),
             Request::File(request) => self.file(request),
+            Request::Rr(command) if command.name == "retake-hits" => {
+                return self.hits(command, link);
+            }
             Request::Rr(command) => self.rr(command),
         };
         Outcome::Reply(reply)

@@ -54,6 +54,17 @@ class Going(gdb.Command):
         follow(ask(*self.ask_for(argument.strip())))
 
 
+class Hits(gdb.Command):
+    """List all arrivals at a place over the whole recording; `goto POSITION` goes to one of them."""
+
+    def __init__(self):
+        super().__init__("retake-hits", gdb.COMMAND_STATUS, gdb.COMPLETE_LOCATION)
+
+    def invoke(self, argument, from_tty):
+        _, found = gdb.decode_line(argument)
+        print(ask("retake-hits", *[hex(place.pc) for place in found or []]))
+
+
 class Checkpoint(gdb.Command):
     """Remember this moment: `restart N` comes back to it."""
 
@@ -99,6 +110,7 @@ Telling("elapsed-time", "Say how long the program had run.")
 Telling("info checkpoints", "List the moments that `checkpoint` has remembered.")
 Telling("delete checkpoint", "Forget the moment of this number.")
 Checkpoint()
+Hits()
 Going("goto", "Go to an event (17), or to any position (17+2041@0x401136).", lambda to: ("retake-goto", to))
 Going("seek-ticks", "Go to a tick.", lambda to: ("retake-goto", "t" + to))
 Going("restart", "Go to a checkpoint by its number; without one to the start.", restart)
