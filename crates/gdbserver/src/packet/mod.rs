@@ -48,14 +48,14 @@ pub(crate) enum Request {
     Registers,
     /// `p`
     Register(usize),
-    /// `P`
-    SetRegister(usize),
+    /// `P`: number and bytes.
+    SetRegister(usize, Vec<u8>),
     /// `G`
-    SetRegisters,
+    SetRegisters(Vec<u8>),
     /// `m`
     Memory(Addr, usize),
-    /// `M`, `X`: how many bytes are to be written.
-    SetMemory(u64),
+    /// `M`, `X`
+    SetMemory(Addr, Vec<u8>),
     /// `qSearch:memory`
     Search(Addr, u64, Vec<u8>),
     /// `Z`
@@ -82,6 +82,8 @@ pub(crate) enum Request {
     Detach,
     /// `qXfer:…:read`
     Transfer(Transfer),
+    /// `qXfer:siginfo:write`: a call of a function is over.
+    SetSignal,
     /// `vFile`
     File(FileRequest),
     /// `qRRCmd`
@@ -90,6 +92,21 @@ pub(crate) enum Request {
     Malformed,
     /// Anything else.
     Unknown,
+}
+
+impl Request {
+    /// Whether the program goes on, or back.
+    pub(crate) const fn moves(&self) -> bool {
+        matches!(self, Self::Resume(_)) || self.leaves_call()
+    }
+
+    /// Whether it goes where a call of a function does not.
+    pub(crate) const fn leaves_call(&self) -> bool {
+        matches!(
+            self,
+            Self::ContinueBack | Self::StepBack | Self::Run(_) | Self::Kill | Self::Detach
+        )
+    }
 }
 
 /// What a thread is set for.
@@ -136,19 +153,26 @@ fn with_arguments(packet: &[u8]) -> Option<Request> {
         // With a signal to deliver: a recording has its own.
         b'C' => Request::Resume(Resume::Continue),
         b'S' => Request::Resume(Resume::Step(None)),
-        b'G' => Request::SetRegisters,
+        b'G' => Request::SetRegisters(hex::decode(rest)?),
         b'T' => Request::IsAlive(ThreadRef::parse(rest)?),
         b'H' => set_thread(rest)?,
         b'p' => Request::Register(usize::try_from(hex::number(rest)?).ok()?),
         b'P' => {
-            let (number, _) = split_once(rest, b'=')?;
-            Request::SetRegister(usize::try_from(hex::number(number)?).ok()?)
+            let (number, value) = split_once(rest, b'=')?;
+            Request::SetRegister(usize::try_from(hex::number(number)?).ok()?, hex::decode(value)?)
         }
         b'm' => {
             let (addr, len) = range(rest)?;
             Request::Memory(addr, usize::try_from(len).ok()?)
         }
-        b'M' | b'X' => Request::SetMemory(range(split_once(rest, b':')?.0)?.1),
+        b'M' | b'X' => {
+            let (range_text, data) = split_once(rest, b':')?;
+            let (addr, len) = range(range_text)?;
+            let bytes = if *letter == b'M' { hex::decode(data)? } else { unescape(data) };
+            // Less than it says is not well-formed.
+            Some(bytes.len() as u64 == len).filter(|whole| *whole)?;
+            Request::SetMemory(addr, bytes)
+        }
         b'Z' => Request::Insert(Point::parse(rest)?),
         b'z' => Request::Remove(Point::parse(rest)?),
         _ => Request::Unknown,

@@ -98,6 +98,9 @@ pub(super) fn parse(packet: &[u8]) -> Option<Request> {
 }
 
 fn transfer(rest: &[u8]) -> Option<Request> {
+    if rest.starts_with(b"siginfo:write:") {
+        return Some(Request::SetSignal);
+    }
     let parts: Vec<&[u8]> = rest.splitn(4, |&byte| byte == b':').collect();
     let [object, operation, annex, range] = parts.as_slice() else { return None };
     let object = match *object {

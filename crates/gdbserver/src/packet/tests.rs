@@ -13,7 +13,7 @@ fn addr(raw: u64) -> Addr {
 
 #[test]
 fn what_gdb_and_delve_send() {
-    let all: [(&str, Request); 21] = [
+    let all: [(&str, Request); 24] = [
         (
             "Hgp0.0",
             Request::SetThread(
@@ -31,9 +31,12 @@ fn what_gdb_and_delve_send() {
         ("Hgp1f.2a", Request::SetThread(ThreadUse::Look, one(0x1f, 0x2a))),
         ("m7fff0000,40", Request::Memory(addr(0x7fff_0000), 0x40)),
         ("mfffffffffffffff8,8", Request::Memory(addr(u64::MAX - 7), 8)),
-        ("X1000,0:", Request::SetMemory(0)),
-        ("X1000,2:#a", Request::SetMemory(2)),
-        ("P39=ffffffffffffffff", Request::SetRegister(57)),
+        ("X1000,0:", Request::SetMemory(addr(0x1000), vec![])),
+        ("X1000,2:#a", Request::SetMemory(addr(0x1000), b"#a".to_vec())),
+        ("M1000,2:0a0b", Request::SetMemory(addr(0x1000), vec![10, 11])),
+        ("X1000,3:#a", Request::Malformed),
+        ("qXfer:siginfo:write::0:", Request::SetSignal),
+        ("P39=ffffffffffffffff", Request::SetRegister(57, vec![0xff; 8])),
         ("vCont;c", Request::Resume(Resume::Continue)),
         ("vCont;C17:p1.2;c", Request::Resume(Resume::Continue)),
         ("vCont;s:p1.2;c:p1.-1", Request::Resume(Resume::Step(Some(one(1, 2))))),

@@ -82,6 +82,38 @@ impl Layout {
         Some(self.registers().nth(number)?.value(general, vector))
     }
 
+    /// Gives one of them another value, in the registers or in the XSAVE area. `None`: there is none of this number, or
+    /// the value has another size.
+    pub(crate) fn set(
+        &self,
+        number: usize,
+        value: &[u8],
+        general: &mut Registers,
+        area: &mut [u8],
+    ) -> Option<()> {
+        let register = self.registers().nth(number)?;
+        if value.len() != register.bytes {
+            return None;
+        }
+        register.set(value, general, area)
+    }
+
+    /// Gives all of them, or the first ones, other values.
+    pub(crate) fn set_all(
+        &self,
+        values: &[u8],
+        general: &mut Registers,
+        area: &mut [u8],
+    ) -> Option<()> {
+        let mut left = values;
+        for register in self.registers() {
+            let Some((value, rest)) = left.split_at_checked(register.bytes) else { break };
+            register.set(value, general, area)?;
+            left = rest;
+        }
+        Some(())
+    }
+
     /// The general register of this number.
     pub(crate) fn general(&self, number: usize) -> Option<RegisterName> {
         match self.registers().nth(number)?.source {
@@ -100,6 +132,21 @@ impl Register {
         };
         value.resize(self.bytes, 0);
         value
+    }
+
+    fn set(&self, value: &[u8], general: &mut Registers, area: &mut [u8]) -> Option<()> {
+        match self.source {
+            // Those with fewer than eight bytes have no more.
+            Source::General(name) => {
+                let mut bytes = [0; 8];
+                bytes.get_mut(..value.len())?.copy_from_slice(value);
+                general.set(name, u64::from_le_bytes(bytes));
+            }
+            Source::Area(component, at) => xsave::set(area, component, at, value)?,
+            // Clients set them back to what they were.
+            Source::X87(_) => {}
+        }
+        Some(())
     }
 }
 

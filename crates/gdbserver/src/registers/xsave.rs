@@ -89,6 +89,20 @@ pub(super) fn bytes(vector: &VectorState, component: Component, at: usize, len: 
     value
 }
 
+/// Changes bytes of a component, which is in use from then on. What it holds already is not written.
+pub(super) fn set(area: &mut [u8], component: Component, at: usize, value: &[u8]) -> Option<()> {
+    let now = bytes(&VectorState::from_bytes(area.to_vec()), component, at, value.len());
+    if now == value {
+        return Some(());
+    }
+    area.get_mut(at..at + value.len())?.copy_from_slice(value);
+    if at != MXCSR {
+        let in_use = word(area, IN_USE) | 1 << component as u32;
+        area.get_mut(IN_USE..IN_USE + 8)?.copy_from_slice(&in_use.to_le_bytes());
+    }
+    Some(())
+}
+
 /// Whether the x87 unit is not in its initial state.
 pub(super) fn has_x87(vector: &VectorState) -> bool {
     word(vector.as_bytes(), IN_USE) & 1 == 1

@@ -98,6 +98,11 @@ impl Points {
         self.of(Watched::Yes).filter_map(watch).collect()
     }
 
+    /// Where breakpoints are.
+    pub(super) fn places(&self) -> Vec<Addr> {
+        self.of(Watched::No).map(|(key, _)| key.addr).collect()
+    }
+
     /// Breakpoints, each counting where `when` holds too.
     fn sites(&self, when: Option<&Predicate>) -> Vec<Site> {
         let site = |(key, set): (&PointKey, &Set)| {

@@ -29,7 +29,7 @@ impl Session<'_> {
         let pid = self.life.pid;
         let (mut lines, mut count) = (Vec::new(), 0_u64);
         link.running().begin(REFUSED.to_vec());
-        let listed = self.execution.hits(&sites, &mut |hit, now| {
+        let listed = self.execution.hits(&sites, 0, &mut |hit, now| {
             let tasks = now.tasks();
             let tid = tasks.iter().find(|info| info.task == hit.task && info.pid == pid);
             if let Some(info) = tid {

@@ -2,6 +2,7 @@
 
 mod auxv;
 mod breakpoints;
+mod diversion;
 mod files;
 mod hits;
 mod memory;
@@ -27,6 +28,7 @@ use crate::packet::{Request, Resume};
 use crate::registers::{Extended, Layout, ORIG_RAX};
 use crate::server::{Ended, Facts, ServeOptions};
 use breakpoints::Points;
+use diversion::Tried;
 use files::OpenFiles;
 use process::Life;
 use rr::Marks;
@@ -82,6 +84,7 @@ pub(crate) struct Session<'a> {
     passed: Option<BTreeSet<u8>>,
     files: OpenFiles,
     marks: Marks,
+    tried: Tried,
 }
 
 /// The answer to what is well-formed and cannot be done.
@@ -112,6 +115,7 @@ impl<'a> Session<'a> {
             passed: None,
             files: OpenFiles::default(),
             marks: Marks::default(),
+            tried: Tried::default(),
         };
         session.restart()?;
         Ok(session)
@@ -125,6 +129,7 @@ impl<'a> Session<'a> {
         self.passed = None;
         self.files = OpenFiles::default();
         self.marks = Marks::default();
+        self.tried = Tried::default();
         self.held = false;
         self.restart()
     }
@@ -142,6 +147,9 @@ impl<'a> Session<'a> {
 
     /// Answers a request.
     pub(crate) fn answer(&mut self, request: &Request, link: &Link) -> Outcome {
+        if request.moves() && !self.calls_a_function() || request.leaves_call() {
+            self.end_diversion();
+        }
         let reply = match request {
             Request::Supported(features) => self.supported(features),
             Request::NoAcks | Request::Extended | Request::KillProcess | Request::Symbols => ok(),
@@ -164,16 +172,19 @@ impl<'a> Session<'a> {
             Request::Registers => self.registers(),
             Request::Register(number) => self.register(*number),
             // gdb says so after a restart: no call is to be made again. None is.
-            Request::SetRegister(ORIG_RAX) => ok(),
-            Request::SetRegister(_) | Request::SetRegisters => REFUSED.to_vec(),
+            Request::SetRegister(ORIG_RAX, _) => ok(),
+            Request::SetRegister(number, value) => self.set_register(*number, value),
+            Request::SetRegisters(values) => self.set_registers(values),
             Request::Memory(addr, len) => self.memory(*addr, *len),
-            // Whether bytes can be sent as they are.
-            Request::SetMemory(0) => ok(),
-            Request::SetMemory(_) => REFUSED.to_vec(),
+            Request::SetMemory(addr, bytes) => self.set_memory(*addr, bytes),
+            Request::SetSignal => self.end_call(),
             Request::Search(addr, len, pattern) => return self.search(*addr, *len, pattern, link),
             Request::Insert(point) => self.insert(point),
             Request::Remove(point) => self.remove(point),
             Request::CanResume => b"vCont;c;C;s;S;".to_vec(),
+            Request::Resume(resume) if self.calls_a_function() => {
+                return self.run_diverted(*resume, link);
+            }
             Request::Resume(Resume::Continue) => return self.go_on(link),
             Request::Resume(Resume::Step(thread)) => return self.step(*thread, link),
             Request::ContinueBack => return self.go_back(link),
@@ -202,7 +213,7 @@ impl<'a> Session<'a> {
         self.client.hwbreak = has("hwbreak+");
         let size = crate::framing::MOST;
         let ours = "QStartNoAckMode+;qXfer:features:read+;qXfer:auxv:read+;qXfer:exec-file:read+;\
-                    qXfer:siginfo:read+;multiprocess+;swbreak+;hwbreak+;vContSupported+;QPassSignals+;ConditionalBreakpoints+;\
+                    qXfer:siginfo:read+;qXfer:siginfo:write+;multiprocess+;swbreak+;hwbreak+;vContSupported+;QPassSignals+;ConditionalBreakpoints+;\
                     ReverseContinue+;ReverseStep+";
         format!("PacketSize={size:x};{ours}").into_bytes()
     }
@@ -212,7 +223,7 @@ impl<'a> Session<'a> {
     }
 
     fn state(&self) -> &dyn State {
-        self.execution.state()
+        self.tried.state().unwrap_or_else(|| self.execution.state())
     }
 
     /// The task that a client looks at.

@@ -75,13 +75,18 @@ impl Session<'_> {
 
     /// Says what went wrong.
     fn complain(&self, link: &Link, error: &ExecutionError) {
-        let text = error.to_string();
-        self.options.notice(&text);
+        self.say(link, &error.to_string());
+    }
+
+    /// Tells people, while the program runs.
+    pub(super) fn say(&self, link: &Link, text: &str) {
+        let text = text.trim_end();
         if self.client.is_gdb {
             // Text for its console.
-            link.send(
-                format!("O{}", hex::encode(format!("retake: {text}\n").as_bytes())).as_bytes(),
-            );
+            let text = hex::encode(format!("retake: {text}\n").as_bytes());
+            link.send(format!("O{text}").as_bytes());
+        } else {
+            self.options.notice(text);
         }
     }
 

@@ -31,7 +31,7 @@ impl Session<'_> {
     }
 
     /// Who steps: the thread that is named, or chosen for it, or that stopped.
-    fn stepper(&self, thread: Option<ThreadRef>) -> TaskId {
+    pub(super) fn stepper(&self, thread: Option<ThreadRef>) -> TaskId {
         let named = match thread.map(|thread| thread.thread) {
             Some(Which::One(tid)) => Some(tid),
             _ => self.chosen.step,

@@ -13,7 +13,10 @@ impl Session<'_> {
             }
             Object::Auxv => self.auxv(),
             Object::ExecFile => self.executable(),
-            Object::SigInfo => Some(self.signal_info().to_vec()),
+            Object::SigInfo => {
+                self.tried.ask();
+                Some(self.signal_info().to_vec())
+            }
         };
         object.map_or(REFUSED.to_vec(), |object| part(&object, transfer.offset, transfer.len))
     }
