@@ -24,6 +24,10 @@ use crate::failure::Failure;
 use crate::home::Home;
 use crate::text;
 
+pub(crate) use info::everything;
+pub(crate) use ls::print as print_list;
+pub(crate) use replay::replay as replay_with_output;
+
 /// What to do.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
