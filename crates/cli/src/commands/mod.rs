@@ -5,6 +5,8 @@ mod debug;
 mod demo;
 mod events;
 mod follow;
+mod gdb;
+mod gdbserver;
 mod hunt;
 mod info;
 mod ls;
@@ -35,6 +37,8 @@ pub(crate) enum Command {
     Stop(stop::StopArgs),
     Replay(replay::ReplayArgs),
     Debug(debug::DebugCommand),
+    Gdb(gdb::GdbArgs),
+    Gdbserver(gdbserver::GdbserverArgs),
     Verify(verify::VerifyArgs),
     Ls(ls::LsArgs),
     Info(info::InfoArgs),
@@ -54,6 +58,8 @@ impl Command {
             Self::Stop(args) => args.run(),
             Self::Replay(args) => args.run(),
             Self::Debug(args) => args.run(),
+            Self::Gdb(args) => args.run(),
+            Self::Gdbserver(args) => args.run(),
             Self::Verify(args) => args.run(),
             Self::Ls(args) => args.run(),
             Self::Info(args) => args.run(),

@@ -1,0 +1,186 @@
+//! Running forwards and backwards, and jumps.
+
+use std::time::{Duration, Instant};
+
+use retake_execution::{
+    Direction, ErrorKind, ExecutionError, Hit, Judge, RunPlan, State, Stop, StopReason, Verdict,
+};
+use retake_model::{EventIndex, Position, Tid};
+
+use super::breakpoints::Wanted;
+use super::stops::{Moved, Report, Why};
+use super::{Outcome, Session};
+use crate::hex;
+use crate::link::{Link, Run};
+
+/// An interrupt finds a run forwards at the end of a stretch that takes about so long.
+const STRETCH: Duration = Duration::from_millis(100);
+/// Events in the first stretch.
+const FIRST_STRETCH: u64 = 1024;
+
+impl Session<'_> {
+    /// Runs something that moves, and answers with where it stopped.
+    pub(super) fn moving(
+        &mut self,
+        link: &Link,
+        run: impl FnOnce(&mut Self, &Link) -> Result<Report, ExecutionError>,
+    ) -> Outcome {
+        let before = Report { task: self.stopped.task, why: Why::Interrupted };
+        let mut told_at = self.position();
+        link.running().begin(self.reply(&before));
+        let result = run(self, link);
+        let ended = link.running().end();
+        let report = match (result, ended) {
+            (Ok(report), Run::Over | Run::Interrupted) => report,
+            (Ok(_), Run::Answered) => {
+                // The client was told that nothing moved beyond the last stretch.
+                told_at = self.stretch_began.unwrap_or(told_at);
+                if let Err(error) = self.execution.seek(told_at) {
+                    self.complain(link, &error);
+                }
+                self.here(Why::Interrupted)
+            }
+            (Err(error), _) => {
+                if !matches!(error.kind(), ErrorKind::Interrupted) {
+                    self.complain(link, &error);
+                }
+                self.here(Why::Interrupted)
+            }
+        };
+        self.stretch_began = None;
+        self.stopped = report;
+        self.chosen.look = None;
+        match ended {
+            Run::Answered => Outcome::Answered,
+            Run::Over | Run::Interrupted => Outcome::Reply(self.told()),
+        }
+    }
+
+    /// A movement that was told of before: the answer is where the program is.
+    pub(super) fn is_held(&mut self, why: Why) -> Option<Outcome> {
+        if !std::mem::take(&mut self.held) {
+            return None;
+        }
+        self.stopped.why = why;
+        Some(Outcome::Reply(self.told()))
+    }
+
+    /// A stop here, of the task that runs if that is one of ours.
+    pub(super) fn here(&self, why: Why) -> Report {
+        let task = self.execution.current_task();
+        let threads = self.threads();
+        let ours = threads.iter().find(|info| info.task == task).or(threads.first());
+        Report { task: ours.map_or(task, |info| info.task), why }
+    }
+
+    /// Says what went wrong.
+    fn complain(&self, link: &Link, error: &ExecutionError) {
+        let text = error.to_string();
+        self.options.notice(&text);
+        if self.client.is_gdb {
+            // Text for its console.
+            link.send(format!("O{}", hex::encode(format!("retake: {text}\n").as_bytes())).as_bytes());
+        }
+    }
+
+    pub(super) fn go_on(&mut self, link: &Link) -> Outcome {
+        if let Some(outcome) = self.is_held(Why::Interrupted) {
+            return outcome;
+        }
+        self.moving(link, Self::run_forward)
+    }
+
+    pub(super) fn go_back(&mut self, link: &Link) -> Outcome {
+        if let Some(outcome) = self.is_held(Why::Interrupted) {
+            return outcome;
+        }
+        self.moving(link, |session, _| session.run_back())
+    }
+
+    /// Runs in stretches, so that an interrupt finds the program on its way and not where it began.
+    fn run_forward(&mut self, link: &Link) -> Result<Report, ExecutionError> {
+        let wanted = self.wanted();
+        let from = self.position();
+        let mut stretch = FIRST_STRETCH;
+        loop {
+            let here = self.position();
+            if self.life.ends.is_some_and(|ends| here >= ends) {
+                return Ok(self.here(Why::End));
+            }
+            let until = Position::at_event(EventIndex::new(here.event().get().saturating_add(stretch)));
+            let until = self.life.ends.map_or(until, |ends| if ends < until { ends } else { until });
+            let began = Instant::now();
+            let stop = self.run(&wanted, Direction::Forward, Some(until))?;
+            let moved = if self.position() == from { Moved::No } else { Moved::Yes };
+            match self.why(&stop, moved) {
+                Some(why) if self.is_ours(stop.task) || why == Why::End => {
+                    return Ok(Report { task: stop.task, why });
+                }
+                // What happens to others is not seen.
+                Some(_) | None => {}
+            }
+            if self.position() == here && stop.reasons != [StopReason::Reached] {
+                // Nothing else comes.
+                return Ok(self.here(Why::End));
+            }
+            let took = began.elapsed();
+            if took < STRETCH / 2 {
+                stretch = stretch.saturating_mul(2);
+            } else if took > STRETCH * 2 {
+                stretch = (stretch / 2).max(1);
+            }
+            self.stretch_began = Some(self.position());
+            if !link.running().advance(self.reply(&self.here(Why::Interrupted))) {
+                return Ok(self.here(Why::Interrupted));
+            }
+        }
+    }
+
+    fn run_back(&mut self) -> Result<Report, ExecutionError> {
+        let wanted = self.wanted();
+        let stop = self.run(&wanted, Direction::Backward, self.life.born)?;
+        // The bound is the beginning.
+        let why = self.why(&stop, Moved::Yes).unwrap_or(Why::Beginning);
+        let task = if self.is_ours(stop.task) { stop.task } else { self.here(Why::Trap).task };
+        Ok(Report { task, why })
+    }
+
+    /// Runs to what is wanted.
+    pub(super) fn run(
+        &mut self,
+        wanted: &Wanted,
+        direction: Direction,
+        bound: Option<Position>,
+    ) -> Result<Stop, ExecutionError> {
+        let plan = RunPlan {
+            watches: &wanted.watches,
+            bound,
+            ..RunPlan::to_sites(direction, &wanted.sites)
+        };
+        if !wanted.judged {
+            return self.execution.run(&plan, None);
+        }
+        let pid = self.life.pid;
+        let mut judge = |hit: &Hit, state: &dyn State| judge(hit, state, pid);
+        let judge: &mut Judge<'_> = &mut judge;
+        self.execution.run(&plan, Some(judge))
+    }
+
+    /// Goes to a moment of the process.
+    pub(super) fn go_to(&mut self, position: Position) -> Result<(), ExecutionError> {
+        let to = self.life.nearest(position);
+        self.execution.seek(to)?;
+        self.stopped = self.here(Why::Trap);
+        self.chosen.look = None;
+        Ok(())
+    }
+}
+
+/// Arrivals of other processes do not count.
+fn judge(hit: &Hit, state: &dyn State, pid: Tid) -> Verdict {
+    let tasks = state.tasks();
+    match tasks.iter().any(|info| info.task == hit.task && info.pid == pid) {
+        true => Verdict::Counts,
+        false => Verdict::Passes,
+    }
+}

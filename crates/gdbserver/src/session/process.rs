@@ -1,0 +1,80 @@
+//! The process that a client sees, in a recording that may have several.
+
+use retake_execution::Execution;
+use retake_model::{Position, TaskId, Tid};
+
+use super::Session;
+use crate::error::ServeError;
+use crate::facts::{ExecInfo, ProcessInfo};
+use crate::server::{Facts, ServeOptions};
+
+/// A process and when it lives. It is all there is to a client.
+#[derive(Clone, Debug)]
+pub(super) struct Life {
+    pub(super) pid: Tid,
+    /// Its first moment, where that is not the recording's.
+    pub(super) born: Option<Position>,
+    /// Its last moment, where that is not the recording's.
+    pub(super) ends: Option<Position>,
+}
+
+impl Life {
+    /// Of the process that is to be shown.
+    pub(super) fn of(
+        execution: &dyn Execution,
+        facts: &mut Facts,
+        options: &ServeOptions,
+    ) -> Result<Self, ServeError> {
+        let task = execution.current_task();
+        let tasks = execution.tasks();
+        let first = tasks.iter().find(|info| info.task == task).map(|info| info.pid);
+        let Some(pid) = options.process.filter(|pid| Some(*pid) != first) else {
+            let pid = first.unwrap_or(Tid::new(1));
+            return Ok(Self { pid, born: None, ends: None });
+        };
+        let processes = facts.processes();
+        let Some(process) = processes.iter().find(|process| process.pid == pid) else {
+            let known: Vec<String> = processes.iter().map(|p| p.pid.to_string()).collect();
+            return Err(ServeError::NoProcess { pid: pid.get(), known: known.join(", ") });
+        };
+        let born = Some(Position::at_event(process.born));
+        Ok(Self { pid, born, ends: process.ends.map(Position::at_event) })
+    }
+
+    /// The moment of its life that is nearest to `position`.
+    pub(super) fn nearest(&self, position: Position) -> Position {
+        match (self.born, self.ends) {
+            (Some(born), _) if position < born => born,
+            (_, Some(ends)) if position > ends => ends,
+            _ => position,
+        }
+    }
+}
+
+impl Session<'_> {
+    /// What the process executes at this moment.
+    pub(super) fn executes(&mut self) -> Option<ExecInfo> {
+        let event = self.position().event();
+        let executed = &self.process()?.executed;
+        let before = executed.iter().rev().find(|exec| exec.event < event);
+        before.or_else(|| executed.first()).cloned()
+    }
+
+    fn process(&mut self) -> Option<&ProcessInfo> {
+        let pid = self.life.pid;
+        self.facts.processes().iter().find(|process| process.pid == pid)
+    }
+
+    /// Tasks of other processes; none where there are no others.
+    pub(super) fn foreign_tasks(&mut self) -> Vec<TaskId> {
+        let pid = self.life.pid;
+        let others = self.facts.processes().iter().filter(|process| process.pid != pid);
+        others.flat_map(|process| process.tasks.iter().copied()).collect()
+    }
+
+    /// Whether a task belongs to the process that is shown.
+    pub(super) fn is_ours(&self, task: TaskId) -> bool {
+        let pid = self.life.pid;
+        self.state().tasks().iter().any(|info| info.task == task && info.pid == pid)
+    }
+}

@@ -1,0 +1,1 @@
+//! Requests to a session over a recording that a script stands for.
