@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use retake_gdbserver::{ServeOptions, serve};
+use retake_recording::Recording;
 use retake_replayer::{Control, Timeline};
 use tempfile::NamedTempFile;
 
@@ -16,7 +17,7 @@ use crate::failure::{Failure, chain};
 use crate::output::notice;
 
 /// Commands that gdb has on a recording besides its own.
-const GLUE: &str = include_str!("gdb/glue.py");
+pub(crate) const GLUE: &str = include_str!("gdb/glue.py");
 
 /// Debug a recording with gdb
 ///
@@ -40,38 +41,69 @@ impl GdbArgs {
         if let Some(loss) = recording.loss() {
             notice(loss);
         }
+        let client = Client {
+            debugger: self.debugger.clone(),
+            options: Vec::new(),
+            arguments: self.arguments.clone(),
+        };
+        client.debug(&recording, ServeOptions::default())
+    }
+}
+
+/// A debugger with gdb's options, to be started on a recording.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    /// The program.
+    pub(crate) debugger: OsString,
+    /// Its options before it connects.
+    pub(crate) options: Vec<OsString>,
+    /// Its arguments after that.
+    pub(crate) arguments: Vec<OsString>,
+}
+
+impl Client {
+    /// Starts it, serves it until it leaves, and gives its exit code.
+    pub(crate) fn debug(
+        &self,
+        recording: &Recording,
+        options: ServeOptions,
+    ) -> Result<ExitCode, Failure> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let glue = glue()?;
         // Ctrl-C is for the debugger, which is in the same process group.
         signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::new(AtomicBool::new(false)))?;
         // Before the replay, which binds this process, and all that it starts, to one CPU.
         let mut debugger = self.start(&listener, &glue)?;
+        // It need not come to connect.
+        let ended = std::thread::spawn(move || {
+            let status = debugger.wait();
+            drop(glue);
+            let code = status.ok().and_then(|status| status.code());
+            // The replayed processes end with their tracer.
+            std::process::exit(code.unwrap_or(1))
+        });
         let served = Timeline::open(recording.clone(), Control::default())
             .map_err(|err| chain(&err))
             .and_then(|mut timeline| {
-                let options = ServeOptions {
-                    notices: Some(Box::new(|text| notice(text))),
-                    ..ServeOptions::default()
-                };
-                let served = serve(&listener, &mut timeline, &recording, &options);
+                let notices: Box<dyn Fn(&str)> = Box::new(|text| notice(text));
+                let options = ServeOptions { notices: Some(notices), ..options };
+                let served = serve(&listener, &mut timeline, recording, &options);
                 served.map_err(|err| chain(&err))
             });
         if let Err(text) = served {
-            // It waits for an answer that does not come.
-            let _ = debugger.kill();
-            let _ = debugger.wait();
-            return Err(Failure::text(text));
+            notice(text);
         }
+        // It sees that nobody is there any more.
         drop(listener);
-        let status = debugger.wait()?;
-        Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+        let _ = ended.join();
+        Ok(ExitCode::FAILURE)
     }
 
     fn start(&self, listener: &TcpListener, glue: &NamedTempFile) -> Result<Child, Failure> {
         let address = listener.local_addr()?;
         let mut command = Command::new(&self.debugger);
         // A restart may take long.
-        command.args(["-l", "10000"]);
+        command.args(["-l", "10000"]).args(&self.options);
         command.arg("-x").arg(glue.path());
         command.arg("-ex").arg(format!("target extended-remote {address}"));
         command.args(&self.arguments);

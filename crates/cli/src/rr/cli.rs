@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, CommandFactory, Parser};
 
-use super::{NAME, dump, list, pack, ps, record, replay, traceinfo};
+use super::{NAME, dump, gdbinit, list, pack, ps, record, replay, traceinfo};
 use crate::failure::Failure;
 
 /// What Delve reads to choose its form of rr's gdb commands (5.8.0 and later: the modern one). It takes
@@ -56,12 +56,13 @@ struct Accepted {
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     Record(record::RecordArgs),
-    Replay(replay::ReplayArgs),
+    Replay(Box<replay::ReplayArgs>),
     Ps(ps::PsArgs),
     Traceinfo(traceinfo::TraceinfoArgs),
     Dump(dump::DumpArgs),
     Ls(list::LsArgs),
     Pack(pack::PackArgs),
+    Gdbinit(gdbinit::GdbinitArgs),
 }
 
 impl Command {
@@ -75,6 +76,7 @@ impl Command {
             Self::Dump(args) => args.run(),
             Self::Ls(args) => args.run(),
             Self::Pack(args) => args.run(),
+            Self::Gdbinit(args) => args.run(),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod cli;
 mod dump;
+mod gdbinit;
 mod list;
 mod pack;
 mod ps;
