@@ -62,6 +62,11 @@ pub fn rust(name: &str, flags: &[&str]) -> PathBuf {
 
 /// Builds a Go fixture; `None` where no Go can be had.
 pub fn go(test: &str, name: &str) -> Option<PathBuf> {
+    go_with(test, name, &[])
+}
+
+/// The same with more arguments for `go build`. Those that debuggers like are `-gcflags=all=-N -l`.
+pub fn go_with(test: &str, name: &str, flags: &[&str]) -> Option<PathBuf> {
     let toolchain = match go::toolchain() {
         Ok(toolchain) => toolchain,
         Err(why) => {
@@ -69,9 +74,9 @@ pub fn go(test: &str, name: &str) -> Option<PathBuf> {
             return None;
         }
     };
-    Some(built(name, &[], |source, out, _| {
+    Some(built(name, flags, |source, out, flags| {
         let mut command = toolchain.command();
-        command.arg("build").arg("-o").arg(out).arg(source);
+        command.arg("build").args(flags).arg("-o").arg(out).arg(source);
         command
     }))
 }

@@ -1,0 +1,378 @@
+//! Delve over recordings of Go programs: its commands show what a live session shows, and go back.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use regex::Regex;
+use retake_testkit::{Delve, fixture};
+
+/// A Go program as debuggers like it: nothing optimized, nothing inlined.
+fn program(test: &str, name: &str) -> Option<PathBuf> {
+    fixture::go_with(test, name, &["-gcflags=all=-N -l"])
+}
+
+/// Delve, and a program from `fixtures/`.
+fn set_up(test: &str, name: &str) -> Option<(Delve, PathBuf)> {
+    let delve = Delve::find(test, env!("CARGO_BIN_EXE_retake"))?;
+    Some((delve, program(test, name)?))
+}
+
+/// What Delve says after each step of a script, by the step's name.
+#[derive(Debug)]
+struct Steps(BTreeMap<String, String>);
+
+impl Steps {
+    /// A script has a step behind each line `# NAME`. `MARK(name)` is a line of the fixture.
+    fn run(delve: &Delve, args: &[&str], source: &str, script: &str) -> Self {
+        let marks = Regex::new(r"MARK\(([^)]*)\)").expect("a pattern");
+        let script = marks.replace_all(script, |found: &regex::Captures<'_>| {
+            let name = source.rsplit('/').next().unwrap_or_default();
+            format!("{name}:{}", fixture::line_of(source, &found[1]))
+        });
+        let lines = script.lines().map(|line| match line.trim().strip_prefix("# ") {
+            Some(name) => format!("print \"step {name}\""),
+            None => line.trim().to_owned(),
+        });
+        let script = lines.collect::<Vec<_>>().join("\n");
+        let ended = delve.script(args, &script);
+        assert_eq!(ended.code(), 0, "{}{}", ended.output(), ended.errors());
+        let mut steps = BTreeMap::new();
+        let mut current = String::new();
+        let output = ended.output() + &ended.errors();
+        for line in output.lines() {
+            match line.strip_prefix("\"step ").and_then(|rest| rest.strip_suffix('"')) {
+                Some(name) => current = name.to_owned(),
+                None => {
+                    *steps.entry(current.clone()).or_insert_with(String::new) +=
+                        &format!("{line}\n")
+                }
+            }
+        }
+        Self(steps)
+    }
+
+    #[track_caller]
+    fn get(&self, step: &str) -> &str {
+        self.0.get(step).unwrap_or_else(|| panic!("there is no step {step} in {self:#?}"))
+    }
+
+    #[track_caller]
+    fn has(&self, step: &str, text: &str) {
+        assert!(self.get(step).contains(text), "{step}: no {text:?} in {self:#?}");
+    }
+
+    /// Every step says what that of another run says, but for what differs from run to run.
+    #[track_caller]
+    fn assert_same(&self, other: &Self) {
+        let all = |steps: &Self| -> Vec<String> {
+            steps.0.iter().map(|(name, text)| format!("{name}: {}", the_same(text))).collect()
+        };
+        assert_eq!(all(self), all(other));
+    }
+}
+
+/// Without addresses of the heap, numbers of threads and goroutines, and positions.
+fn the_same(text: &str) -> String {
+    let patterns = [
+        (r"(?m)^Completed event.*\n", ""),
+        (r"0xc[0-9a-f]{9}", "HEAP"),
+        (r" ?\(thread \d+\)", ""),
+        (r"oroutine[( ]\d+\)?", "oroutine N"),
+    ];
+    patterns.iter().fold(text.to_owned(), |text, (pattern, with)| {
+        Regex::new(pattern).expect("a pattern").replace_all(&text, *with).into_owned()
+    })
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("a name")
+}
+
+/// Runs a script over a recording and in a live session, and compares.
+fn compare(delve: &Delve, program: &Path, source: &str, script: &str) -> Steps {
+    let dir = delve.record("recording", program);
+    let recorded = Steps::run(delve, &["replay", path(&dir)], source, script);
+    // A replay writes nothing.
+    let live = ["exec", path(program), "-r", "stdout:/dev/null", "-r", "stderr:/dev/null"];
+    recorded.assert_same(&Steps::run(delve, &live, source, script));
+    recorded
+}
+
+#[test]
+fn values_are_those_of_a_live_session() {
+    let Some((delve, program)) = set_up("values", "go/bank.go") else { return };
+    let steps = compare(
+        &delve,
+        &program,
+        "go/bank.go",
+        "break dep MARK(total)
+         cond dep d.amount > 12
+         # first
+         continue
+         # values
+         print d
+         print a
+         print *a
+         print a.history[2:5]
+         print len(a.history) * 2 + total
+         print a.Owner
+         whatis a
+         whatis a.history
+         locals
+         # frames
+         stack 3
+         frame 1 locals
+         frame 2 print e
+         frame 2 print e.(main.deposit).amount
+         frame 2 print id
+         frame 2 whatis events
+         # conditions
+         condition -hitcount dep == 3
+         continue
+         print a.history
+         # end
+         clear dep
+         break MARK(end)
+         continue
+         print len(results)
+         print names
+         print total
+         stack",
+    );
+    steps.has("values", "main.deposit {amount: 13}");
+    steps.has("values", "Owner: \"owner 7\"");
+    steps.has("frames", "main.teller");
+    steps.has("end", "bank.go");
+    steps.has("end", "160");
+}
+
+#[test]
+fn a_panic_is_where_it_happened() {
+    let Some((delve, program)) = set_up("panic", "go/nil_map.go") else { return };
+    let steps = compare(
+        &delve,
+        &program,
+        "go/nil_map.go",
+        "# panic
+         continue
+         stack
+         frame 3 args
+         frame 4 locals",
+    );
+    steps.has("panic", "assignment to entry in nil map");
+    steps.has("panic", "main.store");
+    steps.has("panic", "name = \"first\"");
+    steps.has("panic", "n = 44");
+    // And back from there.
+    let dir = delve.retake.path("recording");
+    let steps = Steps::run(
+        &delve,
+        &["replay", path(&dir)],
+        "go/nil_map.go",
+        "continue
+         break sum MARK(sum)
+         # last
+         rewind
+         print p
+         print sum
+         # first
+         rewind
+         rewind
+         print p
+         print sum
+         # start
+         rewind
+         # again
+         continue
+         print p",
+    );
+    steps.has("last", "main.point {X: 5, Y: 6}\n14\n");
+    steps.has("first", "main.point {X: 1, Y: 2}\n0\n");
+    steps.has("start", "_rt0_amd64_linux");
+    steps.has("again", "main.point {X: 1, Y: 2}\n");
+}
+
+#[test]
+fn a_deadlock_shows_who_waits_for_whom() {
+    let Some((delve, program)) = set_up("deadlock", "go/deadlock.go") else { return };
+    let dir = delve.record("recording", &program);
+    let replay = ["replay", path(&dir)];
+    let steps = Steps::run(
+        &delve,
+        &replay,
+        "go/deadlock.go",
+        "# end
+         continue
+         # waiting
+         goroutines -with user -t
+         ",
+    );
+    steps.has("end", "[runtime-fatal-throw]");
+    let waiting = steps.get("waiting");
+    assert_eq!(waiting.matches("in main.move\n").count(), 2, "{waiting}");
+    let lines = format!("deadlock.go:{}", fixture::line_of("go/deadlock.go", "waits"));
+    assert_eq!(waiting.matches(&lines).count(), 2, "{waiting}");
+    let main = format!("deadlock.go:{}", fixture::line_of("go/deadlock.go", "main waits"));
+    assert!(waiting.contains(&main), "{waiting}");
+    assert!(waiting.contains("sync.(*Mutex).Lock"), "{waiting}");
+
+    // Each of the two, by its number.
+    let stacks = waiting.split("Goroutine ").filter(|stack| stack.contains("main.move"));
+    let numbers: Vec<_> = stacks.filter_map(|stack| stack.split(' ').next()).collect();
+    assert_eq!(numbers.len(), 2, "{waiting}");
+    let frame = Regex::new(r"(?m)^\s*(\d+)  0x[0-9a-f]+ in main\.move$").expect("a pattern");
+    let frame = &frame.captures(waiting).expect("a frame")[1];
+    let script: String = numbers
+        .iter()
+        .map(|number| {
+            format!(
+                "# {number}\ngoroutine {number} frame {frame} args\ngoroutine {number} frame {frame} print from.name + to.name\n"
+            )
+        })
+        .collect();
+    let steps = Steps::run(&delve, &replay, "go/deadlock.go", &format!("continue\n{script}"));
+    let mut locks: Vec<_> =
+        numbers.iter().filter_map(|number| steps.get(number).lines().last()).collect();
+    locks.sort_unstable();
+    assert_eq!(locks, ["\"ab\"", "\"ba\""], "{steps:#?}");
+}
+
+#[test]
+fn leaked_goroutines_are_there_with_what_they_hold() {
+    let Some((delve, program)) = set_up("leaks", "go/leaks.go") else { return };
+    let steps = compare(
+        &delve,
+        &program,
+        "go/leaks.go",
+        "break MARK(ends)
+         continue
+         # counted
+         goroutines -with userloc leaks.go -group userloc",
+    );
+    steps.has("counted", "leaks.go");
+    let dir = delve.retake.path("recording");
+    let steps = Steps::run(
+        &delve,
+        &["replay", path(&dir)],
+        "go/leaks.go",
+        "break MARK(ends)
+         continue
+         # held
+         goroutines -with userloc main.answer
+         goroutines -with userloc main.answer -exec frame 3 print text
+         # made
+         break MARK(replies)
+         rewind
+         stack
+         print requests
+         # sent
+         break leak MARK(leaks)
+         cond leak r.ID == 21
+         continue
+         print text",
+    );
+    let held = steps.get("held");
+    let texts: Vec<_> = held.lines().filter(|line| line.starts_with('"')).collect();
+    assert_eq!(texts.len(), 6, "{held}");
+    steps.has("made", "{ID: 20, Text: \"x\"}");
+    steps.has("sent", "\"21: y\"\n");
+}
+
+#[test]
+fn a_checkpoint_is_come_back_to() {
+    let Some((delve, program)) = set_up("checkpoints", "go/bank.go") else { return };
+    let dir = delve.record("recording", &program);
+    let steps = Steps::run(
+        &delve,
+        &["replay", path(&dir)],
+        "go/bank.go",
+        "break dep MARK(total)
+         continue
+         continue
+         continue
+         # first
+         check the third
+         print total
+         continue
+         continue
+         # second
+         check
+         checkpoints
+         print total
+         # back
+         restart c1
+         print total
+         continue
+         print total
+         # end
+         restart c2
+         print total
+         # cleared
+         clear-checkpoint c1
+         checkpoints
+         # start
+         restart
+         restart 0
+         continue
+         print total",
+    );
+    steps.has("first", "Checkpoint c1 created.\n3\n");
+    steps.has("second", "the third");
+    steps.has("second", "c2");
+    steps.has("second", "\n10\n");
+    steps.has("back", "\n3\n");
+    steps.has("back", "\n6\n");
+    steps.has("end", "\n10\n");
+    assert!(!steps.get("cleared").contains("c1 "), "{steps:#?}");
+    steps.has("cleared", "c2");
+    steps.has("start", "\n0\n");
+}
+
+#[test]
+fn a_watchpoint_stops_both_ways() {
+    let Some((delve, program)) = set_up("watch", "go/bank.go") else { return };
+    let script = "break main.main
+         continue
+         watch -w total
+         # 1
+         continue
+         print total
+         # 3
+         continue
+         continue
+         print total";
+    let mut steps = compare(&delve, &program, "go/bank.go", script);
+    steps.has("1", "watchpoint on [total]");
+    steps.has("3", "\n6\n");
+    let dir = delve.retake.path("recording");
+    let script = format!(
+        "{script}
+         # before 3
+         rewind
+         print total
+         # before 2
+         rewind
+         print total
+         # after 3
+         continue
+         print total
+         # read
+         clear 2
+         watch -r a.Balance
+         break rd MARK(deposit)
+         continue
+         watch -rw a.Balance
+         clear rd
+         continue
+         print a.Balance"
+    );
+    steps = Steps::run(&delve, &["replay", path(&dir)], "go/bank.go", &script);
+    steps.has("before 3", "watchpoint on [total]");
+    steps.has("before 3", "\n3\n");
+    steps.has("before 2", "\n1\n");
+    // Delve steps off the place where it stands, and so misses that the step writes.
+    steps.has("after 3", "\n6\n");
+    steps.has("read", "watchpoint on [a.Balance]");
+}
