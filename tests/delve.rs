@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use regex::Regex;
-use retake_testkit::{Delve, fixture};
+use retake_testkit::{Delve, finish, fixture};
 
 /// A Go program as debuggers like it: nothing optimized, nothing inlined.
 fn program(test: &str, name: &str) -> Option<PathBuf> {
@@ -375,4 +375,229 @@ fn a_watchpoint_stops_both_ways() {
     // Delve steps off the place where it stands, and so misses that the step writes.
     steps.has("after 3", "\n6\n");
     steps.has("read", "watchpoint on [a.Balance]");
+}
+
+/// Where each step of a script has ended: its line, and the instruction.
+fn places(steps: &Steps, step: &str) -> Vec<(String, String)> {
+    let place = Regex::new(r"(?m)^> \S+ (\S+:\d+).*\(PC: (0x[0-9a-f]+)\)$").expect("a pattern");
+    let found = place.captures_iter(steps.get(step));
+    found.map(|found| (found[1].to_owned(), found[2].to_owned())).collect()
+}
+
+/// Going back is going forward the other way round: by instructions exactly, by lines not always to the
+/// same instruction of the line.
+#[test]
+fn steps_back_are_the_steps_forward() {
+    let Some((delve, program)) = set_up("steps_back", "go/nil_map.go") else { return };
+    let dir = delve.record("recording", &program);
+    for (forward, backward, count) in [
+        ("next", "rev next", 8),
+        ("step", "rev step", 8),
+        ("step-instruction", "rev step-instruction", 40),
+    ] {
+        let script = format!(
+            "break main.area\ncontinue\nnext\n# forward\n{}# backward\n{}",
+            format!("{forward}\n").repeat(count),
+            format!("{backward}\n").repeat(count)
+        );
+        let steps = Steps::run(&delve, &["replay", path(&dir)], "go/nil_map.go", &script);
+        let (mut there, mut back) = (places(&steps, "forward"), places(&steps, "backward"));
+        assert_eq!((there.len(), back.len()), (count, count), "{steps:#?}");
+        // The last place is where the way back begins, and the first one is not come to again.
+        there.pop();
+        back.pop();
+        back.reverse();
+        if forward == "step-instruction" {
+            assert_eq!(there, back);
+        }
+        let lines = |places: Vec<(String, String)>| -> Vec<String> {
+            places.into_iter().map(|(line, _)| line).collect()
+        };
+        assert_eq!(lines(there), lines(back), "{forward}");
+    }
+}
+
+#[test]
+fn stepping_out_goes_to_the_caller_both_ways() {
+    let Some((delve, program)) = set_up("stepout", "go/nil_map.go") else { return };
+    let dir = delve.record("recording", &program);
+    let steps = Steps::run(
+        &delve,
+        &["replay", path(&dir)],
+        "go/nil_map.go",
+        "break MARK(sum)
+         continue
+         clearall
+         # after
+         stepout
+         next
+         # in
+         rev step
+         # before
+         rev stepout",
+    );
+    steps.has("after", "> main.main()");
+    steps.has("after", "~r0: 44\n");
+    steps.has("in", "> main.area()");
+    steps.has("before", "> main.main()");
+}
+
+#[test]
+fn a_trace_prints_what_a_live_one_does() {
+    let Some((delve, program)) = set_up("trace", "go/bank.go") else { return };
+    let lines = |backend: &str| -> Vec<String> {
+        let args = ["trace", "-e", path(&program), backend, "-s", "2", "apply|balance"];
+        let ended = finish(delve.command(args));
+        let all = ended.output() + &ended.errors();
+        let is_event = |line: &&str| line.starts_with('>');
+        all.lines().filter(is_event).map(the_same).collect()
+    };
+    let recorded = lines("--backend=rr");
+    assert_eq!(recorded, lines("--backend=native"));
+    // 20 calls, each with its return; the methods are also called by those of the pointers.
+    assert!(recorded.len() >= 42, "{recorded:#?}");
+}
+
+#[test]
+fn programs_are_recorded_and_debugged_at_once() {
+    let Some((delve, program)) = set_up("exec", "go/nil_map.go") else { return };
+    let script = "# store
+        break main.store
+        continue
+        args
+        # before
+        rev next
+        print n";
+    let check = |steps: &Steps| {
+        steps.has("store", "name = \"first\"\nn = 44\n");
+        steps.has("before", "> main.main()");
+        steps.has("before", "\n44\n");
+    };
+    let source = "go/nil_map.go";
+    check(&Steps::run(&delve, &["exec", "--backend=rr", path(&program)], source, script));
+    let file = fixture::source(source);
+    check(&Steps::run(&delve, &["debug", "--backend=rr", path(&file)], source, script));
+}
+
+/// What the executable's path holds by now does not matter.
+#[test]
+fn the_program_may_be_gone() {
+    let Some((delve, program)) = set_up("gone", "go/nil_map.go") else { return };
+    let copy = delve.retake.path("copy");
+    let script = "# panic
+        continue
+        stack
+        frame 3 args";
+    for what in ["deleted", "rebuilt"] {
+        std::fs::copy(&program, &copy).expect("a copy");
+        let dir = delve.record(what, &copy);
+        std::fs::remove_file(&copy).expect("it goes");
+        if what == "rebuilt" {
+            std::fs::copy("/bin/true", &copy).expect("another one");
+        }
+        let steps = Steps::run(&delve, &["replay", path(&dir)], "go/nil_map.go", script);
+        steps.has("panic", "main.store");
+        steps.has("panic", "name = \"first\"");
+    }
+}
+
+#[test]
+fn a_script_with_a_hundred_breakpoints() {
+    let Some((delve, program)) = set_up("many", "go/bank.go") else { return };
+    let dir = delve.record("recording", &program);
+    // Functions that are never called, or called all the time with a condition that never holds.
+    let functions =
+        Steps::run(&delve, &["replay", path(&dir)], "go/bank.go", "# all\nfuncs ^(fmt|os|sync)");
+    let functions: Vec<_> = functions.get("all").lines().take(90).collect();
+    assert_eq!(functions.len(), 90);
+    let mut script = String::new();
+    for (number, name) in functions.iter().enumerate() {
+        script.push_str(&format!("break f{number} {name}\ncond f{number} false\n"));
+    }
+    for mark in ["deposit", "total", "apply", "sum"] {
+        let name = format!("m{mark}");
+        script.push_str(&format!("break {name} MARK({mark})\ncond {name} total > 1000\n"));
+    }
+    script.push_str("break last MARK(end)\n# run\ncontinue\nprint total\n");
+    let steps = Steps::run(&delve, &["replay", path(&dir)], "go/bank.go", &script);
+    steps.has("run", "\n160\n");
+}
+
+#[test]
+fn a_starlark_script_goes_over_all_hits() {
+    let Some((delve, program)) = set_up("starlark", "go/bank.go") else { return };
+    let dir = delve.record("recording", &program);
+    let script = r#"
+def here(state):
+    stopped = state.CurrentThread.Breakpoint
+    return stopped != None and stopped.FunctionName == "main.deposit.apply"
+
+def hits(command):
+    seen = []
+    for i in range(1000):
+        state = raw_command(command).State
+        if state.Exited or not here(state):
+            break
+        seen.append(eval(None, "d.amount").Variable.Value)
+    return seen
+
+def main():
+    print("forwards", hits("continue"))
+    print("backwards", hits("rewind"))
+    print("checkpoints", checkpoint("here").ID, len(checkpoints().Checkpoints))
+"#;
+    std::fs::write(delve.retake.path("hits.star"), script).expect("a file");
+    let steps = Steps::run(
+        &delve,
+        &["replay", path(&dir)],
+        "go/bank.go",
+        "# hits
+         break main.deposit.apply
+         source hits.star",
+    );
+    steps.has("hits", "forwards [1, 2, 3, 4, 6, 7, 8, 9, 11, 12, 13, 14, 16, 17, 18, 19]\n");
+    steps.has("hits", "backwards [19, 18, 17, 16, 14, 13, 12, 11, 9, 8, 7, 6, 4, 3, 2, 1]\n");
+    steps.has("hits", "checkpoints 1 1\n");
+}
+
+#[test]
+fn goes_through_c_and_back() {
+    let Some((delve, program)) = set_up("cgo", "go/through_c.go") else { return };
+    let steps = compare(
+        &delve,
+        &program,
+        "go/through_c.go",
+        "break MARK(twice)
+         # first
+         continue
+         print n
+         stack 1
+         # third
+         continue
+         continue
+         print n",
+    );
+    steps.has("first", "in C.twice");
+    steps.has("first", "in C._cgo_");
+    steps.has("third", "\n2\n");
+    let dir = delve.retake.path("recording");
+    let steps = Steps::run(
+        &delve,
+        &["replay", path(&dir)],
+        "go/through_c.go",
+        "break MARK(twice)
+         break MARK(calls)
+         continue
+         continue
+         continue
+         # back
+         rewind
+         print n
+         # back again
+         rewind
+         print n",
+    );
+    steps.has("back", "C.twice()");
+    steps.has("back", "\n0\n");
+    steps.has("back again", "main.call()");
 }
