@@ -22,7 +22,7 @@ use retake_model::{
 };
 
 pub use error::{Divergence, ErrorKind, ExecutionError};
-pub use plan::{Access, Judge, RunPlan, Steps, Verdict, Watch, WatchId};
+pub use plan::{Access, Judge, RunPlan, SignalSet, Steps, Verdict, Watch, WatchId};
 pub use site::{Hit, Look, Seen, Site, SiteId, SiteTarget};
 pub use stop::{Stop, StopReason};
 

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use retake_model::{AddrRange, Position, TaskId};
+use retake_model::{AddrRange, Position, Signal, TaskId};
 
 use crate::{Direction, Site, State};
 
@@ -55,6 +55,26 @@ pub struct Steps {
     pub count: NonZeroU64,
 }
 
+/// Some of the signals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SignalSet(u64);
+
+impl SignalSet {
+    /// None of them.
+    pub const NONE: Self = Self(0);
+
+    /// Those for which `wanted` says so.
+    pub fn of(wanted: impl Fn(Signal) -> bool) -> Self {
+        let all = (1..=64).filter_map(|number| Signal::from_number(number).ok());
+        Self(all.filter(|signal| wanted(*signal)).fold(0, |set, signal| set | signal.mask_bit()))
+    }
+
+    /// Whether a signal is among them.
+    pub const fn contains(self, signal: Signal) -> bool {
+        self.0 & signal.mask_bit() != 0
+    }
+}
+
 /// What a run stops for. Without anything it goes to the end, or the start, of the recording.
 #[derive(Clone, Debug)]
 pub struct RunPlan<'a> {
@@ -64,6 +84,9 @@ pub struct RunPlan<'a> {
     pub sites: &'a [Site],
     /// Memory.
     pub watches: &'a [Watch],
+    /// Signals that do not end the process: a run forwards stops right before one takes effect, also at the
+    /// current position. Whoever goes on from there goes to the event behind it first.
+    pub signals: SignalSet,
     /// The run stops at the so-manieth of these arrivals and accesses.
     pub nth: NonZeroU64,
     /// The run goes no further than this; reaching it is [`crate::StopReason::Reached`].
@@ -75,7 +98,15 @@ pub struct RunPlan<'a> {
 impl<'a> RunPlan<'a> {
     /// To the next, or the previous, arrival at one of `sites`.
     pub const fn to_sites(direction: Direction, sites: &'a [Site]) -> Self {
-        Self { direction, sites, watches: &[], nth: NonZeroU64::MIN, bound: None, steps: None }
+        Self {
+            direction,
+            sites,
+            watches: &[],
+            signals: SignalSet::NONE,
+            nth: NonZeroU64::MIN,
+            bound: None,
+            steps: None,
+        }
     }
 
     /// So many instructions of a task.

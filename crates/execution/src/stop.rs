@@ -32,4 +32,6 @@ pub enum StopReason {
     End,
     /// A signal ends the process next.
     Fatal(Signal),
+    /// A signal that the run was to stop at takes effect next.
+    Signal(Signal),
 }

@@ -2,7 +2,7 @@
 //! retake unchanged.
 //!
 //! [`serve`] waits for a client and answers it until it leaves. `framing` and `packet` make requests of bytes,
-//! `session` answers them, a file per subject; `link` is the connection, whose own thread sees an interrupt
+//! `session` answers them, a file per subject; `agent` makes predicates of the conditions of breakpoints; `link` is the connection, whose own thread sees an interrupt
 //! while something runs; `facts` knows the processes of a recording.
 //!
 //! The `gdbstub` crate is not used. It has no place for what a recording needs: `vRun` as a restart, `qRRCmd`,
@@ -14,6 +14,7 @@
 //! few, and what is not understood is answered as the protocol says. A client cannot write to the
 //! recording, nor read files other than those that the recording keeps.
 
+mod agent;
 mod error;
 mod facts;
 mod framing;
@@ -27,4 +28,4 @@ mod signals;
 
 pub use error::ServeError;
 pub use facts::{ExecInfo, ProcessInfo, processes};
-pub use server::{Clients, Ended, ServeOptions, serve};
+pub use server::{Clients, Ended, Notices, ServeOptions, serve};

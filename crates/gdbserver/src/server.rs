@@ -5,8 +5,8 @@ use std::net::{TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 
 use retake_execution::Execution;
-use retake_model::{Position, Tid};
-use retake_recording::{Recording, RecordingError};
+use retake_model::{EventIndex, Position, SigInfo, Tid};
+use retake_recording::{EventKind, Recording, RecordingError};
 
 use crate::error::ServeError;
 use crate::facts::{ProcessInfo, processes};
@@ -35,6 +35,9 @@ pub enum Ended {
     Closed,
 }
 
+/// Who is told what clients cannot be told: a sentence each time.
+pub type Notices = Box<dyn Fn(&str)>;
+
 /// How to serve.
 #[derive(Default)]
 pub struct ServeOptions {
@@ -44,8 +47,8 @@ pub struct ServeOptions {
     pub start: Option<Position>,
     /// How many are served.
     pub clients: Clients,
-    /// Who is told, in a sentence, of what clients cannot be told.
-    pub notices: Option<Box<dyn Fn(&str)>>,
+    /// Who is told what clients cannot be told.
+    pub notices: Option<Notices>,
 }
 
 impl std::fmt::Debug for ServeOptions {
@@ -70,6 +73,7 @@ pub(crate) struct Facts {
     processes: Vec<ProcessInfo>,
     /// Answers of cpuid that the program got.
     pub(crate) cpuid: Vec<[u32; 6]>,
+    recording: Option<Recording>,
 }
 
 impl Facts {
@@ -78,12 +82,21 @@ impl Facts {
         // A recording whose processes are not known is served as if it had one.
         let gathering = thread::Builder::new().spawn(move || processes(&read)).ok();
         let cpuid = recording.manifest().machine.cpuid.clone();
-        Self { gathering, processes: Vec::new(), cpuid }
+        let recording = Some(recording.clone());
+        Self { gathering, processes: Vec::new(), cpuid, recording }
     }
 
     #[cfg(test)]
     pub(crate) fn none() -> Self {
-        Self { gathering: None, processes: Vec::new(), cpuid: Vec::new() }
+        Self { gathering: None, processes: Vec::new(), cpuid: Vec::new(), recording: None }
+    }
+
+    /// The signal that an event is, if it is one.
+    pub(crate) fn signal_at(&self, event: EventIndex) -> Option<SigInfo> {
+        match self.recording.as_ref()?.event(event).ok()?.kind {
+            EventKind::Signal { info, .. } => Some(info),
+            _ => None,
+        }
     }
 
     /// All processes. Waits until the recording is read once.
@@ -158,3 +171,6 @@ fn serve_client(stream: TcpStream, session: &mut Session<'_>) -> io::Result<Opti
     }
     Ok(is_client.then_some(Ended::Closed))
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,7 +26,7 @@ use crate::failure::Failure;
 use crate::home::Home;
 use crate::text;
 
-pub(crate) use gdb::{Client, GLUE};
+pub(crate) use gdb::{Client, GLUE, have_same_rest};
 pub(crate) use gdbserver::bind;
 pub(crate) use info::everything;
 pub(crate) use ls::print as print_list;

@@ -89,7 +89,8 @@ pub(super) fn stopped(debugger: &mut Debugger, stop: &Stop) -> Answer {
 
 const fn reason(reason: &execution::StopReason) -> StopReason {
     match reason {
-        execution::StopReason::Reached => StopReason::Reached,
+        // No run of this debugger is asked to stop at signals.
+        execution::StopReason::Reached | execution::StopReason::Signal(_) => StopReason::Reached,
         execution::StopReason::Site(_) => StopReason::Breakpoint,
         execution::StopReason::Watch(_) => StopReason::Watch,
         execution::StopReason::Stepped => StopReason::Stepped,

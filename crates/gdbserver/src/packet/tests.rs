@@ -14,8 +14,20 @@ fn addr(raw: u64) -> Addr {
 #[test]
 fn what_gdb_and_delve_send() {
     let all: [(&str, Request); 21] = [
-        ("Hgp0.0", Request::SetThread(ThreadUse::Look, ThreadRef { process: Which::Any, thread: Which::Any })),
-        ("Hcp-1.-1", Request::SetThread(ThreadUse::Move, ThreadRef { process: Which::All, thread: Which::All })),
+        (
+            "Hgp0.0",
+            Request::SetThread(
+                ThreadUse::Look,
+                ThreadRef { process: Which::Any, thread: Which::Any },
+            ),
+        ),
+        (
+            "Hcp-1.-1",
+            Request::SetThread(
+                ThreadUse::Move,
+                ThreadRef { process: Which::All, thread: Which::All },
+            ),
+        ),
         ("Hgp1f.2a", Request::SetThread(ThreadUse::Look, one(0x1f, 0x2a))),
         ("m7fff0000,40", Request::Memory(addr(0x7fff_0000), 0x40)),
         ("mfffffffffffffff8,8", Request::Memory(addr(u64::MAX - 7), 8)),
@@ -63,8 +75,14 @@ fn commands_of_rr_in_both_forms() {
     };
     let none = Vec::<String>::new();
     assert_eq!(command("qRRCmd:when:-1"), ("when".to_owned(), none.clone()));
-    assert_eq!(command("qRRCmd:info checkpoints:-1"), ("info checkpoints".to_owned(), none.clone()));
-    assert_eq!(command("qRRCmd:checkpoint:12:6869"), ("checkpoint".to_owned(), vec!["hi".to_owned()]));
+    assert_eq!(
+        command("qRRCmd:info checkpoints:-1"),
+        ("info checkpoints".to_owned(), none.clone())
+    );
+    assert_eq!(
+        command("qRRCmd:checkpoint:12:6869"),
+        ("checkpoint".to_owned(), vec!["hi".to_owned()])
+    );
     assert_eq!(command("qRRCmd:7768656e"), ("when".to_owned(), none));
     let old = command("qRRCmd:64656c65746520636865636b706f696e74:31");
     assert_eq!(old, ("delete checkpoint".to_owned(), vec!["1".to_owned()]));

@@ -180,7 +180,9 @@ fn segments() -> Feature {
 }
 
 fn avx() -> Feature {
-    let high = |n: usize| area(format!("ymm{n}h"), 16, "uint128", xsave::Component::Avx, xsave::YMM_HIGH + 16 * n);
+    let high = |n: usize| {
+        area(format!("ymm{n}h"), 16, "uint128", xsave::Component::Avx, xsave::YMM_HIGH + 16 * n)
+    };
     let registers = (0..16).map(high).collect();
     Feature { file: "64bit-avx.xml", name: "org.gnu.gdb.i386.avx", registers }
 }

@@ -19,7 +19,10 @@ fn the_order_is_the_one_of_rr() {
     let at = |number: usize| names[number];
     assert_eq!([at(0), at(1), at(7), at(16), at(17)], ["rax", "rbx", "rsp", "rip", "eflags"]);
     assert_eq!([at(18), at(23), at(24), at(32), at(39)], ["cs", "gs", "st0", "fctrl", "fop"]);
-    assert_eq!([at(40), at(56), at(57), at(58), at(59)], ["xmm0", "mxcsr", "orig_rax", "fs_base", "gs_base"]);
+    assert_eq!(
+        [at(40), at(56), at(57), at(58), at(59)],
+        ["xmm0", "mxcsr", "orig_rax", "fs_base", "gs_base"]
+    );
     assert_eq!([at(60), at(75), at(76)], ["ymm0h", "ymm15h", "xmm16"]);
     assert_eq!(names.last(), Some(&"pkru"));
     assert_eq!(at(ORIG_RAX), "orig_rax");

@@ -65,7 +65,8 @@ fn tags(vector: &VectorState, top: u32, abridged: u32) -> u32 {
         let nth = usize::try_from((physical + 8 - top) % 8).unwrap_or(0);
         let value = xsave::bytes(vector, xsave::Component::X87, xsave::ST + 16 * nth, 10);
         let (fraction, exponent) = value.split_at(8);
-        let exponent = exponent.iter().rev().fold(0, |high, low| high << 8 | u32::from(*low)) & 0x7fff;
+        let exponent =
+            exponent.iter().rev().fold(0, |high, low| high << 8 | u32::from(*low)) & 0x7fff;
         let integer = fraction.last().is_some_and(|byte| byte & 0x80 != 0);
         match exponent {
             0x7fff => 2,

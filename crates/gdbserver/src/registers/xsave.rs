@@ -58,7 +58,8 @@ impl Extended {
         let shift = if area.len() < 2688 { 256 } else { 0 };
         let at = |component: Component, usual: usize, len: usize| {
             let told = cpuid.iter().find(|answer| answer[..2] == [0xd, component as u32]);
-            let told = told.and_then(|answer| usize::try_from(answer[3]).ok()).filter(|at| *at >= IN_USE);
+            let told =
+                told.and_then(|answer| usize::try_from(answer[3]).ok()).filter(|at| *at >= IN_USE);
             inside(told.unwrap_or(usual - shift), len).filter(|_| has(component))
         };
         let masks = at(Component::Masks, 1088, 8 * 8);
@@ -67,7 +68,11 @@ impl Extended {
         let avx512 = masks.zip(upper).zip(high);
         Self {
             avx: has(Component::Avx) && inside(YMM_HIGH, 16 * 16).is_some(),
-            avx512: avx512.map(|((masks, upper_zmm), high_zmm)| Avx512 { masks, upper_zmm, high_zmm }),
+            avx512: avx512.map(|((masks, upper_zmm), high_zmm)| Avx512 {
+                masks,
+                upper_zmm,
+                high_zmm,
+            }),
             pkru: at(Component::Pkru, 2688, 4),
         }
     }

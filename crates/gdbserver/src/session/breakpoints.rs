@@ -2,11 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use retake_execution::{Access, Site, SiteId, SiteTarget, Watch, WatchId};
-use retake_model::{Addr, AddrRange, Predicate, TaskId};
+use retake_execution::{
+    Access, Hit, SignalSet, Site, SiteId, SiteTarget, State, Verdict, Watch, WatchId,
+};
+use retake_model::{Addr, AddrRange, Predicate, TaskId, Tid};
 
 use super::{REFUSED, Session, ok};
+use crate::agent::Condition;
 use crate::packet::{Point, PointKind};
+use crate::registers::Layout;
+use crate::signals;
 
 /// More of them than this are refused.
 const MOST: usize = 10_000;
@@ -21,44 +26,73 @@ pub(super) struct PointKey {
     pub(super) len: u64,
 }
 
+/// One that is set.
+#[derive(Clone, Debug)]
+struct Set {
+    id: u32,
+    condition: Option<Condition>,
+}
+
 /// All that are set, with a number each.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Points {
-    all: BTreeMap<PointKey, u32>,
+    all: BTreeMap<PointKey, Set>,
     next: u32,
 }
 
 impl Points {
     pub(super) fn by_id(&self, id: u32) -> Option<&PointKey> {
-        self.all.iter().find(|(_, known)| **known == id).map(|(key, _)| key)
+        self.all.iter().find(|(_, set)| set.id == id).map(|(key, _)| key)
+    }
+
+    /// Whether the condition of the one with this number holds.
+    fn holds(&self, id: u32, task: TaskId, state: &dyn State, layout: &Layout) -> bool {
+        let set = self.all.values().find(|set| set.id == id);
+        let condition = set.and_then(|set| set.condition.as_ref());
+        condition.is_none_or(|condition| condition.holds(task, state, layout))
+    }
+
+    /// Whether there are conditions that no predicate says.
+    fn are_judged(&self) -> bool {
+        let judged = |condition: &Condition| condition.predicate().is_none();
+        self.all.values().any(|set| set.condition.as_ref().is_some_and(judged))
     }
 
     pub(super) fn clear(&mut self) {
         self.all.clear();
     }
 
-    fn of<'a>(&'a self, wanted: impl Fn(PointKind) -> bool + 'a) -> impl Iterator<Item = (&'a PointKey, u32)> {
-        self.all.iter().filter(move |(key, _)| wanted(key.kind)).map(|(key, id)| (key, *id))
+    fn of(&self, watched: Watched) -> impl Iterator<Item = (&PointKey, &Set)> {
+        self.all
+            .iter()
+            .filter(move |(key, _)| access(key.kind).is_some() == (watched == Watched::Yes))
     }
 
     /// Watchpoints, as `task` sees memory.
     pub(super) fn watches(&self, task: TaskId) -> Vec<Watch> {
-        let watch = |(key, id): (&PointKey, u32)| {
+        let watch = |(key, set): (&PointKey, &Set)| {
             let range = AddrRange::with_len(key.addr, key.len)?;
-            let access = access(key.kind)?;
-            Some(Watch { id: WatchId::new(id), range, task, access })
+            Some(Watch { id: WatchId::new(set.id), range, task, access: access(key.kind)? })
         };
-        self.of(|kind| access(kind).is_some()).filter_map(watch).collect()
+        self.of(Watched::Yes).filter_map(watch).collect()
     }
 
-    /// Breakpoints, each counting where `when` holds.
-    pub(super) fn sites(&self, when: Option<&Predicate>) -> Vec<Site> {
-        let site = |(key, id): (&PointKey, u32)| Site {
-            when: when.cloned(),
-            ..Site::new(SiteId::new(id), SiteTarget::Absolute(key.addr))
+    /// Breakpoints, each counting where `when` holds too.
+    fn sites(&self, when: Option<&Predicate>) -> Vec<Site> {
+        let site = |(key, set): (&PointKey, &Set)| {
+            let own = set.condition.as_ref().and_then(Condition::predicate);
+            let both = when.into_iter().chain(own);
+            let when = both.cloned().reduce(|one, other| Predicate::All(vec![one, other]));
+            Site { when, ..Site::new(SiteId::new(set.id), SiteTarget::Absolute(key.addr)) }
         };
-        self.of(|kind| access(kind).is_none()).map(site).collect()
+        self.of(Watched::No).map(site).collect()
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Watched {
+    Yes,
+    No,
 }
 
 const fn access(kind: PointKind) -> Option<Access> {
@@ -74,8 +108,27 @@ const fn access(kind: PointKind) -> Option<Access> {
 pub(super) struct Wanted {
     pub(super) sites: Vec<Site>,
     pub(super) watches: Vec<Watch>,
-    /// Arrivals are to be judged, because other processes come there too.
-    pub(super) judged: bool,
+    pub(super) signals: SignalSet,
+    /// Who judges arrivals, where predicates do not say which count.
+    pub(super) judge: Option<ArrivalJudge>,
+}
+
+/// Judges arrivals: those of other processes do not count, nor those at which a condition does not hold.
+pub(super) struct ArrivalJudge {
+    pid: Tid,
+    points: Points,
+    layout: Layout,
+}
+
+impl ArrivalJudge {
+    pub(super) fn judge(&self, hit: &Hit, state: &dyn State) -> Verdict {
+        let tasks = state.tasks();
+        let ours = tasks.iter().any(|info| info.task == hit.task && info.pid == self.pid);
+        match ours && self.points.holds(hit.site.get(), hit.task, state, &self.layout) {
+            true => Verdict::Counts,
+            false => Verdict::Passes,
+        }
+    }
 }
 
 impl Session<'_> {
@@ -83,10 +136,12 @@ impl Session<'_> {
         let key = PointKey { kind: point.kind, addr: point.addr, len: point.len };
         let watchable = access(key.kind).is_none()
             || key.len > 0 && AddrRange::with_len(key.addr, key.len).is_some();
-        if !watchable || self.points.all.len() >= MOST || !point.conditions.is_empty() {
+        if !watchable || self.points.all.len() >= MOST {
             return REFUSED.to_vec();
         }
-        self.points.all.entry(key).or_insert(self.points.next);
+        let condition = Condition::new(&point.conditions, &self.layout);
+        // What is set again has another condition.
+        self.points.all.insert(key, Set { id: self.points.next, condition });
         self.points.next = self.points.next.wrapping_add(1) % (u32::MAX - 1);
         ok()
     }
@@ -101,10 +156,22 @@ impl Session<'_> {
     pub(super) fn wanted(&mut self) -> Wanted {
         let watches = self.points.watches(self.any_task());
         let foreign = self.foreign_tasks();
-        let judged = foreign.len() > FEW_TASKS;
+        let many = foreign.len() > FEW_TASKS;
         let is_foreign = || Predicate::Any(foreign.iter().copied().map(Predicate::Task).collect());
-        let when = (!foreign.is_empty() && !judged).then(|| Predicate::Not(Box::new(is_foreign())));
-        Wanted { sites: self.points.sites(when.as_ref()), watches, judged }
+        let when = (!foreign.is_empty() && !many).then(|| Predicate::Not(Box::new(is_foreign())));
+        let judge = (many || self.points.are_judged()).then(|| ArrivalJudge {
+            pid: self.life.pid,
+            points: self.points.clone(),
+            layout: self.layout.clone(),
+        });
+        let signals = self.signals();
+        Wanted { sites: self.points.sites(when.as_ref()), watches, signals, judge }
+    }
+
+    /// Signals to stop at: without a word of the client none.
+    fn signals(&self) -> SignalSet {
+        let Some(passed) = &self.passed else { return SignalSet::NONE };
+        SignalSet::of(|signal| !passed.contains(&signals::number(signal)))
     }
 
     /// A task that sees the memory of the process.

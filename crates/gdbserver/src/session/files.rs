@@ -4,13 +4,12 @@
 mod maps;
 mod stat;
 
-use retake_execution::FileBytes;
-use retake_model::{Backing, FileId};
+use retake_execution::{FileBytes, FileInfo};
+use retake_model::{Addr, Backing, FileId};
 
 use super::Session;
 use crate::framing::{MOST, escape, fitting};
 use crate::packet::FileRequest;
-use retake_execution::FileInfo;
 
 /// A client opens no more at the same time.
 const MOST_OPEN: usize = 64;
@@ -162,15 +161,23 @@ impl Session<'_> {
         let words: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
         let (pairs, _) = words.as_chunks::<2>();
         let [_, entry] = pairs.iter().find(|pair| pair[0] == AT_ENTRY)?;
-        let path = self.file_mapped_at(retake_model::Addr::new(*entry));
+        let path = self.path_at(Addr::new(*entry));
         path.map(String::into_bytes).or_else(|| self.executes().map(|exec| exec.path))
     }
 
-    fn file_mapped_at(&self, addr: retake_model::Addr) -> Option<String> {
+    fn path_at(&self, addr: Addr) -> Option<String> {
+        let file = self.file_at(addr)?;
+        self.execution.files().into_iter().find(|info| info.file == file).map(|info| info.path)
+    }
+
+    /// The file that is mapped at an address.
+    pub(super) fn file_at(&self, addr: Addr) -> Option<FileId> {
         let mappings = self.state().mappings(self.looked_at()).ok()?;
         let mapping = mappings.iter().find(|mapping| mapping.range.contains(addr))?;
-        let Backing::File { file, .. } = mapping.backing else { return None };
-        self.execution.files().into_iter().find(|info| info.file == file).map(|info| info.path)
+        match mapping.backing {
+            Backing::File { file, .. } => Some(file),
+            _ => None,
+        }
     }
 }
 
@@ -180,7 +187,8 @@ fn leads_to(path: &str, known: &str) -> bool {
     let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
     let (wanted, known) = (name(path), name(known));
     let is_library = wanted.contains(".so");
-    is_library && known.strip_prefix(&wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    is_library
+        && known.strip_prefix(&wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 #[cfg(test)]
@@ -189,7 +197,10 @@ mod tests {
 
     #[test]
     fn links_of_libraries() {
-        assert!(leads_to("/lib64/ld-linux-x86-64.so.2", "/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"));
+        assert!(leads_to(
+            "/lib64/ld-linux-x86-64.so.2",
+            "/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"
+        ));
         assert!(leads_to("/lib/libstdc++.so.6", "/usr/lib/libstdc++.so.6.0.30"));
         assert!(!leads_to("/lib/libm.so.6", "/lib/libmvec.so.6"));
         assert!(!leads_to("/bin/sh", "/usr/bin/sh"));

@@ -15,7 +15,8 @@ const PIECE: usize = 1 << 20;
 impl Session<'_> {
     pub(super) fn registers(&self) -> Vec<u8> {
         let task = self.looked_at();
-        let (general, vector) = (self.state().program_registers(task), self.state().vector_registers(task));
+        let (general, vector) =
+            (self.state().program_registers(task), self.state().vector_registers(task));
         match (general, vector) {
             (Ok(general), Ok(vector)) => hex::encode(&self.layout.values(&general, &vector)).into(),
             _ => REFUSED.to_vec(),
@@ -24,7 +25,8 @@ impl Session<'_> {
 
     pub(super) fn register(&self, number: usize) -> Vec<u8> {
         let task = self.looked_at();
-        let (general, vector) = (self.state().program_registers(task), self.state().vector_registers(task));
+        let (general, vector) =
+            (self.state().program_registers(task), self.state().vector_registers(task));
         let (Ok(general), Ok(vector)) = (general, vector) else { return REFUSED.to_vec() };
         let value = self.layout.value(number, &general, &vector);
         value.map_or(REFUSED.to_vec(), |value| hex::encode(&value).into())
@@ -52,12 +54,7 @@ impl Session<'_> {
         })
     }
 
-    fn find(
-        &self,
-        addr: Addr,
-        len: u64,
-        pattern: &[u8],
-    ) -> Result<Option<Addr>, ()> {
+    fn find(&self, addr: Addr, len: u64, pattern: &[u8]) -> Result<Option<Addr>, ()> {
         if pattern.is_empty() {
             return Ok(Some(addr));
         }

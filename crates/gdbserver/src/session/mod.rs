@@ -9,6 +9,7 @@ mod process;
 mod rr;
 mod steps;
 mod stops;
+mod thread_local;
 mod threads;
 mod transfers;
 
@@ -158,7 +159,7 @@ impl<'a> Session<'a> {
             Request::ThreadText(thread) => self.thread_text(*thread),
             Request::IsAlive(thread) => self.is_alive(*thread),
             Request::SetThread(usage, thread) => self.set_thread(*usage, *thread),
-            Request::ThreadLocal(..) => Vec::new(),
+            Request::ThreadLocal(thread, offset, map) => self.thread_local(*thread, *offset, *map),
             Request::Registers => self.registers(),
             Request::Register(number) => self.register(*number),
             // gdb says so after a restart: no call is to be made again. None is.
@@ -197,7 +198,7 @@ impl<'a> Session<'a> {
         self.client.hwbreak = has("hwbreak+");
         let size = crate::framing::MOST;
         let ours = "QStartNoAckMode+;qXfer:features:read+;qXfer:auxv:read+;qXfer:exec-file:read+;\
-                    qXfer:siginfo:read+;multiprocess+;swbreak+;hwbreak+;vContSupported+;QPassSignals+;\
+                    qXfer:siginfo:read+;multiprocess+;swbreak+;hwbreak+;vContSupported+;QPassSignals+;ConditionalBreakpoints+;\
                     ReverseContinue+;ReverseStep+";
         format!("PacketSize={size:x};{ours}").into_bytes()
     }
@@ -219,6 +220,3 @@ impl<'a> Session<'a> {
 fn ok() -> Vec<u8> {
     b"OK".to_vec()
 }
-
-#[cfg(test)]
-mod tests;

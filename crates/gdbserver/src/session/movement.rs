@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use retake_execution::{
-    Direction, ErrorKind, ExecutionError, Hit, Judge, RunPlan, State, Stop, StopReason, Verdict,
+    Direction, ErrorKind, ExecutionError, Hit, Judge, RunPlan, State, Stop, StopReason,
 };
-use retake_model::{EventIndex, Position, Tid};
+use retake_model::{EventIndex, Position};
 
 use super::breakpoints::Wanted;
 use super::stops::{Moved, Report, Why};
@@ -16,7 +16,7 @@ use crate::link::{Link, Run};
 /// An interrupt finds a run forwards at the end of a stretch that takes about so long.
 const STRETCH: Duration = Duration::from_millis(100);
 /// Events in the first stretch.
-const FIRST_STRETCH: u64 = 1024;
+const FIRST_STRETCH: u64 = 16;
 
 impl Session<'_> {
     /// Runs something that moves, and answers with where it stopped.
@@ -79,7 +79,9 @@ impl Session<'_> {
         self.options.notice(&text);
         if self.client.is_gdb {
             // Text for its console.
-            link.send(format!("O{}", hex::encode(format!("retake: {text}\n").as_bytes())).as_bytes());
+            link.send(
+                format!("O{}", hex::encode(format!("retake: {text}\n").as_bytes())).as_bytes(),
+            );
         }
     }
 
@@ -100,6 +102,10 @@ impl Session<'_> {
     /// Runs in stretches, so that an interrupt finds the program on its way and not where it began.
     fn run_forward(&mut self, link: &Link) -> Result<Report, ExecutionError> {
         let wanted = self.wanted();
+        if matches!(self.stopped.why, Why::Signal(_)) {
+            // It was told of: it takes effect now.
+            self.execution.seek(Position::at_event(self.position().event().next()))?;
+        }
         let from = self.position();
         let mut stretch = FIRST_STRETCH;
         loop {
@@ -107,8 +113,10 @@ impl Session<'_> {
             if self.life.ends.is_some_and(|ends| here >= ends) {
                 return Ok(self.here(Why::End));
             }
-            let until = Position::at_event(EventIndex::new(here.event().get().saturating_add(stretch)));
-            let until = self.life.ends.map_or(until, |ends| if ends < until { ends } else { until });
+            let until =
+                Position::at_event(EventIndex::new(here.event().get().saturating_add(stretch)));
+            let until =
+                self.life.ends.map_or(until, |ends| if ends < until { ends } else { until });
             let began = Instant::now();
             let stop = self.run(&wanted, Direction::Forward, Some(until))?;
             let moved = if self.position() == from { Moved::No } else { Moved::Yes };
@@ -117,6 +125,9 @@ impl Session<'_> {
                     return Ok(Report { task: stop.task, why });
                 }
                 // What happens to others is not seen.
+                Some(Why::Signal(_)) => {
+                    self.execution.seek(Position::at_event(self.position().event().next()))?;
+                }
                 Some(_) | None => {}
             }
             if self.position() == here && stop.reasons != [StopReason::Reached] {
@@ -154,33 +165,23 @@ impl Session<'_> {
     ) -> Result<Stop, ExecutionError> {
         let plan = RunPlan {
             watches: &wanted.watches,
+            signals: wanted.signals,
             bound,
             ..RunPlan::to_sites(direction, &wanted.sites)
         };
-        if !wanted.judged {
-            return self.execution.run(&plan, None);
-        }
-        let pid = self.life.pid;
-        let mut judge = |hit: &Hit, state: &dyn State| judge(hit, state, pid);
-        let judge: &mut Judge<'_> = &mut judge;
+        let Some(judge) = &wanted.judge else { return self.execution.run(&plan, None) };
+        let judge: &mut Judge<'_> = &mut |hit: &Hit, state: &dyn State| judge.judge(hit, state);
         self.execution.run(&plan, Some(judge))
     }
 
     /// Goes to a moment of the process.
     pub(super) fn go_to(&mut self, position: Position) -> Result<(), ExecutionError> {
         let to = self.life.nearest(position);
-        self.execution.seek(to)?;
+        if self.position() != to {
+            self.execution.seek(to)?;
+        }
         self.stopped = self.here(Why::Trap);
         self.chosen.look = None;
         Ok(())
-    }
-}
-
-/// Arrivals of other processes do not count.
-fn judge(hit: &Hit, state: &dyn State, pid: Tid) -> Verdict {
-    let tasks = state.tasks();
-    match tasks.iter().any(|info| info.task == hit.task && info.pid == pid) {
-        true => Verdict::Counts,
-        false => Verdict::Passes,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use retake_execution::{Access, Direction, ExecutionError, RunPlan, StopReason, Watch};
+use retake_execution::{Access, Direction, ExecutionError, RunPlan, SignalSet, StopReason, Watch};
 use retake_model::{Position, TaskId};
 
 use super::breakpoints::Wanted;
@@ -43,15 +43,18 @@ impl Session<'_> {
             return Ok(self.here(Why::End));
         }
         let wanted = self.wanted();
+        let told = matches!(self.stopped.why, Why::Signal(_));
         let seen = self.values(&wanted.watches);
-        let stop = self.execution.run(&RunPlan::steps(Direction::Forward, task, NonZeroU64::MIN), None)?;
+        let stop =
+            self.execution.run(&RunPlan::steps(Direction::Forward, task, NonZeroU64::MIN), None)?;
         let after = self.position();
         let why = self.why(&stop, Moved::Yes).unwrap_or(Why::Trap);
         // Others may have run while the task waited, and may have come to a breakpoint.
         let others_ran = after.event().get() > before.event().get() + 1;
         let may_stop = others_ran && !wanted.sites.is_empty()
             || wanted.watches.iter().any(|watch| watch.access != Access::Write)
-            || others_ran && !wanted.watches.is_empty();
+            || others_ran && !wanted.watches.is_empty()
+            || after.event() > before.event() && wanted.signals != SignalSet::NONE && !told;
         if may_stop && let Some(report) = self.first_between(&wanted, before, after)? {
             return Ok(report);
         }
@@ -71,7 +74,9 @@ impl Session<'_> {
     ) -> Result<Option<Report>, ExecutionError> {
         self.execution.seek(before)?;
         let stop = self.run(wanted, Direction::Forward, Some(after))?;
-        let is_stop = |reason: &StopReason| matches!(reason, StopReason::Site(_) | StopReason::Watch(_));
+        let is_stop = |reason: &StopReason| {
+            matches!(reason, StopReason::Site(_) | StopReason::Watch(_) | StopReason::Signal(_))
+        };
         if let Some(why) = self.why(&stop, Moved::Yes)
             && stop.reasons.iter().any(is_stop)
             && self.is_ours(stop.task)
@@ -88,7 +93,9 @@ impl Session<'_> {
         let before = self.position();
         let watches = self.wanted().watches;
         let seen = self.values(&watches);
-        let stop = self.execution.run(&RunPlan::steps(Direction::Backward, task, NonZeroU64::MIN), None)?;
+        let stop = self
+            .execution
+            .run(&RunPlan::steps(Direction::Backward, task, NonZeroU64::MIN), None)?;
         let begins = stop.reasons.contains(&StopReason::Start)
             || self.life.born.is_some_and(|born| self.position() < born);
         if begins {

@@ -19,6 +19,8 @@ pub(super) enum Why {
     Watch(Addr),
     /// A signal comes next.
     Signal(Signal),
+    /// A signal ends the process next.
+    Fatal(Signal),
     /// Somebody interrupted it.
     Interrupted,
     /// There is nothing before this.
@@ -40,12 +42,15 @@ impl Session<'_> {
         let mut why = None;
         for reason in &stop.reasons {
             let found = match reason {
-                StopReason::Watch(id) => self.points.by_id(id.get()).map(|key| Why::Watch(key.addr)),
+                StopReason::Watch(id) => {
+                    self.points.by_id(id.get()).map(|key| Why::Watch(key.addr))
+                }
                 StopReason::Site(id) => {
                     self.points.by_id(id.get()).map(|PointKey { kind, .. }| Why::Breakpoint(*kind))
                 }
                 // Told once; whoever goes on from it comes to the end.
-                StopReason::Fatal(signal) if moved == Moved::Yes => Some(Why::Signal(*signal)),
+                StopReason::Fatal(signal) if moved == Moved::Yes => Some(Why::Fatal(*signal)),
+                StopReason::Signal(signal) => Some(Why::Signal(*signal)),
                 StopReason::Stepped => Some(Why::Trap),
                 StopReason::Start => Some(Why::Beginning),
                 StopReason::End => Some(Why::End),
@@ -60,7 +65,7 @@ impl Session<'_> {
     pub(super) fn reply(&self, report: &Report) -> Vec<u8> {
         let signal = match report.why {
             Why::Trap | Why::Breakpoint(_) | Why::Watch(_) => signals::TRAP,
-            Why::Signal(signal) => signals::number(signal),
+            Why::Signal(signal) | Why::Fatal(signal) => signals::number(signal),
             Why::Interrupted | Why::Beginning => signals::NONE,
             Why::End => signals::KILL,
         };
@@ -93,13 +98,17 @@ impl Session<'_> {
 
     /// The `siginfo_t` of the last stop.
     pub(super) fn signal_info(&self) -> [u8; SigInfo::SIZE] {
-        let raw = match &self.stopped.why {
-            Why::Signal(signal) => signal.number(),
-            Why::Trap | Why::Breakpoint(_) | Why::Watch(_) => Signal::TRAP.number(),
-            _ => 0,
+        let signal = match &self.stopped.why {
+            Why::Signal(signal) | Why::Fatal(signal) => *signal,
+            Why::Trap | Why::Breakpoint(_) | Why::Watch(_) => Signal::TRAP,
+            Why::Interrupted | Why::Beginning | Why::End => return [0; SigInfo::SIZE],
         };
+        let recorded = self.facts.signal_at(self.position().event());
+        if let Some(info) = recorded.filter(|info| info.signal() == Ok(signal)) {
+            return info.to_bytes();
+        }
         let mut info = [0; SigInfo::SIZE];
-        for (to, from) in info.iter_mut().zip(raw.to_le_bytes()) {
+        for (to, from) in info.iter_mut().zip(signal.number().to_le_bytes()) {
             *to = from;
         }
         info

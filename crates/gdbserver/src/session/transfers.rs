@@ -8,7 +8,9 @@ use crate::registers;
 impl Session<'_> {
     pub(super) fn transfer(&mut self, transfer: &Transfer) -> Vec<u8> {
         let object = match transfer.object {
-            Object::Features => registers::file(&self.layout, &transfer.annex).map(String::into_bytes),
+            Object::Features => {
+                registers::file(&self.layout, &transfer.annex).map(String::into_bytes)
+            }
             Object::Auxv => self.auxv(),
             Object::ExecFile => self.executable(),
             Object::SigInfo => Some(self.signal_info().to_vec()),

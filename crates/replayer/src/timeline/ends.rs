@@ -17,6 +17,15 @@ pub(super) fn fatal(event: &Event) -> Option<Signal> {
     }
 }
 
+/// The signal that takes effect by this event, and does not end the process.
+pub(super) fn survived(event: &Event) -> Option<Signal> {
+    match &event.kind {
+        EventKind::Signal { delivery: Delivery::Fatal { .. }, .. } => None,
+        EventKind::Signal { info, .. } => info.signal().ok(),
+        _ => None,
+    }
+}
+
 /// The event that the last moment of the recording comes before: the fatal signal or the exit that
 /// only ends of tasks follow. The number of events if the recording breaks off earlier.
 pub(super) fn last_moment(recording: &Recording) -> EventIndex {
@@ -56,6 +65,15 @@ pub(super) fn last_pc(registers: &Registers, event: &Event) -> Option<Addr> {
     if mid_code || !must_run(registers, event) {
         return None;
     }
+    Some(pc_before(event))
+}
+
+/// The program counter right before a signal takes effect; `None` if its task executes nothing before it.
+pub(super) fn pc_of_signal(registers: &Registers, event: &Event) -> Option<Addr> {
+    must_run(registers, event).then(|| pc_before(event))
+}
+
+fn pc_before(event: &Event) -> Addr {
     let pc = event.before.rip;
-    Some(Addr::new(if is_at_call(&event.before) { pc.wrapping_sub(SYSCALL_LEN) } else { pc }))
+    Addr::new(if is_at_call(&event.before) { pc.wrapping_sub(SYSCALL_LEN) } else { pc })
 }

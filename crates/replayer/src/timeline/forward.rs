@@ -4,7 +4,7 @@ use retake_execution::{Judge, RunPlan, Site, SiteId, Stop, StopReason, Verdict};
 use retake_model::{Addr, Place, Position, TaskId};
 
 use super::Timeline;
-use super::ends::{fatal, last_pc};
+use super::ends::{fatal, last_pc, pc_of_signal, survived};
 use super::travel::{OWN_SITE, no_sink, own_site};
 use crate::failure::Failure;
 use crate::run::Step;
@@ -42,14 +42,22 @@ impl Timeline {
             }
             let reason = match fatal(&event) {
                 Some(signal) => Some(StopReason::Fatal(signal)),
-                None => (index == self.last_moment).then_some(StopReason::End),
+                None if index == self.last_moment => Some(StopReason::End),
+                None => {
+                    let signal = survived(&event).filter(|signal| plan.signals.contains(*signal));
+                    signal.map(StopReason::Signal)
+                }
             };
+            let stops_here =
+                index == self.last_moment || matches!(reason, Some(StopReason::Signal(_)));
             let registers = self.machine.tasks.get(&event.task).map(|task| task.registers);
-            let pc =
-                reason.and(registers.as_ref()).and_then(|registers| last_pc(registers, &event));
+            let pc = reason.and(registers.as_ref()).and_then(|registers| match reason {
+                Some(StopReason::Signal(_)) => pc_of_signal(registers, &event),
+                _ => last_pc(registers, &event),
+            });
             if let (Some(reason), None) = (reason, pc) {
                 let here = Position::at_event(index);
-                if from != here || index == self.last_moment {
+                if from != here || stops_here {
                     return self.stand_at(here, reason);
                 }
             }
@@ -101,7 +109,7 @@ impl Timeline {
                     Some(branches) => Position::at_exact(index, branches, pc),
                     None => Position::at_event(index),
                 };
-                if place != from || index == self.last_moment {
+                if place != from || stops_here {
                     self.bring(place)?;
                     return Ok(self.stop(reason));
                 }

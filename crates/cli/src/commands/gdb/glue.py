@@ -110,5 +110,4 @@ class Refused(gdb.Command):
 Refused("jump", gdb.COMMAND_RUNNING)
 
 gdb.events.stop.connect(remember)
-gdb.execute("set sysroot target:")
 gdb.execute("set can-use-hw-watchpoints 1")

@@ -1,6 +1,7 @@
 //! Which process of a recording is shown, and from which moment on.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ use retake_gdbserver::{ExecInfo, ProcessInfo, processes};
 use retake_model::{Backing, EventIndex, Position, Tid};
 use retake_recording::{Effect, FileEntry, Recording};
 
+use crate::commands::have_same_rest;
 use crate::failure::Failure;
 
 /// Which process is asked for.
@@ -128,8 +130,10 @@ impl Start {
         else {
             return Ok(program());
         };
-        let (path, kept) = (Path::new(OsStr::from_bytes(&entry.path)), recording.file_path(entry));
-        Ok(if same_contents(path, &kept) { path.to_owned() } else { kept })
+        let path = Path::new(OsStr::from_bytes(&entry.path));
+        let kept = recording.open_file(entry.id)?;
+        let is_unchanged = File::open(path).is_ok_and(|file| have_same_rest(file, kept));
+        Ok(if is_unchanged { path.to_owned() } else { recording.file_path(entry) })
     }
 }
 
@@ -145,12 +149,6 @@ fn executed_file(recording: &Recording, event: EventIndex) -> Option<&FileEntry>
         _ => None,
     })?;
     recording.files().iter().find(|entry| entry.id == file)
-}
-
-fn same_contents(a: &Path, b: &Path) -> bool {
-    let len = |path: &Path| std::fs::metadata(path).map(|meta| meta.len()).ok();
-    let same_length = matches!((len(a), len(b)), (Some(a), Some(b)) if a == b);
-    same_length && matches!((std::fs::read(a), std::fs::read(b)), (Ok(a), Ok(b)) if a == b)
 }
 
 #[cfg(test)]

@@ -136,7 +136,10 @@ mod tests {
             marks.visit(at(place));
             marks.visit(at(place));
         }
-        assert_eq!([marks.back(), marks.back(), marks.back()], [Some(at("2")), Some(at("1")), None]);
+        assert_eq!(
+            [marks.back(), marks.back(), marks.back()],
+            [Some(at("2")), Some(at("1")), None]
+        );
         marks.visit(at("1"));
         assert_eq!(marks.forward(), Some(at("2")));
         marks.visit(at("9"));

@@ -1,1 +1,0 @@
-//! Requests to a session over a recording that a script stands for.

@@ -1,0 +1,362 @@
+//! gdb, as people have it, on recordings: what it prints is compared with what it prints on the program itself,
+//! or with what it printed at the same moment before.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "gdb/raw.rs"]
+mod raw;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use retake_testkit::{Retake, finish, fixture, require};
+
+fn retake() -> Retake {
+    Retake::new(env!("CARGO_BIN_EXE_retake"))
+}
+
+/// Runs gdb with a script on a recording; gives what it printed.
+fn debug(retake: &Retake, dir: &Path, script: &str) -> String {
+    let command = retake.command(["gdb".as_ref(), dir.as_os_str(), "--".as_ref()]);
+    run(retake, command, script)
+}
+
+fn run(retake: &Retake, mut command: Command, script: &str) -> String {
+    let file = retake.path("script.gdb");
+    let settings = "set pagination off\nset width 0\nset debuginfod enabled off\n";
+    fs::write(&file, format!("{settings}{script}")).expect("a script");
+    command.args(["-nx", "-batch", "-x"]).arg(&file);
+    let ended = finish(command);
+    let output = ended.output();
+    assert!(
+        !ended.errors().contains("Error in sourced command file"),
+        "{output}\n--- stderr\n{}",
+        ended.errors()
+    );
+    output
+}
+
+/// Lines that begin with a number and a tab, as gdb shows where a step ended.
+fn lines(output: &str) -> Vec<u32> {
+    let number = |line: &str| line.split_once('\t').and_then(|(number, _)| number.parse().ok());
+    output.lines().filter_map(number).collect()
+}
+
+/// What a script printed between two marks of its own.
+fn part<'a>(output: &'a str, name: &str) -> &'a str {
+    let begin = format!("<{name}>\n");
+    let (_, rest) = output.split_once(&begin).unwrap_or_else(|| panic!("no {name} in {output}"));
+    rest.split("\n<").next().unwrap_or(rest)
+}
+
+fn recorded(retake: &Retake, name: &str, program: &Path) -> PathBuf {
+    retake.record(name, &[], &[program]).0
+}
+
+const AT_NO_OPTIMIZATION: &[&str] = &["-O0"];
+
+#[test]
+fn forwards_as_on_the_program_itself() {
+    let Some(gdb) = require("forwards_as_on_the_program_itself", "gdb") else { return };
+    let retake = retake();
+    let c = fixture::c("c/source_steps.c", AT_NO_OPTIMIZATION);
+    let cpp = fixture::cpp("cpp/stepping.cpp");
+    let rust = fixture::rust("rust/stepping.rs", &[]);
+    let deepest = fixture::line_of("c/source_steps.c", "deepest");
+    let c_script = format!(
+        "break main\nRUN\nnext\nnext\ninfo locals\nstep\nstep\nstep\nbt\nfinish\n\
+         break {deepest} if n == 0\ncontinue\nbt\nup\ninfo locals\nfinish\nstepi\nnexti\nx/i $pc\n\
+         info source\ndelete\ntbreak jumps_back\ncontinue\nnext\nnext\np sink\np $rdi\ninfo breakpoints\n"
+    );
+    let cpp_script = "break Both::second\nRUN\nbt\nfinish\nstep\nbreak throws\ncontinue\np x\nbt\n\
+                      catch throw\ncontinue\nbt 3\nptype both\n";
+    let rust_script = "break stepping::outer\nRUN\nbt 4\np x\nnext\nnext\np y\ncontinue\np x\nfinish\ninfo locals\n";
+    let all = [("c", c, c_script.as_str()), ("cpp", cpp, cpp_script), ("rust", rust, rust_script)];
+    for (name, program, script) in all {
+        let mut live = Command::new(&gdb);
+        live.arg(&program).current_dir(retake.path("."));
+        let live = run(&retake, live, &script.replace("RUN", "run > /dev/null"));
+        let dir = recorded(&retake, name, &program);
+        let replayed = debug(&retake, &dir, &script.replace("RUN", "continue"));
+        let (live, replayed) = (comparable(&live), comparable(&replayed));
+        assert!(live.len() > 12, "{live:#?}");
+        assert_eq!(live, replayed, "{name}");
+    }
+}
+
+/// What does not depend on addresses, nor on how the program was started.
+fn comparable(output: &str) -> Vec<String> {
+    let from_first_stop = output.lines().skip_while(|line| !line.contains("Breakpoint 1, "));
+    let noise = ["[Inferior", "[Switching", "warning:", "Reading ", "Run till exit", "target:"];
+    from_first_stop
+        .filter(|line| !line.is_empty() && !noise.iter().any(|noise| line.contains(noise)))
+        .map(|line| {
+            let words = line.split(' ').map(|word| match word.contains("0x") {
+                true => "ADDRESS",
+                false => word,
+            });
+            words.collect::<Vec<_>>().join(" ").replace("target:", "")
+        })
+        .collect()
+}
+
+#[test]
+fn steps_back_are_steps_forward_in_reverse() {
+    let test = "steps_back_are_steps_forward_in_reverse";
+    if require(test, "gdb").is_none() {
+        return;
+    }
+    let retake = retake();
+    let all = [
+        ("c", fixture::c("c/source_steps.c", AT_NO_OPTIMIZATION), "main"),
+        ("cpp", fixture::cpp("cpp/stepping.cpp"), "catches"),
+        ("rust", fixture::rust("rust/stepping.rs", &[]), "stepping::sum"),
+    ];
+    for (name, program, function) in all {
+        let dir = recorded(&retake, name, &program);
+        // Each instruction, with its registers, there and back.
+        let script = format!(
+            "break {function}\ncontinue\ndelete\npython\n\
+             def state(): return [str(gdb.parse_and_eval('$' + r)) for r in ('pc', 'sp', 'rax', 'rdi', 'eflags')]\n\
+             there = [state()]\n\
+             for n in range(150):\n  gdb.execute('stepi', to_string=True)\n  there.append(state())\n\
+             back = [state()]\n\
+             for n in range(150):\n  gdb.execute('reverse-stepi', to_string=True)\n  back.append(state())\n\
+             print('same', there == back[::-1], len(set(map(tuple, there))))\nend\n"
+        );
+        let output = debug(&retake, &dir, &script);
+        assert!(output.contains("same True"), "{name}: {output}");
+        // Lines, with calls as one.
+        let script = format!(
+            "break {function}\ncontinue\ndelete\necho <there>\\n\nnext\nnext\nnext\necho <back>\\n\n\
+             reverse-next\nreverse-next\nreverse-next\necho <end>\\n\n"
+        );
+        let output = debug(&retake, &dir, &script);
+        let (there, back) = (lines(part(&output, "there")), lines(part(&output, "back")));
+        assert_eq!(there.len(), 3, "{output}");
+        assert_eq!(back.get(..2), Some(&[there[1], there[0]][..]), "{name}: {output}");
+    }
+}
+
+#[test]
+fn backwards_out_of_and_into_functions() {
+    if require("backwards_out_of_and_into_functions", "gdb").is_none() {
+        return;
+    }
+    let retake = retake();
+    let dir = recorded(&retake, "c", &fixture::c("c/source_steps.c", AT_NO_OPTIMIZATION));
+    let line = |mark| fixture::line_of("c/source_steps.c", mark);
+    let script = format!(
+        "break {}\ncontinue\nbt\necho <finish>\\n\nreverse-finish\necho <pc>\\n\nx/i $pc\n\
+         echo <out>\\n\ndelete\ntbreak {}\ncontinue\nreverse-step\nreverse-next\necho <nexti>\\n\ntbreak {}\n\
+         reverse-continue\nx/i $pc\nnexti\nx/i $pc\nreverse-nexti\nx/i $pc\necho <end>\\n\n",
+        line("deepest"),
+        line("loop"),
+        line("calls"),
+    );
+    let output = debug(&retake, &dir, &script);
+    let finished = part(&output, "finish");
+    assert!(finished.contains("main () at"), "{output}");
+    assert!(part(&output, "pc").contains("call"), "{output}");
+    let out = part(&output, "out");
+    assert!(out.contains("recursive (n=4)") && lines(out).contains(&line("closes")), "{output}");
+    let shown: Vec<&str> =
+        part(&output, "nexti").lines().filter(|line| line.starts_with("=>")).collect();
+    assert_eq!(shown.len(), 3, "{output}");
+    assert!(shown[0] == shown[2] && shown[0] != shown[1], "{shown:?}");
+}
+
+#[test]
+fn watchpoints_both_ways() {
+    if require("watchpoints_both_ways", "gdb").is_none() {
+        return;
+    }
+    let retake = retake();
+    let dir = recorded(&retake, "c", &fixture::c("c/watched.c", AT_NO_OPTIMIZATION));
+    let line = |mark| fixture::line_of("c/watched.c", mark);
+    let script = "break main\ncontinue\nwatch once\nwatch -l *(char (*)[32]) block\necho <once>\\n\ncontinue\n\
+                  echo <block>\\n\ncontinue\necho <kernel>\\n\ncontinue\necho <back>\\n\nreverse-continue\n\
+                  reverse-continue\nreverse-continue\necho <reads>\\n\ndelete\nrwatch once\ncontinue\n\
+                  echo <step>\\n\ndelete\nwatch once\nrun 0\ntbreak main\ncontinue\nnext\nnext\nnext\necho <end>\\n\n";
+    let output = debug(&retake, &dir, script);
+    let once = part(&output, "once");
+    assert!(once.contains("Old value = 0\nNew value = 7"), "{output}");
+    assert!(part(&output, "block").contains(r"\001\001"), "{output}");
+    assert!(part(&output, "kernel").contains("12345678"), "{output}");
+    let back = part(&output, "back");
+    assert!(back.contains("Old value = 7\nNew value = 0"), "{output}");
+    assert_eq!(lines(back).last(), Some(&line("once")), "right before the write: {output}");
+    assert!(part(&output, "reads").contains("read watchpoint"), "{output}");
+    assert!(part(&output, "step").contains("New value = 7"), "{output}");
+}
+
+#[test]
+fn threads() {
+    if require("threads", "gdb").is_none() {
+        return;
+    }
+    let retake = retake();
+    let dir = recorded(&retake, "c", &fixture::c("c/threads.c", &[]));
+    let line = fixture::line_of("c/threads.c", "update");
+    let script = format!(
+        "break {line} if i == 20\ncontinue\necho <threads>\\n\ninfo threads\necho <stacks>\\n\n\
+         thread apply all bt\necho <locals>\\n\nthread apply all -s -q p &seed\necho <find>\\n\n\
+         find &total, +sizeof(total), total\necho <step>\\n\nnext\np $_thread\nreverse-step\np $_thread\necho <end>\\n\n"
+    );
+    let output = debug(&retake, &dir, &script);
+    let count = part(&output, "threads").matches("Thread ").count();
+    assert!(count >= 2, "{output}");
+    let stacks = part(&output, "stacks");
+    assert_eq!(stacks.matches("\nThread ").count(), count, "{output}");
+    assert!(stacks.contains("run (arg=") && stacks.contains("start_thread"), "{output}");
+    let mut places: Vec<&str> =
+        part(&output, "locals").lines().filter_map(|line| line.split("0x").nth(1)).collect();
+    places.sort_unstable();
+    places.dedup();
+    assert_eq!(places.len(), count, "a variable each: {output}");
+    assert!(part(&output, "find").contains("1 pattern found"), "{output}");
+    let step: Vec<&str> =
+        part(&output, "step").lines().filter(|line| line.starts_with('$')).collect();
+    let [one, other] = step.as_slice() else { panic!("{output}") };
+    assert_eq!(one.split(' ').next_back(), other.split(' ').next_back(), "{output}");
+}
+
+#[test]
+fn restarts_checkpoints_and_ends() {
+    if require("restarts_checkpoints_and_ends", "gdb").is_none() {
+        return;
+    }
+    let retake = retake();
+    let dir = recorded(&retake, "c", &fixture::c("c/calls.c", AT_NO_OPTIMIZATION));
+    let script = "break work\ncontinue\ncontinue 4\necho <first>\\n\np i\nwhen\ncheckpoint\ncontinue\n\
+                  info checkpoints\necho <restart>\\n\nrestart 1\np i\nwhen\necho <back>\\n\nback\nwhen\nforward\nwhen\n\
+                  echo <run>\\n\nrun 100\nwhen\necho <runs>\\n\nrun c1\nwhen\np i\necho <end>\\n\ndelete\ncontinue\n\
+                  continue\nreverse-stepi\necho <start>\\n\nreverse-continue\nreverse-continue\nwhen\n\
+                  echo <ticks>\\n\nrestart 1\nwhen-ticks\nelapsed-time\nwhen-tid\ndelete checkpoint 1\n\
+                  info checkpoints\necho <last>\\n\n";
+    let output = debug(&retake, &dir, script);
+    let value = |name: &str| {
+        let found = part(&output, name).lines().find(|line| line.starts_with('$'));
+        found
+            .and_then(|line| line.split(" = ").nth(1))
+            .unwrap_or_else(|| panic!("{output}"))
+            .to_owned()
+    };
+    let whens = |name: &str| -> Vec<String> {
+        let lines =
+            part(&output, name).lines().filter(|line| line.starts_with("Completed event: "));
+        lines.map(str::to_owned).collect()
+    };
+    let first = whens("first").concat();
+    assert!(part(&output, "first").contains("Checkpoint 1 at work () at "), "{output}");
+    assert!(part(&output, "first").contains("ID\tWhen\tWhere\n1\t"), "{output}");
+    assert_eq!((value("restart"), whens("restart").concat()), (value("first"), first.clone()));
+    let moved = whens("back");
+    assert!(moved.len() == 2 && moved[0] != moved[1] && moved[1] == first, "{output}");
+    assert_eq!(whens("run"), ["Completed event: 100"], "{output}");
+    assert_eq!((value("runs"), whens("runs").concat()), (value("first"), first), "{output}");
+    assert_eq!(part(&output, "end").matches("received signal SIGKILL").count(), 2, "{output}");
+    let start = part(&output, "start");
+    assert_eq!(start.matches("No more reverse-execution history").count(), 2, "{output}");
+    let ticks = part(&output, "ticks");
+    let told = ["Current tick: ", "Elapsed Time (s): ", "Current tid: ", "Deleted checkpoint 1."];
+    assert!(told.iter().all(|text| ticks.contains(text)), "{output}");
+    assert!(ticks.contains("No checkpoints."), "{output}");
+}
+
+#[test]
+fn conditions_are_judged_inside_the_program() {
+    if require("conditions_are_judged_inside_the_program", "gdb").is_none() {
+        return;
+    }
+    let retake = retake();
+    let program = fixture::c("c/hot/many_steps.c", &["-O1", "-g"]);
+    let dir = recorded(&retake, "c", &program);
+    let script = "python import time\nbreak many_steps.c:step if i == 1500000 || i > 1999998\ncontinue\n\
+                  delete\nbreak many_steps.c:step if i % 1000000 == 0 && i > 0\necho <far>\\n\n\
+                  python began = time.time()\nrun 0\ncontinue\npython print('took', time.time() - began)\ninfo breakpoints\n\
+                  delete\nbreak many_steps.c:step if i == 7\necho <back>\\n\nreverse-continue\necho <end>\\n\n";
+    let output = debug(&retake, &dir, script);
+    assert!(output.contains("i=i@entry=1500000") || output.contains("i=1500000"), "{output}");
+    let far = part(&output, "far");
+    assert!(far.contains("=1000000)") && far.contains("breakpoint already hit 1 time"), "{output}");
+    assert!(part(&output, "back").contains("=7)"), "{output}");
+}
+
+#[test]
+fn signals() {
+    if require("signals", "gdb").is_none() {
+        return;
+    }
+    let retake = retake();
+    let dir = recorded(&retake, "c", &fixture::c("c/segv.c", AT_NO_OPTIMIZATION));
+    let script = "echo <repaired>\\n\ncontinue\np/x (long) $_siginfo._sifields._sigfault.si_addr - (long) page\n\
+                  echo <handler>\\n\nstepi\nbt\necho <fatal>\\n\ncontinue\nbt\necho <end>\\n\ncontinue\n\
+                  echo <passed>\\n\nrun 0\nhandle SIGSEGV nostop noprint pass\nbreak on_fault\ncontinue\necho <last>\\n\n";
+    let output = debug(&retake, &dir, script);
+    let repaired = part(&output, "repaired");
+    assert!(
+        repaired.contains("received signal SIGSEGV") && repaired.contains("= 0x11"),
+        "{output}"
+    );
+    assert!(part(&output, "handler").contains("<signal handler called>"), "{output}");
+    let fatal = part(&output, "fatal");
+    assert!(fatal.contains("SIGSEGV") && fatal.contains("crash (where="), "{output}");
+    assert!(part(&output, "end").contains("SIGKILL"), "{output}");
+    let passed = part(&output, "passed");
+    assert!(
+        passed.contains("Breakpoint") && !passed.contains("received signal SIGSEGV"),
+        "{output}"
+    );
+}
+
+#[test]
+fn the_program_need_not_be_there_any_more() {
+    if require("the_program_need_not_be_there_any_more", "gdb").is_none() {
+        return;
+    }
+    let retake = retake();
+    let program = retake.path("calls");
+    fs::copy(fixture::c("c/calls.c", AT_NO_OPTIMIZATION), &program).expect("copied");
+    let dir = recorded(&retake, "c", &program);
+    let line = fixture::line_of("c/calls.c", "work");
+    let script =
+        "break work\ncontinue\nbt\ninfo sharedlibrary\ninfo proc cmdline\ninfo proc mappings\n";
+    // As something else first, then gone.
+    fs::copy(fixture::c("c/hello.c", &[]), &program).expect("replaced");
+    for _ in 0..2 {
+        let output = debug(&retake, &dir, script);
+        assert!(output.contains(&format!("calls.c:{line}")), "{output}");
+        assert!(output.contains("target:/") && output.contains("libc.so.6"), "{output}");
+        assert!(output.contains("cmdline = '") && output.contains("[stack]"), "{output}");
+        let _ = fs::remove_file(&program);
+    }
+}
+
+#[test]
+fn pretty_printers_of_rust() {
+    let test = "pretty_printers_of_rust";
+    if require(test, "gdb").is_none() || require(test, "rust-gdb").is_none() {
+        return;
+    }
+    let retake = retake();
+    let dir = recorded(&retake, "rust", &fixture::rust("rust/stepping.rs", &[]));
+    let mut command = retake.command(["gdb".as_ref(), dir.as_os_str()]);
+    command.args(["--debugger", "rust-gdb", "--"]);
+    let output = run(&retake, command, "break stepping::sum\ncontinue\nup\np values\n");
+    assert!(output.contains("Vec(size=4) = {1, 2, 3, 4}"), "{output}");
+}
+
+/// By different ways to the same moments: each has the same registers and the same memory whenever it is visited.
+#[test]
+fn random_ways_lead_to_the_same_moments() {
+    if require("random_ways_lead_to_the_same_moments", "gdb").is_none() {
+        return;
+    }
+    let retake = retake();
+    let dir = recorded(&retake, "c", &fixture::c("c/threads.c", AT_NO_OPTIMIZATION));
+    let script = format!("source {}\n", fixture::project().join("tests/gdb/walk.py").display());
+    let output = debug(&retake, &dir, &format!("break run\nbreak rand_r\n{script}"));
+    assert!(output.contains("all the same"), "{output}");
+}
