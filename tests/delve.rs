@@ -8,15 +8,10 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 use retake_testkit::{Delve, finish, fixture};
 
-/// A Go program as debuggers like it: nothing optimized, nothing inlined.
-fn program(test: &str, name: &str) -> Option<PathBuf> {
-    fixture::go_with(test, name, &["-gcflags=all=-N -l"])
-}
-
 /// Delve, and a program from `fixtures/`.
 fn set_up(test: &str, name: &str) -> Option<(Delve, PathBuf)> {
     let delve = Delve::find(test, env!("CARGO_BIN_EXE_retake"))?;
-    Some((delve, program(test, name)?))
+    Some((delve, fixture::go_for_delve(test, name)?))
 }
 
 /// What Delve says after each step of a script, by the step's name.

@@ -16,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 
 fn set_up(test: &str, name: &str) -> Option<(Delve, PathBuf)> {
     let delve = Delve::find(test, env!("CARGO_BIN_EXE_retake"))?;
-    let program = fixture::go_with(test, name, &["-gcflags=all=-N -l"])?;
+    let program = fixture::go_for_delve(test, name)?;
     Some((delve, program))
 }
 

@@ -55,7 +55,7 @@ impl Delve {
                 None => command.env_remove(name),
             };
         }
-        if let Ok(toolchain) = go::toolchain() {
+        if let Ok(toolchain) = go::of_delve() {
             let values = toolchain.command();
             let values = values.get_envs().filter_map(|(name, value)| Some((name, value?)));
             command.envs(values.filter(|(name, _)| *name == "GOCACHE" || *name == "GOPATH"));
@@ -63,7 +63,7 @@ impl Delve {
         let path = std::env::var("PATH").unwrap_or_default();
         command
             .args(args)
-            .env("PATH", format!("{}:{path}", self.retake.path("bin").display()))
+            .env("PATH", format!("{}:{}:{path}", self.retake.path("bin").display(), go::OF_DELVE))
             // Its configuration, and no colors.
             .env("HOME", self.retake.path(""))
             .env_remove("XDG_CONFIG_HOME")
