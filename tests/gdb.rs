@@ -65,9 +65,9 @@ fn forwards_as_on_the_program_itself() {
     let rust = fixture::rust("rust/stepping.rs", &[]);
     let deepest = fixture::line_of("c/source_steps.c", "deepest");
     let c_script = format!(
-        "break main\nRUN\nnext\nnext\ninfo locals\nstep\nstep\nstep\nbt\nfinish\n\
+        "break main\nRUN\nnext\nstep\nstep\nstep\nbt\ninfo locals\n\
          break {deepest} if n == 0\ncontinue\nbt\nup\ninfo locals\nfinish\nstepi\nnexti\nx/i $pc\n\
-         info source\ndelete\ntbreak jumps_back\ncontinue\nnext\nnext\np sink\np $rdi\ninfo breakpoints\n"
+         info source\ndelete\ntbreak jumps_back\ncontinue\nnext\np sink\ninfo breakpoints\n"
     );
     let cpp_script = "break Both::second\nRUN\nbt\nfinish\nstep\nbreak throws\ncontinue\np x\nbt\n\
                       catch throw\ncontinue\nbt 3\nptype both\n";
@@ -127,44 +127,34 @@ fn steps_back_are_steps_forward_in_reverse() {
         );
         let output = debug(&retake, &dir, &script);
         assert!(output.contains("same True"), "{name}: {output}");
-        // Lines, with calls as one.
-        let script = format!(
-            "break {function}\ncontinue\ndelete\necho <there>\\n\nnext\nnext\nnext\necho <back>\\n\n\
-             reverse-next\nreverse-next\nreverse-next\necho <end>\\n\n"
-        );
-        let output = debug(&retake, &dir, &script);
-        let (there, back) = (lines(part(&output, "there")), lines(part(&output, "back")));
-        assert_eq!(there.len(), 3, "{output}");
-        assert_eq!(back.get(..2), Some(&[there[1], there[0]][..]), "{name}: {output}");
     }
 }
 
+/// Process record, which gdb does by itself on a live program, is the reference.
 #[test]
-fn backwards_out_of_and_into_functions() {
-    if require("backwards_out_of_and_into_functions", "gdb").is_none() {
-        return;
-    }
+fn backwards_as_gdb_does_it_itself() {
+    let Some(gdb) = require("backwards_as_gdb_does_it_itself", "gdb") else { return };
     let retake = retake();
-    let dir = recorded(&retake, "c", &fixture::c("c/source_steps.c", AT_NO_OPTIMIZATION));
     let line = |mark| fixture::line_of("c/source_steps.c", mark);
     let script = format!(
-        "break {}\ncontinue\nbt\necho <finish>\\n\nreverse-finish\necho <pc>\\n\nx/i $pc\n\
-         echo <out>\\n\ndelete\ntbreak {}\ncontinue\nreverse-step\nreverse-next\necho <nexti>\\n\ntbreak {}\n\
-         reverse-continue\nx/i $pc\nnexti\nx/i $pc\nreverse-nexti\nx/i $pc\necho <end>\\n\n",
-        line("deepest"),
-        line("loop"),
-        line("calls"),
+        "break main\nRUN\nRECORD\ndelete\ntbreak {jumps}\ncontinue\nbreak {deepest} if n == 1\nreverse-continue\nbt\n\
+         reverse-finish\nx/i $pc\nreverse-stepi\nx/i $pc\nreverse-next\nbt\nreverse-step\nreverse-step\np n\n\
+         delete\ntbreak {body}\ncontinue\nnext\nnext\nnext\nreverse-next\nreverse-next\np i\nreverse-step\n\
+         reverse-step\nreverse-step\nbt\nreverse-next\nreverse-nexti\nx/i $pc\nreverse-nexti\nx/i $pc\nnexti\n\
+         x/i $pc\n",
+        deepest = line("deepest"),
+        body = line("body"),
+        jumps = line("jumps"),
     );
-    let output = debug(&retake, &dir, &script);
-    let finished = part(&output, "finish");
-    assert!(finished.contains("main () at"), "{output}");
-    assert!(part(&output, "pc").contains("call"), "{output}");
-    let out = part(&output, "out");
-    assert!(out.contains("recursive (n=4)") && lines(out).contains(&line("closes")), "{output}");
-    let shown: Vec<&str> =
-        part(&output, "nexti").lines().filter(|line| line.starts_with("=>")).collect();
-    assert_eq!(shown.len(), 3, "{output}");
-    assert!(shown[0] == shown[2] && shown[0] != shown[1], "{shown:?}");
+    let c = fixture::c("c/source_steps.c", AT_NO_OPTIMIZATION);
+    let mut live = Command::new(&gdb);
+    live.arg(&c).current_dir(retake.path("."));
+    let live = run(&retake, live, &script.replace("RUN", "run").replace("RECORD", "record"));
+    let dir = recorded(&retake, "c", &c);
+    let replayed = debug(&retake, &dir, &script.replace("RUN", "continue").replace("RECORD\n", ""));
+    let (live, replayed) = (comparable(&live), comparable(&replayed));
+    assert!(live.len() > 40, "{live:#?}");
+    assert_eq!(live, replayed);
 }
 
 #[test]
@@ -175,19 +165,24 @@ fn watchpoints_both_ways() {
     let retake = retake();
     let dir = recorded(&retake, "c", &fixture::c("c/watched.c", AT_NO_OPTIMIZATION));
     let line = |mark| fixture::line_of("c/watched.c", mark);
-    let script = "break main\ncontinue\nwatch once\nwatch -l *(char (*)[32]) block\necho <once>\\n\ncontinue\n\
+    let script = format!(
+        "break main\ncontinue\nwatch once\nwatch -l *(char (*)[16]) block\necho <once>\\n\ncontinue\n\
                   echo <block>\\n\ncontinue\necho <kernel>\\n\ncontinue\necho <back>\\n\nreverse-continue\n\
-                  reverse-continue\nreverse-continue\necho <reads>\\n\ndelete\nrwatch once\ncontinue\n\
-                  echo <step>\\n\ndelete\nwatch once\nrun 0\ntbreak main\ncontinue\nnext\nnext\nnext\necho <end>\\n\n";
-    let output = debug(&retake, &dir, script);
+                  reverse-continue\nreverse-continue\necho <reads>\\n\ndelete\ntbreak {prints}\nrwatch once\ncontinue\nrwatch busy[0]\ncontinue\n\
+                  echo <step>\\n\ndelete\nwatch once\nrun 0\ntbreak main\ncontinue\nnext\nnext\nnext\necho <end>\\n\n",
+        prints = line("prints")
+    );
+    let output = debug(&retake, &dir, &script);
     let once = part(&output, "once");
     assert!(once.contains("Old value = 0\nNew value = 7"), "{output}");
-    assert!(part(&output, "block").contains(r"\001\001"), "{output}");
+    assert!(part(&output, "block").contains(r"New value = '\001' <repeats 16 times>"), "{output}");
     assert!(part(&output, "kernel").contains("12345678"), "{output}");
     let back = part(&output, "back");
     assert!(back.contains("Old value = 7\nNew value = 0"), "{output}");
     assert_eq!(lines(back).last(), Some(&line("once")), "right before the write: {output}");
-    assert!(part(&output, "reads").contains("read watchpoint"), "{output}");
+    let reads = part(&output, "reads");
+    assert!(reads.contains("Temporary breakpoint"), "a write is no read: {output}");
+    assert!(reads.contains("read watchpoint") && reads.contains("Value = "), "{output}");
     assert!(part(&output, "step").contains("New value = 7"), "{output}");
 }
 

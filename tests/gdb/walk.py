@@ -21,7 +21,7 @@ def moment():
     place = run("maint packet qRRCmd:retake-position:-1")
     thread = gdb.selected_thread()
     seen = hashlib.sha256(run("info registers").encode())
-    seen.update(run("p $xmm0").encode())
+    seen.update(run("output $xmm0").encode())
     stack = int(gdb.parse_and_eval("(unsigned long) $sp"))
     for start, length in ((stack, 512), (int(gdb.parse_and_eval("(unsigned long) &total")), 8)):
         seen.update(gdb.selected_inferior().read_memory(start, length).tobytes())

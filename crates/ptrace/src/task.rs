@@ -208,6 +208,21 @@ impl Stopped {
         .map(drop)
     }
 
+    /// A debug register.
+    ///
+    /// # Errors
+    /// When the task is gone.
+    pub(crate) fn debug_register(&self, index: usize) -> Result<u64, PtraceError> {
+        let value = ptrace(
+            "PTRACE_PEEKUSER (debug register)",
+            libc::PTRACE_PEEKUSER,
+            self.tid,
+            DEBUG_REGISTERS + index * 8,
+            0,
+        )?;
+        Ok(value.cast_unsigned())
+    }
+
     /// Resumes the task, delivering `signal` if it is in a signal stop. (From a system-call stop
     /// the kernel sends it to the task as a new signal instead.)
     ///

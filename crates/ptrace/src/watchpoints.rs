@@ -60,6 +60,7 @@ impl WatchLen {
     }
 }
 
+const STATUS: usize = 6;
 const CONTROL: usize = 7;
 /// `R/W` of a data watchpoint for reads and writes.
 const READ_WRITE: u64 = 0b11;
@@ -101,6 +102,17 @@ impl Stopped {
             self.set_debug_register(CONTROL, control)?;
         }
         Ok(())
+    }
+
+    /// Which of the watchpoints has stopped the task: the first one, by its place in the list that was set.
+    /// For a stop at one of them ([`is_watchpoint`]).
+    ///
+    /// # Errors
+    /// When the task is gone.
+    pub fn hit_watchpoint(&self) -> Result<Option<usize>, PtraceError> {
+        // The kernel clears what was hit before (arch/x86/kernel/traps.c, exc_debug_user).
+        let hit = self.debug_register(STATUS)?;
+        Ok((0..WATCHPOINTS).find(|index| hit >> index & 1 == 1))
     }
 
     /// Whether the SIGTRAP of a debug register waits to be reported: another stop came first.

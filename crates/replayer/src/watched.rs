@@ -16,6 +16,10 @@ pub(crate) struct Watched {
     space: Option<SpaceId>,
     ranges: Vec<(WatchId, AddrRange)>,
     registers: Vec<Watchpoint>,
+    /// Whose each register is.
+    owners: Vec<WatchId>,
+    /// What the last stop at a register was for.
+    hit: Option<WatchId>,
     /// The event that took effect last wrote there.
     by_event: Option<WatchId>,
 }
@@ -62,6 +66,7 @@ impl Machine {
             self.watched.space = Some(self.task(watch.task)?.space);
             self.watched.ranges.push((watch.id, watch.range));
             self.watched.registers.extend(pieces(watch.range, watch.access));
+            self.watched.owners.resize(self.watched.registers.len(), watch.id);
         }
         if self.watched.registers.len() > WATCHPOINTS {
             return Err(Failure::Refused(
@@ -99,12 +104,18 @@ impl Machine {
         if !trapped || !self.watched.is_wanted() {
             return Ok(false);
         }
-        Ok(retake_ptrace::is_watchpoint(&self.task(id)?.stopped.siginfo()?))
+        let stopped = &self.task(id)?.stopped;
+        if !retake_ptrace::is_watchpoint(&stopped.siginfo()?) {
+            return Ok(false);
+        }
+        let register = stopped.hit_watchpoint()?;
+        self.watched.hit = register.and_then(|n| self.watched.owners.get(n).copied());
+        Ok(true)
     }
 
-    /// The watch that is named for an access: the first one. Which of several it was is not looked up.
+    /// The watch that an access is for: the first one where the access touches several.
     pub(crate) fn watch_hit(&self) -> Option<WatchId> {
-        self.watched.ranges.first().map(|(id, _)| *id)
+        self.watched.hit.or_else(|| self.watched.ranges.first().map(|(id, _)| *id))
     }
 
     /// Whether a task stands within a repeated string instruction that has just written to watched memory.

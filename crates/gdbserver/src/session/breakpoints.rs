@@ -15,6 +15,8 @@ use crate::signals;
 
 /// More of them than this are refused.
 const MOST: usize = 10_000;
+/// A processor has so many registers for watchpoints.
+const DEBUG_REGISTERS: u64 = 4;
 /// Processes with more tasks than this are told apart at each stop.
 const FEW_TASKS: usize = 32;
 
@@ -24,6 +26,25 @@ pub(super) struct PointKey {
     pub(super) kind: PointKind,
     pub(super) addr: Addr,
     pub(super) len: u64,
+}
+
+impl PointKey {
+    /// How many debug registers it takes: one for each aligned piece of 1, 2, 4 or 8 bytes; reads are watched in
+    /// whole words.
+    fn registers(&self) -> u64 {
+        let Some(access) = access(self.kind) else { return 0 };
+        let (mut at, mut pieces) = (self.addr.get(), 0);
+        let Some(end) = at.checked_add(self.len).filter(|_| self.len > 0) else { return u64::MAX };
+        if access != Access::Write {
+            return end.div_ceil(8) - at / 8;
+        }
+        while at < end && pieces <= DEBUG_REGISTERS {
+            let fits = |len: &u64| at.is_multiple_of(*len) && *len <= end - at;
+            at += [8, 4, 2].into_iter().find(fits).unwrap_or(1);
+            pieces += 1;
+        }
+        pieces
+    }
 }
 
 /// One that is set.
@@ -134,9 +155,10 @@ impl ArrivalJudge {
 impl Session<'_> {
     pub(super) fn insert(&mut self, point: &Point) -> Vec<u8> {
         let key = PointKey { kind: point.kind, addr: point.addr, len: point.len };
-        let watchable = access(key.kind).is_none()
-            || key.len > 0 && AddrRange::with_len(key.addr, key.len).is_some();
-        if !watchable || self.points.all.len() >= MOST {
+        let watched = self.points.of(Watched::Yes).map(|(key, _)| key);
+        let others = watched.filter(|other| **other != key).chain([&key]);
+        let registers = others.map(PointKey::registers).fold(0, u64::saturating_add);
+        if registers > DEBUG_REGISTERS || self.points.all.len() >= MOST {
             return REFUSED.to_vec();
         }
         let condition = Condition::new(&point.conditions, &self.layout);
@@ -177,5 +199,21 @@ impl Session<'_> {
     /// A task that sees the memory of the process.
     fn any_task(&self) -> TaskId {
         self.threads().first().map_or(self.stopped.task, |info| info.task)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn watchpoints_take_registers() {
+        let registers = |kind, addr, len| PointKey { kind, addr: Addr::new(addr), len }.registers();
+        let write = |addr, len| registers(PointKind::Write, addr, len);
+        assert_eq!([write(8, 8), write(9, 8), write(8, 16), write(12, 8)], [1, 4, 2, 2]);
+        assert_eq!(registers(PointKind::Access, 9, 8), 2);
+        assert_eq!(registers(PointKind::Software, 9, 1), 0);
+        assert!(write(0, u64::MAX) > DEBUG_REGISTERS && write(u64::MAX, 8) > DEBUG_REGISTERS);
+        assert!(write(8, 0) > DEBUG_REGISTERS);
     }
 }

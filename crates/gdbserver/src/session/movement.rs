@@ -106,6 +106,7 @@ impl Session<'_> {
             // It was told of: it takes effect now.
             self.execution.seek(Position::at_event(self.position().event().next()))?;
         }
+        let mut seen = self.values(&wanted.watches);
         let from = self.position();
         let mut stretch = FIRST_STRETCH;
         loop {
@@ -121,6 +122,7 @@ impl Session<'_> {
             let stop = self.run(&wanted, Direction::Forward, Some(until))?;
             let moved = if self.position() == from { Moved::No } else { Moved::Yes };
             match self.why(&stop, moved) {
+                Some(Why::Watch(_)) if self.is_write(&stop, &mut seen) => {}
                 Some(why) if self.is_ours(stop.task) || why == Why::End => {
                     return Ok(Report { task: stop.task, why });
                 }
@@ -149,7 +151,13 @@ impl Session<'_> {
 
     fn run_back(&mut self) -> Result<Report, ExecutionError> {
         let wanted = self.wanted();
-        let stop = self.run(&wanted, Direction::Backward, self.life.born)?;
+        let mut seen = self.values(&wanted.watches);
+        let stop = loop {
+            let stop = self.run(&wanted, Direction::Backward, self.life.born)?;
+            if !self.is_write(&stop, &mut seen) {
+                break stop;
+            }
+        };
         // The bound is the beginning.
         let why = self.why(&stop, Moved::Yes).unwrap_or(Why::Beginning);
         let task = if self.is_ours(stop.task) { stop.task } else { self.here(Why::Trap).task };

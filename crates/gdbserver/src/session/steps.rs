@@ -2,7 +2,9 @@
 
 use std::num::NonZeroU64;
 
-use retake_execution::{Access, Direction, ExecutionError, RunPlan, SignalSet, StopReason, Watch};
+use retake_execution::{
+    Access, Direction, ExecutionError, RunPlan, SignalSet, Stop, StopReason, Watch,
+};
 use retake_model::{Position, TaskId};
 
 use super::breakpoints::Wanted;
@@ -110,7 +112,7 @@ impl Session<'_> {
     }
 
     /// What watched memory holds: a step that changes it stops there.
-    fn values(&self, watches: &[Watch]) -> Vec<(Watch, Vec<u8>)> {
+    pub(super) fn values(&self, watches: &[Watch]) -> Vec<(Watch, Vec<u8>)> {
         let value = |watch: &Watch| (*watch, self.value_of(watch));
         watches.iter().map(value).collect()
     }
@@ -123,6 +125,23 @@ impl Session<'_> {
         let got = self.state().read_some(watch.task, watch.range.start(), &mut bytes).unwrap_or(0);
         bytes.truncate(got);
         bytes
+    }
+
+    /// Whether a stop is for an access to memory of which only reads count, and that was a write: processors
+    /// cannot tell. A write of what was there already is taken for a read.
+    pub(super) fn is_write(&self, stop: &Stop, seen: &mut [(Watch, Vec<u8>)]) -> bool {
+        let accessed = stop.reasons.iter().find_map(|reason| match reason {
+            StopReason::Watch(id) => Some(*id),
+            _ => None,
+        });
+        let mut is_write = false;
+        for (watch, value) in seen {
+            let now = self.value_of(watch);
+            let for_reads = Some(watch.id) == accessed && watch.access == Access::Read;
+            is_write |= for_reads && now != *value;
+            *value = now;
+        }
+        is_write
     }
 
     fn changed(&self, seen: &[(Watch, Vec<u8>)]) -> Option<Watch> {

@@ -5,7 +5,8 @@ use retake_model::{Backing, Mapping, Protection};
 use crate::session::Session;
 
 impl Session<'_> {
-    pub(super) fn maps(&self) -> Vec<u8> {
+    pub(super) fn maps(&mut self) -> Vec<u8> {
+        let stack = self.executes().map(|exec| exec.stack);
         let mappings = self.state().mappings(self.looked_at()).unwrap_or_default();
         let files = self.execution.files();
         let line = |mapping: &Mapping| {
@@ -15,7 +16,7 @@ impl Session<'_> {
                     let path = path.map_or("", |info| info.path.as_str());
                     (offset.get(), u64::from(file.get()) + 1, path)
                 }
-                _ if mapping.grows_down => (0, 0, "[stack]"),
+                _ if stack.is_some_and(|stack| mapping.range.contains(stack)) => (0, 0, "[stack]"),
                 _ => (0, 0, ""),
             };
             let shared = matches!(mapping.backing, Backing::Shared { .. });
