@@ -596,3 +596,56 @@ fn goes_through_c_and_back() {
     steps.has("back", "\n0\n");
     steps.has("back again", "main.call()");
 }
+
+#[test]
+fn a_child_is_debugged_by_its_number() {
+    let Some((delve, program)) = set_up("family", "go/family.go") else { return };
+    let dir = delve.record("recording", &program);
+    let processes = delve.retake.run(["rr", "ps", path(&dir)]).good().output();
+    let child = processes.lines().nth(2).and_then(|line| line.split('\t').next());
+    let child = child.unwrap_or_else(|| panic!("{processes}"));
+    let source = "go/family.go";
+    let script = "break MARK(child)
+        break MARK(parent)
+        # there
+        continue
+        print words
+        # start
+        rewind";
+    let steps = Steps::run(&delve, &["replay", path(&dir), "-p", child], source, script);
+    steps.has("there", "> main.child()");
+    steps.has("there", "\t\"one\",\n\t\"two\",\n");
+    steps.has("start", "_rt0_amd64_linux");
+    let steps = Steps::run(
+        &delve,
+        &["replay", path(&dir)],
+        source,
+        "break MARK(parent)\n# there\ncontinue",
+    );
+    steps.has("there", "> main.main()");
+}
+
+/// Delve asks for ever for what comes before the beginning, where that does not look like a breakpoint to it.
+#[test]
+fn the_beginning_of_a_dynamic_program_is_an_end() {
+    let Some((delve, program)) = set_up("beginning", "go/through_c.go") else { return };
+    let dir = delve.record("recording", &program);
+    let steps = Steps::run(
+        &delve,
+        &["replay", path(&dir)],
+        "go/through_c.go",
+        "break main.call
+         continue
+         # start
+         rewind
+         # again
+         rewind
+         # there
+         continue
+         print n",
+    );
+    steps.has("start", "the recording begins here");
+    steps.has("again", "the recording begins here");
+    steps.has("there", "> main.call()");
+    steps.has("there", "\n0\n");
+}

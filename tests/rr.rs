@@ -4,7 +4,8 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -206,4 +207,63 @@ fn traces_are_where_the_environment_says() {
     assert!(run(&["dump", "sh-1", "end"]).good().output().contains("exit with 0"));
     assert!(run(&["pack"]).good().errors().contains("nothing to pack"));
     assert!(run(&["ps", "sh-9"]).errors().contains("there is no recording sh-9"));
+}
+
+/// A server that listens: its second line on standard error, and where it listens.
+fn listening(rr: &Rr, args: &[&str]) -> (Guarded, String, String) {
+    let mut command = rr.command(args);
+    command.stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let mut errors = BufReader::new(child.stderr.take().expect("piped"));
+    let mut lines = [String::new(), String::new()];
+    for line in &mut lines {
+        errors.read_line(line).expect("a line");
+    }
+    let [first, line] = lines;
+    assert_eq!(first, "Launch gdb with\n", "{line}");
+    let address =
+        line.split_once("'target extended-remote ").and_then(|(_, rest)| rest.split_once('\''));
+    let address = address.map_or(String::new(), |(address, _)| address.to_owned());
+    (Guarded(child), line, address)
+}
+
+/// The server answers, and lets go when it is told to kill.
+fn talk(address: &str) {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.write_all(b"$?#3f").expect("it reads");
+    let mut answer = [0; 4];
+    stream.read_exact(&mut answer).expect("an answer");
+    assert_eq!(&answer, b"+$T0");
+    stream.write_all(b"$k#6b").expect("it reads");
+    let _ = stream.read_to_end(&mut Vec::new());
+}
+
+#[test]
+fn a_debugger_is_told_where_to_connect() {
+    let rr = Rr::new();
+    rr.run(["record", "-o", "recording", "/bin/sh", "-c", "exit"]).good();
+    let (mut child, line, address) = listening(&rr, &["replay", "--dbgport=0", "recording"]);
+    let shell = fs::canonicalize("/bin/sh").expect("a shell");
+    assert!(line.starts_with("  gdb '-l' '10000' '-ex' "), "{line}");
+    assert!(line.ends_with(&format!(" {}\n", shell.display())), "{line}");
+    assert!(address.starts_with("127.0.0.1:"), "{line}");
+    talk(&address);
+    assert!(child.0.wait().expect("it ends").success());
+
+    let (_child, _, address) = listening(&rr, &["replay", "-s", "0", "-k", "recording"]);
+    talk(&address);
+    talk(&address);
+}
+
+#[test]
+fn a_debugger_is_started() {
+    let rr = Rr::new();
+    rr.run(["record", "-o", "recording", "/bin/sh", "-c", "echo out; exit 3"]);
+    // One that never connects.
+    rr.run(["replay", "-d", "true", "recording"]).good();
+    let replayed = rr.run(["replay", "-a", "recording"]);
+    assert_eq!((replayed.code(), replayed.output().as_str()), (3, "out\n"));
+    assert!(rr.run(["replay", "-p", "nobody", "recording"]).errors().contains("executes nobody"));
+    let glue = rr.run(["gdbinit"]).good().output();
+    assert!(glue.starts_with("python\n") && glue.ends_with("\nend\n"), "{glue}");
 }
