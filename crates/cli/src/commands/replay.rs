@@ -61,7 +61,7 @@ pub(crate) fn replay(recording: &Recording) -> Result<ExitCode, Failure> {
 }
 
 /// Writes at once: the two streams stay in the order they had.
-fn write(stream: Stream, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write(stream: Stream, bytes: &[u8]) -> io::Result<()> {
     match stream {
         Stream::Stdout => {
             let mut out = io::stdout().lock();

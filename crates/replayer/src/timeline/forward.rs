@@ -5,7 +5,7 @@ use retake_model::{Addr, Place, Position, TaskId};
 
 use super::Timeline;
 use super::ends::{fatal, last_pc, pc_of_signal, survived};
-use super::travel::{OWN_SITE, no_sink, own_site};
+use super::travel::{OWN_SITE, own_site};
 use crate::failure::Failure;
 use crate::run::Step;
 use crate::translated::CountFor;
@@ -27,6 +27,12 @@ impl Timeline {
         if self.lost {
             self.bring(self.position)?;
         }
+        let audience = self.control.audience.clone();
+        let mut sink = |stream, bytes: &[u8]| {
+            if let Some(audience) = &audience {
+                audience.wrote(stream, bytes);
+            }
+        };
         let from = self.position;
         let mut left = plan.nth.get();
         self.machine.want_watches(plan.watches)?;
@@ -70,7 +76,7 @@ impl Timeline {
                 _ if pc.is_some() => CountFor::NextEvent,
                 _ => CountFor::Nothing,
             };
-            let step = self.machine.step(&mut no_sink);
+            let step = self.machine.step(&mut sink);
             let mut step = step?;
             while let Step::Hit { task, place } | Step::Watched { task, place } = step {
                 let here = Position::at_place(index, place);
@@ -94,7 +100,7 @@ impl Timeline {
                         }
                     }
                 }
-                step = self.machine.step(&mut no_sink)?;
+                step = self.machine.step(&mut sink)?;
             }
             self.machine.count.wanted = CountFor::Nothing;
             if let Some(watch) = self.machine.watched.take_by_event() {

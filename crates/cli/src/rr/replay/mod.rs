@@ -9,13 +9,14 @@ mod start;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use retake_gdbserver::{Clients, ServeOptions, serve};
-use retake_recording::Recording;
-use retake_replayer::Timeline;
+use retake_recording::{Recording, Stream};
+use retake_replayer::{Audience, Timeline};
 
 use super::traces::Traces;
-use crate::commands::{Client, bind, replay_with_output};
+use crate::commands::{Client, bind, replay_with_output, write_output};
 use crate::failure::Failure;
 use crate::output::notice;
 use crate::progress;
@@ -63,6 +64,9 @@ pub(super) struct ReplayArgs {
     /// The debugger's interpreter, such as mi
     #[arg(short = 'i', long, value_name = "NAME")]
     interpreter: Option<String>,
+    /// Do not write again what the program wrote
+    #[arg(short = 'q', long)]
+    no_redirect_output: bool,
     #[command(flatten)]
     accepted: Accepted,
     /// Folder or name of the trace [default: the latest]
@@ -76,14 +80,22 @@ pub(super) struct ReplayArgs {
 /// Options of rr for matters that are settled another way here, or do not come up.
 #[derive(Debug, clap::Args)]
 struct Accepted {
-    #[arg(short = 'q', long, hide = true)]
-    no_redirect_output: bool,
     #[arg(short = 'u', long, hide = true)]
     cpu_unbound: bool,
     #[arg(long, hide = true)]
     fullname: bool,
     #[arg(long, value_name = "FILE", hide = true)]
     tty: Option<PathBuf>,
+}
+
+/// Writes what the program wrote, as it is replayed.
+struct Again;
+
+impl Audience for Again {
+    fn wrote(&self, stream: Stream, bytes: &[u8]) {
+        // Whoever debugs goes on where nobody reads this.
+        let _ = write_output(stream, bytes);
+    }
 }
 
 impl ReplayArgs {
@@ -118,7 +130,11 @@ impl ReplayArgs {
             false => format!("{}:{port}", self.dbghost),
         })?;
         let line = Line::new(listener.local_addr()?, start.executable(recording)?);
-        let mut timeline = Timeline::open(recording.clone(), progress::control_beside_output())?;
+        let mut control = progress::control_beside_output();
+        if !self.no_redirect_output {
+            control.audience = Some(Arc::new(Again));
+        }
+        let mut timeline = Timeline::open(recording.clone(), control)?;
         line.print();
         serve(&listener, &mut timeline, recording, options)?;
         Ok(ExitCode::SUCCESS)
