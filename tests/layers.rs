@@ -19,12 +19,14 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     ("replayer", &["translator", "tracee", "ptrace", "abi", "recording", "execution", "model"]),
     ("debugger", &["execution", "symbols", "model"]),
     ("console", &["debugger", "execution", "model"]),
+    ("gdbserver", &["execution", "recording", "model"]),
     (
         "cli",
         &[
             "recorder",
             "replayer",
             "console",
+            "gdbserver",
             "debugger",
             "recording",
             "execution",

@@ -166,6 +166,30 @@ fn delve_gets_what_it_needs() {
     server.ends_well();
 }
 
+#[test]
+fn one_process_of_several() {
+    let retake = retake();
+    let (dir, _) = retake.record("recording", &[], &[fixture::c("c/fork_tree.c", &[])]);
+    let info = retake.run(["info".as_ref(), dir.as_os_str()]).good().output();
+    let (_, tasks) = info.split_once("TASK ").expect("a table");
+    let row: Vec<&str> = tasks.lines().nth(2).expect("a child").split_whitespace().collect();
+    let pid: i32 = row[2].parse().expect("a number");
+    let server = serve(&retake, &dir, &["--process", row[2]]);
+    let mut client = server.connect().greet();
+    let its = format!("thread:p{pid:x}.{pid:x};");
+    assert_eq!(client.ask("?"), format!("T05{its}"));
+    let born = client.ask("qRRCmd:when:-1");
+    assert_eq!(client.ask("vCont;c"), format!("T09{its}"), "its own end");
+    assert_eq!(client.ask("qfThreadInfo"), format!("mp{pid:x}.{pid:x}"));
+    assert_eq!(client.ask("vCont;c"), format!("T09{its}"));
+    assert_eq!(client.ask("bc"), format!("T00{its}replaylog:begin;"), "its own beginning");
+    assert_eq!(client.ask("qRRCmd:when:-1"), born);
+    client.send("k");
+    server.ends_well();
+    let none = retake.run(["gdbserver".as_ref(), "--process=1".as_ref(), dir.as_os_str()]);
+    assert!(none.code() == 1 && none.errors().contains(row[2]), "{}", none.errors());
+}
+
 fn thread_of(stop: &str) -> &str {
     let rest = stop.split("thread:").nth(1).unwrap_or_default();
     rest.split(';').next().unwrap_or_default()

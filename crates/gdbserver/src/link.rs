@@ -138,6 +138,7 @@ impl Shared {
                     self.write(b"+");
                 }
                 let _ = self.stream.set_read_timeout(None);
+                self.running.expect();
                 return packets.send(packet).is_ok();
             }
             Frame::Broken if acks => self.write(b"-"),

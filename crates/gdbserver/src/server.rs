@@ -168,6 +168,7 @@ fn serve_client(stream: TcpStream, session: &mut Session<'_>) -> io::Result<Opti
                 return Ok(Some(ended));
             }
         }
+        link.running().dealt_with();
     }
     Ok(is_client.then_some(Ended::Closed))
 }

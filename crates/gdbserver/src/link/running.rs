@@ -20,6 +20,15 @@ enum State {
     Answered,
 }
 
+#[derive(Debug, Default)]
+struct Seen {
+    state: State,
+    /// Packets that have no answer yet.
+    waiting: usize,
+    /// An interrupt came behind one of those: it is for what that begins.
+    early: bool,
+}
+
 /// How a run ended, for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Run {
@@ -35,7 +44,7 @@ pub(crate) enum Run {
 #[derive(Debug)]
 pub(crate) struct Running {
     interrupt: Arc<AtomicBool>,
-    state: Mutex<State>,
+    seen: Mutex<Seen>,
     changed: Condvar,
     /// The client has left.
     gone: AtomicBool,
@@ -44,31 +53,44 @@ pub(crate) struct Running {
 impl Running {
     pub(super) fn new(interrupt: Arc<AtomicBool>) -> Self {
         let gone = AtomicBool::new(false);
-        Self { interrupt, state: Mutex::default(), changed: Condvar::new(), gone }
+        Self { interrupt, seen: Mutex::default(), changed: Condvar::new(), gone }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A packet has come.
+    pub(super) fn expect(&self) {
+        self.lock().waiting += 1;
+    }
+
+    /// A packet is dealt with.
+    pub(crate) fn dealt_with(&self) {
+        let mut seen = self.lock();
+        seen.waiting = seen.waiting.saturating_sub(1);
+        seen.early &= seen.waiting > 0;
     }
 
     /// Something begins. `reply` is what an interrupt is answered with.
     pub(crate) fn begin(&self, reply: Vec<u8>) {
-        let mut state = self.lock();
-        // An interrupt that came too late for what ran before.
-        self.interrupt.store(self.gone.load(Ordering::SeqCst), Ordering::SeqCst);
-        *state = State::Going(reply);
+        let mut seen = self.lock();
+        let early = std::mem::take(&mut seen.early);
+        // Anything else is an interrupt that came too late for what ran before.
+        self.interrupt.store(early || self.gone.load(Ordering::SeqCst), Ordering::SeqCst);
+        seen.state = if early { State::Asked(reply) } else { State::Going(reply) };
     }
 
     /// It has come to another place. False if it is to end there.
     pub(crate) fn advance(&self, reply: Vec<u8>) -> bool {
-        let mut state = self.lock();
-        match *state {
+        let mut seen = self.lock();
+        match seen.state {
             State::Going(_) => {
-                *state = State::Going(reply);
+                seen.state = State::Going(reply);
                 true
             }
             State::Asked(_) => {
-                *state = State::Asked(reply);
+                seen.state = State::Asked(reply);
                 false
             }
             State::Idle | State::Answered => false,
@@ -77,8 +99,8 @@ impl Running {
 
     /// It is over.
     pub(crate) fn end(&self) -> Run {
-        let mut state = self.lock();
-        let run = match std::mem::take(&mut *state) {
+        let mut seen = self.lock();
+        let run = match std::mem::take(&mut seen.state) {
             State::Idle | State::Going(_) => Run::Over,
             State::Asked(_) => Run::Interrupted,
             State::Answered => Run::Answered,
@@ -90,35 +112,32 @@ impl Running {
 
     /// Ends what runs. Gives what is to be sent now, where that takes too long.
     pub(super) fn interrupt(&self) -> Option<Vec<u8>> {
-        let mut state = self.lock();
-        let State::Going(reply) = &*state else { return None };
-        *state = State::Asked(reply.clone());
+        let mut seen = self.lock();
+        let State::Going(reply) = &seen.state else {
+            seen.early = seen.state == State::Idle && seen.waiting > 0;
+            return None;
+        };
+        seen.state = State::Asked(reply.clone());
         self.interrupt.store(true, Ordering::SeqCst);
-        let asked = |state: &mut State| matches!(state, State::Asked(_));
-        let waited = self.changed.wait_timeout_while(state, GRACE, asked);
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        match std::mem::take(&mut *state) {
-            State::Asked(reply) => {
-                *state = State::Answered;
-                Some(reply)
-            }
-            other => {
-                *state = other;
-                None
-            }
-        }
+        let asked = |seen: &mut Seen| matches!(seen.state, State::Asked(_));
+        let waited = self.changed.wait_timeout_while(seen, GRACE, asked);
+        let (mut seen, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let State::Asked(reply) = &seen.state else { return None };
+        let reply = reply.clone();
+        seen.state = State::Answered;
+        Some(reply)
     }
 
     /// Nobody is left to wait for it.
     pub(super) fn abandon(&self) {
-        let _state = self.lock();
+        let _seen = self.lock();
         self.gone.store(true, Ordering::SeqCst);
         self.interrupt.store(true, Ordering::SeqCst);
     }
 
     /// Nothing is left of it.
     pub(super) fn clear(&self) {
-        *self.lock() = State::Idle;
+        *self.lock() = Seen::default();
         self.interrupt.store(false, Ordering::SeqCst);
     }
 }
@@ -143,6 +162,24 @@ mod tests {
         assert!(!running.advance(b"third".to_vec()));
         assert_eq!(running.end(), Run::Answered);
         assert!(!interrupt.load(Ordering::SeqCst));
+    }
+
+    #[test]
+    fn an_interrupt_behind_a_packet_is_for_what_that_begins() {
+        let (running, interrupt) = running();
+        running.expect();
+        assert_eq!(running.interrupt(), None);
+        running.begin(Vec::new());
+        assert!(interrupt.load(Ordering::SeqCst));
+        assert_eq!(running.end(), Run::Interrupted);
+        running.dealt_with();
+        // One that begins nothing takes it along.
+        running.expect();
+        assert_eq!(running.interrupt(), None);
+        running.dealt_with();
+        running.begin(Vec::new());
+        assert!(!interrupt.load(Ordering::SeqCst));
+        assert_eq!(running.end(), Run::Over);
     }
 
     #[test]

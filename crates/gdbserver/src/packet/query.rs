@@ -1,6 +1,6 @@
 //! Packets that begin with `q` or `Q`, and host I/O.
 
-use retake_model::Addr;
+use retake_model::{Addr, Tid};
 
 use super::{Request, ThreadRef, search, split_once};
 use crate::framing::unescape;
@@ -56,6 +56,8 @@ pub(crate) enum FileRequest {
 pub(crate) struct RrCommand {
     /// `when`, `checkpoint`, `info checkpoints`, …
     pub(crate) name: String,
+    /// The thread that the client has selected, where it says so.
+    pub(crate) thread: Option<Tid>,
     /// What it is about.
     pub(crate) arguments: Vec<String>,
 }
@@ -146,16 +148,18 @@ impl RrCommand {
         let mut parts = text.split(|&byte| byte == b':');
         let name = parts.next()?;
         let old = hex::decode(name).filter(|name| !name.is_empty());
+        let mut thread = None;
         let name = match old {
             Some(name) => name,
             None => {
-                // The thread is the one that stopped.
-                parts.next();
+                let number = parts.next().and_then(|text| std::str::from_utf8(text).ok());
+                let number = number.and_then(|text| text.parse().ok());
+                thread = number.filter(|number| *number > 0).map(Tid::new);
                 unescape(name)
             }
         };
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let arguments = parts.map(|part| hex::decode(part).map(text)).collect::<Option<_>>()?;
-        Some(Self { name: text(name), arguments })
+        Some(Self { name: text(name), thread, arguments })
     }
 }

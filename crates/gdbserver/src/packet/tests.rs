@@ -70,7 +70,7 @@ fn points_and_their_conditions() {
 #[test]
 fn commands_of_rr_in_both_forms() {
     let command = |text: &str| match parse(text.as_bytes()) {
-        Request::Rr(RrCommand { name, arguments }) => (name, arguments),
+        Request::Rr(RrCommand { name, arguments, .. }) => (name, arguments),
         other => panic!("{text}: {other:?}"),
     };
     let none = Vec::<String>::new();

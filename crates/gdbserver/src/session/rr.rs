@@ -3,7 +3,7 @@
 mod marks;
 
 use retake_execution::CheckpointInfo;
-use retake_model::{EventIndex, Position};
+use retake_model::{EventIndex, Position, Tid};
 
 use super::{REFUSED, Session};
 use crate::hex;
@@ -38,16 +38,16 @@ impl Session<'_> {
                 String::new()
             }
             "back" => match self.marks.back() {
-                Some(to) => self.jump(to),
+                Some(to) => self.jump(to, command.thread),
                 None => "Can't go back. No more history entries.".to_owned(),
             },
             "forward" => match self.marks.forward() {
-                Some(to) => self.jump(to),
+                Some(to) => self.jump(to, command.thread),
                 None => "Can't go forward. No more history entries.".to_owned(),
             },
             // Not rr's: what `retake gdb` restarts with.
             "retake-goto" => match self.place(argument) {
-                Some(to) => self.jump(to),
+                Some(to) => self.jump(to, command.thread),
                 None => format!("There is no moment {argument}."),
             },
             "retake-position" => self.position().to_string(),
@@ -65,14 +65,20 @@ impl Session<'_> {
         }
     }
 
-    /// Goes to a moment; the next movement is answered there.
-    fn jump(&mut self, to: Position) -> String {
-        match self.go_to(to) {
-            Ok(()) => {
-                self.held = true;
+    /// Goes to a moment; the next movement is answered there. A client steps a thread to see where it is: the
+    /// answer is for that thread, and where it does not live the client has to begin anew there (`restart`).
+    fn jump(&mut self, to: Position, thread: Option<Tid>) -> String {
+        if let Err(error) = self.go_to(to) {
+            return error.to_string();
+        }
+        self.held = true;
+        match thread.map(|tid| self.task_of(tid)) {
+            Some(None) => format!("restart {}", self.position()),
+            Some(Some(task)) => {
+                self.stopped.task = task;
                 String::new()
             }
-            Err(error) => error.to_string(),
+            None => String::new(),
         }
     }
 

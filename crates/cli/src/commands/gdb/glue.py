@@ -16,9 +16,18 @@ def ask(name, *arguments):
     raise gdb.GdbError("this needs a connection to a recording")
 
 
-def follow():
-    """The server has gone to another moment: the next step is answered there."""
-    gdb.execute("stepi")
+def follow(answer):
+    """The server has gone to another moment: the next step is answered there, unless the thread that would step
+    does not live there."""
+    if answer.startswith("restart "):
+        gdb.execute("run " + answer.split()[1], to_string=True)
+    elif answer:
+        raise gdb.GdbError(answer)
+    else:
+        gdb.execute("stepi", to_string=True)
+    # Libraries that were loaded on the way were not seen.
+    gdb.execute("sharedlibrary", to_string=True)
+    gdb.execute("frame")
 
 
 class Telling(gdb.Command):
@@ -42,10 +51,7 @@ class Going(gdb.Command):
         super().__init__(name, gdb.COMMAND_RUNNING)
 
     def invoke(self, argument, from_tty):
-        answer = ask(*self.ask_for(argument.strip()))
-        if answer:
-            raise gdb.GdbError(answer)
-        follow()
+        follow(ask(*self.ask_for(argument.strip())))
 
 
 class Checkpoint(gdb.Command):
