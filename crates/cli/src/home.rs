@@ -49,7 +49,7 @@ pub(crate) enum HomeError {
     NotFound { name: OsString, place: PathBuf },
 }
 
-fn failed(attempt: &'static str, path: &Path) -> impl FnOnce(io::Error) -> HomeError {
+pub(crate) fn failed(attempt: &'static str, path: &Path) -> impl FnOnce(io::Error) -> HomeError {
     let path = path.to_owned();
     move |source| HomeError::Io { attempt, path, source }
 }
@@ -94,23 +94,6 @@ impl Home {
         Ok(())
     }
 
-    /// Makes the folder of a new recording: the program's name and the smallest free number. Two
-    /// that do this at the same time get different ones.
-    pub(crate) fn claim(&self, program: &OsStr) -> Result<PathBuf, HomeError> {
-        let base = Path::new(program).file_name().unwrap_or(OsStr::new("program"));
-        let mut number = 1_u64;
-        loop {
-            let mut name = base.to_owned();
-            name.push(format!("-{number}"));
-            let dir = self.recordings().join(name);
-            match DirBuilder::new().mode(0o700).create(&dir) {
-                Ok(()) => return Ok(dir),
-                Err(err) if err.kind() == io::ErrorKind::AlreadyExists => number += 1,
-                Err(err) => return Err(failed("create", &dir)(err)),
-            }
-        }
-    }
-
     /// What `latest` points to, as it is written there.
     pub(crate) fn latest_target(&self) -> Option<PathBuf> {
         fs::read_link(self.latest()).ok()
@@ -119,13 +102,7 @@ impl Home {
     /// Makes `latest` point to `dir`: by a relative path where it is one of ours, so that the whole
     /// folder can be moved.
     pub(crate) fn set_latest(&self, dir: &Path) -> Result<(), HomeError> {
-        let link = self.latest();
-        let temp = self.root.join(format!("latest-{}", std::process::id()));
-        let replace = || {
-            symlink(dir.strip_prefix(&self.root).unwrap_or(dir), &temp)?;
-            fs::rename(&temp, &link)
-        };
-        replace().map_err(failed("replace", &link))
+        point(&self.root, &self.latest(), dir)
     }
 
     /// Makes `latest` point to something that exists: the recording begun last, if there is one.
@@ -192,6 +169,34 @@ impl Home {
     }
 }
 
+/// Makes the folder of a new recording in `parent`: the program's name and the smallest free number.
+/// Two that do this at the same time get different ones.
+pub(crate) fn claim(parent: &Path, program: &OsStr) -> Result<PathBuf, HomeError> {
+    let base = Path::new(program).file_name().unwrap_or(OsStr::new("program"));
+    let mut number = 1_u64;
+    loop {
+        let mut name = base.to_owned();
+        name.push(format!("-{number}"));
+        let dir = parent.join(name);
+        match DirBuilder::new().mode(0o700).create(&dir) {
+            Ok(()) => return Ok(dir),
+            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(err) => return Err(failed("create", &dir)(err)),
+        }
+    }
+}
+
+/// Makes `link`, which is in `folder`, point to `dir`: by a relative path where that is in the folder
+/// too.
+pub(crate) fn point(folder: &Path, link: &Path, dir: &Path) -> Result<(), HomeError> {
+    let temp = folder.join(format!("latest-{}", std::process::id()));
+    let replace = || {
+        symlink(dir.strip_prefix(folder).unwrap_or(dir), &temp)?;
+        fs::rename(&temp, link)
+    };
+    replace().map_err(failed("replace", link))
+}
+
 /// Makes a folder, and those above it, for this user alone.
 pub(crate) fn create_private(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
@@ -227,7 +232,7 @@ mod tests {
 
         /// What `is_recording` takes for a recording.
         fn record(&self, program: &str) -> PathBuf {
-            let dir = self.0.claim(OsStr::new(program)).unwrap();
+            let dir = claim(&self.0.recordings(), OsStr::new(program)).unwrap();
             fs::write(dir.join("recording.partial"), "").unwrap();
             dir
         }

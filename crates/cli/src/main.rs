@@ -2,7 +2,7 @@
 //!
 //! This crate is the only one that prints. [`commands`] has a file per command; [`home`] knows where
 //! recordings live, [`store`] about the files they keep; [`failure`] is how a command ends early;
-//! [`demo`] tells a story with the other commands.
+//! [`demo`] tells a story with the other commands; [`rr`] is what this program is under that name.
 
 mod commands;
 mod debug;
@@ -13,7 +13,10 @@ mod hunt;
 mod output;
 mod progress;
 mod prompt;
+mod record;
+mod rr;
 mod store;
+mod tasks;
 mod text;
 
 use std::process::ExitCode;
@@ -31,9 +34,13 @@ struct Cli {
 
 const AFTER_HELP: &str = "\
 RECORDING is a folder, or a name that `retake ls` shows; without it the latest recording is meant.
-Recordings live in $RETAKE_DIR, else $XDG_DATA_HOME/retake, else ~/.local/share/retake.";
+Recordings live in $RETAKE_DIR, else $XDG_DATA_HOME/retake, else ~/.local/share/retake.
+`retake rr` takes the commands of rr, as Delve calls them; so does a link to retake whose name is rr.";
 
 fn main() -> ExitCode {
+    if let Some(args) = rr::arguments(std::env::args_os()) {
+        return rr::run(args);
+    }
     match Cli::try_parse() {
         Ok(cli) => cli.command.run().unwrap_or_else(failure::Failure::report),
         Err(err) => usage(&err),

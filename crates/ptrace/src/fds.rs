@@ -44,6 +44,26 @@ pub fn copy_fd(tid: Tid, pid: Tid, fd: i32) -> Result<OwnedFd, PtraceError> {
     owned("pidfd_getfd", tid, copy)
 }
 
+/// The descriptor `fd` that this process was started with, as a file that no program inherits. The
+/// number is free afterwards, but for the standard ones. Must be called before anything was opened.
+///
+/// # Errors
+/// When this process was not started with it.
+pub fn take_inherited(fd: i32) -> std::io::Result<File> {
+    const FIRST: i32 = 3;
+    // SAFETY: three integers.
+    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, FIRST) };
+    if copy < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    if fd >= FIRST {
+        // SAFETY: nobody but the caller of this process's program knows of the descriptor.
+        unsafe { libc::close(fd) };
+    }
+    // SAFETY: the kernel just gave this descriptor to us alone.
+    Ok(File::from(unsafe { OwnedFd::from_raw_fd(copy) }))
+}
+
 /// A new unnamed memory file.
 ///
 /// # Errors

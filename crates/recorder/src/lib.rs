@@ -65,4 +65,4 @@ pub use follow::{Executed, follow};
 pub use front::{FrontEnd, attend};
 pub use program::ProgramError;
 pub use record::{Calls, RecordOptions, Recorded, record};
-pub use retake_ptrace::{Front, Link, Side, ask_to_end, split};
+pub use retake_ptrace::{Front, Link, Side, ask_to_end, split, take_inherited};

@@ -26,6 +26,8 @@ pub struct RecordOptions {
     pub store: PathBuf,
     /// Program and arguments.
     pub command: Vec<OsString>,
+    /// Variables (`NAME=VALUE`) that the program gets beside this process's own, or in their place.
+    pub env: Vec<OsString>,
     /// Run time between checkpoints.
     pub checkpoint_every: Duration,
     /// Schedule tasks at random, by this seed.
@@ -40,6 +42,25 @@ pub struct RecordOptions {
     pub cpu: Option<usize>,
     /// Compare what the kernel writes with what the table says, for every call. Slow.
     pub audit: bool,
+}
+
+impl RecordOptions {
+    /// As a recording is made where nobody asks for anything else.
+    pub fn new(dir: PathBuf, store: PathBuf, command: Vec<OsString>) -> Self {
+        Self {
+            dir,
+            store,
+            command,
+            env: Vec::new(),
+            checkpoint_every: Duration::from_secs(1),
+            chaos: None,
+            calls: Calls::MayBeFast,
+            leftover: Leftover::End,
+            limits: Limits::default(),
+            cpu: None,
+            audit: false,
+        }
+    }
 }
 
 /// How system calls are recorded.
@@ -75,17 +96,22 @@ fn c_string(bytes: &[u8]) -> Result<CString, RecordError> {
         .map_err(|_| RecordError::Unsupported("an argument with a zero byte in it".to_owned()))
 }
 
-/// The recorder's own environment, with `LD_BIND_NOW` set (ld.so(8)).
+/// The recorder's own environment and `more`, with `LD_BIND_NOW` set (ld.so(8)).
 ///
 /// A function that is bound at its first call is looked up by code that saves the vector registers on
 /// the stack, and leaves out those in their initial state. Whether the processor takes them for that
 /// depends on where the system switched tasks: the bytes would differ from replay to replay.
-fn environment() -> Vec<Vec<u8>> {
+fn environment(more: &[OsString]) -> Vec<Vec<u8>> {
     const BIND_NOW: &str = "LD_BIND_NOW";
     let mut list: Vec<Vec<u8>> = std::env::vars_os()
         .filter(|(name, value)| name != BIND_NOW || !value.is_empty())
         .map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat())
         .collect();
+    for variable in more.iter().map(|variable| variable.as_bytes()) {
+        let name = variable.split_inclusive(|byte| *byte == b'=').next().unwrap_or(variable);
+        list.retain(|other| !other.starts_with(name));
+        list.push(variable.to_vec());
+    }
     if !list.iter().any(|var| var.starts_with(b"LD_BIND_NOW=")) {
         list.push(format!("{BIND_NOW}=1").into_bytes());
     }
@@ -126,7 +152,7 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
         .iter()
         .map(|arg| c_string(arg.as_bytes()))
         .collect::<Result<Vec<_>, _>>()?;
-    let env_bytes = environment();
+    let env_bytes = environment(&options.env);
     let env = env_bytes.iter().map(|var| c_string(var)).collect::<Result<Vec<_>, _>>()?;
 
     let cpu = options.cpu.unwrap_or_else(current_cpu);

@@ -8,13 +8,17 @@ use crate::error::{RecordingError, RecordingErrorKind};
 use crate::reader::Recording;
 use crate::writer::names;
 
-/// Every recording right below `root`, by name.
+/// Every recording right below `root`, by name. A link to another one there is no recording of its own.
 pub fn list(root: &Path) -> Vec<(PathBuf, Result<Recording, RecordingError>)> {
     let entries = fs::read_dir(root).into_iter().flatten().flatten();
-    let mut dirs: Vec<PathBuf> =
-        entries.map(|entry| entry.path()).filter(|path| is_recording(path)).collect();
+    let is_one = |path: &PathBuf| is_recording(path) && !leads_to_a_neighbor(path);
+    let mut dirs: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_one).collect();
     dirs.sort();
     dirs.into_iter().map(|dir| (dir.clone(), Recording::open(&dir))).collect()
+}
+
+fn leads_to_a_neighbor(path: &Path) -> bool {
+    fs::read_link(path).is_ok_and(|target| target.components().count() == 1)
 }
 
 /// Whether there is a recording in `dir`.

@@ -308,6 +308,11 @@ impl Recording {
         &self.inner.files
     }
 
+    /// Where a kept file lies.
+    pub fn file_path(&self, entry: &FileEntry) -> PathBuf {
+        self.dir().join("files").join(file_name(entry.hash))
+    }
+
     /// A kept file, open for reading.
     ///
     /// # Errors
@@ -316,7 +321,7 @@ impl Recording {
         let Some(entry) = self.inner.files.iter().find(|entry| entry.id == id) else {
             return Err(self.missing(format!("file {id} is not in the file table")));
         };
-        let path = self.dir().join("files").join(file_name(entry.hash));
+        let path = self.file_path(entry);
         File::open(&path).map_err(|error| RecordingError::new("open", &path, error))
     }
 }

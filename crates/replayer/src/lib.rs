@@ -41,6 +41,6 @@ mod whole;
 pub use describe::describe_event;
 pub use machine::{Machine, Pace, Sink, Variation};
 pub use retake_translator::Statistics as TranslationStatistics;
-pub use search::{Control, Observer, SearchProgress};
+pub use search::{Audience, Control, Observer, SearchProgress};
 pub use timeline::Timeline;
 pub use whole::{VerifyReport, replay, verify};

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use retake_model::{EventIndex, Registers};
 use retake_ptrace::monotonic;
+use retake_recording::Stream;
 
 /// The first samples are taken after so many passes; each one after twice as many as the one before.
 const FIRST_SAMPLE: u64 = 64;
@@ -46,6 +47,13 @@ pub trait Observer: Send + Sync {
     fn over(&self);
 }
 
+/// Someone who gets what the program wrote to its standard streams, while a timeline runs forwards. Whoever
+/// runs over the same stretch again gets it again; nothing comes while a moment is looked for or gone to.
+pub trait Audience: Send + Sync {
+    /// The program wrote this.
+    fn wrote(&self, stream: Stream, bytes: &[u8]);
+}
+
 /// What those who wait for a machine share with it.
 #[derive(Clone, Default)]
 pub struct Control {
@@ -53,6 +61,8 @@ pub struct Control {
     pub interrupt: Arc<AtomicBool>,
     /// Who is told of long searches.
     pub observer: Option<Arc<dyn Observer>>,
+    /// Who gets the program's output.
+    pub audience: Option<Arc<dyn Audience>>,
     /// Set to have one of several runs end early.
     cancel: Option<Arc<AtomicBool>>,
 }
@@ -68,6 +78,7 @@ impl Control {
         Self {
             interrupt: Arc::clone(&self.interrupt),
             observer: self.observer.clone(),
+            audience: None,
             cancel: Some(cancel),
         }
     }

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::go;
+use crate::go::{self, Toolchain};
 
 /// The top of the project.
 pub fn project() -> PathBuf {
@@ -62,16 +62,31 @@ pub fn rust(name: &str, flags: &[&str]) -> PathBuf {
 
 /// Builds a Go fixture; `None` where no Go can be had.
 pub fn go(test: &str, name: &str) -> Option<PathBuf> {
-    let toolchain = match go::toolchain() {
+    go_with(test, name, go::toolchain(), &[])
+}
+
+/// Builds a Go fixture as debuggers like it: nothing optimized, nothing inlined, by a Go that Debian's Delve
+/// knows. `None` where that is not installed.
+pub fn go_for_delve(test: &str, name: &str) -> Option<PathBuf> {
+    go_with(test, name, go::of_delve(), &["-gcflags=all=-N -l"])
+}
+
+fn go_with(
+    test: &str,
+    name: &str,
+    toolchain: Result<Toolchain, String>,
+    flags: &[&str],
+) -> Option<PathBuf> {
+    let toolchain = match toolchain {
         Ok(toolchain) => toolchain,
         Err(why) => {
             crate::require::skip(test, &why);
             return None;
         }
     };
-    Some(built(name, &[], |source, out, _| {
+    Some(built(name, flags, |source, out, flags| {
         let mut command = toolchain.command();
-        command.arg("build").arg("-o").arg(out).arg(source);
+        command.arg("build").args(flags).arg("-o").arg(out).arg(source);
         command
     }))
 }

@@ -29,6 +29,22 @@ impl Toolchain {
     }
 }
 
+/// Where Debian puts the Go that its Delve knows (1.20 refuses programs of a Go later than 1.20).
+pub(crate) const OF_DELVE: &str = "/usr/lib/go-1.19/bin";
+
+/// The Go toolchain for programs that Delve debugs.
+///
+/// # Errors
+/// When it is not installed.
+pub fn of_delve() -> Result<Toolchain, String> {
+    let go = Path::new(OF_DELVE).join("go");
+    let cache = project().join("target").join("go").join("cache");
+    match go.is_file() {
+        true => Ok(Toolchain { go, cache }),
+        false => Err(format!("there is no {}: the package golang-1.19-go has it", go.display())),
+    }
+}
+
 /// Finds or installs Go.
 ///
 /// # Errors

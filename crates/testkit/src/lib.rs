@@ -1,10 +1,11 @@
 //! What tests of several crates share. A dev-dependency only.
 //!
 //! [`fake`] stands in for a replay; [`fixture`] builds the programs in `fixtures/`; [`Retake`] is the
-//! command as users call it; [`require()`] finds tools, or says that a test is skipped.
+//! command as users call it; [`Delve`] debugs with it; [`require()`] finds tools, or says that a test is skipped.
 
 #![expect(clippy::panic, reason = "a test's support fails by panicking")]
 
+mod delve;
 pub mod fake;
 pub mod fixture;
 pub mod go;
@@ -12,6 +13,7 @@ mod require;
 mod retake;
 mod rounds;
 
+pub use delve::Delve;
 pub use require::{NO_SKIP, find, require, skip};
 pub use retake::{Ended, Guarded, Retake, finish};
 pub use rounds::{OFTEN, check_fixture, rounds};

@@ -20,7 +20,7 @@ use crate::failure::{Failure, chain};
 use crate::output::notice;
 
 /// Commands that gdb has on a recording besides its own.
-const GLUE: &str = include_str!("gdb/glue.py");
+pub(crate) const GLUE: &str = include_str!("gdb/glue.py");
 
 /// Debug a recording with gdb
 ///
@@ -44,31 +44,62 @@ impl GdbArgs {
         if let Some(loss) = recording.loss() {
             notice(loss);
         }
+        let client = Client {
+            debugger: self.debugger.clone(),
+            options: Vec::new(),
+            arguments: self.arguments.clone(),
+        };
+        client.debug(&recording, ServeOptions::default())
+    }
+}
+
+/// A debugger with gdb's options, to be started on a recording.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    /// The program.
+    pub(crate) debugger: OsString,
+    /// Its options before it connects.
+    pub(crate) options: Vec<OsString>,
+    /// Its arguments after that.
+    pub(crate) arguments: Vec<OsString>,
+}
+
+impl Client {
+    /// Starts it, serves it until it leaves, and gives its exit code.
+    pub(crate) fn debug(
+        &self,
+        recording: &Recording,
+        options: ServeOptions,
+    ) -> Result<ExitCode, Failure> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let glue = glue()?;
         // Ctrl-C is for the debugger, which is in the same process group.
         signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::new(AtomicBool::new(false)))?;
         // Before the replay, which binds this process, and all that it starts, to one CPU.
-        let mut debugger = self.start(&recording, &listener, &glue)?;
+        let mut debugger = self.start(recording, &listener, &glue)?;
+        // It need not come to connect.
+        let ended = std::thread::spawn(move || {
+            let status = debugger.wait();
+            drop(glue);
+            let code = status.ok().and_then(|status| status.code());
+            // The replayed processes end with their tracer.
+            std::process::exit(code.unwrap_or(1))
+        });
         let served = Timeline::open(recording.clone(), Control::default())
             .map_err(|err| chain(&err))
             .and_then(|mut timeline| {
-                let options = ServeOptions {
-                    notices: Some(Box::new(|text| notice(text))),
-                    ..ServeOptions::default()
-                };
-                let served = serve(&listener, &mut timeline, &recording, &options);
+                let notices: Box<dyn Fn(&str)> = Box::new(|text| notice(text));
+                let options = ServeOptions { notices: Some(notices), ..options };
+                let served = serve(&listener, &mut timeline, recording, &options);
                 served.map_err(|err| chain(&err))
             });
         if let Err(text) = served {
-            // It waits for an answer that does not come.
-            let _ = debugger.kill();
-            let _ = debugger.wait();
-            return Err(Failure::text(text));
+            notice(text);
         }
+        // It sees that nobody is there any more.
         drop(listener);
-        let status = debugger.wait()?;
-        Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+        let _ = ended.join();
+        Ok(ExitCode::FAILURE)
     }
 
     fn start(
@@ -82,7 +113,7 @@ impl GdbArgs {
         let root = if is_as_recorded(recording) { "/" } else { "target:" };
         let mut command = Command::new(&self.debugger);
         // A restart may take long.
-        command.args(["-l", "10000"]);
+        command.args(["-l", "10000"]).args(&self.options);
         command.arg("-iex").arg(format!("set sysroot {root}"));
         command.arg("-x").arg(glue.path());
         command.arg("-ex").arg(format!("target extended-remote {address}"));
@@ -113,7 +144,8 @@ fn is_elf(file: &mut File) -> bool {
     file.read_exact(&mut start).is_ok() && start == *b"\x7fELF"
 }
 
-fn have_same_rest(one: File, other: File) -> bool {
+/// Whether two files hold the same from where they are.
+pub(crate) fn have_same_rest(one: File, other: File) -> bool {
     let (mut one, mut other) = (BufReader::new(one), BufReader::new(other));
     loop {
         let same = match (one.fill_buf(), other.fill_buf()) {

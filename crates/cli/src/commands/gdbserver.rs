@@ -57,7 +57,7 @@ impl GdbserverArgs {
 }
 
 /// A socket that waits at `text`: an address with a port, or a port of this machine.
-pub(super) fn bind(text: &str) -> Result<TcpListener, Failure> {
+pub(crate) fn bind(text: &str) -> Result<TcpListener, Failure> {
     let bad = |why: String| {
         Failure::text(format!("failed to listen at {text}: {why}; write ADDRESS:PORT or PORT"))
     };

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use retake_model::{EventIndex, TaskId, Tid};
-use retake_recording::{Effect, EventKind, ExitStatus, Recording, disk_usage};
+use retake_model::{TaskId, Tid};
+use retake_recording::{Recording, disk_usage};
 use serde_json::{Value, json};
 
 use super::Which;
 use crate::failure::Failure;
 use crate::output::Out;
+use crate::tasks::{Task, tasks};
 use crate::text;
 
 /// Show what is known about a recording: program, machine, tasks, files, losses
@@ -26,57 +27,15 @@ pub(crate) struct InfoArgs {
 impl InfoArgs {
     pub(crate) fn run(&self) -> Result<ExitCode, Failure> {
         let recording = self.which.open()?;
-        let tasks = tasks(&recording);
         let mut out = Out::new();
         if self.json {
-            out.json(&object(&recording, &tasks))?;
+            out.json(&everything(&recording))?;
         } else {
-            print(&mut out, &recording, &tasks)?;
+            print(&mut out, &recording, &tasks(&recording))?;
         }
         out.finish()?;
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// A task over its whole life.
-struct Task {
-    tid: Option<Tid>,
-    pid: Option<Tid>,
-    name: String,
-    first: EventIndex,
-    status: Option<ExitStatus>,
-}
-
-/// All tasks there ever were, as far as the events can be read.
-fn tasks(recording: &Recording) -> BTreeMap<TaskId, Task> {
-    let root = recording.manifest().root_tid.map(Tid::new);
-    let mut tasks: BTreeMap<TaskId, Task> = BTreeMap::new();
-    for (index, event) in recording.events(EventIndex::ZERO).flatten() {
-        let unnamed = |tid, pid, name| Task { tid, pid, name, first: index, status: None };
-        // Only the first task was created by nobody.
-        let task = tasks.entry(event.task).or_insert_with(|| unnamed(root, root, String::new()));
-        if let EventKind::Exit { status, .. } = event.kind {
-            task.status = Some(status);
-        }
-        for effect in &event.effects {
-            match effect {
-                Effect::Exec { image } => {
-                    let path = String::from_utf8_lossy(&image.path);
-                    task.name =
-                        path.rsplit('/').next().unwrap_or_default().chars().take(15).collect();
-                }
-                Effect::Name { name } => task.name = String::from_utf8_lossy(name).into_owned(),
-                _ => {}
-            }
-        }
-        let parent = task.name.clone();
-        for effect in event.effects {
-            if let Effect::Spawn { child, tid, pid, .. } = effect {
-                tasks.insert(child, unnamed(Some(tid), Some(pid), parent.clone()));
-            }
-        }
-    }
-    tasks
 }
 
 fn print(
@@ -135,8 +94,9 @@ fn print(
     out.table(&["SIZE", "KEPT FILE"], &rows)
 }
 
-fn object(recording: &Recording, tasks: &BTreeMap<TaskId, Task>) -> Value {
-    let manifest = recording.manifest();
+/// What is known about a recording, for machines.
+pub(crate) fn everything(recording: &Recording) -> Value {
+    let (manifest, tasks) = (recording.manifest(), tasks(recording));
     let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let task = |(id, task): (&TaskId, &Task)| {
         json!({

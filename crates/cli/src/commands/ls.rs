@@ -53,7 +53,8 @@ impl LsArgs {
     }
 }
 
-fn print(out: &mut Out, home: &Home, all: &[Entry]) -> Result<(), Failure> {
+/// Prints recordings in columns.
+pub(crate) fn print(out: &mut Out, home: &Home, all: &[Entry]) -> Result<(), Failure> {
     let heading = ["NAME", "STARTED", "EVENTS", "CHECKPOINTS", "SIZE", "ENDED", "COMMAND"];
     let mut rows = Vec::new();
     for (dir, recording) in all {

@@ -1,24 +1,16 @@
 //! `retake record`: runs a program and records it.
 
-mod closing;
-mod place;
-
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use retake_recorder::{
-    AtDeadlock, Calls, Front, FrontEnd, Leftover, Limits, Link, RecordOptions, Side, attend,
-    record, split,
-};
-use retake_recording::is_recording;
+use retake_recorder::{AtDeadlock, Calls, Leftover, Limits, RecordError, RecordOptions};
 
-use crate::failure::{Failure, OURS, chain};
+use crate::failure::{Failure, OURS};
 use crate::home::Home;
-use crate::{store, text};
-use closing::{failed_audit, summarize};
-use place::Place;
+use crate::record::{Place, Request, Summary, Target, seed};
+use crate::text;
 
 /// Run a program and record it
 ///
@@ -77,12 +69,6 @@ pub(crate) struct RecordArgs {
     command: Vec<OsString>,
 }
 
-/// Another number each time.
-fn seed() -> u64 {
-    use std::hash::BuildHasher;
-    std::collections::hash_map::RandomState::new().hash_one(std::process::id()) >> 32
-}
-
 impl RecordArgs {
     pub(crate) fn run(&self) -> Result<ExitCode, Failure> {
         let ours = |failure: Failure| failure.with_code(OURS);
@@ -92,26 +78,20 @@ impl RecordArgs {
         };
         let place = match &self.among {
             Some(dir) => Place::among(&home, dir),
-            None => Place::prepare(&home, self.output.as_deref(), program),
+            None => {
+                let parent = home.recordings();
+                let target = self.output.as_deref().map_or(Target::Within(&parent), Target::Folder);
+                Place::prepare(&home, target, program)
+            }
         };
         let place = place.map_err(ours)?;
-        // What this process is to the shell, it stays; its child records.
-        match split() {
-            Ok(Side::Front(front)) => stand_in(front, place, &home),
-            Ok(Side::Tracer(link)) => self.trace(link, place, &home),
-            Err(err) => {
-                place.give_back(&home);
-                Err(ours(Failure::text(format!("failed to start the recorder: {err}"))))
-            }
-        }
+        let options = self.options(&place, &home);
+        let summary = if self.quiet { Summary::Silent } else { Summary::Said };
+        Request { options, place, home, summary, code_of: RecordError::exit_code }.make()
     }
 
-    /// In the process that records.
-    fn trace(&self, link: Link, place: Place, home: &Home) -> Result<ExitCode, Failure> {
-        let options = RecordOptions {
-            dir: place.dir.clone(),
-            store: home.store(),
-            command: self.command.clone(),
+    fn options(&self, place: &Place, home: &Home) -> RecordOptions {
+        RecordOptions {
             checkpoint_every: self.checkpoint_every,
             chaos: self.chaos.then(|| self.seed.unwrap_or_else(seed)),
             calls: if self.trace_all_calls { Calls::Traced } else { Calls::MayBeFast },
@@ -123,53 +103,11 @@ impl RecordArgs {
             limits: Limits {
                 time: self.time_limit,
                 at_deadlock: if self.end_deadlock { AtDeadlock::End } else { AtDeadlock::Wait },
+                ..Limits::default()
             },
             cpu: self.cpu,
             audit: self.audit,
-        };
-        let using = store::use_store(&options.store);
-        let result = record(&options, link);
-        drop(using);
-        match result {
-            Ok(recorded) => {
-                if !self.quiet {
-                    summarize(&recorded, home);
-                }
-                failed_audit(&recorded)?;
-                let code = recorded.status.shell_code();
-                if let Some(rest) = recorded.rest {
-                    rest.serve(code);
-                }
-                Ok(ExitCode::from(code))
-            }
-            Err(err) => {
-                let mut text = chain(&err);
-                if is_recording(&place.dir) {
-                    let dir = place.dir.display();
-                    text.push_str(&format!("\n  what was recorded until then is in {dir}"));
-                } else {
-                    place.give_back(home);
-                }
-                Err(Failure::text(text).with_code(err.exit_code()))
-            }
+            ..RecordOptions::new(place.dir().to_owned(), home.store(), self.command.clone())
         }
     }
-}
-
-/// In the process that the shell started.
-fn stand_in(front: Front, place: Place, home: &Home) -> Result<ExitCode, Failure> {
-    let mut text = match attend(front) {
-        Ok(FrontEnd::Exit(code)) => return Ok(ExitCode::from(code)),
-        Ok(FrontEnd::TracerKilled(signal)) => {
-            let by = signal.map_or("a signal".to_owned(), |signal| signal.to_string());
-            format!("the recorder was killed by {by}, and the program with it")
-        }
-        Err(err) => format!("failed to wait for the recorder: {err}"),
-    };
-    if is_recording(&place.dir) {
-        text.push_str(&format!("; what was recorded until then is in {}", place.dir.display()));
-    } else {
-        place.give_back(home);
-    }
-    Err(Failure::text(text).with_code(OURS))
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::Schedule;
 use super::attempt::{Process, Ran};
 use crate::failure::Failure;
-use crate::home::Home;
+use crate::home::{Home, claim};
 
 /// A recording that was kept.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ fn program(command: &[Vec<u8>]) -> &OsStr {
 }
 
 fn move_out(home: &Home, ran: &Ran, process: &Process, name: &OsStr) -> Result<Kept, Failure> {
-    let dir = home.claim(name)?;
+    let dir = claim(&home.recordings(), name)?;
     // A folder may be renamed to an empty one (rename(2)).
     fs::rename(&process.dir, &dir).map_err(|err| {
         let (from, to) = (process.dir.display(), dir.display());

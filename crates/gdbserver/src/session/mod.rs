@@ -77,6 +77,8 @@ pub(crate) struct Session<'a> {
     stopped: Report,
     /// The next movement is answered where the program is: a client was just told of a new place.
     held: bool,
+    /// The client has asked for the moment of the last stop: somebody is shown it.
+    shown: bool,
     /// Where the stretch of a run began that an interrupt would end.
     stretch_began: Option<Position>,
     points: Points,
@@ -110,6 +112,7 @@ impl<'a> Session<'a> {
             client: Client::default(),
             chosen: Chosen::default(),
             held: false,
+            shown: true,
             stretch_began: None,
             points: Points::default(),
             passed: None,

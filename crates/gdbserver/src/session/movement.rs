@@ -15,6 +15,8 @@ use crate::link::{Link, Run};
 
 /// An interrupt finds a run forwards at the end of a stretch that takes about so long.
 const STRETCH: Duration = Duration::from_millis(100);
+/// The answer to one that does not see it: Delve shows the text of an error.
+const BEGINS_HERE: &[u8] = b"E.the recording begins here";
 /// Events in the first stretch.
 const FIRST_STRETCH: u64 = 16;
 
@@ -25,6 +27,7 @@ impl Session<'_> {
         link: &Link,
         run: impl FnOnce(&mut Self, &Link) -> Result<Report, ExecutionError>,
     ) -> Outcome {
+        self.shown = false;
         let before = Report { task: self.stopped.task, why: Why::Interrupted };
         let mut told_at = self.position();
         link.running().begin(self.reply(&before));
@@ -100,6 +103,10 @@ impl Session<'_> {
     pub(super) fn go_back(&mut self, link: &Link) -> Outcome {
         if let Some(outcome) = self.is_held(Why::Interrupted) {
             return outcome;
+        }
+        // Delve 1.20 takes the beginning for no reason to stop, and asks again for ever.
+        if self.stopped.why == Why::Beginning && !self.client.is_gdb && !self.shown {
+            return Outcome::Reply(BEGINS_HERE.to_vec());
         }
         self.moving(link, |session, _| session.run_back())
     }

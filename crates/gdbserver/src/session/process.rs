@@ -37,7 +37,12 @@ impl Life {
             let known: Vec<String> = processes.iter().map(|p| p.pid.to_string()).collect();
             return Err(ServeError::NoProcess { pid: pid.get(), known: known.join(", ") });
         };
-        let born = Some(Position::at_event(process.born));
+        // What it did before the program that it is shown with is of no interest.
+        let execs = process.executed.iter().filter(|exec| exec.event >= process.born);
+        let mut begins = execs.map(|exec| Position::at_event(exec.event.next()));
+        let shown_later = |at: &Position| options.start.is_some_and(|start| start >= *at);
+        let begins = begins.next().filter(shown_later);
+        let born = Some(begins.unwrap_or(Position::at_event(process.born)));
         Ok(Self { pid, born, ends: process.ends.map(Position::at_event) })
     }
 

@@ -14,7 +14,10 @@ impl Session<'_> {
     pub(super) fn rr(&mut self, command: &RrCommand) -> Vec<u8> {
         let argument = command.arguments.first().map_or("", String::as_str).trim();
         let text = match command.name.as_str() {
-            "when" => format!("Completed event: {}", self.moment()),
+            "when" => {
+                self.shown = true;
+                format!("Completed event: {}", self.moment())
+            }
             "when-ticks" => format!("Current tick: {}", self.marks.tick(self.position())),
             "when-tid" => format!("Current tid: {}", self.tid_of_stop()),
             "elapsed-time" => format!("Elapsed Time (s): {:.6}", self.elapsed()),

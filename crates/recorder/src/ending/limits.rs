@@ -15,12 +15,21 @@ pub enum AtDeadlock {
 }
 
 /// Limits of a recording.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// It ends after so long.
     pub time: Option<Duration>,
     /// What happens at a deadlock.
     pub at_deadlock: AtDeadlock,
+    /// How long the program has to end after SIGTERM, or SIGHUP because the terminal is gone. All that
+    /// lives then is ended.
+    pub patience: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { time: None, at_deadlock: AtDeadlock::Wait, patience: Duration::from_secs(5) }
+    }
 }
 
 /// When the time is over, on the monotonic clock.

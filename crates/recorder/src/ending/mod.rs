@@ -126,7 +126,7 @@ impl Session {
         if was_asked_to_end() {
             self.asked_to_end();
         }
-        if self.ending.requests.is_overdue() {
+        if self.ending.requests.is_overdue(self.ending.limits.patience) {
             self.ending.by.get_or_insert(EndedBy::Deadline);
         }
         if self.ending.deadline.has_passed() {

@@ -12,8 +12,6 @@ use super::EndedBy;
 /// and pagers live on it.)
 const INTERRUPTS: usize = 3;
 const CLOSE: Duration = Duration::from_secs(1);
-/// How long the program has to end after SIGTERM or SIGHUP.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// What one sender sends twice within this time is one request: timeout(1) sends SIGTERM to its child
 /// and then to the child's process group.
 const TWICE: Duration = Duration::from_millis(30);
@@ -54,8 +52,8 @@ impl Requests {
     }
 
     /// Whether the program has had its time to end.
-    pub(super) fn is_overdue(&self) -> bool {
-        self.first.is_some_and(|(at, _)| monotonic().saturating_sub(at) >= PATIENCE)
+    pub(super) fn is_overdue(&self, patience: Duration) -> bool {
+        self.first.is_some_and(|(at, _)| monotonic().saturating_sub(at) >= patience)
     }
 }
 

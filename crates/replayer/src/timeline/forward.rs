@@ -27,6 +27,12 @@ impl Timeline {
         if self.lost {
             self.bring(self.position)?;
         }
+        let audience = self.control.audience.clone();
+        let mut sink = |stream, bytes: &[u8]| {
+            if let Some(audience) = &audience {
+                audience.wrote(stream, bytes);
+            }
+        };
         let from = self.position;
         let mut left = plan.nth.get();
         self.machine.want_watches(plan.watches)?;
@@ -70,7 +76,7 @@ impl Timeline {
                 _ if pc.is_some() => CountFor::NextEvent,
                 _ => CountFor::Nothing,
             };
-            let mut step = self.step_keeping()?;
+            let mut step = self.step_keeping(&mut sink)?;
             while let Step::Hit { task, place } | Step::Watched { task, place } = step {
                 let here = Position::at_place(index, place);
                 if plan.bound == Some(here) {
@@ -93,7 +99,7 @@ impl Timeline {
                         }
                     }
                 }
-                step = self.step_keeping()?;
+                step = self.step_keeping(&mut sink)?;
             }
             self.machine.count.wanted = CountFor::Nothing;
             if let Some(watch) = self.machine.watched.take_by_event() {

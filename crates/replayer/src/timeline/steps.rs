@@ -196,7 +196,7 @@ impl Timeline {
             return Ok(None);
         }
         self.machine.count.wanted = CountFor::NextEvent;
-        let step = self.step_keeping();
+        let step = self.step_keeping(&mut no_sink);
         self.machine.count.wanted = CountFor::Nothing;
         step?;
         self.lost = true;
@@ -261,7 +261,7 @@ impl Timeline {
         place: Exact,
     ) -> Result<Option<Exact>, Failure> {
         loop {
-            let found = match self.step_keeping()? {
+            let found = match self.step_keeping(&mut no_sink)? {
                 Step::Hit { place: Place::Exact(found), .. } => found,
                 Step::Hit { .. } | Step::Watched { .. } | Step::Paused => continue,
                 Step::Event | Step::End => {

@@ -7,6 +7,7 @@ use retake_model::{Addr, Arrival, EventIndex, Exact, Place, Position, TaskId};
 
 use super::Timeline;
 use crate::failure::Failure;
+use crate::machine::Sink;
 use crate::run::Step;
 use crate::translated::CountFor;
 
@@ -95,7 +96,7 @@ impl Timeline {
         self.machine.want_sites(&[])?;
         self.machine.count.wanted = CountFor::Places(vec![exact]);
         let step = loop {
-            match self.step_keeping() {
+            match self.step_keeping(&mut no_sink) {
                 Ok(Step::Hit { place, .. }) if place != to.place() => {}
                 Ok(Step::Watched { .. }) => {}
                 step => break step,
@@ -140,10 +141,10 @@ impl Timeline {
 
     /// The next step of the machine. Where it takes long, and the task runs from its cache, snapshots are taken on
     /// the way.
-    pub(super) fn step_keeping(&mut self) -> Result<Step, Failure> {
+    pub(super) fn step_keeping(&mut self, sink: Sink<'_>) -> Result<Step, Failure> {
         loop {
             self.machine.pause_at = self.snapshots.due_in_code();
-            let step = self.machine.step(&mut no_sink);
+            let step = self.machine.step(&mut *sink);
             self.machine.pause_at = None;
             match step? {
                 Step::Paused => self.snapshots.keep(&mut self.machine),

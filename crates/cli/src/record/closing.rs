@@ -1,4 +1,4 @@
-//! What `retake record` says at its end.
+//! What is said at the end of a recording.
 
 use std::path::Path;
 
@@ -26,14 +26,19 @@ pub(super) fn failed_audit(recorded: &Recorded) -> Result<(), Failure> {
     Err(Failure::text(text).with_code(OURS))
 }
 
-/// Warnings, what was written, how the program ended, and what to do next.
-pub(super) fn summarize(recorded: &Recorded, home: &Home) {
-    let summary = &recorded.summary;
+/// What could not be recorded as it was.
+pub(super) fn warn(dir: &Path) {
     // What was recorded just now can be read; if not, the next command says why.
-    let recording = Recording::open(&summary.dir);
+    let recording = Recording::open(dir);
     for warning in recording.iter().flat_map(|r| &r.manifest().warnings) {
         notice(format_args!("warning: {warning}"));
     }
+}
+
+/// Warnings, what was written, how the program ended, and what to do next.
+pub(super) fn summarize(recorded: &Recorded, home: &Home) {
+    let summary = &recorded.summary;
+    warn(&summary.dir);
     notice(format_args!(
         "recorded to {}: {}, {}, {}, {}",
         summary.dir.display(),
