@@ -647,3 +647,42 @@ fn the_beginning_of_a_dynamic_program_is_an_end() {
     steps.has("there", "> main.call()");
     steps.has("there", "\n0\n");
 }
+
+/// A function is called in a copy of the program: the recording stays what it is.
+#[test]
+fn functions_are_called_and_the_recording_stays() {
+    let Some((delve, program)) = set_up("functions_are_called", "go/called.go") else { return };
+    let dir = delve.record("recording", &program);
+    let steps = Steps::run(
+        &delve,
+        &["replay", path(&dir)],
+        "go/called.go",
+        "break MARK(call)
+         continue
+         continue
+         # before
+         print total
+         # called
+         call main.double(21)
+         # after
+         print total
+         # set
+         set total = 5
+         # unset
+         print total
+         # on
+         continue
+         print total
+         call main.double(4)
+         # back
+         rev continue
+         print total",
+    );
+    steps.has("before", "1\n");
+    steps.has("called", "~r0: 42");
+    steps.has("after", "1\n");
+    assert_eq!(steps.get("unset"), steps.get("after"));
+    steps.has("on", "~r0: 8");
+    steps.has("on", "\n4\n");
+    steps.has("back", "\n1\n");
+}

@@ -22,7 +22,12 @@ fn debug(retake: &Retake, dir: &Path, script: &str) -> String {
     run(retake, command, script)
 }
 
-fn run(retake: &Retake, mut command: Command, script: &str) -> String {
+fn run(retake: &Retake, command: Command, script: &str) -> String {
+    run_both(retake, command, script).0
+}
+
+/// The same; what the server says comes second.
+fn run_both(retake: &Retake, mut command: Command, script: &str) -> (String, String) {
     let file = retake.path("script.gdb");
     let settings = "set pagination off\nset width 0\nset debuginfod enabled off\n";
     fs::write(&file, format!("{settings}{script}")).expect("a script");
@@ -34,7 +39,7 @@ fn run(retake: &Retake, mut command: Command, script: &str) -> String {
         "{output}\n--- stderr\n{}",
         ended.errors()
     );
-    output
+    (output, ended.errors())
 }
 
 /// Lines that begin with a number and a tab, as gdb shows where a step ended.
@@ -359,4 +364,46 @@ fn random_ways_lead_to_the_same_moments() {
     let script = format!("source {}\n", fixture::project().join("tests/gdb/walk.py").display());
     let output = debug(&retake, &dir, &format!("break run\nbreak rand_r\n{script}"));
     assert!(output.contains("all the same"), "{output}");
+}
+
+/// What is called and set is dropped with the next movement.
+#[test]
+fn calls_and_writes_leave_the_recording_as_it_is() {
+    let retake = retake();
+    let program = fixture::c("c/diverted.c", &["-O1", "-pthread"]);
+    let dir = recorded(&retake, "recording", &program);
+    let command = retake.command(["gdb".as_ref(), dir.as_os_str(), "--".as_ref()]);
+    let (output, said) = run_both(
+        &retake,
+        command,
+        "break middle\ncontinue\n\
+         echo <before>\\n\nwhen\ninfo registers rip rsp rax\nprint state\n\
+         echo <called>\\n\nprint add(1, 2)\nprint print_much(5)\nprint state\n\
+         echo <set>\\n\nset var state = 99\nprint state\nprint add(1, 0)\n\
+         echo <waits>\\n\npython\n\
+         try:\n    gdb.execute('print wait_for_lock()')\nexcept gdb.error as error:\n    print('refused:', error)\nend\n\
+         echo <moved>\\n\nreverse-stepi\nstepi\nprint state\n\
+         echo <after>\\n\nwhen\ninfo registers rip rsp rax\nprint state\n\
+         echo <on>\\n\nfinish\nprint add(1, 2)\nprint state\ncontinue\n",
+    );
+    let value = |name: &str| {
+        let line = part(&output, name).lines().rfind(|line| line.starts_with('$'));
+        let value = line.and_then(|line| line.split(" = ").nth(1)).unwrap_or_default();
+        value.parse::<i64>().unwrap_or_else(|_| panic!("{name}: {output}"))
+    };
+    let called = part(&output, "called");
+    assert!(called.contains("= 43\n") && called.contains("= 6\n"), "{called}");
+    assert!(said.contains("[error of the call] allocated x 5"), "{said}");
+    assert_eq!((value("before"), value("called")), (40, 40), "{output}");
+    assert!(part(&output, "set").contains("= 99\n"), "{output}");
+    assert_eq!(value("set"), 100, "{output}");
+    let waits = part(&output, "waits");
+    assert!(said.contains("wait for another task") && waits.contains("refused:"), "{said}{waits}");
+    assert_eq!(value("moved"), 40, "{output}");
+    let numbered = |text: &str| -> Vec<String> {
+        text.lines().filter(|line| !line.starts_with('$')).map(str::to_owned).collect()
+    };
+    assert_eq!(numbered(part(&output, "after")), numbered(part(&output, "before")), "{output}");
+    let on = value("on");
+    assert!((0..256).contains(&on) && output.contains("SIGKILL"), "{output}");
 }

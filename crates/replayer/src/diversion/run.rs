@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use retake_execution::{Diverted, Go};
-use retake_model::{Addr, Registers, Signal, TaskId};
+use retake_model::{Addr, Protection, Registers, Signal, TaskId};
 use retake_ptrace::{Resume, StopEvent, cpuid, monotonic};
 
 use super::Divert;
@@ -48,16 +48,28 @@ impl Divert {
         until: Duration,
     ) -> Result<Diverted, Failure> {
         let mut covered = Vec::new();
+        let space = self.machine.task(id)?.space;
         for addr in breakpoints {
             let mut byte = [0];
+            let mapping = self.machine.space(space).table.find(*addr);
+            let runs = mapping.is_some_and(|mapping| mapping.prot.allows(Protection::EXEC));
             let task = self.machine.task(id)?;
-            // Where nothing is mapped, nobody comes.
-            if task.memory.read_exact(*addr, &mut byte).is_ok() {
+            // Elsewhere it is data that the program reads: gdb has calls return to its stack.
+            if runs && task.memory.read_exact(*addr, &mut byte).is_ok() {
                 task.memory.write(*addr, &[INT3])?;
                 covered.push((*addr, byte));
             }
         }
         let ran = self.run_on(id, how, &covered, until);
+        let ran = match ran {
+            // A task that returns to a breakpoint where no code is has arrived.
+            Ok(Diverted::Signal(Signal::SEGV)) => {
+                let at = self.machine.task(id)?.stopped.registers()?.pc();
+                let arrived = breakpoints.contains(&at);
+                Ok(if arrived { Diverted::Breakpoint(at) } else { Diverted::Signal(Signal::SEGV) })
+            }
+            ran => ran,
+        };
         for (addr, byte) in covered {
             // The process may be gone.
             if let Ok(task) = self.machine.task(id) {
