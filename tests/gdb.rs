@@ -369,6 +369,9 @@ fn random_ways_lead_to_the_same_moments() {
 /// What is called and set is dropped with the next movement.
 #[test]
 fn calls_and_writes_leave_the_recording_as_it_is() {
+    if require("calls_and_writes_leave_the_recording_as_it_is", "gdb").is_none() {
+        return;
+    }
     let retake = retake();
     let program = fixture::c("c/diverted.c", &["-O1", "-pthread"]);
     let dir = recorded(&retake, "recording", &program);
@@ -406,4 +409,27 @@ fn calls_and_writes_leave_the_recording_as_it_is() {
     assert_eq!(numbered(part(&output, "after")), numbered(part(&output, "before")), "{output}");
     let on = value("on");
     assert!((0..256).contains(&on) && output.contains("SIGKILL"), "{output}");
+}
+
+/// More than debug registers hold, with other writes on the same page.
+#[test]
+fn a_watchpoint_of_300_bytes() {
+    if require("a_watchpoint_of_300_bytes", "gdb").is_none() {
+        return;
+    }
+    let retake = retake();
+    let program = fixture::c("c/watched.c", &["-no-pie", "-O0"]);
+    let dir = recorded(&retake, "recording", &program);
+    let output = debug(
+        &retake,
+        &dir,
+        "break main\ncontinue\nwatch wide.watched\n\
+         echo <on>\n\ncontinue\ncontinue\n\
+         echo <back>\n\nreverse-continue\nreverse-continue\n",
+    );
+    let wide = fixture::line_of("c/watched.c", "wide");
+    // Forwards gdb stops behind the write, which may be the last instruction of its line.
+    let on = lines(part(&output, "on"));
+    assert!(on.len() == 2 && on[0] == wide && on[1] > wide, "{on:?} in {output}");
+    assert_eq!(lines(part(&output, "back")), [wide, wide - 1], "{output}");
 }

@@ -148,9 +148,14 @@ fn delve_gets_what_it_needs() {
     let segments = client.ask("qXfer:features:read:64bit-segments.xml:0,fff");
     assert!(segments.contains("fs_base") && registers.len() > 1000, "{segments}");
     assert!(client.ask("qXfer:auxv:read::0,fff").starts_with('l'));
-    assert!(client.ask("qXfer:siginfo:read::0,fff").starts_with('l'));
     assert_eq!(client.ask("mfffffffffffffff8,8"), "E01");
+    // Outside of a call nothing can be set.
     assert_eq!(client.ask("P7=0000000000000000"), "E01");
+    assert!(client.ask("qXfer:siginfo:read::0,fff").starts_with('l'));
+    assert_eq!(client.ask("P7=0000000000000000"), "OK");
+    assert_ne!(client.ask("g"), registers);
+    assert_eq!(client.ask("qXfer:siginfo:write::0:"), "OK");
+    assert_eq!(client.ask("g"), registers);
     assert_eq!(client.ask("QPassSignals:"), "OK");
     let end = client.ask("vCont;c");
     assert!(end.starts_with("T09thread:"), "{end}");

@@ -15,6 +15,8 @@ use crate::signals;
 
 /// More of them than this are refused.
 const MOST: usize = 10_000;
+/// A watchpoint has so many bytes at most.
+const LONGEST: u64 = 1 << 20;
 /// A processor has so many registers for watchpoints.
 const DEBUG_REGISTERS: u64 = 4;
 /// Processes with more tasks than this are told apart at each stop.
@@ -162,8 +164,13 @@ impl Session<'_> {
         let key = PointKey { kind: point.kind, addr: point.addr, len: point.len };
         let watched = self.points.of(Watched::Yes).map(|(key, _)| key);
         let others = watched.filter(|other| **other != key).chain([&key]);
-        let registers = others.map(PointKey::registers).fold(0, u64::saturating_add);
-        if registers > DEBUG_REGISTERS || self.points.all.len() >= MOST {
+        let all: Vec<&PointKey> = others.collect();
+        let registers = all.iter().map(|point| point.registers()).fold(0, u64::saturating_add);
+        // Where they are too few, pages are protected, which shows writes alone.
+        let reads = all.iter().any(|point| access(point.kind).is_some_and(|a| a != Access::Write));
+        let too_many = registers > DEBUG_REGISTERS && reads || key.len > LONGEST;
+        let no_range = registers == u64::MAX;
+        if no_range || too_many || self.points.all.len() >= MOST {
             return REFUSED.to_vec();
         }
         let condition = Condition::new(&point.conditions, &self.layout);
