@@ -84,9 +84,12 @@ fn conditions_of_gdb() {
 
 #[test]
 fn what_predicates_cannot_say_is_interpreted() {
-    // $rax / 2 == 3, $rax >> 1 == 3, and 1 / 0, which has no value.
+    // $rax / 2 == 3 and $rax >> 1 == 3 with signs, and 1 / 0, which has no value.
     assert_eq!(both(&[0x26, 0, 0, 0x22, 2, 0x05, 0x22, 3, 0x13, 0x27]), (true, None));
-    assert_eq!(both(&[0x26, 0, 0, 0x22, 1, 0x0b, 0x22, 3, 0x13, 0x27]), (true, None));
+    assert_eq!(both(&[0x26, 0, 0, 0x22, 1, 0x0a, 0x22, 3, 0x13, 0x27]), (true, None));
+    // Without signs predicates say it.
+    assert_eq!(both(&[0x26, 0, 0, 0x22, 2, 0x06, 0x22, 3, 0x13, 0x27]), (true, Some(true)));
+    assert_eq!(both(&[0x26, 0, 0, 0x22, 1, 0x0b, 0x22, 3, 0x13, 0x27]), (true, Some(true)));
     assert_eq!(both(&[0x22, 1, 0x22, 0, 0x06, 0x27]), (true, None));
     // A loop without an end.
     assert_eq!(both(&[0x21, 0, 0]), (true, None));

@@ -100,7 +100,7 @@ fn transfers_and_files() {
         len: 0xfff,
     };
     assert_eq!(parse(b"qXfer:features:read:target.xml:10,fff"), Request::Transfer(transfer));
-    assert_eq!(parse(b"qXfer:siginfo:write::0:"), Request::Unknown);
+    assert_eq!(parse(b"qXfer:auxv:write::0:"), Request::Unknown);
     assert_eq!(parse(b"vFile:open:2f61,0,0"), Request::File(FileRequest::Open(b"/a".to_vec())));
     assert_eq!(parse(b"vFile:pread:1,4000,0"), Request::File(FileRequest::Read(1, 0x4000, 0)));
     assert_eq!(parse(b"vFile:unlink:2f61"), Request::File(FileRequest::Other));

@@ -111,7 +111,8 @@ fn a_session() {
         assert_eq!(client.ask("M5000,1:00"), "E01");
         assert_eq!(client.ask("X5000,0:"), "OK");
         assert_eq!(client.ask("P39=ffffffffffffffff"), "OK");
-        assert_eq!(client.ask("P0=0000000000000000"), "E01");
+        assert_eq!(client.ask("P0=0000000000000000"), "OK", "it holds that already");
+        assert_eq!(client.ask("P0=0700000000000000"), "E01");
         assert_eq!(client.ask("Hgp65.65"), "OK");
         assert_eq!(client.ask("p10"), "0410000000000000");
         assert_eq!(client.ask("Hgp65.77"), "E01");
