@@ -193,8 +193,10 @@ impl Session {
     ) -> Result<Next, RecordError> {
         let after = Registers { rax: result.cast_unsigned(), orig_rax: u64::MAX, ..*entry };
         stopped.set_registers(&after)?;
-        self.speed_up(task, &mut stopped, entry, &after)?;
+        // The call is made, also where the task is killed while its site is led elsewhere.
+        let led = self.speed_up(task, &mut stopped, entry, &after);
         self.append(task, &EventKind::Syscall { no }, entry, &after)?;
+        led?;
         Ok(Next::Ready(stopped))
     }
 
@@ -295,11 +297,13 @@ impl Session {
         self.note_taken(task, &open, result);
         self.follow_stack_limit(task, &mut stopped, &open, result)?;
         self.audit_after(task, &open, result)?;
-        self.speed_up(task, &mut stopped, &open.entry, &after)?;
+        // The call is made, also where the task is killed while its site is led elsewhere.
+        let led = self.speed_up(task, &mut stopped, &open.entry, &after);
         let no = open.number();
         let kind =
             if open.entered { EventKind::SyscallExit { no } } else { EventKind::Syscall { no } };
         self.append(task, &kind, &open.entry, &after)?;
+        led?;
         self.woke_somebody |= wakes(&open, result);
         // The parent of a vfork could have gone on long ago, and mostly it only wants to wait.
         task.woken |= open.waited_for_child();

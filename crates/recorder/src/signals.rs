@@ -446,7 +446,8 @@ impl Session {
         info: &SigInfo,
         delivery: Delivery,
     ) -> Result<(), RecordError> {
-        if before.orig_rax.cast_signed() < 0 {
+        // A call that has ended is none to undo: the signal came behind it.
+        if before.orig_rax.cast_signed() < 0 || *before == task.registers {
             return Ok(());
         }
         let kind = EventKind::Signal { info: info.clone(), delivery, at: Where::Located };
