@@ -1,11 +1,12 @@
 //! Ends of tasks.
 
 use retake_abi::{DefaultAction, default_action};
-use retake_model::{Addr, Signal, Tid};
+use retake_model::{Addr, AddrRange, Signal, Tid};
 use retake_ptrace::{
     ProcessMemory, PtraceStop, Resume, StopEvent, Stopped, WaitFlags, wait, yield_cpu,
 };
 use retake_recording::{Effect, EventKind, ExitStatus, Where};
+use retake_tracee::InjectPage;
 
 use crate::error::RecordError;
 use crate::session::{Next, Session, resumed};
@@ -107,6 +108,11 @@ impl Session {
             return Ok((Where::Located, task.registers));
         };
         let now = stopped.registers()?;
+        let for_us = AddrRange::with_len(InjectPage::ADDR, InjectPage::LEN);
+        if for_us.is_some_and(|page| page.contains(now.pc())) {
+            // Killed in a call that it made for us: it is where it was before.
+            return Ok((Where::Located, task.registers));
+        }
         // Killed where it was preempted: whether it ran in between makes no difference any more.
         let preempted_here = task.mid_code && crate::midcode::normal(&now) == task.registers;
         if preempted_here {
