@@ -2,96 +2,12 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+#[path = "delve/session.rs"]
+mod session;
 
 use regex::Regex;
-use retake_testkit::{Delve, finish, fixture};
-
-/// Delve, and a program from `fixtures/`.
-fn set_up(test: &str, name: &str) -> Option<(Delve, PathBuf)> {
-    let delve = Delve::find(test, env!("CARGO_BIN_EXE_retake"))?;
-    Some((delve, fixture::go_for_delve(test, name)?))
-}
-
-/// What Delve says after each step of a script, by the step's name.
-#[derive(Debug)]
-struct Steps(BTreeMap<String, String>);
-
-impl Steps {
-    /// A script has a step behind each line `# NAME`. `MARK(name)` is a line of the fixture.
-    fn run(delve: &Delve, args: &[&str], source: &str, script: &str) -> Self {
-        let marks = Regex::new(r"MARK\(([^)]*)\)").expect("a pattern");
-        let script = marks.replace_all(script, |found: &regex::Captures<'_>| {
-            let name = source.rsplit('/').next().unwrap_or_default();
-            format!("{name}:{}", fixture::line_of(source, &found[1]))
-        });
-        let lines = script.lines().map(|line| match line.trim().strip_prefix("# ") {
-            Some(name) => format!("print \"step {name}\""),
-            None => line.trim().to_owned(),
-        });
-        let script = lines.collect::<Vec<_>>().join("\n");
-        let ended = delve.script(args, &script);
-        assert_eq!(ended.code(), 0, "{}{}", ended.output(), ended.errors());
-        let mut steps = BTreeMap::new();
-        let mut current = String::new();
-        let output = ended.output() + &ended.errors();
-        for line in output.lines() {
-            match line.strip_prefix("\"step ").and_then(|rest| rest.strip_suffix('"')) {
-                Some(name) => current = name.to_owned(),
-                None => {
-                    *steps.entry(current.clone()).or_insert_with(String::new) +=
-                        &format!("{line}\n")
-                }
-            }
-        }
-        Self(steps)
-    }
-
-    #[track_caller]
-    fn get(&self, step: &str) -> &str {
-        self.0.get(step).unwrap_or_else(|| panic!("there is no step {step} in {self:#?}"))
-    }
-
-    #[track_caller]
-    fn has(&self, step: &str, text: &str) {
-        assert!(self.get(step).contains(text), "{step}: no {text:?} in {self:#?}");
-    }
-
-    /// Every step says what that of another run says, but for what differs from run to run.
-    #[track_caller]
-    fn assert_same(&self, other: &Self) {
-        let all = |steps: &Self| -> Vec<String> {
-            steps.0.iter().map(|(name, text)| format!("{name}: {}", the_same(text))).collect()
-        };
-        assert_eq!(all(self), all(other));
-    }
-}
-
-/// Without addresses of the heap, numbers of threads and goroutines, and positions.
-fn the_same(text: &str) -> String {
-    let patterns = [
-        (r"(?m)^Completed event.*\n", ""),
-        (r"0xc[0-9a-f]{9}", "HEAP"),
-        (r" ?\(thread \d+\)", ""),
-        (r"oroutine[( ]\d+\)?", "oroutine N"),
-    ];
-    patterns.iter().fold(text.to_owned(), |text, (pattern, with)| {
-        Regex::new(pattern).expect("a pattern").replace_all(&text, *with).into_owned()
-    })
-}
-
-fn path(path: &Path) -> &str {
-    path.to_str().expect("a name")
-}
-
-/// Runs a script over a recording and in a live session, and compares.
-fn compare(delve: &Delve, program: &Path, source: &str, script: &str) -> Steps {
-    let dir = delve.record("recording", program);
-    let recorded = Steps::run(delve, &["replay", path(&dir)], source, script);
-    recorded.assert_same(&Steps::run(delve, &["exec", path(program)], source, script));
-    recorded
-}
+use retake_testkit::{finish, fixture};
+use session::{Steps, compare, path, places, set_up, the_same};
 
 #[test]
 fn values_are_those_of_a_live_session() {
@@ -368,13 +284,6 @@ fn a_watchpoint_stops_both_ways() {
     // Delve steps off the place where it stands, and so misses that the step writes.
     steps.has("after 3", "\n6\n");
     steps.has("read", "watchpoint on [a.Balance]");
-}
-
-/// Where each step of a script has ended: its line, and the instruction.
-fn places(steps: &Steps, step: &str) -> Vec<(String, String)> {
-    let place = Regex::new(r"(?m)^> \S+ (\S+:\d+).*\(PC: (0x[0-9a-f]+)\)$").expect("a pattern");
-    let found = place.captures_iter(steps.get(step));
-    found.map(|found| (found[1].to_owned(), found[2].to_owned())).collect()
 }
 
 /// Going back is going forward the other way round: by instructions exactly, by lines not always to the

@@ -77,9 +77,7 @@ impl Session {
     /// Adds what the kernel wrote to these words when the task went to the next event.
     fn add_words_written(&mut self, task: &Task, words: Vec<(Addr, [u8; 4])>) {
         self.effects.clear();
-        let Some(reader) = self.tasks.values().find(|other| other.space == task.space) else {
-            return;
-        };
+        let Some(reader) = self.sharer(task) else { return };
         let mut effects = Vec::new();
         for (addr, old) in words {
             let mut bytes = [0; 4];
@@ -174,9 +172,7 @@ impl Session {
         }
         let at = self.place_of(task, None)?;
         self.effects.clear();
-        let sharer =
-            self.tasks.values().find(|other| other.space == task.space && other.id != task.id);
-        if let Some(sharer) = sharer {
+        if let Some(sharer) = self.sharer(task) {
             until_memory_is_left(task.tid);
             let words = words_the_kernel_writes(task, &sharer.memory);
             for (addr, bytes) in words {

@@ -551,7 +551,12 @@ impl Session {
 
     /// Tasks other than `task` that can see the memory of `space`.
     pub(crate) fn shares_memory(&self, task: &Task) -> bool {
-        self.tasks.values().any(|other| other.space == task.space && other.id != task.id)
+        self.sharer(task).is_some()
+    }
+
+    /// Another task that sees the same memory.
+    pub(crate) fn sharer(&self, task: &Task) -> Option<&Task> {
+        self.tasks.values().find(|other| other.space == task.space && other.id != task.id)
     }
 
     /// The address space of a task.
