@@ -34,8 +34,7 @@ impl Machine {
                 self.task(task)?.protect(*range, *prot)?;
                 let space = self.task(task)?.space;
                 self.caches.code_changed(space, *range)?;
-                self.guards.forget_range(space, *range);
-                self.watched.forget_range(space, *range);
+                self.forget_protections(space, *range);
                 self.space(space).table.protect(*range, *prot);
                 self.refresh_sites(space)
             }
@@ -44,10 +43,8 @@ impl Machine {
                 let space = self.task(task)?.space;
                 self.caches.code_changed(space, *from)?;
                 self.caches.make_room(space, *to);
-                self.guards.forget_range(space, *from);
-                self.watched.forget_range(space, *from);
-                self.guards.forget_range(space, *to);
-                self.watched.forget_range(space, *to);
+                self.forget_protections(space, *from);
+                self.forget_protections(space, *to);
                 self.task(task)?.move_range(*from, *to, *keep)?;
                 self.changed(task, *to, |table| table.move_range(*from, *to, *keep))
             }
@@ -123,14 +120,19 @@ impl Machine {
     ) -> Result<(), Failure> {
         let space = self.task(task)?.space;
         self.caches.code_changed(space, range)?;
-        self.guards.forget_range(space, range);
-        self.watched.forget_range(space, range);
+        self.forget_protections(space, range);
         let table = &mut self.space(space).table;
         change(table);
         let exec = retake_model::Protection::EXEC;
         let runs = table.parts(range).iter().any(|mapping| mapping.prot.allows(exec));
         self.sites.forget_range(space, range);
         if runs { self.refresh_sites(space) } else { Ok(()) }
+    }
+
+    /// The protection of `range` is another one, or its memory is: pages there are neither guarded nor shut any more.
+    pub(crate) fn forget_protections(&mut self, space: SpaceId, range: AddrRange) {
+        self.guards.forget_range(space, range);
+        self.watched.forget_range(space, range);
     }
 
     fn forget_sites(&mut self, task: TaskId, range: AddrRange) -> Result<(), Failure> {

@@ -29,8 +29,7 @@ impl Machine {
     pub(crate) fn map_into(&mut self, task: TaskId, mapping: &Mapping) -> Result<(), Failure> {
         let space = self.task(task)?.space;
         self.caches.make_room(space, mapping.range);
-        self.guards.forget_range(space, mapping.range);
-        self.watched.forget_range(space, mapping.range);
+        self.forget_protections(space, mapping.range);
         match mapping.backing {
             Backing::Anonymous | Backing::Copied => {
                 self.task(task)?.map_anonymous(mapping.range, mapping.prot)
