@@ -247,12 +247,30 @@ impl Session {
     pub(crate) fn call_completed(
         &mut self,
         task: &mut Task,
-        mut stopped: Stopped,
+        stopped: Stopped,
     ) -> Result<Next, RecordError> {
         let Some(open) = task.open.take() else {
             // The exit of a call that was skipped or injected.
             return Ok(Next::Ready(stopped));
         };
+        let events = self.event_count();
+        let completed = self.complete(task, stopped, &open);
+        match &completed {
+            Ok((_, Some(Errno::ERESTART_RESTARTBLOCK))) => task.interrupted = Some(open),
+            // Killed before the call became an event: it is still in the call.
+            Err(_) if self.event_count() == events => task.open = Some(open),
+            _ => {}
+        }
+        completed.map(|(next, _)| next)
+    }
+
+    /// Makes an event of a call that has ended. Gives the error that it ended with, too.
+    fn complete(
+        &mut self,
+        task: &mut Task,
+        mut stopped: Stopped,
+        open: &OpenCall,
+    ) -> Result<(Next, Option<Errno>), RecordError> {
         let mut after = stopped.registers()?;
         let result = after.rax.cast_signed();
         let sigreturn = matches!(open.call.class, Class::Signal(SignalCall::Return));
@@ -267,9 +285,9 @@ impl Session {
         }
         self.effects.clear();
         if executed {
-            return self.program_replaced(task, stopped, &open);
+            return Ok((self.program_replaced(task, stopped, open)?, None));
         }
-        self.capture_outputs(task, &open, result)?;
+        self.capture_outputs(task, open, result)?;
         if open.call.fds == FdEffect::Changes {
             self.echo.forget();
             self.descriptors.forget();
@@ -291,12 +309,12 @@ impl Session {
                 }
             }
             Class::Thread(kind) => self.thread_call_done(task, kind, &open.args, result),
-            _ => self.note_output(task, &open, result),
+            _ => self.note_output(task, open, result),
         }
-        self.note_file_changes(task, &open, result)?;
-        self.note_taken(task, &open, result);
-        self.follow_stack_limit(task, &mut stopped, &open, result)?;
-        self.audit_after(task, &open, result)?;
+        self.note_file_changes(task, open, result)?;
+        self.note_taken(task, open, result);
+        self.follow_stack_limit(task, &mut stopped, open, result)?;
+        self.audit_after(task, open, result)?;
         // The call is made, also where the task is killed while its site is led elsewhere.
         let led = self.speed_up(task, &mut stopped, &open.entry, &after);
         let no = open.number();
@@ -304,13 +322,10 @@ impl Session {
             if open.entered { EventKind::SyscallExit { no } } else { EventKind::Syscall { no } };
         self.append(task, &kind, &open.entry, &after)?;
         led?;
-        self.woke_somebody |= wakes(&open, result);
+        self.woke_somebody |= wakes(open, result);
         // The parent of a vfork could have gone on long ago, and mostly it only wants to wait.
         task.woken |= open.waited_for_child();
-        if Errno::from_result(result) == Some(Errno::ERESTART_RESTARTBLOCK) {
-            task.interrupted = Some(open);
-        }
-        Ok(Next::Ready(stopped))
+        Ok((Next::Ready(stopped), Errno::from_result(result)))
     }
 
     /// Adds what the kernel wrote to the next event, and moves it out of scratch memory.
