@@ -67,36 +67,63 @@ pub fn xgetbv_xcr0() -> u64 {
     u64::from(high) << 32 | u64::from(low)
 }
 
-/// Has the scheduler give this thread the CPU soon after it wakes, for short times (Linux 6.12: a slice
-/// of one's own for ordinary tasks). Older kernels take no notice.
-pub fn prefer_short_slices() {
-    /// `struct sched_attr`, first version (sched_setattr(2)).
-    #[repr(C)]
-    struct SchedAttr {
-        size: u32,
-        policy: u32,
-        flags: u64,
-        nice: i32,
-        priority: u32,
-        runtime: u64,
-        deadline: u64,
-        period: u64,
+/// `struct sched_attr`, first version (sched_setattr(2)).
+#[repr(C)]
+struct SchedAttr {
+    size: u32,
+    policy: u32,
+    flags: u64,
+    nice: i32,
+    priority: u32,
+    runtime: u64,
+    deadline: u64,
+    period: u64,
+}
+
+impl SchedAttr {
+    const SIZE: u32 = 48;
+
+    fn of_current_thread() -> Option<Self> {
+        let mut attr = Self {
+            size: Self::SIZE,
+            policy: 0,
+            flags: 0,
+            nice: 0,
+            priority: 0,
+            runtime: 0,
+            deadline: 0,
+            period: 0,
+        };
+        // SAFETY: `attr` has the layout and size that is said; 0 is the calling thread.
+        let result =
+            unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attr, Self::SIZE, 0) };
+        (result == 0).then_some(attr)
     }
+}
+
+/// How soon a thread gets the CPU after it wakes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wakes {
+    /// At once, mostly.
+    Soon,
+    /// When the system finds that it is its turn.
+    InTurn,
+}
+
+/// Asks the scheduler to give this thread the CPU soon after it wakes, for short times (Linux 6.12: a slice
+/// of one's own for ordinary tasks, shown by sched_getattr(2)). Older kernels take no notice.
+pub fn prefer_short_slices() -> Wakes {
     // What it starts later gets no part of this.
     const RESET_ON_FORK: u64 = 1;
     const SLICE_NS: u64 = 100_000;
-    let attr = SchedAttr {
-        size: 48,
-        policy: 0,
-        flags: RESET_ON_FORK,
-        nice: 0,
-        priority: 0,
-        runtime: SLICE_NS,
-        deadline: 0,
-        period: 0,
-    };
+    let Some(now) = SchedAttr::of_current_thread() else { return Wakes::InTurn };
+    let attr = SchedAttr { flags: RESET_ON_FORK, runtime: SLICE_NS, size: SchedAttr::SIZE, ..now };
     // SAFETY: `attr` has the layout and size that it says; 0 is the calling thread.
     unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) };
+    match SchedAttr::of_current_thread() {
+        Some(attr) if attr.runtime == SLICE_NS => Wakes::Soon,
+        _ => Wakes::InTurn,
+    }
 }
 
 /// The CPU this thread runs on right now.

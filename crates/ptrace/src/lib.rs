@@ -29,8 +29,8 @@ mod uffd;
 mod watchpoints;
 
 pub use cpu::{
-    ARCH_SET_CPUID, CpuidAnswer, allowed_cpus, cpuid, cpuid_table, current_cpu, pin_current_thread,
-    prefer_short_slices, unpin_current_thread, unpin_from, xgetbv_xcr0,
+    ARCH_SET_CPUID, CpuidAnswer, Wakes, allowed_cpus, cpuid, cpuid_table, current_cpu,
+    pin_current_thread, prefer_short_slices, unpin_current_thread, unpin_from, xgetbv_xcr0,
 };
 pub use error::PtraceError;
 pub use fds::{copy_fd, create_memfd, let_go_of, same_open_file, send_fd, take_inherited};

@@ -156,6 +156,7 @@ impl Session {
         let Some(ticker) = &self.ticker else { return Ok(Left::There(Next::Ready(stopped))) };
         let found = match soon {
             Soon::Steps(count) => {
+                self.scheduler.stepped(monotonic(), count);
                 step_on(task, stopped, count).and_then(|found| found.past_steps(task, ticker))
             }
             Soon::After(time) => run_for(stopped, task, ticker, time),

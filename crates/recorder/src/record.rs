@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use retake_ptrace::{
-    Cpuid, Filter, Link, Resume, SameTraps, SpawnError, can_trap_cpuid, current_cpu,
+    Cpuid, Filter, Link, Resume, SameTraps, SpawnError, Wakes, can_trap_cpuid, current_cpu,
     pin_current_thread, spawn_program, unpin_from,
 };
 use retake_recording::{Cut, End, ExitStatus, Manifest, RecordingWriter, Summary, WriterOptions};
@@ -220,8 +220,11 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     let outcome = {
         let _as_in_the_program =
             SameTraps::start(if traps_cpuid { Cpuid::Trapped } else { Cpuid::Executed });
-        if options.chaos.is_some() && unpin_from(cpu).is_err() {
-            retake_ptrace::prefer_short_slices();
+        // A timer takes the CPU from the program anywhere. That needs a tracer that gets it at once; from
+        // another CPU it does, but each stop costs several times as much there.
+        if options.chaos.is_some() && retake_ptrace::prefer_short_slices() == Wakes::InTurn {
+            // Without a second CPU it gets it when it may.
+            let _ = unpin_from(cpu);
         }
         session.adopt_root(task).and_then(|()| session.run())
     };

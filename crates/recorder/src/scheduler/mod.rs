@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use retake_model::Tid;
 
-use budget::{Budget, Drawn};
+use budget::{Budget, Terms};
 pub(crate) use chaos::{Chaos, Nearby, Soon};
 use random::Random;
 use slices::{Others, SHORTEST_SLICE};
@@ -48,6 +48,8 @@ const SEEN_TO_COMPUTE: u32 = 4;
 const LONGEST_ASIDE: Duration = Duration::from_micros(40);
 /// An event in the middle of code that takes so long is expensive.
 const EXPENSIVE: Duration = Duration::from_millis(2);
+/// What a step through an instruction costs, about.
+const STEP: Duration = Duration::from_micros(20);
 /// Who looks at a clock again and again looks at it again after so long.
 const POLL: Duration = Duration::from_millis(1);
 /// A task that only waits gets the CPU after so long, at an event of the task that runs.
@@ -142,6 +144,8 @@ pub(crate) struct Scheduler {
     current: Option<Tid>,
     turn: Turn,
     budget: Budget,
+    /// For steps after events.
+    steps: Budget,
 }
 
 impl Scheduler {
@@ -157,8 +161,8 @@ impl Scheduler {
             examined: 0,
             short: None,
         };
-        let budget = Budget::default();
-        Self { chaos: None, random: Random::new(seed), current: None, turn, budget }
+        let (budget, steps) = (Budget::default(), Budget::default());
+        Self { chaos: None, random: Random::new(seed), current: None, turn, budget, steps }
     }
 
     /// Schedules at random from here on.
@@ -202,14 +206,20 @@ impl Scheduler {
         self.turn.over = true;
     }
 
-    fn drawn(&self) -> Drawn {
-        if self.chaos.is_some() { Drawn::AtRandom } else { Drawn::Usual }
+    fn terms(&self) -> Terms {
+        if self.chaos.is_some() { Terms::AtRandom } else { Terms::Usual }
     }
 
     /// The end of a turn in the middle of code has taken so much CPU time: on a busy machine much less than time.
     pub(crate) fn spent(&mut self, now: Duration, cost: Duration) {
-        let drawn = self.drawn();
-        self.budget.spend(now, cost, drawn);
+        let terms = self.terms();
+        self.budget.spend(now, cost, terms);
+    }
+
+    /// The running task was stepped through so many instructions after an event.
+    pub(crate) fn stepped(&mut self, now: Duration, count: usize) {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.steps.spend(now, STEP.saturating_mul(count), Terms::Steps);
     }
 
     /// Whether an event in the middle of code is too expensive to make two of them.
@@ -220,8 +230,10 @@ impl Scheduler {
     /// How soon after this event the current task loses the CPU, if it does not go on until something else
     /// ends its turn. Others could run.
     pub(crate) fn ends_soon(&mut self, now: Duration) -> Option<Soon> {
-        let is_free = now >= self.budget.free_from(self.drawn());
-        self.chaos.as_mut().filter(|_| is_free)?.ends_soon()
+        let is_free = now >= self.budget.free_from(self.terms());
+        let may_step = now >= self.steps.free_from(Terms::Steps);
+        let soon = self.chaos.as_mut().filter(|_| is_free)?.ends_soon()?;
+        (may_step || !matches!(soon, Soon::Steps(_))).then_some(soon)
     }
 
     /// How long the current task may still run in code without events, at random.
@@ -393,7 +405,7 @@ impl Scheduler {
         let lasted = now.saturating_sub(contended);
         let short = self.turn.short.filter(|_| self.turn.examined >= SEEN_TO_COMPUTE);
         let slice = short.map_or(others.slice(), |short| short.min(others.slice()));
-        let free = self.budget.free_from(self.drawn());
+        let free = self.budget.free_from(self.terms());
         let dear = others.dear_end(self.turn.start, contended, self.budget.last());
         let can_end = now >= free.min(dear);
         self.turn.ends = (contended + slice).max(free.min(dear));
