@@ -36,6 +36,12 @@ const MOST_STEPS: usize = 500;
 /// So many slices of a run are shorter than later ones.
 const MANY: u32 = 200;
 
+/// Of these, one in so many changes the priority of the task whose slice ends.
+const LASTING: usize = 8;
+
+/// One in so many slices is long enough to outlast most of what others wait for.
+const RARE: usize = 16;
+
 /// Where a task is left that may be left where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Nearby {
@@ -46,6 +52,13 @@ pub(crate) enum Nearby {
     /// Before a write to memory that others may see, if one comes soon: what it writes is then old when it
     /// comes.
     Write,
+}
+
+/// Whether a task may be stepped on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Steps {
+    Paid,
+    TooDear,
 }
 
 /// How soon a task loses the CPU after an event.
@@ -73,6 +86,8 @@ pub(crate) struct Chaos {
     soon_once_in: usize,
     /// When the phase ends (on the monotonic clock).
     until: Duration,
+    /// The next turn is between two of a task that has the highest priority.
+    between: bool,
 }
 
 impl Chaos {
@@ -87,6 +102,7 @@ impl Chaos {
             priorities: None,
             soon_once_in: 0,
             until: Duration::ZERO,
+            between: false,
         }
     }
 
@@ -108,15 +124,19 @@ impl Chaos {
     /// How long a task may run: mostly short, now and then long, so that both a few instructions and
     /// whole phases of a program fall between two changes.
     pub(super) fn draw_slice(&mut self) {
-        let scale = match self.priorities {
-            None => [40, 200, 1000, 8000],
-            Some(_) => [200, 1000, 8000, 64000],
+        let scale = match self.priorities.is_some() {
+            false => [40, 200, 1000, 8000],
+            // Some sleeps are that long; but each of them keeps the others from all they do.
+            true if self.below(RARE) == 0 => [64000; 4],
+            true => [200, 1000, 4000, 16000],
         };
         let most = scale[self.below(scale.len())];
         self.slice = Duration::from_micros(self.next() % most + 8);
         // Some loops are over in milliseconds, and some programs.
-        let scale = match self.drawn {
-            ..MANY => [40, 40, 100, 200, 400, 1000],
+        let is_between = std::mem::take(&mut self.between);
+        let scale = match (self.drawn, &self.priorities) {
+            (..MANY, Some(_)) if !is_between => [40, 200, 400, 1000, 4000, most],
+            (..MANY, _) => [40, 40, 100, 200, 400, 1000],
             _ => [40, 200, 1000, 4000, most, most],
         };
         self.drawn = self.drawn.saturating_add(1);
@@ -138,11 +158,11 @@ impl Chaos {
 
     /// How soon after this event a task loses the CPU, if it does. Many races are over some hundred
     /// instructions after the call that another task has waited for: no timer is that fast.
-    pub(super) fn ends_soon(&mut self) -> Option<Soon> {
+    pub(super) fn ends_soon(&mut self, steps: Steps) -> Option<Soon> {
         if self.soon_once_in == 0 || self.below(self.soon_once_in) != 0 {
             return None;
         }
-        Some(if self.below(2) == 0 {
+        Some(if self.below(2) == 0 && steps == Steps::Paid {
             let most = [8, 32, 128, MOST_STEPS][self.below(4)];
             Soon::Steps(self.below(most) + 1)
         } else {
@@ -184,7 +204,11 @@ impl Chaos {
         let Some(mut priorities) = self.priorities.take() else {
             return ready.get(self.below(ready.len())).copied();
         };
-        if let Some(ended) = ended {
+        // After a short slice the others get a shorter one, or priorities would change all the time.
+        let lasts = self.drawn < MANY && self.below(LASTING) != 0;
+        if let Some(ended) = ended
+            && !lasts
+        {
             priorities.remove(&ended);
         }
         for tid in ready {
@@ -192,12 +216,25 @@ impl Chaos {
         }
         let highest = ready.iter().copied().max_by_key(|tid| priorities.get(tid));
         self.priorities = Some(priorities);
+        if lasts && highest == ended {
+            let others: Vec<Tid> =
+                ready.iter().copied().filter(|tid| ended != Some(*tid)).collect();
+            let other = others.get(self.below(others.len())).copied();
+            self.between = other.is_some();
+            return other.or(highest);
+        }
         highest
     }
 
-    /// Whether the task changes at this event.
-    pub(super) fn changes_now(&mut self) -> bool {
-        self.below(if self.priorities.is_some() { 100 } else { 6 }) == 0
+    /// Whether the task changes at this event, which may have `woken` another one.
+    pub(super) fn changes_now(&mut self, woken: bool) -> bool {
+        let once_in = match (woken, self.priorities.is_some()) {
+            // Natively it mostly gets the CPU.
+            (true, _) => 3,
+            (false, false) => 6,
+            (false, true) => 100,
+        };
+        self.below(once_in) == 0
     }
 }
 
@@ -211,7 +248,7 @@ mod tests {
             let mut chaos = Chaos::new(seed);
             let mut draw = || {
                 chaos.draw_slice();
-                (chaos.slice(), chaos.below(7), chaos.changes_now())
+                (chaos.slice(), chaos.below(7), chaos.changes_now(false))
             };
             (0..50).map(|_| draw()).collect::<Vec<_>>()
         };

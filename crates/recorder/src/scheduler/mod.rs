@@ -21,6 +21,7 @@ use std::time::Duration;
 use retake_model::Tid;
 
 use budget::{Budget, Terms};
+use chaos::Steps;
 pub(crate) use chaos::{Chaos, Nearby, Soon};
 use random::Random;
 use slices::{Others, SHORTEST_SLICE};
@@ -231,9 +232,9 @@ impl Scheduler {
     /// ends its turn. Others could run.
     pub(crate) fn ends_soon(&mut self, now: Duration) -> Option<Soon> {
         let is_free = now >= self.budget.free_from(self.terms());
-        let may_step = now >= self.steps.free_from(Terms::Steps);
-        let soon = self.chaos.as_mut().filter(|_| is_free)?.ends_soon()?;
-        (may_step || !matches!(soon, Soon::Steps(_))).then_some(soon)
+        let is_paid = now >= self.steps.free_from(Terms::Steps);
+        let steps = if is_paid { Steps::Paid } else { Steps::TooDear };
+        self.chaos.as_mut().filter(|_| is_free)?.ends_soon(steps)
     }
 
     /// How long the current task may still run in code without events, at random.
@@ -322,7 +323,9 @@ impl Scheduler {
             return true;
         }
         if let Some(chaos) = &mut self.chaos {
-            return chaos.changes_now() || now.saturating_sub(self.turn.start) >= chaos.slice();
+            let woken = due.any(|other| other.claim == Claim::Woken);
+            return chaos.changes_now(woken)
+                || now.saturating_sub(self.turn.start) >= chaos.slice();
         }
         let length = match own.claim {
             Claim::Polls => WAITS_AFTER,
