@@ -77,6 +77,10 @@ error: there is no breakpoint 9
 error: hits are counted from 1; usage: hits [BREAKPOINT...] [--all | FROM..TO]
 > hits 5..4
 error: 4 comes before 5; usage: hits [BREAKPOINT...] [--all | FROM..TO]
+> clear 2
+cleared 2 at app.c:2
+> goto hit 3
+2@0x1020#1  thread 2  0x1020 in work at app.c:10  (reached)
 ",
     );
 }
@@ -171,6 +175,7 @@ breakpoint 1: work
     /home/me/app+0x20 work app.c:10
 breakpoint 2: catch output \"two words\\n\"
 > clear 2
+cleared 2 at app.c:2
 cleared 2 at catch output \"two words\\n\"
 > catch syscall wirte
 error: there is no system call \"wirte\": did you mean write?

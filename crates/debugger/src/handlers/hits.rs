@@ -52,7 +52,9 @@ pub(super) fn nth(
     n: usize,
     control: &RequestControl,
 ) -> Result<PastHit, DebugError> {
-    let of = match (breakpoint, debugger.history.of()) {
+    let is_there = |id: &BreakpointId| debugger.breakpoints.get(*id).is_ok();
+    let last = debugger.history.of().filter(|last| last.iter().all(is_there));
+    let of = match (breakpoint, last) {
         (Some(id), _) => breakpoints::numbers(debugger, &Chosen::These(vec![id]))?,
         (None, Some(last)) => last.to_vec(),
         (None, None) => breakpoints::numbers(debugger, &Chosen::All)?,

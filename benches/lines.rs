@@ -1,0 +1,156 @@
+//! Steps over source lines, backwards and forwards again, from random moments of five recordings.
+//!
+//! `cargo bench -p retake-cli --bench lines` records programs in C, C++, Rust and Go and with several threads. It
+//! goes to `RETAKE_BENCH_MOMENTS` (200) random hits of a line in each, and on from there by some lines: that is the log.
+//! `rev next` must come to the line before in it, with its registers, and `next` back again.
+
+#![expect(clippy::print_stdout, reason = "a report")]
+#![expect(clippy::panic, clippy::expect_used, reason = "a bench fails by panicking")]
+
+#[expect(dead_code, reason = "what runs of programs need")]
+mod measure;
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::time::{Duration, Instant};
+
+use measure::{duration, median};
+use retake_testkit::{Retake, fixture};
+use serde_json::Value;
+
+/// Lines from a hit on, at most.
+const AHEAD: u64 = 4;
+
+fn moments() -> usize {
+    let text = std::env::var("RETAKE_BENCH_MOMENTS").ok();
+    text.and_then(|text| text.parse().ok()).unwrap_or(200).max(1)
+}
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
+        (self.0 >> 33) % end.max(1)
+    }
+}
+
+/// `retake debug --json`, asked line by line.
+struct Debugger {
+    child: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+}
+
+impl Debugger {
+    fn start(retake: &Retake, dir: &Path) -> Self {
+        let mut command = retake.command(["debug", "--json"]);
+        command.arg(dir).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("retake starts");
+        let to = child.stdin.take().expect("a pipe");
+        let from = BufReader::new(child.stdout.take().expect("a pipe"));
+        Self { child, to, from }
+    }
+
+    /// The answer to a command, and how long it took.
+    fn ask(&mut self, command: &str) -> (Value, Duration) {
+        let started = Instant::now();
+        writeln!(self.to, "{command}").expect("it reads");
+        let mut line = String::new();
+        self.from.read_line(&mut line).expect("it answers");
+        let took = started.elapsed();
+        let answer = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{command}: {line}"));
+        (answer, took)
+    }
+
+    /// Where it is, with all registers.
+    fn look(&mut self, stop: &Value) -> Seen {
+        let position = stop["data"]["position"].as_str();
+        let position = position.unwrap_or_else(|| panic!("no position: {stop}")).to_owned();
+        Seen { position, registers: self.ask("regs").0["data"].clone() }
+    }
+}
+
+impl Drop for Debugger {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[derive(Debug, PartialEq)]
+struct Seen {
+    position: String,
+    registers: Value,
+}
+
+impl Seen {
+    /// The stack pointer.
+    fn stack(&self) -> Option<u64> {
+        let registers = self.registers.as_array()?;
+        registers.iter().find(|register| register["name"] == "rsp")?["value"].as_u64()
+    }
+}
+
+fn has_stepped(stop: &Value) -> bool {
+    stop["data"]["reasons"] == serde_json::json!(["stepped"])
+}
+
+fn row(retake: &Retake, name: &str, program: &Path, source: &str, mark: &str) {
+    let (dir, _) = retake.record(name, &[], &[program]);
+    let mut debugger = Debugger::start(retake, &dir);
+    let file = Path::new(source).file_name().expect("a name").to_string_lossy();
+    debugger.ask(&format!("break {file}:{}", fixture::line_of(source, mark)));
+    let hits = debugger.ask("hits").0["data"]["count"].as_u64().expect("a number of hits");
+    debugger.ask("clear all");
+    let mut random = Random(0x9e37_79b9);
+    let (mut back, mut forth) = (Vec::new(), Vec::new());
+    let mut others = 0;
+    while back.len() < moments() && others < 10 * moments() {
+        debugger.ask(&format!("break {file}:{}", fixture::line_of(source, mark)));
+        let (mut stop, _) = debugger.ask(&format!("goto hit {}", 1 + random.below(hits)));
+        debugger.ask("clear all");
+        let mut before = debugger.look(&stop);
+        for _ in 0..=random.below(AHEAD) {
+            before = debugger.look(&stop);
+            stop = debugger.ask("next").0;
+        }
+        let here = debugger.look(&stop);
+        // Out of a function it comes to the middle of a line, which backwards is a line of its own.
+        if !has_stepped(&stop) || here.stack() != before.stack() {
+            others += 1;
+            continue;
+        }
+        let (stop, took) = debugger.ask("rev next");
+        back.push(took);
+        assert_eq!(debugger.look(&stop), before, "{name}: back from {}", here.position);
+        let (stop, took) = debugger.ask("next");
+        forth.push(took);
+        assert_eq!(debugger.look(&stop), here, "{name}: forth from {}", before.position);
+    }
+    let most = back.iter().max().copied().unwrap_or_default();
+    let (number, back, forth) = (back.len(), median(back), median(forth));
+    let [back, most, forth] = [back, most, forth].map(duration);
+    println!("| {name} | {number} of {hits} hits | {back} | {most} | {forth} |");
+}
+
+fn main() {
+    if !measure::wanted() {
+        return;
+    }
+    println!("| recording | moments | rev next | at most | next |");
+    println!("| --- | ---: | ---: | ---: | ---: |");
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let c = fixture::c("c/stepping.c", &["-O0"]);
+    row(&retake, "C", &c, "c/stepping.c", "recursion");
+    let cpp = fixture::cpp("cpp/exceptions.cpp");
+    row(&retake, "C++", &cpp, "cpp/exceptions.cpp", "check");
+    let rust = fixture::rust("rust/threads_panic.rs", &[]);
+    row(&retake, "Rust", &rust, "rust/threads_panic.rs", "add");
+    let threads = fixture::c("c/threads.c", &["-O0"]);
+    row(&retake, "threads", &threads, "c/threads.c", "update");
+    if let Some(go) = fixture::go("lines", "go/goroutines.go") {
+        row(&retake, "Go", &go, "go/goroutines.go", "worker");
+    }
+}
