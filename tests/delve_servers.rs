@@ -5,10 +5,10 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use retake_testkit::{Delve, Guarded, fixture};
+use retake_testkit::{Delve, Guarded, finish, fixture, node};
 use serde_json::{Value, json};
 
 /// Nothing in these tests takes this long by far, also under load.
@@ -297,5 +297,25 @@ fn an_editor_steps_back() {
     assert_eq!(editor.go("reverseContinue"), u64::from(total));
     assert_eq!(editor.evaluate("d.amount"), "12");
     editor.ask("disconnect", &json!({ "terminateDebuggee": true }));
+    server.ends();
+}
+
+/// The client that VS Code's tests of debug adapters use finds the same.
+#[test]
+fn the_test_client_of_vs_code_drives_delve() {
+    let test = "the_test_client_of_vs_code_drives_delve";
+    let Some((delve, program)) = set_up(test, "go/bank.go") else { return };
+    let package = "@vscode/debugadapter-testsupport";
+    let Some(modules) = node::package(test, package, "1.68.0") else { return };
+    let dir = delve.record("recording", &program);
+    let server = Server::start(&delve, &["dap"]);
+    let port = server.address.rsplit(':').next().expect("a port");
+    let lines = ["total", "deposit"].map(|mark| fixture::line_of("go/bank.go", mark).to_string());
+    let mut command = Command::new("node");
+    command.arg(fixture::project().join("tests/delve/editor.js"));
+    command.arg(port).arg(dir).arg(fixture::source("go/bank.go")).args(lines);
+    // Modules are looked for beside the script otherwise.
+    command.env("NODE_PATH", modules.join("node_modules")).current_dir(delve.retake.path(""));
+    finish(command).good();
     server.ends();
 }

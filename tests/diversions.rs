@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use retake_execution::{
-    Direction, Diversion, Diverted, Execution, Go, RunPlan, Site, SiteId, SiteTarget,
+    Company, Direction, Diversion, Diverted, Execution, Go, RunPlan, Site, SiteId, SiteTarget,
     StandardStream, State,
 };
 use retake_model::{Addr, Registers, TaskId};
@@ -25,8 +25,13 @@ struct Recorded {
 
 /// At the call in the middle of a loop.
 fn recorded() -> Recorded {
+    recorded_at("c/diverted.c", 5)
+}
+
+/// Before a function is called whose address the program prints as one of some words.
+fn recorded_at(name: &str, middle: usize) -> Recorded {
     let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
-    let program = fixture::c("c/diverted.c", &["-O1", "-pthread"]);
+    let program = fixture::c(name, &["-O1", "-pthread"]);
     let (dir, ended) = retake.record("recording", &[], &[program]);
     let output = ended.good().output();
     let addr = |word: &str| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok();
@@ -37,7 +42,7 @@ fn recorded() -> Recorded {
     let recording = Recording::open(&dir).expect("the recording can be read");
     let timeline = Timeline::open(recording, Control::default());
     let mut timeline = timeline.expect("the recording can be replayed");
-    let sites = [Site::new(SiteId::new(0), SiteTarget::Absolute(words[5]))];
+    let sites = [Site::new(SiteId::new(0), SiteTarget::Absolute(words[middle]))];
     let plan = RunPlan::to_sites(Direction::Forward, &sites);
     timeline.run(&plan, None).expect("the call in the middle");
     Recorded { _retake: retake, timeline, words, seconds }
@@ -132,4 +137,29 @@ fn what_does_not_end_is_ended() {
         assert_eq!(ended, Diverted::Over("it was interrupted".to_owned()));
     });
     assert!(started.elapsed() < Duration::from_secs(9));
+}
+
+/// Where the others are to run too, one of them may answer what the call waits for.
+#[test]
+fn others_answer_where_they_run() {
+    let Recorded { mut timeline, words, seconds, _retake } = recorded_at("c/answers.c", 2);
+    assert_eq!(seconds, 12, "what the program itself was answered");
+    let task = timeline.current_task();
+    let registers = timeline.registers(task).expect("registers");
+    let mut diversion = timeline.divert().expect("a diversion");
+    let (ended, _) = call(diversion.as_mut(), task, words[0], [20, 0]);
+    let Diverted::Over(why) = ended else { panic!("{ended:?}") };
+    assert!(why.contains("wait for another task"), "{why}");
+    drop(diversion);
+
+    let mut diversion = timeline.divert().expect("a diversion");
+    diversion.keep_company(Company::Others);
+    let back = Diverted::Breakpoint(registers.pc());
+    assert_eq!(call(diversion.as_mut(), task, words[0], [20, 0]), (back.clone(), 40));
+    assert_eq!(call(diversion.as_mut(), task, words[1], [21, 0]), (back.clone(), 42));
+    assert_eq!(call(diversion.as_mut(), task, words[0], [4, 0]), (back, 8));
+    drop(diversion);
+    assert_eq!(timeline.registers(task).expect("registers"), registers);
+    let end = timeline.event_count();
+    timeline.seek(retake_model::Position::at_event(end)).expect("the recording goes on");
 }

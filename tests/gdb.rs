@@ -3,8 +3,18 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "gdb/client.rs"]
+mod client;
+#[path = "gdb/hostile.rs"]
+mod hostile;
+#[path = "gdb/lldb.rs"]
+mod lldb;
+#[path = "gdb/programs.rs"]
+mod programs;
 #[path = "gdb/raw.rs"]
 mod raw;
+#[path = "gdb/watchpoints.rs"]
+mod watchpoints;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -362,8 +372,10 @@ fn random_ways_lead_to_the_same_moments() {
     let retake = retake();
     let dir = recorded(&retake, "c", &fixture::c("c/threads.c", AT_NO_OPTIMIZATION));
     let script = format!("source {}\n", fixture::project().join("tests/gdb/walk.py").display());
-    let output = debug(&retake, &dir, &format!("break run\nbreak rand_r\n{script}"));
-    assert!(output.contains("all the same"), "{output}");
+    let command = retake.command(["gdb".as_ref(), dir.as_os_str(), "--".as_ref()]);
+    let script = format!("break run\nbreak rand_r\n{script}");
+    let (output, errors) = run_both(&retake, command, &script);
+    assert!(output.contains("all the same"), "{output}\n{errors}");
 }
 
 /// What is called and set is dropped with the next movement.

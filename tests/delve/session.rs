@@ -90,10 +90,3 @@ pub(crate) fn compare(delve: &Delve, program: &Path, source: &str, script: &str)
     recorded.assert_same(&Steps::run(delve, &["exec", path(program)], source, script));
     recorded
 }
-
-/// Where each step of a script has ended: its line, and the instruction.
-pub(crate) fn places(steps: &Steps, step: &str) -> Vec<(String, String)> {
-    let place = Regex::new(r"(?m)^> \S+ (\S+:\d+).*\(PC: (0x[0-9a-f]+)\)$").expect("a pattern");
-    let found = place.captures_iter(steps.get(step));
-    found.map(|found| (found[1].to_owned(), found[2].to_owned())).collect()
-}

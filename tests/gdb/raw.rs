@@ -1,78 +1,13 @@
 //! Clients that are no gdb: what gdb never does, or not in time.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::path::Path;
-use std::process::Stdio;
+use std::io::Write;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use retake_testkit::{Guarded, Retake, fixture};
+use retake_testkit::{finish, fixture};
 
+use super::client::{serve, thread_of};
 use super::retake;
-
-/// A server, and where it waits.
-struct Server {
-    process: Guarded,
-    address: String,
-}
-
-fn serve(retake: &Retake, dir: &Path, options: &[&str]) -> Server {
-    let mut command = retake.command(["gdbserver".as_ref(), dir.as_os_str()]);
-    command.args(options).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut process = Guarded(command.spawn().expect("it starts"));
-    let errors = BufReader::new(process.0.stderr.take().expect("piped"));
-    let mut lines = errors.lines().map_while(Result::ok);
-    let line = lines.find(|line| line.contains("target extended-remote")).expect("it listens");
-    let address = line.rsplit(' ').next().expect("an address").trim_end_matches('\'').to_owned();
-    Server { process, address }
-}
-
-impl Server {
-    fn connect(&self) -> Client {
-        let stream = TcpStream::connect(&self.address).expect("it listens");
-        stream.set_read_timeout(Some(Duration::from_secs(120))).expect("it can be set");
-        Client(stream)
-    }
-
-    fn ends_well(mut self) {
-        assert!(self.process.0.wait().expect("it ends").success());
-    }
-}
-
-struct Client(TcpStream);
-
-impl Client {
-    fn send(&mut self, packet: &str) {
-        let sum = packet.bytes().fold(0_u8, u8::wrapping_add);
-        self.0.write_all(format!("${packet}#{sum:02x}").as_bytes()).expect("it is there");
-    }
-
-    fn receive(&mut self) -> String {
-        let mut text = Vec::new();
-        let mut byte = [0];
-        loop {
-            self.0.read_exact(&mut byte).expect("an answer");
-            match byte[0] {
-                b'$' => text.clear(),
-                b'#' => break,
-                other => text.push(other),
-            }
-        }
-        self.0.read_exact(&mut [0; 2]).expect("a checksum");
-        String::from_utf8_lossy(&text).into_owned()
-    }
-
-    fn ask(&mut self, packet: &str) -> String {
-        self.send(packet);
-        self.receive()
-    }
-
-    fn greet(mut self) -> Self {
-        self.ask("qSupported:multiprocess+;swbreak+;hwbreak+");
-        assert_eq!(self.ask("QStartNoAckMode"), "OK");
-        self
-    }
-}
 
 #[test]
 fn an_interrupt_is_answered_at_once() {
@@ -96,29 +31,6 @@ fn an_interrupt_is_answered_at_once() {
     let gone = Instant::now();
     server.ends_well();
     assert!(gone.elapsed() < Duration::from_secs(3), "{:?}", gone.elapsed());
-}
-
-#[test]
-fn hostile_clients_do_not_keep_others_away() {
-    let retake = retake();
-    let (dir, _) = retake.record("recording", &[], &[fixture::c("c/calls.c", &[])]);
-    let server = serve(&retake, &dir, &["--keep"]);
-    for _ in 0..300 {
-        drop(server.connect());
-    }
-    let parts: [&[u8]; 5] = [b"$m0,", b"\x03\x03\x03", b"$#00", b"+++---", b"$g#ff$Z0,zz,1#00"];
-    for part in parts.iter().cycle().take(100) {
-        let mut client = server.connect();
-        let _ = client.0.write_all(part);
-    }
-    for _ in 0..2 {
-        let mut client = server.connect().greet();
-        let (stop, threads) = (client.ask("?"), client.ask("qfThreadInfo"));
-        assert!(stop.starts_with("T05thread:p") && threads.starts_with("mp"), "{stop} {threads}");
-        let end = client.ask("vCont;c");
-        assert!(end.starts_with("T09thread:p"), "{end}");
-        client.send("k");
-    }
 }
 
 #[test]
@@ -195,7 +107,61 @@ fn one_process_of_several() {
     assert!(none.code() == 1 && none.errors().contains(row[2]), "{}", none.errors());
 }
 
-fn thread_of(stop: &str) -> &str {
-    let rest = stop.split("thread:").nth(1).unwrap_or_default();
-    rest.split(';').next().unwrap_or_default()
+/// Back over all of a recording to its first moments: it says how far it is, and takes no longer than the program did.
+#[test]
+fn a_long_run_says_how_far_it_is() {
+    let retake = retake();
+    let program = fixture::c("c/hot/minute.c", &["-O1", "-no-pie"]);
+    // A hundred are a second; 6000 are what the name says.
+    let rounds = std::env::var("RETAKE_MINUTE").unwrap_or("300".to_owned());
+    let began = Instant::now();
+    finish({
+        let mut native = Command::new(&program);
+        native.arg(&rounds);
+        native
+    });
+    let native = began.elapsed();
+    let (dir, recorded) = retake.record("recording", &[], &[program.as_os_str(), rounds.as_ref()]);
+    let printed = recorded.output();
+    let early = printed.split_whitespace().next().unwrap_or_default().trim_start_matches("0x");
+    let server = serve(&retake, &dir, &[]);
+    let mut client = server.connect().greet();
+    // As gdb does, which shows text.
+    assert_eq!(client.ask("vMustReplyEmpty"), "");
+    let began = Instant::now();
+    let mut end = client.ask("vCont;c");
+    while end.starts_with('O') {
+        end = client.receive();
+    }
+    let forwards = began.elapsed();
+    assert!(end.starts_with("T09"), "{end}");
+    assert_eq!(client.ask(&format!("Z0,{early},1")), "OK");
+    let began = Instant::now();
+    client.send("bc");
+    let mut told = Vec::new();
+    let stop = loop {
+        let answer = client.receive();
+        if !answer.starts_with('O') {
+            break answer;
+        }
+        told.push((began.elapsed(), answer));
+    };
+    let back = began.elapsed();
+    // With --nocapture: the figures.
+    let told_times = told.len();
+    let _ = writeln!(
+        std::io::stderr(),
+        "natively {native:?}, forwards {forwards:?}, back {back:?}, told {told_times} times"
+    );
+    assert!(stop.ends_with("swbreak:;"), "{stop}");
+    if back > Duration::from_secs(2) {
+        let (first, text) = told.first().expect("it says something");
+        assert!(*first < Duration::from_secs(2), "{first:?}");
+        // "retake: at event "
+        assert!(text.starts_with("O726574616b653a206174206576656e7420"), "{text}");
+    }
+    // Two CPUs, and others on them: what is promised is once.
+    assert!(back < native * 8 + Duration::from_secs(2), "{back:?} for {native:?}");
+    client.send("k");
+    server.ends_well();
 }

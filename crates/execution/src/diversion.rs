@@ -27,6 +27,16 @@ pub enum Diverted {
     Over(String),
 }
 
+/// Who runs besides the task that is let run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Company {
+    /// Nobody: a task that would wait for another one cannot go on.
+    #[default]
+    Alone,
+    /// All others that can, in turn with it.
+    Others,
+}
+
 /// Where the program prints to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StandardStream {
@@ -37,7 +47,7 @@ pub enum StandardStream {
 }
 
 /// A throw-away copy of the recorded processes at one moment, in which memory and registers can be changed and
-/// one task runs alone. Nothing of it touches the recording, the moment, or the host: of its system calls only
+/// one task runs, alone unless the others are to run too. Nothing of it touches the recording, the moment, or the host: of its system calls only
 /// those that shape its own memory are made; clocks are those of the recording, what it prints is kept for
 /// whoever asks, and everything else fails with an error number.
 ///
@@ -80,6 +90,9 @@ pub trait Diversion: State {
         go: Go,
         breakpoints: &[Addr],
     ) -> Result<Diverted, ExecutionError>;
+
+    /// Says who runs besides the task that is let run, from now on; nobody does without this.
+    fn keep_company(&mut self, company: Company);
 
     /// What the program has printed in the diversion since this was asked last.
     fn take_output(&mut self) -> Vec<(StandardStream, Vec<u8>)>;

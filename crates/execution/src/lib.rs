@@ -4,28 +4,30 @@
 //! (tasks, registers, memory, mappings), moved to another [`Position`], and run forwards or backwards as a
 //! [`RunPlan`] says: to places and accesses of memory, or by so many instructions. The replayer implements it over real processes; a fake stands in for tests.
 //!
-//! This crate holds no logic. An implementation never changes a recording, and reports a replay that
+//! This crate holds no logic but what both sides have to agree on. An implementation never changes a recording, and reports a replay that
 //! differs from it as [`ErrorKind::Divergence`] rather than going on.
 
 mod diversion;
 mod error;
 mod events;
+mod pieces;
 mod plan;
 mod site;
 mod stop;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use retake_model::{
     Addr, CheckpointIndex, EventIndex, FileId, Mapping, Position, Registers, SpaceId, SyscallNo,
     TaskId, Tid, VectorState,
 };
 
-pub use diversion::{Diversion, Diverted, Go, StandardStream};
+pub use diversion::{Company, Diversion, Diverted, Go, StandardStream};
 pub use error::{Divergence, ErrorKind, ExecutionError};
 pub use events::{EventFilter, SyscallName};
+pub use pieces::{DEBUG_REGISTERS, register_pieces};
 pub use plan::{Access, Judge, RunPlan, SignalSet, Steps, Verdict, Watch, WatchId};
 pub use site::{Hit, Look, Seen, Site, SiteId, SiteTarget};
 pub use stop::{Stop, StopReason};
@@ -256,4 +258,7 @@ pub trait Execution: State {
     /// Setting this ends a running operation with [`ErrorKind::Interrupted`]; the position stays what it was
     /// before.
     fn interrupter(&self) -> Arc<AtomicBool>;
+
+    /// The number of the event that a running operation has come to: for whoever says how far it is.
+    fn reached(&self) -> Arc<AtomicU64>;
 }

@@ -29,6 +29,17 @@ pub(crate) struct Link {
     reader: Option<JoinHandle<()>>,
 }
 
+/// Says something to the client from another thread.
+#[derive(Debug)]
+pub(crate) struct Voice(Arc<Shared>);
+
+impl Voice {
+    /// Sends a packet if something runs of which the client waits to hear.
+    pub(crate) fn send_while_running(&self, payload: &[u8]) {
+        self.0.running.while_going(|| self.0.send(payload));
+    }
+}
+
 /// What both threads use.
 #[derive(Debug)]
 struct Shared {
@@ -72,6 +83,11 @@ impl Link {
     /// No packet is acknowledged from here on.
     pub(crate) fn stop_acks(&self) {
         self.shared.acks.store(false, Ordering::SeqCst);
+    }
+
+    /// For another thread that says something.
+    pub(crate) fn voice(&self) -> Voice {
+        Voice(Arc::clone(&self.shared))
     }
 
     /// What the reader shares with what runs.

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 
-use retake_execution::Execution;
+use retake_execution::{Company, Execution};
 use retake_model::{EventIndex, Position, SigInfo, Tid};
 use retake_recording::{EventKind, Recording, RecordingError};
 
@@ -36,7 +36,7 @@ pub enum Ended {
 }
 
 /// Who is told what clients cannot be told: a sentence each time.
-pub type Notices = Box<dyn Fn(&str)>;
+pub type Notices = Box<dyn Fn(&str) + Send + Sync>;
 
 /// How to serve.
 #[derive(Default)]
@@ -47,6 +47,8 @@ pub struct ServeOptions {
     pub start: Option<Position>,
     /// How many are served.
     pub clients: Clients,
+    /// Who runs besides the thread that calls a function, until the client says otherwise.
+    pub company: Company,
     /// Who is told what clients cannot be told.
     pub notices: Option<Notices>,
 }
@@ -55,7 +57,7 @@ impl std::fmt::Debug for ServeOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut out = f.debug_struct("ServeOptions");
         out.field("process", &self.process).field("start", &self.start);
-        out.field("clients", &self.clients).finish_non_exhaustive()
+        out.field("clients", &self.clients).field("company", &self.company).finish_non_exhaustive()
     }
 }
 

@@ -60,7 +60,7 @@ impl Width {
     }
 }
 
-/// Arithmetic modulo 2⁶⁴, without signs.
+/// Arithmetic modulo 2⁶⁴, without signs where the name says nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Arithmetic {
@@ -72,10 +72,14 @@ pub enum Arithmetic {
     Xor,
     Divide,
     Remainder,
+    DivideSigned,
+    RemainderSigned,
+    /// By 63 bits at most: what shifts by more leaves only the sign.
+    ShiftRightSigned,
 }
 
 impl Arithmetic {
-    /// The result; `None` of a division by zero.
+    /// The result; `None` of a division by zero, and of one whose result has no room.
     pub const fn apply(self, left: u64, right: u64) -> Option<u64> {
         Some(match self {
             Self::Add => left.wrapping_add(right),
@@ -86,6 +90,18 @@ impl Arithmetic {
             Self::Xor => left ^ right,
             Self::Divide => return left.checked_div(right),
             Self::Remainder => return left.checked_rem(right),
+            Self::DivideSigned => match left.cast_signed().checked_div(right.cast_signed()) {
+                Some(result) => result.cast_unsigned(),
+                None => return None,
+            },
+            Self::RemainderSigned => match left.cast_signed().checked_rem(right.cast_signed()) {
+                Some(result) => result.cast_unsigned(),
+                None => return None,
+            },
+            Self::ShiftRightSigned => {
+                let bits = if right < 63 { right } else { 63 };
+                (left.cast_signed() >> bits).cast_unsigned()
+            }
         })
     }
 }
@@ -221,6 +237,17 @@ mod tests {
         let sp = Box::new(Term::Register(RegisterName::Rsp));
         let addr = Term::Arithmetic(Arithmetic::Add, sp, Box::new(Term::Constant(above)));
         Term::Memory(width, Box::new(addr))
+    }
+
+    #[test]
+    fn signs_count_where_the_name_says_so() {
+        let minus = |n: u64| n.wrapping_neg();
+        assert_eq!(Arithmetic::DivideSigned.apply(minus(7), 2), Some(minus(3)));
+        assert_eq!(Arithmetic::RemainderSigned.apply(minus(7), 2), Some(minus(1)));
+        assert_eq!(Arithmetic::DivideSigned.apply(1 << 63, minus(1)), None);
+        assert_eq!(Arithmetic::DivideSigned.apply(1, 0), None);
+        assert_eq!(Arithmetic::ShiftRightSigned.apply(minus(8), 2), Some(minus(2)));
+        assert_eq!(Arithmetic::ShiftRightSigned.apply(minus(8), 1000), Some(minus(1)));
     }
 
     #[test]

@@ -14,8 +14,8 @@ pub const WATCHPOINTS: usize = 4;
 pub enum Watchpoint {
     /// Before the instruction at this address.
     Execute(Addr),
-    /// After an access of the eight bytes at this address, a multiple of 8.
-    Access(Addr),
+    /// After an access of so many bytes at this address, a multiple of their number.
+    Access(Addr, WatchLen),
     /// After a write to so many bytes at this address, a multiple of their number.
     Write(Addr, WatchLen),
 }
@@ -71,14 +71,14 @@ impl Watchpoint {
     /// The address.
     pub fn address(self) -> Addr {
         match self {
-            Self::Execute(addr) | Self::Access(addr) | Self::Write(addr, _) => addr,
+            Self::Execute(addr) | Self::Access(addr, _) | Self::Write(addr, _) => addr,
         }
     }
 
     fn control(self, index: usize) -> u64 {
         let kind = match self {
             Self::Execute(_) => 0,
-            Self::Access(_) => WatchLen::Eight.bits() << 2 | READ_WRITE,
+            Self::Access(_, len) => len.bits() << 2 | READ_WRITE,
             Self::Write(_, len) => len.bits() << 2 | WRITE,
         };
         1 << (2 * index) | kind << (16 + 4 * index)
@@ -157,7 +157,8 @@ mod tests {
         let at = Addr::new(0x1000);
         assert_eq!(Watchpoint::Execute(at).control(0), 0b1);
         assert_eq!(Watchpoint::Execute(at).control(2), 0b1_0000);
-        assert_eq!(Watchpoint::Access(at).control(1), 0b1011 << 20 | 0b100);
+        assert_eq!(Watchpoint::Access(at, WatchLen::Eight).control(1), 0b1011 << 20 | 0b100);
+        assert_eq!(Watchpoint::Access(at, WatchLen::One).control(0), 0b0011 << 16 | 0b1);
         assert_eq!(Watchpoint::Write(at, WatchLen::Four).control(0), 0b1101 << 16 | 0b1);
         assert_eq!(Watchpoint::Write(at, WatchLen::Eight).control(3), 0b1001 << 28 | 0b100_0000);
     }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use retake_model::{Addr, Protection, Registers, Signal};
 use retake_ptrace::{
-    PtraceStop, StopEvent, Stopped, Ticker, WATCHPOINTS, WaitFlags, Watchpoint, interrupt,
-    monotonic, process_cpu_time, wait,
+    PtraceStop, StopEvent, Stopped, Ticker, WATCHPOINTS, WaitFlags, WatchLen, Watchpoint,
+    interrupt, monotonic, process_cpu_time, wait,
 };
 
 use crate::error::RecordError;
@@ -266,7 +266,8 @@ fn left_frame(
     watched: &[Watchpoint],
     registers: &Registers,
 ) -> Option<(usize, Frame)> {
-    let is_watched = |frame: &Frame| watched.contains(&Watchpoint::Access(frame.slot));
+    let is_watched =
+        |frame: &Frame| watched.contains(&Watchpoint::Access(frame.slot, WatchLen::Eight));
     let left = |frame: &Frame| is_watched(frame) && frame.is_left(registers);
     frames.iter().copied().enumerate().rfind(|(_, frame)| left(frame))
 }
@@ -275,14 +276,14 @@ fn left_frame(
 fn spread(frames: &[Frame], first: usize) -> Vec<Watchpoint> {
     let at = |distance: usize| frames.get(first + distance);
     let chosen = [0, 1, 3, 7].into_iter().filter_map(at).take(WATCHPOINTS);
-    chosen.map(|frame| Watchpoint::Access(frame.slot)).collect()
+    chosen.map(|frame| Watchpoint::Access(frame.slot, WatchLen::Eight)).collect()
 }
 
 /// The word to watch once nothing farther out is reached in time: that of a frame so many levels
 /// inside of the one that was reached. The farther inside, the sooner it comes.
 fn fall_back(frames: &[Frame], reached: Option<usize>, levels: usize) -> Option<Watchpoint> {
     let frame = frames.get(reached?.saturating_sub(levels))?;
-    Some(Watchpoint::Access(frame.slot))
+    Some(Watchpoint::Access(frame.slot, WatchLen::Eight))
 }
 
 /// Lets a task run on to its next arrival at `pc`, for so much CPU time at most.
@@ -475,7 +476,8 @@ mod tests {
         let frame = |slot: u64| Frame { slot: Addr::new(slot), returns_to: Addr::new(0x500) };
         // A recursion, and a frame that is not watched.
         let frames = [frame(0x1000), frame(0x1020), frame(0x1040), frame(0x1060)];
-        let watched = [0x1000, 0x1020, 0x1060].map(|slot| Watchpoint::Access(Addr::new(slot)));
+        let watched = [0x1000, 0x1020, 0x1060]
+            .map(|slot| Watchpoint::Access(Addr::new(slot), WatchLen::Eight));
         let left = |rip: u64, rsp: u64| {
             let registers = Registers { rip, rsp, ..Registers::default() };
             left_frame(&frames, &watched, &registers).map(|(n, _)| n)
@@ -491,7 +493,7 @@ mod tests {
     fn near_and_far_frames_are_watched() {
         let frame = |n: u64| Frame { slot: Addr::new(n * 8), returns_to: Addr::new(n) };
         let frames: Vec<Frame> = (0..6).map(frame).collect();
-        let access = |n: u64| Watchpoint::Access(Addr::new(n * 8));
+        let access = |n: u64| Watchpoint::Access(Addr::new(n * 8), WatchLen::Eight);
         assert_eq!(spread(&frames, 0), [access(0), access(1), access(3)]);
         assert_eq!(spread(&frames, 2), [access(2), access(3), access(5)]);
         assert_eq!(spread(&frames, 6), []);

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use retake_model::Addr;
-use retake_ptrace::Watchpoint;
+use retake_ptrace::{WatchLen, Watchpoint};
 
 use crate::displaced::Displaced;
 
@@ -69,8 +69,8 @@ impl Means {
     /// `word` is what the recording says is accessed right before.
     pub(crate) fn new(pc: Addr, word: Option<Addr>, breakpoint: Option<Breakpoint>) -> Self {
         let (watchpoint, armed) = match (word, breakpoint) {
-            (Some(word), Some(_)) => (Watchpoint::Access(word), Armed::Both),
-            (Some(word), None) => (Watchpoint::Access(word), Armed::Watchpoint),
+            (Some(word), Some(_)) => (Watchpoint::Access(word, WatchLen::Eight), Armed::Both),
+            (Some(word), None) => (Watchpoint::Access(word, WatchLen::Eight), Armed::Watchpoint),
             (None, Some(_)) => (Watchpoint::Execute(pc), Armed::Breakpoint),
             (None, None) => (Watchpoint::Execute(pc), Armed::Watchpoint),
         };

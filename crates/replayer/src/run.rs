@@ -96,6 +96,7 @@ impl Machine {
         }
         self.end_count(event.task)?;
         self.retire(&event, sink)?;
+        self.control.reach(self.done);
         Ok(Step::Event)
     }
 

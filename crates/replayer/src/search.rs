@@ -5,7 +5,7 @@
 //! place, against how fast it grows, says how often the place will be passed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use retake_model::{EventIndex, Registers};
@@ -63,6 +63,8 @@ pub struct Control {
     pub observer: Option<Arc<dyn Observer>>,
     /// Who gets the program's output.
     pub audience: Option<Arc<dyn Audience>>,
+    /// The event that a run has come to.
+    pub(crate) reached: Arc<AtomicU64>,
     /// Set to have one of several runs end early.
     cancel: Option<Arc<AtomicBool>>,
 }
@@ -79,8 +81,14 @@ impl Control {
             interrupt: Arc::clone(&self.interrupt),
             observer: self.observer.clone(),
             audience: None,
+            reached: Arc::default(),
             cancel: Some(cancel),
         }
+    }
+
+    /// A run has come to an event.
+    pub(crate) fn reach(&self, event: EventIndex) {
+        self.reached.store(event.get(), Ordering::Relaxed);
     }
 
     /// Whether the run is to end.

@@ -44,7 +44,12 @@ pub fn c(name: &str, flags: &[&str]) -> PathBuf {
 
 /// Builds a C++ fixture with g++.
 pub fn cpp(name: &str) -> PathBuf {
-    built(name, &["-g", "-O1", "-pthread"], |source, out, flags| {
+    cpp_with(name, &[])
+}
+
+/// The same, with more flags.
+pub fn cpp_with(name: &str, flags: &[&str]) -> PathBuf {
+    built(name, &[&["-g", "-O1", "-pthread"][..], flags].concat(), |source, out, flags| {
         let mut command = Command::new("g++");
         command.args(flags).arg(source).arg("-o").arg(out);
         command

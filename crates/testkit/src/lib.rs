@@ -1,7 +1,7 @@
 //! What tests of several crates share. A dev-dependency only.
 //!
 //! [`fake`] stands in for a replay; [`fixture`] builds the programs in `fixtures/`; [`Retake`] is the
-//! command as users call it; [`Delve`] debugs with it; [`require()`] finds tools, or says that a test is skipped.
+//! command as users call it; [`Delve`] debugs with it; [`node`] has packages of npm; [`require()`] finds tools, or says that a test is skipped.
 
 #![expect(clippy::panic, reason = "a test's support fails by panicking")]
 
@@ -9,6 +9,7 @@ mod delve;
 pub mod fake;
 pub mod fixture;
 pub mod go;
+pub mod node;
 mod require;
 mod retake;
 mod rounds;

@@ -28,10 +28,27 @@ fn fits(term: &Term, depth: u8) -> bool {
         Term::Register(name) => *name == RegisterName::Rip || Gpr::named(*name).is_some(),
         Term::Memory(_, addr) => fits(addr, depth),
         Term::Arithmetic(operator, left, right) => {
-            let divides = matches!(operator, Arithmetic::Divide | Arithmetic::Remainder);
-            let faults = divides && !matches!(**right, Term::Constant(1..));
-            !faults && depth + 1 < DEEPEST && fits(left, depth) && fits(right, depth + 1)
+            can_be_done(*operator, right)
+                && depth + 1 < DEEPEST
+                && fits(left, depth)
+                && fits(right, depth + 1)
         }
+    }
+}
+
+/// The last number by which signed ones are divided.
+const MINUS_TWO: u64 = u64::MAX - 1;
+
+/// Whether an operation can neither fault nor have an operand that its instruction does not take.
+fn can_be_done(operator: Arithmetic, right: &Term) -> bool {
+    match operator {
+        Arithmetic::Divide | Arithmetic::Remainder => matches!(right, Term::Constant(1..)),
+        // By minus one there may be no room for the result.
+        Arithmetic::DivideSigned | Arithmetic::RemainderSigned => {
+            matches!(right, Term::Constant(1..=MINUS_TWO))
+        }
+        Arithmetic::ShiftRightSigned => matches!(right, Term::Constant(0..64)),
+        _ => true,
     }
 }
 
@@ -203,6 +220,12 @@ const fn apply(operator: Arithmetic) -> &'static [u8] {
         Arithmetic::Divide => &[0x31, 0xd2, 0x48, 0xf7, 0xf1],
         // The same, and `mov rax, rdx`
         Arithmetic::Remainder => &[0x31, 0xd2, 0x48, 0xf7, 0xf1, 0x48, 0x89, 0xd0],
+        // `cqo`; `idiv rcx`
+        Arithmetic::DivideSigned => &[0x48, 0x99, 0x48, 0xf7, 0xf9],
+        // The same, and `mov rax, rdx`
+        Arithmetic::RemainderSigned => &[0x48, 0x99, 0x48, 0xf7, 0xf9, 0x48, 0x89, 0xd0],
+        // `sar rax, cl`
+        Arithmetic::ShiftRightSigned => &[0x48, 0xd3, 0xf8],
     }
 }
 
@@ -232,6 +255,14 @@ mod tests {
         };
         assert!(can_be_compiled(&by(Term::Constant(7))));
         assert!(!can_be_compiled(&by(Term::Constant(0))));
+        let signed = |operator, right| {
+            let (left, right) = (Box::new(one()), Box::new(Term::Constant(right)));
+            equal(Term::Arithmetic(operator, left, right), one())
+        };
+        assert!(can_be_compiled(&signed(Arithmetic::DivideSigned, u64::MAX - 1)));
+        assert!(!can_be_compiled(&signed(Arithmetic::DivideSigned, u64::MAX)));
+        assert!(!can_be_compiled(&signed(Arithmetic::RemainderSigned, 0)));
+        assert!(!can_be_compiled(&signed(Arithmetic::ShiftRightSigned, 64)));
         assert!(!can_be_compiled(&by(Term::Register(RegisterName::Rax))));
         let flags = Term::Register(RegisterName::Eflags);
         assert!(!can_be_compiled(&Predicate::Not(Box::new(equal(flags, one())))));

@@ -10,12 +10,12 @@ use std::process::{Child, Command, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use retake_gdbserver::{ServeOptions, serve};
+use retake_gdbserver::{Notices, ServeOptions, serve};
 use retake_recording::{FileEntry, Recording};
 use retake_replayer::{Control, Timeline};
 use tempfile::NamedTempFile;
 
-use super::Which;
+use super::{Calls, Which};
 use crate::failure::{Failure, chain};
 use crate::output::notice;
 
@@ -30,9 +30,11 @@ pub(crate) const GLUE: &str = include_str!("gdb/glue.py");
 pub(crate) struct GdbArgs {
     #[command(flatten)]
     which: Which,
-    /// The debugger to start: gdb, or one with gdb's options, as rust-gdb
+    /// The debugger to start: gdb, one with gdb's options, as rust-gdb, or lldb
     #[arg(long, value_name = "PROGRAM", default_value = "gdb")]
     debugger: OsString,
+    #[command(flatten)]
+    calls: Calls,
     /// Arguments for the debugger
     #[arg(last = true, value_name = "ARGUMENT")]
     arguments: Vec<OsString>,
@@ -49,7 +51,8 @@ impl GdbArgs {
             options: Vec::new(),
             arguments: self.arguments.clone(),
         };
-        client.debug(&recording, ServeOptions::default())
+        let company = self.calls.company();
+        client.debug(&recording, ServeOptions { company, ..ServeOptions::default() })
     }
 }
 
@@ -88,8 +91,8 @@ impl Client {
         let served = Timeline::open(recording.clone(), Control::default())
             .map_err(|err| chain(&err))
             .and_then(|mut timeline| {
-                let notices: Box<dyn Fn(&str)> = Box::new(|text| notice(text));
-                let options = ServeOptions { notices: Some(notices), ..options };
+                let notices = Some(Box::new(|text: &str| notice(text)) as Notices);
+                let options = ServeOptions { notices, ..options };
                 let served = serve(&listener, &mut timeline, recording, &options);
                 served.map_err(|err| chain(&err))
             });
@@ -109,20 +112,33 @@ impl Client {
         glue: &NamedTempFile,
     ) -> Result<Child, Failure> {
         let address = listener.local_addr()?;
-        // Files that are what they were are read faster from here.
-        let root = if is_as_recorded(recording) { "/" } else { "target:" };
         let mut command = Command::new(&self.debugger);
-        // A restart may take long.
-        command.args(["-l", "10000"]).args(&self.options);
-        command.arg("-iex").arg(format!("set sysroot {root}"));
-        command.arg("-x").arg(glue.path());
-        command.arg("-ex").arg(format!("target extended-remote {address}"));
+        if is_lldb(&self.debugger) {
+            command.args(&self.options).arg(OsStr::from_bytes(&recording.manifest().program));
+            // A run may take long.
+            command.args(["-O", "settings set plugin.process.gdb-remote.packet-timeout 10000"]);
+            command.arg("-o").arg(format!("gdb-remote {address}"));
+        } else {
+            // Files that are what they were are read faster from here.
+            let root = if is_as_recorded(recording) { "/" } else { "target:" };
+            // A restart may take long.
+            command.args(["-l", "10000"]).args(&self.options);
+            command.arg("-iex").arg(format!("set sysroot {root}"));
+            command.arg("-x").arg(glue.path());
+            command.arg("-ex").arg(format!("target extended-remote {address}"));
+        }
         command.args(&self.arguments);
         command.spawn().map_err(|err| {
             let name = self.debugger.display();
             Failure::text(format!("failed to start {name}: {err}; name another with --debugger"))
         })
     }
+}
+
+/// Whether a debugger has the options of lldb: `lldb`, `lldb-14`, `rust-lldb`.
+fn is_lldb(debugger: &OsStr) -> bool {
+    let name = Path::new(debugger).file_name().unwrap_or_default();
+    name.to_string_lossy().split('-').any(|part| part == "lldb")
 }
 
 /// Whether every program and library of a recording is still what it was when it was recorded.

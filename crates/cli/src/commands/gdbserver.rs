@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::process::ExitCode;
 
+use retake_execution::Company;
 use retake_gdbserver::{Clients, ServeOptions, serve};
 use retake_model::{Position, Tid};
 use retake_replayer::Timeline;
@@ -32,6 +33,22 @@ pub(crate) struct GdbserverArgs {
     /// Serve one debugger after the other, for ever
     #[arg(long)]
     keep: bool,
+    #[command(flatten)]
+    calls: Calls,
+}
+
+/// Who runs while a debugger calls a function.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Calls {
+    /// While the debugger calls a function, let the program's other threads run too
+    #[arg(long)]
+    calls_run_all: bool,
+}
+
+impl Calls {
+    pub(crate) fn company(self) -> Company {
+        if self.calls_run_all { Company::Others } else { Company::Alone }
+    }
 }
 
 impl GdbserverArgs {
@@ -48,6 +65,7 @@ impl GdbserverArgs {
         let options = ServeOptions {
             process: self.process.map(Tid::new),
             start: self.at,
+            company: self.calls.company(),
             clients: if self.keep { Clients::Many } else { Clients::One },
             notices: Some(Box::new(|text| notice(text))),
         };

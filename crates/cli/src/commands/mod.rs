@@ -27,7 +27,7 @@ use crate::home::Home;
 use crate::text;
 
 pub(crate) use gdb::{Client, GLUE, have_same_rest};
-pub(crate) use gdbserver::bind;
+pub(crate) use gdbserver::{Calls, bind};
 pub(crate) use info::everything;
 pub(crate) use ls::print as print_list;
 pub(crate) use replay::{replay as replay_with_output, write as write_output};

@@ -84,12 +84,19 @@ fn conditions_of_gdb() {
 
 #[test]
 fn what_predicates_cannot_say_is_interpreted() {
-    // $rax / 2 == 3 and $rax >> 1 == 3 with signs, and 1 / 0, which has no value.
-    assert_eq!(both(&[0x26, 0, 0, 0x22, 2, 0x05, 0x22, 3, 0x13, 0x27]), (true, None));
-    assert_eq!(both(&[0x26, 0, 0, 0x22, 1, 0x0a, 0x22, 3, 0x13, 0x27]), (true, None));
-    // Without signs predicates say it.
-    assert_eq!(both(&[0x26, 0, 0, 0x22, 2, 0x06, 0x22, 3, 0x13, 0x27]), (true, Some(true)));
-    assert_eq!(both(&[0x26, 0, 0, 0x22, 1, 0x0b, 0x22, 3, 0x13, 0x27]), (true, Some(true)));
+    // $rax / -1 == 3 with signs, $rax / $rax == 3, and 1 / 0, which has no value.
+    assert_eq!(both(&[0x26, 0, 0, 0x22, 0xff, 0x16, 8, 0x05, 0x22, 3, 0x13, 0x27]), (false, None));
+    assert_eq!(both(&[0x26, 0, 0, 0x28, 0x06, 0x22, 3, 0x13, 0x27]), (false, None));
+    // By other numbers predicates say it: $rax / 2 == 3, $rax % 4 == 3, $rax >> 1 == 3, with signs and without.
+    for divides in [0x05, 0x06] {
+        assert_eq!(both(&[0x26, 0, 0, 0x22, 2, divides, 0x22, 3, 0x13, 0x27]), (true, Some(true)));
+    }
+    for remains in [0x07, 0x08] {
+        assert_eq!(both(&[0x26, 0, 0, 0x22, 4, remains, 0x22, 3, 0x13, 0x27]), (true, Some(true)));
+    }
+    for shifts in [0x0a, 0x0b] {
+        assert_eq!(both(&[0x26, 0, 0, 0x22, 1, shifts, 0x22, 3, 0x13, 0x27]), (true, Some(true)));
+    }
     assert_eq!(both(&[0x22, 1, 0x22, 0, 0x06, 0x27]), (true, None));
     // A loop without an end.
     assert_eq!(both(&[0x21, 0, 0]), (true, None));

@@ -11,6 +11,9 @@ const MOST_STEPS: usize = 2000;
 /// So are those with larger values, which grow where a value is used twice.
 const MOST_NODES: usize = 200;
 
+/// The last number by which signed ones are divided.
+const MINUS_TWO: u64 = u64::MAX - 1;
+
 /// An expression as a predicate: that its value is not zero. `None` if no predicate can say that.
 pub(super) fn predicate(bytes: &[u8], layout: &Layout) -> Option<Predicate> {
     let mut translator = Translator { layout, left: MOST_STEPS };
@@ -200,7 +203,12 @@ fn two(op: Op, left: Value, right: Value) -> Option<Value> {
             let Term::Constant(bits @ 0..64) = right else { return None };
             Value::Number(divided(Arithmetic::Divide, left, Term::Constant(1 << bits))?)
         }
-        // Predicates have no signs where they divide.
+        Op::DivideSigned => Value::Number(divided(Arithmetic::DivideSigned, left, right)?),
+        Op::RemainderSigned => Value::Number(divided(Arithmetic::RemainderSigned, left, right)?),
+        Op::ShiftRightSigned => {
+            let Term::Constant(0..64) = right else { return None };
+            Value::Number(arithmetic(Arithmetic::ShiftRightSigned, left, right))
+        }
         _ => return None,
     })
 }
@@ -214,9 +222,9 @@ fn arithmetic(operator: Arithmetic, left: Term, right: Term) -> Term {
         .map_or_else(|| Term::Arithmetic(operator, Box::new(left), Box::new(right)), Term::Constant)
 }
 
-/// By a number that is not zero.
+/// By a number that is neither zero nor minus one: the program itself divides.
 fn divided(operator: Arithmetic, left: Term, right: Term) -> Option<Term> {
-    matches!(right, Term::Constant(1..)).then(|| arithmetic(operator, left, right))
+    matches!(right, Term::Constant(1..=MINUS_TWO)).then(|| arithmetic(operator, left, right))
 }
 
 fn with_sign(term: Term, bits: u32) -> Term {

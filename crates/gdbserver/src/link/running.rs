@@ -97,6 +97,15 @@ impl Running {
         }
     }
 
+    /// Does something that is to be done before the client hears of the end, if something still runs.
+    pub(super) fn while_going(&self, act: impl FnOnce()) {
+        let seen = self.lock();
+        if matches!(seen.state, State::Going(_)) {
+            act();
+        }
+        drop(seen);
+    }
+
     /// It is over.
     pub(crate) fn end(&self) -> Run {
         let mut seen = self.lock();

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use retake_execution::{
-    Access, Hit, SignalSet, Site, SiteId, SiteTarget, State, Verdict, Watch, WatchId,
+    Access, DEBUG_REGISTERS, Hit, SignalSet, Site, SiteId, SiteTarget, State, Verdict, Watch,
+    WatchId, register_pieces,
 };
 use retake_model::{Addr, AddrRange, Predicate, TaskId, Tid};
 
@@ -17,8 +18,6 @@ use crate::signals;
 const MOST: usize = 10_000;
 /// A watchpoint has so many bytes at most.
 const LONGEST: u64 = 1 << 20;
-/// A processor has so many registers for watchpoints.
-const DEBUG_REGISTERS: u64 = 4;
 /// Processes with more tasks than this are told apart at each stop.
 const FEW_TASKS: usize = 32;
 
@@ -31,21 +30,16 @@ pub(super) struct PointKey {
 }
 
 impl PointKey {
-    /// How many debug registers it takes: one for each aligned piece of 1, 2, 4 or 8 bytes; reads are watched in
-    /// whole words.
-    fn registers(&self) -> u64 {
-        let Some(access) = access(self.kind) else { return 0 };
-        let (mut at, mut pieces) = (self.addr.get(), 0);
-        let Some(end) = at.checked_add(self.len).filter(|_| self.len > 0) else { return u64::MAX };
-        if access != Access::Write {
-            return end.div_ceil(8) - at / 8;
-        }
-        while at < end && pieces <= DEBUG_REGISTERS {
-            let fits = |len: &u64| at.is_multiple_of(*len) && *len <= end - at;
-            at += [8, 4, 2].into_iter().find(fits).unwrap_or(1);
-            pieces += 1;
-        }
-        pieces
+    fn range(&self) -> Option<AddrRange> {
+        AddrRange::with_len(self.addr, self.len).filter(|_| self.len > 0)
+    }
+
+    /// How many debug registers it takes, as far as there are any.
+    fn registers(&self) -> usize {
+        let watched = access(self.kind).zip(self.range());
+        watched.map_or(0, |(access, range)| {
+            register_pieces(range, access).take(DEBUG_REGISTERS + 1).count()
+        })
     }
 }
 
@@ -94,7 +88,7 @@ impl Points {
     /// Watchpoints, as `task` sees memory.
     pub(super) fn watches(&self, task: TaskId) -> Vec<Watch> {
         let watch = |(key, set): (&PointKey, &Set)| {
-            let range = AddrRange::with_len(key.addr, key.len)?;
+            let range = key.range()?;
             Some(Watch { id: WatchId::new(set.id), range, task, access: access(key.kind)? })
         };
         self.of(Watched::Yes).filter_map(watch).collect()
@@ -165,11 +159,11 @@ impl Session<'_> {
         let watched = self.points.of(Watched::Yes).map(|(key, _)| key);
         let others = watched.filter(|other| **other != key).chain([&key]);
         let all: Vec<&PointKey> = others.collect();
-        let registers = all.iter().map(|point| point.registers()).fold(0, u64::saturating_add);
+        let registers: usize = all.iter().map(|point| point.registers()).sum();
         // Where they are too few, pages are protected, which shows writes alone.
         let reads = all.iter().any(|point| access(point.kind).is_some_and(|a| a != Access::Write));
         let too_many = registers > DEBUG_REGISTERS && reads || key.len > LONGEST;
-        let no_range = registers == u64::MAX;
+        let no_range = access(key.kind).is_some() && key.range().is_none();
         if no_range || too_many || self.points.all.len() >= MOST {
             return REFUSED.to_vec();
         }
@@ -223,9 +217,12 @@ mod tests {
         let registers = |kind, addr, len| PointKey { kind, addr: Addr::new(addr), len }.registers();
         let write = |addr, len| registers(PointKind::Write, addr, len);
         assert_eq!([write(8, 8), write(9, 8), write(8, 16), write(12, 8)], [1, 4, 2, 2]);
-        assert_eq!(registers(PointKind::Access, 9, 8), 2);
+        assert_eq!(registers(PointKind::Access, 9, 8), 4);
         assert_eq!(registers(PointKind::Software, 9, 1), 0);
-        assert!(write(0, u64::MAX) > DEBUG_REGISTERS && write(u64::MAX, 8) > DEBUG_REGISTERS);
-        assert!(write(8, 0) > DEBUG_REGISTERS);
+        assert!(write(0, u64::MAX) > DEBUG_REGISTERS);
+        let no_range = |addr, len| {
+            PointKey { kind: PointKind::Write, addr: Addr::new(addr), len }.range().is_none()
+        };
+        assert!(no_range(u64::MAX, 8) && no_range(8, 0));
     }
 }

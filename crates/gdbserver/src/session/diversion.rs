@@ -4,7 +4,7 @@
 //! information first, sets registers, and writes the information back afterwards: in between the client's
 //! `vCont` is for the diversion. Any other movement ends it.
 
-use retake_execution::{Diversion, Diverted, ExecutionError, Go, StandardStream, State};
+use retake_execution::{Company, Diversion, Diverted, ExecutionError, Go, StandardStream, State};
 use retake_model::{Addr, TaskId, VectorState};
 
 use super::stops::{Report, Why};
@@ -39,6 +39,23 @@ impl Session<'_> {
         self.tried.copy.is_some() && self.tried.asked && self.tried.prepared
     }
 
+    /// Says who runs besides the thread that calls a function, or sets it.
+    pub(super) fn calls_run(&mut self, who: &str) -> String {
+        self.company = match who {
+            "" => self.company,
+            "alone" => Company::Alone,
+            "all" => Company::Others,
+            other => return format!("{other} is neither alone nor all: say who runs in a call."),
+        };
+        if let Some(copy) = self.tried.copy.as_deref_mut() {
+            copy.keep_company(self.company);
+        }
+        match self.company {
+            Company::Alone => "A thread that calls a function runs alone.".to_owned(),
+            Company::Others => "All threads run while one calls a function.".to_owned(),
+        }
+    }
+
     /// What was tried is over.
     pub(super) fn end_call(&mut self) -> Vec<u8> {
         self.tried = Tried::default();
@@ -60,7 +77,10 @@ impl Session<'_> {
                 return None;
             }
             match self.execution.divert() {
-                Ok(copy) => self.tried.copy = Some(copy),
+                Ok(mut copy) => {
+                    copy.keep_company(self.company);
+                    self.tried.copy = Some(copy);
+                }
                 Err(error) => {
                     self.options.notice(&error.to_string());
                     return None;

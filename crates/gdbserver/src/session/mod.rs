@@ -8,6 +8,7 @@ mod hits;
 mod memory;
 mod movement;
 mod process;
+mod progress;
 mod rr;
 mod steps;
 mod stops;
@@ -19,7 +20,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use retake_execution::{Execution, State};
+use retake_execution::{Company, Execution, State};
 use retake_model::{Position, TaskId, Tid};
 
 use crate::error::ServeError;
@@ -55,6 +56,8 @@ struct Client {
     /// It knows `swbreak` and `hwbreak`.
     swbreak: bool,
     hwbreak: bool,
+    /// It follows a process into another program.
+    execs: bool,
 }
 
 /// Threads that a client has chosen.
@@ -87,6 +90,8 @@ pub(crate) struct Session<'a> {
     files: OpenFiles,
     marks: Marks,
     tried: Tried,
+    /// Who runs besides the thread that calls a function.
+    company: Company,
 }
 
 /// The answer to what is well-formed and cannot be done.
@@ -119,6 +124,7 @@ impl<'a> Session<'a> {
             files: OpenFiles::default(),
             marks: Marks::default(),
             tried: Tried::default(),
+            company: options.company,
         };
         session.restart()?;
         Ok(session)
@@ -133,6 +139,7 @@ impl<'a> Session<'a> {
         self.files = OpenFiles::default();
         self.marks = Marks::default();
         self.tried = Tried::default();
+        self.company = self.options.company;
         self.held = false;
         self.restart()
     }
@@ -214,9 +221,10 @@ impl<'a> Session<'a> {
         self.client.multiprocess = has("multiprocess+");
         self.client.swbreak = has("swbreak+");
         self.client.hwbreak = has("hwbreak+");
+        self.client.execs = has("exec-events+");
         let size = crate::framing::MOST;
         let ours = "QStartNoAckMode+;qXfer:features:read+;qXfer:auxv:read+;qXfer:exec-file:read+;\
-                    qXfer:siginfo:read+;qXfer:siginfo:write+;multiprocess+;swbreak+;hwbreak+;vContSupported+;QPassSignals+;ConditionalBreakpoints+;\
+                    qXfer:siginfo:read+;qXfer:siginfo:write+;multiprocess+;swbreak+;hwbreak+;vContSupported+;QPassSignals+;ConditionalBreakpoints+;exec-events+;\
                     ReverseContinue+;ReverseStep+";
         format!("PacketSize={size:x};{ours}").into_bytes()
     }

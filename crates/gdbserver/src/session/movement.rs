@@ -31,7 +31,8 @@ impl Session<'_> {
         let before = Report { task: self.stopped.task, why: Why::Interrupted };
         let mut told_at = self.position();
         link.running().begin(self.reply(&before));
-        let result = run(self, link);
+        let teller = self.teller(link);
+        let result = teller.during(|| run(self, link));
         let ended = link.running().end();
         let report = match (result, ended) {
             (Ok(report), Run::Over | Run::Interrupted) => report,
@@ -128,10 +129,16 @@ impl Session<'_> {
             }
             let until =
                 Position::at_event(EventIndex::new(here.event().get().saturating_add(stretch)));
+            let exec = self.next_exec();
+            let until = exec.filter(|exec| *exec < until).unwrap_or(until);
             let until =
                 self.life.ends.map_or(until, |ends| if ends < until { ends } else { until });
             let began = Instant::now();
             let stop = self.run(&wanted, Direction::Forward, Some(until))?;
+            if Some(self.position()) == exec {
+                let why = self.exec_here();
+                return Ok(self.here(why));
+            }
             let moved = if self.position() == from { Moved::No } else { Moved::Yes };
             match self.why(&stop, moved) {
                 Some(Why::Watch(_)) if self.is_write(&stop, &mut seen) => {}

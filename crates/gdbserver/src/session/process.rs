@@ -4,6 +4,7 @@ use retake_execution::Execution;
 use retake_model::{Position, TaskId, Tid};
 
 use super::Session;
+use super::stops::Why;
 use crate::error::ServeError;
 use crate::facts::{ExecInfo, ProcessInfo};
 use crate::server::{Facts, ServeOptions};
@@ -63,6 +64,23 @@ impl Session<'_> {
         let executed = &self.process()?.executed;
         let before = executed.iter().rev().find(|exec| exec.event < event);
         before.or_else(|| executed.first()).cloned()
+    }
+
+    /// The moment right behind the next exec of the process, for a client that follows it.
+    pub(super) fn next_exec(&mut self) -> Option<Position> {
+        let here = self.position().event();
+        let process = self.process().filter(|process| process.executed.len() > 1)?;
+        let next = process.executed.iter().find(|exec| exec.event >= here)?;
+        Some(Position::at_event(next.event.next())).filter(|_| self.client.execs)
+    }
+
+    /// The process has executed another program by the last event. Its breakpoints were in the one before.
+    pub(super) fn exec_here(&mut self) -> Why {
+        self.points.clear();
+        // The thread that was looked at may be gone.
+        self.chosen.look = None;
+        self.stopped = self.here(Why::Trap);
+        Why::Exec(self.executable().unwrap_or_default())
     }
 
     fn process(&mut self) -> Option<&ProcessInfo> {

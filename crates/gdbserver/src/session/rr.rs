@@ -50,6 +50,7 @@ impl Session<'_> {
                 Some(to) => self.jump(to, command.thread),
                 None => format!("There is no moment {argument}."),
             },
+            "retake-calls" => self.calls_run(argument),
             "retake-position" => self.position().to_string(),
             _ => return Vec::new(),
         };

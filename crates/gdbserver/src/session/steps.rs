@@ -47,9 +47,14 @@ impl Session<'_> {
         let wanted = self.wanted();
         let told = matches!(self.stopped.why, Why::Signal(_));
         let seen = self.values(&wanted.watches);
+        let exec = self.next_exec();
         let stop =
             self.execution.run(&RunPlan::steps(Direction::Forward, task, NonZeroU64::MIN), None)?;
         let after = self.position();
+        if exec.is_some_and(|exec| exec <= after) {
+            let why = self.exec_here();
+            return Ok(Report { task: stop.task, why });
+        }
         let why = self.why(&stop, Moved::Yes).unwrap_or(Why::Trap);
         // Others may have run while the task waited, and may have come to a breakpoint.
         let others_ran = after.event().get() > before.event().get() + 1;

@@ -5,6 +5,7 @@ use retake_model::{Addr, SigInfo, Signal, TaskId, Tid};
 
 use super::Session;
 use super::breakpoints::PointKey;
+use crate::hex;
 use crate::packet::PointKind;
 use crate::signals;
 
@@ -21,6 +22,8 @@ pub(super) enum Why {
     Signal(Signal),
     /// A signal ends the process next.
     Fatal(Signal),
+    /// The process executes another program, from this file.
+    Exec(Vec<u8>),
     /// Somebody interrupted it.
     Interrupted,
     /// There is nothing before this.
@@ -64,16 +67,17 @@ impl Session<'_> {
     /// The stop reply for a stop.
     pub(super) fn reply(&self, report: &Report) -> Vec<u8> {
         let signal = match report.why {
-            Why::Trap | Why::Breakpoint(_) | Why::Watch(_) => signals::TRAP,
+            Why::Trap | Why::Breakpoint(_) | Why::Watch(_) | Why::Exec(_) => signals::TRAP,
             Why::Signal(signal) | Why::Fatal(signal) => signals::number(signal),
             Why::Interrupted | Why::Beginning => signals::NONE,
             Why::End => signals::KILL,
         };
-        let more = match report.why {
+        let more = match &report.why {
             Why::Watch(addr) => format!("watch:{addr:x};", addr = addr.get()),
             Why::Breakpoint(PointKind::Hardware) if self.client.hwbreak => "hwbreak:;".to_owned(),
             Why::Breakpoint(_) if self.client.swbreak => "swbreak:;".to_owned(),
             Why::Beginning => "replaylog:begin;".to_owned(),
+            Why::Exec(path) => format!("exec:{};", hex::encode(path)),
             _ => String::new(),
         };
         let thread = self.id(self.tid_of(report.task));
@@ -100,7 +104,7 @@ impl Session<'_> {
     pub(super) fn signal_info(&self) -> [u8; SigInfo::SIZE] {
         let signal = match &self.stopped.why {
             Why::Signal(signal) | Why::Fatal(signal) => *signal,
-            Why::Trap | Why::Breakpoint(_) | Why::Watch(_) => Signal::TRAP,
+            Why::Trap | Why::Breakpoint(_) | Why::Watch(_) | Why::Exec(_) => Signal::TRAP,
             Why::Interrupted | Why::Beginning | Why::End => return [0; SigInfo::SIZE],
         };
         let recorded = self.facts.signal_at(self.position().event());

@@ -4,17 +4,12 @@ use retake_abi::{Errno, ReadMemory, args_of, nr, read_iovecs};
 use retake_execution::StandardStream;
 use retake_model::{Addr, Registers, SyscallNo, TaskId};
 use retake_ptrace::ProcessMemory;
-use retake_recording::{Effect, EventKind};
 
 use super::Divert;
 use crate::failure::Failure;
 
 /// Bytes that one call prints at most.
 const MOST_PRINTED: usize = 1 << 20;
-/// So many events back a clock is looked for.
-const CLOCK_WINDOW: u64 = 100_000;
-/// `struct timespec` and `struct timeval`.
-const TIME_LEN: usize = 16;
 /// mmap(2)
 const MAP_PRIVATE: u64 = 2;
 const MAP_ANONYMOUS: u64 = 0x20;
@@ -43,8 +38,16 @@ impl ReadMemory for View<'_> {
 pub(super) enum Answer {
     /// The kernel's result: negative numbers are errors.
     Result(i64),
+    /// It waits for somebody to wake those who wait at a word.
+    Waits(Addr),
     /// The task cannot go on; why.
     Over(String),
+}
+
+/// The word at which a call of futex waits, if it does.
+pub(super) fn waits_at([word, operation, ..]: [u64; 6]) -> Option<Addr> {
+    let waits = [FUTEX_WAIT, FUTEX_WAIT_BITSET].contains(&(operation & FUTEX_OPERATION));
+    waits.then_some(Addr::new(word))
 }
 
 fn refused(errno: Errno) -> Answer {
@@ -118,25 +121,12 @@ impl Divert {
         clock: Option<u64>,
         out: Addr,
     ) -> Result<Answer, Failure> {
-        let mut index = self.position.event().get();
-        let first = index.saturating_sub(CLOCK_WINDOW);
-        while index > first {
-            index -= 1;
-            let event = self.machine.recording.event(retake_model::EventIndex::new(index))?;
-            let same = event.kind == EventKind::Syscall { no }
-                && clock.is_none_or(|clock| args_of(no, &event.before)[0] == clock);
-            let read = event.effects.iter().find_map(|effect| match effect {
-                Effect::Write { bytes, .. } if bytes.len() >= TIME_LEN => bytes.get(..TIME_LEN),
-                _ => None,
-            });
-            if let Some(bytes) = read.filter(|_| same) {
-                return Ok(match self.machine.task(id)?.memory.write(out, bytes) {
-                    Ok(()) => DONE,
-                    Err(_) => refused(Errno::EFAULT),
-                });
-            }
-        }
-        Ok(refused(Errno::EINVAL))
+        let time = self.clocks.last(&self.machine.recording, (no, clock))?;
+        let Some(time) = time else { return Ok(refused(Errno::EINVAL)) };
+        Ok(match self.machine.task(id)?.memory.write(out, &time) {
+            Ok(()) => DONE,
+            Err(_) => refused(Errno::EFAULT),
+        })
     }
 
     fn print(&mut self, id: TaskId, fd: u64, pieces: &[(Addr, u64)]) -> Result<Answer, Failure> {
@@ -175,13 +165,13 @@ impl Divert {
             {
                 refused(Errno::EAGAIN)
             }
-            // Nobody waits here who could be woken.
-            FUTEX_WAKE | FUTEX_WAKE_BITSET | FUTEX_WAKE_OP | FUTEX_REQUEUE | FUTEX_CMP_REQUEUE => {
-                DONE
+            FUTEX_WAKE | FUTEX_WAKE_BITSET => Answer::Result(self.wake(word, value)?),
+            // Who is woken too early looks again.
+            FUTEX_WAKE_OP | FUTEX_REQUEUE | FUTEX_CMP_REQUEUE => {
+                Answer::Result(self.wake(word, u64::MAX)?)
             }
-            _ => Answer::Over(format!(
-                "it would wait for another task (futex at {word}), and none runs here"
-            )),
+            FUTEX_WAIT | FUTEX_WAIT_BITSET => Answer::Waits(word),
+            _ => Answer::Over(format!("it asks for what no other task can give (futex at {word})")),
         })
     }
 

@@ -1,13 +1,20 @@
-//! A throw-away copy of the replayed processes, in which one task runs alone and may be changed.
+//! A throw-away copy of the replayed processes, in which one task runs and may be changed, alone or
+//! with the others beside it.
 
 mod calls;
+mod clocks;
+mod others;
 mod run;
 
-use retake_execution::{Diversion, Diverted, ExecutionError, Go, StandardStream, State, TaskInfo};
+use retake_execution::{
+    Company, Diversion, Diverted, ExecutionError, Go, StandardStream, State, TaskInfo,
+};
 use retake_model::{Addr, Mapping, Position, Registers, TaskId, VectorState};
 
 use crate::failure::Failure;
 use crate::machine::Machine;
+use clocks::Clocks;
+use others::Others;
 
 /// The copy.
 #[derive(Debug)]
@@ -16,6 +23,8 @@ pub(crate) struct Divert {
     position: Position,
     task: TaskId,
     output: Vec<(StandardStream, Vec<u8>)>,
+    clocks: Clocks,
+    others: Others,
     /// What the time-stamp counter said last.
     counter: u64,
 }
@@ -34,7 +43,8 @@ impl Divert {
         for task in machine.tasks.values_mut() {
             task.give_back()?;
         }
-        Ok(Self { machine, position, task, output: Vec::new(), counter: 0 })
+        let (clocks, others) = (Clocks::before(position), Others::of(&machine));
+        Ok(Self { machine, position, task, output: Vec::new(), clocks, others, counter: 0 })
     }
 }
 
@@ -106,6 +116,10 @@ impl Diversion for Divert {
     ) -> Result<Diverted, ExecutionError> {
         let ran = self.go(task, go, breakpoints);
         ran.map_err(|failure| failure.while_doing("run the program away from the recording"))
+    }
+
+    fn keep_company(&mut self, company: Company) {
+        self.others.set(company);
     }
 
     fn take_output(&mut self) -> Vec<(StandardStream, Vec<u8>)> {

@@ -9,14 +9,25 @@ use retake_ptrace::{Resume, StopEvent, cpuid, monotonic};
 
 use super::Divert;
 use super::calls::Answer;
+use super::others::behind_call;
 use crate::failure::Failure;
 
 /// How long a task runs at most.
-const LONGEST: Duration = Duration::from_secs(10);
-const INT3: u8 = 0xcc;
+pub(super) const LONGEST: Duration = Duration::from_secs(10);
+/// How long it runs before others do, where they are to run.
+const SLICE: Duration = Duration::from_millis(20);
+pub(super) const INT3: [u8; 1] = [0xcc];
 const RDTSC: [u8; 2] = [0x0f, 0x31];
 const RDTSCP: [u8; 3] = [0x0f, 0x01, 0xf9];
 const CPUID: [u8; 2] = [0x0f, 0xa2];
+
+/// A breakpoint in the program's code.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Covered {
+    pub(super) addr: Addr,
+    /// What was there before.
+    pub(super) byte: [u8; 1],
+}
 
 impl Divert {
     pub(super) fn go(
@@ -56,12 +67,16 @@ impl Divert {
             let task = self.machine.task(id)?;
             // Elsewhere it is data that the program reads: gdb has calls return to its stack.
             if runs && task.memory.read_exact(*addr, &mut byte).is_ok() {
-                task.memory.write(*addr, &[INT3])?;
-                covered.push((*addr, byte));
+                task.memory.write(*addr, &INT3)?;
+                covered.push(Covered { addr: *addr, byte });
             }
         }
-        let ran = self.run_on(id, how, &covered, until);
-        let ran = match ran {
+        let ran = match self.run_on(id, how, &covered, until) {
+            Err(Failure::Interrupted) => {
+                // It was meant for this run alone.
+                self.machine.control.interrupt.store(false, Ordering::SeqCst);
+                Ok(Diverted::Over("it was interrupted".to_owned()))
+            }
             // A task that returns to a breakpoint where no code is has arrived.
             Ok(Diverted::Signal(Signal::SEGV)) => {
                 let at = self.machine.task(id)?.stopped.registers()?.pc();
@@ -70,7 +85,7 @@ impl Divert {
             }
             ran => ran,
         };
-        for (addr, byte) in covered {
+        for Covered { addr, byte } in covered {
             // The process may be gone.
             if let Ok(task) = self.machine.task(id) {
                 let _ = task.memory.write(addr, &byte);
@@ -83,25 +98,22 @@ impl Divert {
         &mut self,
         id: TaskId,
         how: Resume,
-        covered: &[(Addr, [u8; 1])],
+        covered: &[Covered],
         until: Duration,
     ) -> Result<Diverted, Failure> {
         loop {
-            let stop = match self.machine.resume_until(id, how, Some(until)) {
-                Err(Failure::Interrupted) => {
-                    // It was meant for this run alone.
-                    self.machine.control.interrupt.store(false, Ordering::SeqCst);
-                    return Ok(Diverted::Over("it was interrupted".to_owned()));
-                }
-                stop => stop?,
-            };
+            let pause = if self.others.run() { until.min(monotonic() + SLICE) } else { until };
+            let stop = self.machine.resume_until(id, how, Some(pause))?;
             let registers = self.machine.task(id)?.stopped.registers()?;
             match stop {
                 StopEvent::Syscall => match self.answer(id, &registers)? {
                     Answer::Result(result) => {
-                        let rax = result.cast_unsigned();
-                        let after = Registers { rax, orig_rax: u64::MAX, ..registers };
-                        self.machine.task(id)?.go_on_with(&after)?;
+                        self.machine.task(id)?.go_on_with(&behind_call(&registers, result))?;
+                    }
+                    Answer::Waits(word) => {
+                        if let Some(over) = self.wait_for_others(id, word, covered, until)? {
+                            return Ok(over);
+                        }
                     }
                     Answer::Over(why) => return Ok(Diverted::Over(why)),
                 },
@@ -110,12 +122,16 @@ impl Divert {
                 }
                 StopEvent::Signal(Signal::TRAP) => {
                     let at = Addr::new(registers.rip.wrapping_sub(1));
-                    if !covered.iter().any(|(addr, _)| *addr == at) {
+                    if !covered.iter().any(|site| site.addr == at) {
                         return Ok(Diverted::Signal(Signal::TRAP));
                     }
                     let at_it = Registers { rip: at.get(), ..registers };
                     self.machine.task(id)?.go_on_with(&at_it)?;
                     return Ok(Diverted::Breakpoint(at));
+                }
+                StopEvent::Signal(Signal::STOP) if monotonic() < until => {
+                    self.give_way(id, covered, until)?;
+                    continue;
                 }
                 StopEvent::Signal(Signal::STOP) => {
                     let seconds = LONGEST.as_secs();
@@ -134,7 +150,7 @@ impl Divert {
     }
 
     /// Executes an instruction that traps in recorded programs. False if it is another one.
-    fn emulate(&mut self, id: TaskId, registers: &Registers) -> Result<bool, Failure> {
+    pub(super) fn emulate(&mut self, id: TaskId, registers: &Registers) -> Result<bool, Failure> {
         let mut code = [0; 3];
         let task = self.machine.task(id)?;
         let got = task.memory.read(registers.pc(), &mut code)?;

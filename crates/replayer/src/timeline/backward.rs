@@ -4,46 +4,20 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use retake_execution::{Judge, RunPlan, Site, SiteId, Stop, StopReason, WatchId};
-use retake_model::{EventIndex, Place, Position, TaskId};
+use retake_execution::{Judge, RunPlan, Stop, StopReason};
+use retake_model::{EventIndex, Place, Position};
 
 use super::Timeline;
+use super::remembered::{Recalled, Remembered};
+use super::scan::{Arrived, Scan, What};
 use super::scouts::Counting;
-use super::travel::no_sink;
 use crate::failure::Failure;
 use crate::intervals::{Crew, Interval, Part, side_by_side};
-use crate::run::Step;
-use crate::translated::CountFor;
 
-/// Arrivals of an interval that the replay stops at; more are counted without a stop.
+/// Arrivals of an interval that the replay stops at; more are counted without a stop. So many are remembered.
 const FEW: usize = 64;
 /// A search backwards that is over sooner is left to one thread.
 const SOON: Duration = Duration::from_millis(100);
-
-/// An arrival at a site.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Arrived {
-    pub(super) at: Position,
-    pub(super) what: What,
-    pub(super) task: TaskId,
-}
-
-/// What a task came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum What {
-    Site(SiteId),
-    /// It has accessed watched memory right before.
-    Access(WatchId),
-    /// The event before wrote there.
-    Effect(WatchId),
-}
-
-/// Whether a scan goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scan {
-    GoOn,
-    Stop,
-}
 
 /// The arrivals of an interval that count.
 #[derive(Debug, Default)]
@@ -59,6 +33,24 @@ struct FoundBack {
     upper: Position,
     from_last: u64,
     counted: Counted,
+    of: Arrivals,
+}
+
+/// Which arrivals were counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arrivals {
+    /// All at the sites that are wanted.
+    All,
+    /// Those that somebody says count.
+    Judged,
+}
+
+/// What a look at the arrivals that are remembered came to.
+enum Back {
+    /// The run is over.
+    Stopped(Stop),
+    /// So many are to be looked for from there on back.
+    From(Position, u64),
 }
 
 impl Timeline {
@@ -72,13 +64,18 @@ impl Timeline {
         // What cannot be watched is said first.
         self.machine.want_watches(plan.watches)?;
         self.machine.forget_watches()?;
-        let mut upper = self.position;
-        let mut wanted = plan.nth.get();
-        let earlier = self.intervals_back(bound);
         let apart = judge.is_none() && plan.watches.is_empty();
+        let (mut upper, mut wanted) = (self.position, plan.nth.get());
+        if apart {
+            match self.recall(plan, bound)? {
+                Back::Stopped(stop) => return Ok(stop),
+                Back::From(position, left) => (upper, wanted) = (position, left),
+            }
+        }
+        let earlier = self.intervals_back(upper, bound);
         if apart && self.at_once > 1 && !earlier.is_empty() {
-            let found = self.search_back(plan, wanted, &earlier)?;
-            return self.end_back(plan.sites, bound, found);
+            let found = self.search_back(plan, upper, wanted, &earlier)?;
+            return self.end_back(plan, bound, found);
         }
         while upper > bound && upper > self.start {
             let first = self.scan_start(upper);
@@ -87,25 +84,53 @@ impl Timeline {
                 Some(judge) => self.judge_between(first, upper, plan, wanted, judge)?,
             };
             if counted.number >= wanted {
-                let found = Some(FoundBack { first, upper, from_last: wanted, counted });
-                return self.end_back(plan.sites, bound, found);
+                let of = if judge.is_none() { Arrivals::All } else { Arrivals::Judged };
+                let found = Some(FoundBack { first, upper, from_last: wanted, counted, of });
+                return self.end_back(plan, bound, found);
             }
             wanted -= counted.number;
             upper = Position::at_event(first);
         }
-        self.end_back(plan.sites, bound, None)
+        self.end_back(plan, bound, None)
+    }
+
+    /// Looks for the wanted arrival among those that the last run backwards has found.
+    fn recall(&mut self, plan: &RunPlan<'_>, bound: Position) -> Result<Back, Failure> {
+        let (here, wanted) = (self.position, plan.nth.get());
+        let Some(known) = self.remembered.take_if(|known| known.is_of(plan.sites, here)) else {
+            return Ok(Back::From(here, wanted));
+        };
+        let (first, upper, before) = known.rest();
+        match known.recall(here, wanted) {
+            Recalled::Known(n) => {
+                let found = known.arrived(n, plan.sites).filter(|found| found.at >= bound);
+                let on_the_way = known.on_the_way(n);
+                self.remembered = Some(known);
+                let Some(found) = found else {
+                    return self.end_back(plan, bound, None).map(Back::Stopped);
+                };
+                self.bring_keeping(&on_the_way, found.at)?;
+                self.stop_at_arrival(found).map(Back::Stopped)
+            }
+            Recalled::InInterval(from_last) => {
+                let counted = Counted { number: before, last: None };
+                let of = Arrivals::All;
+                let found = Some(FoundBack { first, upper, from_last, counted, of });
+                self.end_back(plan, bound, found).map(Back::Stopped)
+            }
+            Recalled::Earlier(left) => Ok(Back::From(Position::at_event(first), left)),
+        }
     }
 
     /// Goes to what was found, or to where the run ends without it.
     fn end_back(
         &mut self,
-        sites: &[Site],
+        plan: &RunPlan<'_>,
         bound: Position,
         found: Option<FoundBack>,
     ) -> Result<Stop, Failure> {
-        if let Some(FoundBack { first, upper, from_last, counted }) = found {
-            let nth = counted.number - from_last + 1;
-            let found = self.go_to_arrival(first, upper, sites, nth, from_last, counted)?;
+        if let Some(found) = found {
+            let found = self.go_to_arrival(found, plan)?;
             if found.at >= bound {
                 return self.stop_at_arrival(found);
             }
@@ -114,40 +139,52 @@ impl Timeline {
         self.stand_at(bound.max_with(self.start), reason)
     }
 
-    /// The intervals before the one that this timeline goes through itself, the latest first.
-    fn intervals_back(&self, bound: Position) -> Vec<Interval> {
-        let first = Position::at_event(self.scan_start(self.position));
+    /// The intervals before the one up to `upper`, which this timeline goes through itself, the latest first.
+    fn intervals_back(&self, upper: Position, bound: Position) -> Vec<Interval> {
+        let first = Position::at_event(self.scan_start(upper));
         let mut list = self.intervals_before(first);
         list.retain(|interval| interval.until > bound && interval.until > self.start);
         list.reverse();
         list
     }
 
-    /// Looks for the `wanted`th arrival from here back. Others look through earlier intervals
+    /// Looks for the `wanted`th arrival from `upper` back. Others look through earlier intervals
     /// meanwhile, unless it is found soon.
     fn search_back(
         &mut self,
         plan: &RunPlan<'_>,
+        upper: Position,
         mut wanted: u64,
         earlier: &[Interval],
     ) -> Result<Option<FoundBack>, Failure> {
         let (recording, control) = (self.recording.clone(), self.control.clone());
         let crew = Crew::of(&recording, &control, self.at_once).waiting(SOON);
-        let counting = Counting { recording: &recording, sites: plan.sites, most: wanted };
+        let counting = Counting { recording: &recording, sites: plan.sites };
+        let of = Arrivals::All;
         let found = side_by_side(&counting, crew, earlier, |results| {
-            let (first, upper) = (self.scan_start(self.position), self.position);
+            let first = self.scan_start(upper);
             let counted = self.count_between(first, upper, plan, wanted)?;
             if counted.number >= wanted {
-                return Ok(Some(FoundBack { first, upper, from_last: wanted, counted }));
+                return Ok(Some(FoundBack { first, upper, from_last: wanted, counted, of }));
             }
             wanted -= counted.number;
             results.use_recorded_cpu();
             while let Some((n, part)) = results.next()? {
-                let (Part::Found(found), Some(interval)) = (part, earlier.get(n)) else { continue };
+                let Some(interval) = earlier.get(n) else { continue };
+                let Part::Found(found) = part else {
+                    self.control.reach(interval.first);
+                    continue;
+                };
                 for counted in found {
                     if counted.number >= wanted {
                         let (first, upper) = (interval.first, interval.until);
-                        return Ok(Some(FoundBack { first, upper, from_last: wanted, counted }));
+                        return Ok(Some(FoundBack {
+                            first,
+                            upper,
+                            from_last: wanted,
+                            counted,
+                            of,
+                        }));
                     }
                     wanted -= counted.number;
                 }
@@ -170,7 +207,7 @@ impl Timeline {
         nearest.unwrap_or(EventIndex::ZERO).max(self.start.event())
     }
 
-    /// Counts the arrivals of an interval; remembers the last `most` where they are few.
+    /// Counts the arrivals of an interval; remembers the last ones where they are few, `most` of accesses.
     pub(super) fn count_between(
         &mut self,
         first: EventIndex,
@@ -178,14 +215,14 @@ impl Timeline {
         plan: &RunPlan<'_>,
         most: u64,
     ) -> Result<Counted, Failure> {
-        let most = usize::try_from(most).unwrap_or(FEW);
         let counts_inside = plan.watches.is_empty();
+        let most = if counts_inside { FEW } else { usize::try_from(most).unwrap_or(usize::MAX) };
         let mut last = VecDeque::new();
         let mut stops = 0_u64;
         self.machine.countdown = None;
         self.scan_watching(first, upper, plan, &mut |timeline, arrived| {
             stops += 1;
-            if last.len() == most.min(FEW) {
+            if last.len() == most {
                 last.pop_front();
             }
             last.push_back(arrived);
@@ -212,7 +249,7 @@ impl Timeline {
         let mut last = VecDeque::new();
         let mut number = 0;
         self.scan_watching(first, upper, plan, &mut |timeline, arrived| {
-            let Arrived { at, what, task } = arrived;
+            let Arrived { at, what, task, .. } = arrived;
             timeline.stand(task, at);
             let counts = match what {
                 What::Site(site) => {
@@ -232,36 +269,57 @@ impl Timeline {
         Ok(Counted { number, last: Some(last) })
     }
 
-    /// Goes to the `nth` arrival of an interval, which is the `from_last`th one from its end.
-    fn go_to_arrival(
+    /// Goes to an arrival, and remembers others before it.
+    fn go_to_arrival(&mut self, found: FoundBack, plan: &RunPlan<'_>) -> Result<Arrived, Failure> {
+        let FoundBack { first, upper, from_last, counted, of } = found;
+        let (last, until, n) = match counted.last {
+            Some(last) => {
+                let n = usize::try_from(from_last).ok().and_then(|n| last.len().checked_sub(n));
+                (last, upper, n)
+            }
+            None => {
+                let last = self.arrive_again(first, upper, plan, counted.number - from_last + 1)?;
+                let (until, n) =
+                    (last.back().map_or(upper, |found| found.at), last.len().checked_sub(1));
+                (last, until, n)
+            }
+        };
+        let found = n.and_then(|n| last.get(n)).copied().ok_or_else(|| {
+            Failure::Refused(format!("arrival {from_last} from {upper} back is not there again"))
+        })?;
+        if of == Arrivals::All && plan.watches.is_empty() {
+            let before = counted.number - from_last + 1 - n.map_or(0, |n| n as u64 + 1);
+            self.remembered = Remembered::of(plan.sites, first, until, before, last);
+        }
+        if self.lost || self.position != found.at {
+            self.bring(found.at)?;
+        }
+        Ok(found)
+    }
+
+    /// Goes to the `nth` arrival of an interval, all of which were counted. Gives the last ones up to that.
+    fn arrive_again(
         &mut self,
         first: EventIndex,
         upper: Position,
-        sites: &[Site],
+        plan: &RunPlan<'_>,
         nth: u64,
-        from_last: u64,
-        counted: Counted,
-    ) -> Result<Arrived, Failure> {
-        let remembered = counted.last.and_then(|last| {
-            let from_first = last.len().checked_sub(usize::try_from(from_last).ok()?)?;
-            last.get(from_first).copied()
-        });
-        if let Some(found) = remembered {
-            self.bring(found.at)?;
-            return Ok(found);
-        }
-        self.machine.countdown = Some(nth);
-        let mut found = None;
-        self.scan(first, upper, sites, &mut |timeline, arrived| {
-            timeline.stand(arrived.task, arrived.at);
-            timeline.lost = false;
-            found = Some(arrived);
-            Ok(Scan::Stop)
+    ) -> Result<VecDeque<Arrived>, Failure> {
+        let few = nth.min(FEW as u64);
+        let mut last = VecDeque::new();
+        self.machine.countdown = Some(nth - few + 1);
+        self.scan(first, upper, plan.sites, &mut |timeline, arrived| {
+            timeline.machine.countdown = None;
+            last.push_back(arrived);
+            if last.len() as u64 == few {
+                timeline.stand(arrived.task, arrived.at);
+                timeline.lost = false;
+                return Ok(Scan::Stop);
+            }
+            Ok(Scan::GoOn)
         })?;
         self.machine.countdown = None;
-        found.ok_or_else(|| {
-            Failure::Refused(format!("arrival {nth} of {} is not there again", counted.number))
-        })
+        Ok(last)
     }
 
     /// Stops at an arrival, where the machine stands; at an access of memory, right before it.
@@ -273,85 +331,5 @@ impl Timeline {
         self.machine.forget_watches()?;
         self.back_before(found)?;
         Ok(Stop { task: found.task, ..self.stop(reason) })
-    }
-
-    /// The same as [`Self::scan`], with the accesses of watched memory.
-    fn scan_watching(
-        &mut self,
-        first: EventIndex,
-        upper: Position,
-        plan: &RunPlan<'_>,
-        arrived: &mut dyn FnMut(&mut Self, Arrived) -> Result<Scan, Failure>,
-    ) -> Result<(), Failure> {
-        self.watches = plan.watches.to_vec();
-        let scanned = self.scan(first, upper, plan.sites, arrived);
-        self.watches.clear();
-        scanned?;
-        self.machine.forget_watches()
-    }
-
-    /// Gives the arrivals from event `first` up to `upper`, which is none of them, in order.
-    pub(super) fn scan(
-        &mut self,
-        first: EventIndex,
-        upper: Position,
-        sites: &[Site],
-        arrived: &mut dyn FnMut(&mut Self, Arrived) -> Result<Scan, Failure>,
-    ) -> Result<(), Failure> {
-        // The machine may be another one then.
-        let countdown = self.machine.countdown.take();
-        self.bring_to_event(first)?;
-        self.machine.countdown = countdown;
-        let watches = self.watches.clone();
-        self.machine.want_watches(&watches)?;
-        let own = upper.place().pc();
-        let exact = |done: EventIndex| match upper.place() {
-            Place::Exact(exact) if done == upper.event() => CountFor::Places(vec![exact]),
-            _ => CountFor::Nothing,
-        };
-        self.machine.count.wanted = exact(self.machine.done());
-        let by_arrival = matches!(upper.place(), Place::Arrival(_));
-        self.want_with(sites, own.filter(|_| by_arrival))?;
-        while self.machine.done() < upper.event() || own.is_some() {
-            let event = self.machine.done();
-            if own.is_none() {
-                self.machine.batch = Some(upper.event());
-            }
-            let step = self.machine.step(&mut no_sink);
-            self.machine.batch = None;
-            match step? {
-                Step::Hit { task, place } => {
-                    let at = Position::at_place(event, place);
-                    if at == upper {
-                        break;
-                    }
-                    if let Some(site) = self.site_hit(task, place)?
-                        && arrived(self, Arrived { at, what: What::Site(site), task })?
-                            == Scan::Stop
-                    {
-                        break;
-                    }
-                }
-                Step::Watched { task, place } => {
-                    let at = Position::at_place(event, place);
-                    if let Some(watch) = self.machine.watch_hit() {
-                        arrived(self, Arrived { at, what: What::Access(watch), task })?;
-                    }
-                }
-                Step::Event if event < upper.event() => {
-                    if let Some(watch) = self.machine.watched.take_by_event() {
-                        let task = self.recording.event(event)?.task;
-                        let at = Position::at_event(self.machine.done());
-                        arrived(self, Arrived { at, what: What::Effect(watch), task })?;
-                    }
-                    self.machine.count.wanted = exact(self.machine.done());
-                    self.snapshots.consider(&mut self.machine);
-                }
-                Step::Paused => {}
-                Step::Event | Step::End => break,
-            }
-        }
-        self.machine.count.wanted = CountFor::Nothing;
-        Ok(())
     }
 }

@@ -75,7 +75,7 @@ impl Timeline {
         let end = Position::at_event(self.recording.event_count());
         let intervals = self.intervals_before(until.unwrap_or(end));
         let crew = Crew::of(&self.recording, &self.control, self.at_once);
-        let counting = Counting { recording: &self.recording, sites, most: 1 };
+        let counting = Counting { recording: &self.recording, sites };
         let counted = side_by_side(&counting, crew, &intervals, |results| {
             let mut sum = 0;
             while let Some((_, part)) = results.next()? {

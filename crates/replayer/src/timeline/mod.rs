@@ -6,6 +6,8 @@ mod events;
 mod forward;
 mod listing;
 mod outputs;
+mod remembered;
+mod scan;
 mod scouts;
 mod snapshots;
 mod steps;
@@ -15,7 +17,7 @@ use std::cell::OnceCell;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use retake_execution::{
     CheckpointInfo, Direction, Diversion, EventFilter, Execution, ExecutionError, FileBytes,
@@ -34,6 +36,7 @@ use crate::machine::Machine;
 use crate::search::Control;
 use crate::thread::ReplayThread;
 use outputs::OutputSearch;
+use remembered::Remembered;
 use snapshots::Snapshots;
 
 /// Longer files are read only if they begin as programs do.
@@ -54,6 +57,8 @@ pub struct Timeline {
     position: Position,
     task: TaskId,
     snapshots: Snapshots,
+    /// Of the last run backwards.
+    remembered: Option<Remembered>,
     /// Of the run that goes on.
     watches: Vec<Watch>,
     start: Position,
@@ -104,6 +109,7 @@ impl Timeline {
             position: start,
             task: TaskId::new(0),
             snapshots,
+            remembered: None,
             watches: Vec::new(),
             start,
             last_moment: ends::last_moment(&recording),
@@ -312,5 +318,9 @@ impl Execution for Timeline {
 
     fn interrupter(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.control.interrupt)
+    }
+
+    fn reached(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.control.reached)
     }
 }

@@ -4,7 +4,8 @@ use retake_execution::{Direction, Hit, Look, RunPlan, Seen, Site};
 use retake_recording::Recording;
 
 use super::Timeline;
-use super::backward::{Arrived, Counted, Scan, What};
+use super::backward::Counted;
+use super::scan::{Arrived, Scan, What};
 use super::snapshots::Snapshots;
 use crate::failure::Failure;
 use crate::intervals::{Interval, Work};
@@ -65,7 +66,7 @@ impl Work for Listing<'_> {
         interval: &Interval,
         found: &mut dyn FnMut((Hit, Seen)),
     ) -> Result<(), Failure> {
-        let mut arrived = |scout: &mut Timeline, Arrived { at, what, task }: Arrived| {
+        let mut arrived = |scout: &mut Timeline, Arrived { at, what, task, .. }: Arrived| {
             let What::Site(site) = what else { return Ok(Scan::GoOn) };
             scout.stand(task, at);
             let hit = scout.hit(site, task)?;
@@ -82,8 +83,6 @@ impl Work for Listing<'_> {
 pub(super) struct Counting<'a> {
     pub(super) recording: &'a Recording,
     pub(super) sites: &'a [Site],
-    /// So many at most are remembered.
-    pub(super) most: u64,
 }
 
 impl Work for Counting<'_> {
@@ -103,7 +102,7 @@ impl Work for Counting<'_> {
         let mut counted = Counted::default();
         scout.through(interval, |scout| {
             let plan = RunPlan::to_sites(Direction::Backward, self.sites);
-            counted = scout.count_between(interval.first, interval.until, &plan, self.most)?;
+            counted = scout.count_between(interval.first, interval.until, &plan, 1)?;
             Ok(())
         })?;
         found(counted);

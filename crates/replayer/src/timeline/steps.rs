@@ -10,8 +10,8 @@ use retake_model::{Addr, EventIndex, Exact, Place, Position, TaskId};
 use retake_recording::EventKind;
 
 use super::Timeline;
-use super::backward::{Arrived, What};
 use super::ends::last_pc;
+use super::scan::{Arrived, What};
 use super::travel::no_sink;
 use crate::failure::Failure;
 use crate::run::{Step, fingerprint, must_run};

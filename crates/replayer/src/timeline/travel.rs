@@ -88,6 +88,22 @@ impl Timeline {
         Ok(())
     }
 
+    /// Makes `to` the moment, and keeps snapshots at moments on the way, which are in order.
+    pub(super) fn bring_keeping(
+        &mut self,
+        on_the_way: &[Position],
+        to: Position,
+    ) -> Result<(), Failure> {
+        let best = self.snapshots.nearest(to);
+        for moment in on_the_way {
+            if best.is_none_or(|best| *moment > best) {
+                self.bring(*moment)?;
+                self.snapshots.keep(&mut self.machine);
+            }
+        }
+        self.bring(to)
+    }
+
     /// From the event before it, or a place on the way.
     fn run_to_exact(&mut self, to: Position, exact: Exact) -> Result<Position, Failure> {
         if self.machine.here()? == Some(to) {

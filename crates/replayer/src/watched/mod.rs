@@ -3,9 +3,9 @@
 
 mod pages;
 
-use retake_execution::{Access, Watch, WatchId};
+use retake_execution::{Access, DEBUG_REGISTERS, Watch, WatchId, register_pieces};
 use retake_model::{Addr, AddrRange, RegisterName, SpaceId, TaskId};
-use retake_ptrace::{StopEvent, WATCHPOINTS, WatchLen, Watchpoint};
+use retake_ptrace::{StopEvent, WatchLen, Watchpoint};
 use retake_recording::{Effect, Event};
 
 use crate::failure::Failure;
@@ -52,22 +52,15 @@ impl Watched {
     }
 }
 
-/// Aligned pieces of a range that debug registers can watch.
-fn pieces(range: AddrRange, access: Access) -> Vec<Watchpoint> {
-    let (mut at, end) = (range.start().get(), range.end().get());
-    let mut pieces = Vec::new();
-    while at < end {
-        let fits = |len: &u64| at.is_multiple_of(*len) && at + len <= end;
-        let len = [8, 4, 2, 1].into_iter().find(fits).unwrap_or(1);
-        let bytes = usize::try_from(len).ok().and_then(WatchLen::holding);
-        pieces.push(match (access, bytes) {
-            (Access::Write, Some(bytes)) => Watchpoint::Write(Addr::new(at), bytes),
-            _ => Watchpoint::Access(Addr::new(at & !7)),
-        });
-        at += len;
-    }
-    pieces.dedup();
-    pieces
+/// What debug registers are to hold for a range.
+fn watchpoints(range: AddrRange, access: Access) -> impl Iterator<Item = Watchpoint> {
+    register_pieces(range, access).filter_map(move |piece| {
+        let len = usize::try_from(piece.len()).ok().and_then(WatchLen::holding)?;
+        Some(match access {
+            Access::Write => Watchpoint::Write(piece.start(), len),
+            Access::Read | Access::Any => Watchpoint::Access(piece.start(), len),
+        })
+    })
 }
 
 impl Machine {
@@ -77,10 +70,10 @@ impl Machine {
         for watch in watches {
             self.watched.space = Some(self.task(watch.task)?.space);
             self.watched.ranges.push((watch.id, watch.range));
-            self.watched.registers.extend(pieces(watch.range, watch.access));
+            self.watched.registers.extend(watchpoints(watch.range, watch.access));
             self.watched.owners.resize(self.watched.registers.len(), watch.id);
         }
-        if self.watched.registers.len() > WATCHPOINTS {
+        if self.watched.registers.len() > DEBUG_REGISTERS {
             if watches.iter().any(|watch| watch.access != Access::Write) {
                 return Err(Failure::Refused(
                     "debug registers hold four aligned words of at most 8 bytes, and reads of more \
@@ -170,25 +163,5 @@ impl Machine {
             _ => None,
         });
         self.watched.by_event = written.or(self.watched.by_event);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges_are_cut_into_aligned_words() {
-        let cut = |start: u64, len: u64| {
-            let range = AddrRange::with_len(Addr::new(start), len).unwrap();
-            let piece = |watchpoint: Watchpoint| match watchpoint {
-                Watchpoint::Write(addr, len) => (addr.get(), len.bytes()),
-                other => panic!("{other:?}"),
-            };
-            pieces(range, Access::Write).into_iter().map(piece).collect::<Vec<_>>()
-        };
-        assert_eq!(cut(0x1000, 8), [(0x1000, 8)]);
-        assert_eq!(cut(0x1004, 8), [(0x1004, 4), (0x1008, 4)]);
-        assert_eq!(cut(0x1001, 7), [(0x1001, 1), (0x1002, 2), (0x1004, 4)]);
     }
 }

@@ -127,11 +127,19 @@ fn term(rng: &mut Rng, words: &[Addr], levels: u32) -> Term {
                 Arithmetic::Xor,
                 Arithmetic::Divide,
                 Arithmetic::Remainder,
+                Arithmetic::DivideSigned,
+                Arithmetic::RemainderSigned,
+                Arithmetic::ShiftRightSigned,
             ]);
             let right = match operator {
                 Arithmetic::Divide | Arithmetic::Remainder => {
                     Box::new(Term::Constant((rng.next() >> rng.below(64)).max(1)))
                 }
+                Arithmetic::DivideSigned | Arithmetic::RemainderSigned => {
+                    let number = (rng.next() >> rng.below(64)).clamp(1, u64::MAX - 1);
+                    Box::new(Term::Constant(number))
+                }
+                Arithmetic::ShiftRightSigned => Box::new(Term::Constant(u64::from(rng.below(64)))),
                 _ => deeper(rng),
             };
             Term::Arithmetic(operator, deeper(rng), right)

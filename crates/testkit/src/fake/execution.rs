@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use retake_execution::{
     CheckpointInfo, Direction, Divergence, Diversion, ErrorKind, EventFilter, Execution,
@@ -418,5 +418,10 @@ impl Execution for FakeExecution {
 
     fn interrupter(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.interrupt)
+    }
+
+    fn reached(&self) -> Arc<AtomicU64> {
+        // It is everywhere at once.
+        Arc::default()
     }
 }

@@ -16,7 +16,7 @@ use retake_recording::{Recording, Stream};
 use retake_replayer::{Audience, Timeline};
 
 use super::traces::Traces;
-use crate::commands::{Client, bind, replay_with_output, write_output};
+use crate::commands::{Calls, Client, bind, replay_with_output, write_output};
 use crate::failure::Failure;
 use crate::output::notice;
 use crate::progress;
@@ -68,6 +68,8 @@ pub(super) struct ReplayArgs {
     #[arg(short = 'q', long)]
     no_redirect_output: bool,
     #[command(flatten)]
+    calls: Calls,
+    #[command(flatten)]
     accepted: Accepted,
     /// Folder or name of the trace [default: the latest]
     #[arg(value_name = "TRACE")]
@@ -108,6 +110,7 @@ impl ReplayArgs {
         let options = ServeOptions {
             process: start.process,
             start: start.position,
+            company: self.calls.company(),
             clients: if self.keep_listening { Clients::Many } else { Clients::One },
             notices: Some(Box::new(|text| notice(text))),
         };
