@@ -68,7 +68,8 @@ impl Debugger {
     fn look(&mut self, stop: &Value) -> Seen {
         let position = stop["data"]["position"].as_str();
         let position = position.unwrap_or_else(|| panic!("no position: {stop}")).to_owned();
-        Seen { position, registers: self.ask("regs").0["data"].clone() }
+        let function = stop["data"]["place"]["function"].clone();
+        Seen { position, function, registers: self.ask("regs").0["data"].clone() }
     }
 }
 
@@ -82,14 +83,17 @@ impl Drop for Debugger {
 #[derive(Debug, PartialEq)]
 struct Seen {
     position: String,
+    /// An inlined one too.
+    function: Value,
     registers: Value,
 }
 
 impl Seen {
-    /// The stack pointer.
-    fn stack(&self) -> Option<u64> {
+    /// The function and the stack pointer.
+    fn frame(&self) -> Option<(&Value, u64)> {
         let registers = self.registers.as_array()?;
-        registers.iter().find(|register| register["name"] == "rsp")?["value"].as_u64()
+        let stack = registers.iter().find(|register| register["name"] == "rsp")?;
+        Some((&self.function, stack["value"].as_u64()?))
     }
 }
 
@@ -111,23 +115,26 @@ fn row(retake: &Retake, name: &str, program: &Path, source: &str, mark: &str) {
         debugger.ask(&format!("break {file}:{}", fixture::line_of(source, mark)));
         let (mut stop, _) = debugger.ask(&format!("goto hit {}", 1 + random.below(hits)));
         debugger.ask("clear all");
-        let mut before = debugger.look(&stop);
+        let mut log = vec![debugger.look(&stop)];
         for _ in 0..=random.below(AHEAD) {
-            before = debugger.look(&stop);
             stop = debugger.ask("next").0;
+            log.push(debugger.look(&stop));
         }
-        let here = debugger.look(&stop);
-        // Out of a function it comes to the middle of a line, which backwards is a line of its own.
-        if !has_stepped(&stop) || here.stack() != before.stack() {
+        // Out of a function, an inlined one too, it comes to the middle of a line, which backwards is one with
+        // what lies before it.
+        let mut frames = log.iter().rev().take(3).map(Seen::frame);
+        let last = frames.next();
+        if !has_stepped(&stop) || !frames.all(|frame| Some(frame) == last) {
             others += 1;
             continue;
         }
+        let [.., before, here] = &log[..] else { continue };
         let (stop, took) = debugger.ask("rev next");
         back.push(took);
-        assert_eq!(debugger.look(&stop), before, "{name}: back from {}", here.position);
+        assert_eq!(debugger.look(&stop), *before, "{name}: back from {}", here.position);
         let (stop, took) = debugger.ask("next");
         forth.push(took);
-        assert_eq!(debugger.look(&stop), here, "{name}: forth from {}", before.position);
+        assert_eq!(debugger.look(&stop), *here, "{name}: forth from {}", before.position);
     }
     let most = back.iter().max().copied().unwrap_or_default();
     let (number, back, forth) = (back.len(), median(back), median(forth));
