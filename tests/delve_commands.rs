@@ -19,7 +19,7 @@ fn what_is_done_at_each_hit() {
         "go/bank.go",
         "break dep MARK(total)
          on dep print d.amount * 100
-         on dep stack 1
+         on dep stack 2
          on dep args
          on dep locals
          cond dep total > 40
