@@ -32,9 +32,7 @@ fn what_is_done_at_each_hit() {
          on calls print id
          on calls print e
          break MARK(teller ends)
-         continue
-         # cleared
-         clearall",
+         continue",
     );
     steps.has("hits", "d.amount * 100: 1200\n");
     steps.has("hits", "d.amount * 100: 1300\n");

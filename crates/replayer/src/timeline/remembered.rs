@@ -8,8 +8,11 @@ use retake_model::{EventIndex, Place, Position, Predicate, TaskId};
 
 use super::scan::{Arrived, What};
 
-/// Snapshots on the way to an arrival are so far apart at least, and each as far before the next one as that is
-/// from the arrival.
+/// So many arrivals right before one that is gone to get a snapshot each: what leads from one to the next is executed, and
+/// its code translated, once for all of them.
+const NEAR: usize = 6;
+/// Snapshots on the way to those are so far apart at least, and each as far before the next one as that is from the
+/// arrival.
 const APART: Duration = Duration::from_millis(8);
 
 /// All arrivals of a stretch. They are facts: a recording does not change.
@@ -116,8 +119,10 @@ impl Remembered {
         let Some((to, earlier)) = known.split_last() else { return Vec::new() };
         let mut distance = APART;
         let mut moments = Vec::new();
-        for known in earlier.iter().rev() {
-            if to.seen.saturating_sub(known.seen) >= distance {
+        for (n, known) in earlier.iter().rev().enumerate() {
+            if n < NEAR {
+                moments.push(known.at);
+            } else if to.seen.saturating_sub(known.seen) >= distance {
                 moments.push(known.at);
                 distance = to.seen.saturating_sub(known.seen) * 2;
             }
@@ -197,7 +202,7 @@ mod tests {
             let Place::Exact(exact) = branches else { panic!("{branches:?}") };
             64 - exact.branches / 10
         });
-        assert_eq!(distances.collect::<Vec<_>>(), [32, 16, 8]);
-        assert!(list.on_the_way(5).is_empty());
+        assert_eq!(distances.collect::<Vec<_>>(), [32, 16, 8, 6, 5, 4, 3, 2, 1]);
+        assert_eq!(list.on_the_way(3).len(), 3);
     }
 }

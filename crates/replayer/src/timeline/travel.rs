@@ -95,7 +95,7 @@ impl Timeline {
         to: Position,
     ) -> Result<(), Failure> {
         let best = self.snapshots.nearest(to);
-        for moment in on_the_way {
+        for moment in on_the_way.iter().filter(|_| best != Some(to)) {
             if best.is_none_or(|best| *moment > best) {
                 self.bring(*moment)?;
                 self.snapshots.keep(&mut self.machine);
