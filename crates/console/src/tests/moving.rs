@@ -175,7 +175,6 @@ breakpoint 1: work
     /home/me/app+0x20 work app.c:10
 breakpoint 2: catch output \"two words\\n\"
 > clear 2
-cleared 2 at app.c:2
 cleared 2 at catch output \"two words\\n\"
 > catch syscall wirte
 error: there is no system call \"wirte\": did you mean write?
