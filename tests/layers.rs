@@ -6,18 +6,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// Each crate and what it may use.
-const ALLOWED: [(&str, &[&str]); 15] = [
+const ALLOWED: [(&str, &[&str]); 16] = [
     ("model", &[]),
     ("abi", &["model"]),
     ("recording", &["model"]),
     ("execution", &["model"]),
     ("symbols", &["model"]),
+    ("values", &["symbols", "model"]),
     ("ptrace", &["model"]),
     ("tracee", &["ptrace", "abi", "model"]),
     ("recorder", &["tracee", "ptrace", "abi", "recording", "model"]),
     ("translator", &["model"]),
     ("replayer", &["translator", "tracee", "ptrace", "abi", "recording", "execution", "model"]),
-    ("debugger", &["execution", "symbols", "model"]),
+    ("debugger", &["execution", "symbols", "values", "model"]),
     ("console", &["debugger", "execution", "model"]),
     ("gdbserver", &["execution", "recording", "model"]),
     (

@@ -1,8 +1,8 @@
 //! What lines give: plain data, in the shape that `--json` prints.
 
 use retake_debugger::{
-    BreakpointId, CheckpointView, FrameView, HitView, PlaceView, RegisterView, SourceView,
-    StopView, ThreadView, TraceView, WatchView,
+    BreakpointId, CheckpointView, FrameView, HitView, PlaceView, RegisterView, Shown, SourceView,
+    StopView, ThreadView, TraceView, TypeView, VariableView, WatchView,
 };
 use retake_model::{Addr, TaskId};
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,12 @@ pub enum Output {
     Script(Vec<ScriptStep>),
     /// The value of an expression, in decimal.
     Value(String),
+    /// A value, as it looks.
+    Shown(Shown),
+    /// Variables.
+    Variables(Vec<VariableView>),
+    /// A type.
+    Type(TypeView),
     /// An assertion that holds.
     Assert(AssertView),
     /// What the commands are.

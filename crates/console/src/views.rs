@@ -34,6 +34,9 @@ pub(crate) fn output(answer: Answer, shown: &Shown) -> Output {
         Answer::When(view) => Output::When(when(view)),
         Answer::Checkpoints(all) => Output::Checkpoints(all),
         Answer::Value(value) => Output::Value(value.to_string()),
+        Answer::Shown(shown) => Output::Shown(shown),
+        Answer::Variables(all) => Output::Variables(all),
+        Answer::Type(view) => Output::Type(view),
         Answer::Holds => {
             let expression = match shown {
                 Shown::Assertion(expression) => expression.clone(),

@@ -21,8 +21,8 @@ pub enum DebugError {
     },
     /// A condition that the recorded program cannot judge itself.
     #[error(
-        "{0:?} cannot be a condition: compare registers ($rax), words of memory (*(u32)($rsp+8)) and \
-         numbers, and join comparisons by && || !"
+        "{0:?} cannot be a condition: compare integers of variables, registers ($rax), words of memory \
+         (*(u32)($rsp+8)) and numbers, and join comparisons by && || !"
     )]
     Condition(String),
     /// A hit condition that cannot be read.

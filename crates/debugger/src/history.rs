@@ -13,7 +13,7 @@ use crate::requests::PageRequest;
 use crate::{DebugError, Progress, RequestControl};
 
 /// The byte of a file that is executed at a place, if it is of a file.
-type Code = Option<(FileId, FileOffset)>;
+pub(crate) type Code = Option<(FileId, FileOffset)>;
 
 /// One hit, before its source line is looked up.
 #[derive(Clone, Debug)]

@@ -33,12 +33,14 @@ pub mod session;
 mod stepping;
 #[cfg(test)]
 mod tests;
+mod variables;
 mod watches;
 
 pub use answers::{
     Answer, BreakpointList, BreakpointPlace, BreakpointView, CatchView, CheckpointView, EventView,
     FrameView, HitView, LineView, MemoryView, Page, PlaceView, RegisterView, SourceView,
-    StopReason, StopView, ThreadView, TraceLine, TraceValue, TraceView, WhenView,
+    StopReason, StopView, ThreadView, TraceLine, TraceValue, TraceView, TypeField, TypeView,
+    VariableView, WhenView,
 };
 pub use breakpoint::{
     Breakpoint, BreakpointId, CatchKind, Counted, HitCondition, HitNumbers, Lifetime, Place,
@@ -55,8 +57,10 @@ pub use debugger::Debugger;
 pub use error::DebugError;
 pub use location::Location;
 pub use requests::{
-    Chosen, MemoryRange, Moment, NewBreakpoint, NewCondition, NewHitCondition, NewWatch,
-    PageRequest, Request, RunTo, Scope, SourceRequest, StepKind, StepRequest, TraceRequest,
+    Chosen, Detail, HitValuesRequest, MemoryRange, Moment, NewBreakpoint, NewCondition,
+    NewHitCondition, NewWatch, NumberText, PageRequest, PrintRequest, Request, RunTo, Scope,
+    SourceRequest, StepKind, StepRequest, TraceRequest, VariablesRequest, Which,
 };
+pub use retake_values::{Field, Node, Role, Shown, Style};
 pub use session::Session;
 pub use watches::{Access, WatchView};

@@ -1,4 +1,4 @@
-//! Locations: `FUNCTION`, `FILE:LINE`, `/REGEX/`, `*ADDRESS`.
+//! Locations: `FUNCTION`, `FILE:LINE`, `LINE`, `+N`, `-N`, `/REGEX/`, `*ADDRESS`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::DebugError;
 use crate::breakpoint::Place;
-use crate::code::{Catalog, CodeModule, CodePlace};
+use crate::code::{Catalog, CodeModule, CodePlace, SourceLine};
 use crate::expr::Expression;
 
 /// A place in code that somebody named.
@@ -26,6 +26,10 @@ pub enum Location {
         /// The line, from 1.
         line: u32,
     },
+    /// A line of the file that the selected task is in.
+    LineHere(u32),
+    /// So many lines behind, or before, the one that the selected task is at.
+    Distance(i32),
     /// The functions that match a regular expression.
     Pattern(String),
     /// An address.
@@ -58,6 +62,16 @@ impl FromStr for Location {
             compiled(pattern)?;
             return Ok(Self::Pattern(pattern.to_owned()));
         }
+        if let Ok(line) = text.parse()
+            && text.starts_with(|c: char| c.is_ascii_digit())
+        {
+            return Ok(Self::LineHere(line));
+        }
+        if text.starts_with(['+', '-'])
+            && let Ok(lines) = text.parse()
+        {
+            return Ok(Self::Distance(lines));
+        }
         if let Some((file, line)) = text.rsplit_once(':')
             && !file.is_empty()
             && let Ok(line) = line.parse()
@@ -73,6 +87,8 @@ impl fmt::Display for Location {
         match self {
             Self::Function(name) => f.write_str(name),
             Self::Line { file, line } => write!(f, "{file}:{line}"),
+            Self::LineHere(line) => write!(f, "{line}"),
+            Self::Distance(lines) => write!(f, "{lines:+}"),
             Self::Pattern(pattern) => write!(f, "/{pattern}/"),
             Self::Address(address) => write!(f, "*{address}"),
         }
@@ -102,6 +118,30 @@ pub(crate) mod as_written {
 }
 
 impl Location {
+    /// The same location without regard to where the selected task is: `97` is `main.c:97`.
+    ///
+    /// # Errors
+    /// When no source line is known where it is.
+    pub(crate) fn absolute(&self, here: Option<SourceLine>) -> Result<Self, DebugError> {
+        let unknown = || {
+            let text = format!(
+                "{self} is a line of the file that the selected thread is in, and no line is known there: write FILE:LINE"
+            );
+            DebugError::NotFound(text)
+        };
+        match self {
+            Self::LineHere(line) => {
+                Ok(Self::Line { file: here.ok_or_else(unknown)?.file, line: *line })
+            }
+            Self::Distance(lines) => {
+                let here = here.ok_or_else(unknown)?;
+                let line = here.line.checked_add_signed(*lines).filter(|line| *line > 0);
+                Ok(Self::Line { file: here.file, line: line.ok_or_else(unknown)? })
+            }
+            _ => Ok(self.clone()),
+        }
+    }
+
     /// Every place of a location (of a location in code, not of an address) in the files of the
     /// recording, sorted.
     ///
@@ -152,7 +192,7 @@ impl Location {
             Self::Function(name) => Wanted::Function(name),
             Self::Line { file, line } => Wanted::Line(file, *line),
             Self::Pattern(pattern) => Wanted::Matching(compiled(pattern)?),
-            Self::Address(_) => Wanted::Nothing,
+            Self::Address(_) | Self::LineHere(_) | Self::Distance(_) => Wanted::Nothing,
         })
     }
 
@@ -162,6 +202,7 @@ impl Location {
             Self::Line { file, line } => format!("there is no code at {file}:{line}"),
             Self::Pattern(pattern) => format!("no function matches /{pattern}/"),
             Self::Address(address) => format!("{address} is an address"),
+            Self::LineHere(_) | Self::Distance(_) => format!("{self} is a line of no known file"),
         };
         if let Some(err) = unreadable {
             text.push_str(&format!(" (not searched: {err})"));

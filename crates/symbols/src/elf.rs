@@ -1,7 +1,7 @@
 //! The ELF container: segments, sections, notes. Facts from the System V gABI, chapters 4 and 5.
 
-use object::elf::{EM_X86_64, ET_DYN, ET_EXEC, PF_X, PT_LOAD};
-use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
+use object::elf::{DF_1_PIE, DT_FLAGS_1, EM_X86_64, ET_DYN, ET_EXEC, PF_X, PT_LOAD, PT_TLS};
+use object::read::elf::{Dyn, ElfFile64, FileHeader, ProgramHeader};
 use object::{LittleEndian, Object};
 use retake_model::{FileAddr, FileOffset};
 
@@ -30,6 +30,15 @@ pub struct DebugLink {
     pub crc: u32,
 }
 
+/// The block that each thread has of a module's thread-local variables (`PT_TLS`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThreadLocals {
+    /// Bytes in the block.
+    pub size: u64,
+    /// Its alignment, a power of two.
+    pub align: u64,
+}
+
 /// One ELF file.
 #[derive(Debug)]
 pub(crate) struct Elf {
@@ -39,6 +48,9 @@ pub(crate) struct Elf {
     pub(crate) is_position_independent: bool,
     pub(crate) build_id: Option<Vec<u8>>,
     pub(crate) debug_link: Option<DebugLink>,
+    pub(crate) thread_locals: Option<ThreadLocals>,
+    /// Whether it is a library, and no program that can be loaded anywhere.
+    pub(crate) is_library: bool,
 }
 
 impl Elf {
@@ -65,6 +77,14 @@ impl Elf {
                 is_executable: ph.p_flags(LittleEndian) & PF_X != 0,
             })
             .collect();
+        let thread_locals =
+            file.elf_program_headers().iter().find(|ph| ph.p_type(LittleEndian) == PT_TLS).map(
+                |ph| ThreadLocals {
+                    size: ph.p_memsz(LittleEndian),
+                    align: ph.p_align(LittleEndian).max(1),
+                },
+            );
+        let is_program = kind == ET_EXEC || is_pie(&file, bytes.as_slice());
         let build_id = file.build_id().ok().flatten().map(<[u8]>::to_vec);
         let debug_link = file
             .gnu_debuglink()
@@ -74,7 +94,16 @@ impl Elf {
         let entry = file.entry();
         drop(file);
         let is_position_independent = kind == ET_DYN;
-        Ok(Self { bytes, segments, entry, is_position_independent, build_id, debug_link })
+        Ok(Self {
+            bytes,
+            segments,
+            entry,
+            is_position_independent,
+            build_id,
+            debug_link,
+            thread_locals,
+            is_library: !is_program,
+        })
     }
 
     /// The parsed headers. They parsed once, so they parse again; no borrow is kept in between.
@@ -122,4 +151,17 @@ impl Elf {
         let end = start.checked_add(len.min(left))?.min(self.bytes.as_slice().len());
         self.bytes.as_slice().get(start..end)
     }
+}
+
+/// Whether the dynamic section says that a file that can be loaded anywhere is a program.
+fn is_pie(file: &ElfFile<'_>, bytes: &[u8]) -> bool {
+    let entries = file
+        .elf_program_headers()
+        .iter()
+        .find_map(|ph| ph.dynamic(LittleEndian, bytes).ok().flatten())
+        .unwrap_or_default();
+    entries.iter().any(|entry| {
+        entry.d_tag(LittleEndian) == u64::from(DT_FLAGS_1)
+            && entry.d_val(LittleEndian) & u64::from(DF_1_PIE) != 0
+    })
 }

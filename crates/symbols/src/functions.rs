@@ -4,9 +4,10 @@ use gimli::{DebuggingInformationEntry, Dwarf, Unit, constants};
 use regex::Regex;
 use retake_model::FileAddr;
 
+use crate::demangle::demangle;
 use crate::lines::rows;
 use crate::module::Module;
-use crate::names::FunctionName;
+use crate::names::{Asked, FunctionName};
 use crate::naming::Namer;
 use crate::sections::Slice;
 
@@ -130,9 +131,18 @@ fn load_unit<'a>(
             }
         }
         let Some(&(first, end)) = ranges.first() else { continue };
-        let Some(name) = namer.name_of(unit, entry) else { continue };
+        let Some(mut name) = namer.name_of(unit, entry) else { continue };
         let lowest = ranges.iter().map(|(start, _)| *start).min().unwrap_or(first);
         let start = if inlined { entry_pc(dwarf, unit, entry).unwrap_or(lowest) } else { first };
+        // gcc leaves the linker's name of some functions out (those with a lambda among their arguments), and with that
+        // the class that they are of.
+        if !inlined
+            && name.linkage.is_none()
+            && let Some(symbol) = module.symbols().at(start).filter(|symbol| symbol.addr == start)
+            && demangle(&symbol.name).is_some()
+        {
+            name = FunctionName::from_symbol(&symbol.name);
+        }
         let stop_at = if inlined {
             start
         } else {
@@ -158,8 +168,9 @@ impl Module {
     /// parts of a path (`worker::run`), parameters and template arguments left out or not.
     pub fn find_functions(&self, name: &str) -> Vec<FunctionPlace> {
         let functions = self.functions();
+        let asked = Asked::new(name);
         let mut found: Vec<&Code> =
-            functions.0.iter().filter(|code| code.name.is_meant_by(name)).collect();
+            functions.0.iter().filter(|code| code.name.is_meant_by(&asked)).collect();
         // `main` means the one that was written, not the C `main` in front of Rust's.
         if found.iter().any(|code| code.described) {
             found.retain(|code| code.described);

@@ -4,12 +4,14 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::bytes::SharedBytes;
-use crate::elf::{DebugLink, Elf};
+use crate::demangle::demangle;
+use crate::elf::{DebugLink, Elf, ThreadLocals};
 use crate::error::ModuleError;
 use crate::frame_table::FrameTable;
 use crate::functions::Functions;
+use crate::objects::Objects;
 use crate::plt::Plt;
-use crate::sections::{DebugSections, Owned};
+use crate::sections::{DebugSections, DwarfBytes, Owned};
 use crate::symtab::SymbolTable;
 use crate::units::Units;
 use crate::unwind::FrameSections;
@@ -21,6 +23,7 @@ pub struct Module {
     elf: Elf,
     sections: OnceLock<DebugSections>,
     symbols: OnceLock<SymbolTable>,
+    objects: OnceLock<Objects>,
     functions: OnceLock<Functions>,
     context: OnceLock<Option<Mutex<Context>>>,
     frame_sections: OnceLock<FrameSections>,
@@ -45,6 +48,7 @@ impl Module {
             elf: Elf::parse(bytes)?,
             sections: OnceLock::new(),
             symbols: OnceLock::new(),
+            objects: OnceLock::new(),
             functions: OnceLock::new(),
             context: OnceLock::new(),
             frame_sections: OnceLock::new(),
@@ -57,6 +61,26 @@ impl Module {
     /// Whether it has DWARF: functions with lines, not symbols only.
     pub fn has_debug_info(&self) -> bool {
         self.sections().has_info()
+    }
+
+    /// The debug information, for whoever reads types and variables; none without DWARF.
+    pub fn dwarf(&self) -> Option<gimli::Dwarf<DwarfBytes>> {
+        self.has_debug_info().then(|| self.sections().owned_dwarf())
+    }
+
+    /// The block of thread-local variables, if there are any.
+    pub fn thread_locals(&self) -> Option<ThreadLocals> {
+        self.elf.thread_locals
+    }
+
+    /// The function symbol at an address, readable, with the distance from its beginning.
+    pub fn symbol_at(&self, addr: retake_model::FileAddr) -> Option<String> {
+        let symbol = self.symbols().at(addr.get())?;
+        let name = demangle(&symbol.name).unwrap_or_else(|| symbol.name.clone());
+        Some(match addr.get() - symbol.addr {
+            0 => name,
+            far => format!("{name}+{far}"),
+        })
     }
 
     /// Identifies the build (`.note.gnu.build-id`).
@@ -74,6 +98,11 @@ impl Module {
         retake_model::FileAddr::new(self.elf.entry)
     }
 
+    /// Whether it is a library: no program, that is.
+    pub fn is_library(&self) -> bool {
+        self.elf.is_library
+    }
+
     /// Whether it can be loaded anywhere.
     pub fn is_position_independent(&self) -> bool {
         self.elf.is_position_independent
@@ -89,6 +118,10 @@ impl Module {
 
     pub(crate) fn symbols(&self) -> &SymbolTable {
         self.symbols.get_or_init(|| SymbolTable::load(&self.elf))
+    }
+
+    pub(crate) fn objects(&self) -> &Objects {
+        self.objects.get_or_init(|| Objects::load(&self.elf))
     }
 
     pub(crate) fn functions(&self) -> &Functions {

@@ -11,17 +11,20 @@ use crate::elf::Elf;
 /// gimli's view of a section, borrowed.
 pub(crate) type Slice<'a> = EndianSlice<'a, LittleEndian>;
 /// gimli's view of a section that keeps it alive.
-pub(crate) type Owned = EndianArcSlice<LittleEndian>;
+pub type DwarfBytes = EndianArcSlice<LittleEndian>;
+pub(crate) type Owned = DwarfBytes;
 
 /// A compressed section that claims to grow more than this is hostile (deflate reaches 1032).
 const MAX_GROWTH: u64 = 1100;
 
-const WANTED: [SectionId; 11] = [
+const WANTED: [SectionId; 13] = [
     SectionId::DebugAbbrev,
     SectionId::DebugAddr,
     SectionId::DebugInfo,
     SectionId::DebugLine,
     SectionId::DebugLineStr,
+    SectionId::DebugLoc,
+    SectionId::DebugLocLists,
     SectionId::DebugRanges,
     SectionId::DebugRngLists,
     SectionId::DebugStr,

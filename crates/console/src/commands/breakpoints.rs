@@ -6,6 +6,7 @@ use retake_debugger::{
     NewHitCondition, PageRequest, Request,
 };
 
+use super::values::{self, HitsChosen};
 use super::{Command, Words};
 use crate::ConsoleError;
 use crate::asked::Asked;
@@ -127,8 +128,9 @@ fn clear(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
 pub(super) const HITS: Command = Command {
     name: "hits",
     aliases: &[],
-    usage: "hits [BREAKPOINT...] [--all | FROM..TO]",
-    summary: "lists hits over the whole recording, 20 of them if it is not said which (go to one: goto hit N)",
+    usage: "hits [BREAKPOINT...] [--all | FROM..TO] [print EXPRESSION, ... [if CONDITION]]",
+    summary: "lists hits over the whole recording, 20 of them if it is not said which (go to one: goto hit N); with \
+              print, what expressions were at each of them",
     words: Words::These(&["--all"]),
     parse: hits,
 };
@@ -137,17 +139,26 @@ pub(super) const HITS: Command = Command {
 const FEW: usize = 20;
 
 fn hits(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
-    let mut page = PageRequest { from: 0, limit: Some(FEW) };
-    let mut of = Vec::new();
+    if let Some(asked) = values::hit_values(command, args)? {
+        return Ok(asked);
+    }
+    let (of, page) = chosen_hits(command, args)?;
+    let page = page.unwrap_or(PageRequest { from: 0, limit: Some(FEW) });
+    Ok(Asked::plainly(Request::Hits { of, page }))
+}
+
+/// The breakpoints that words name, and the part of their hits, if they say one.
+pub(super) fn chosen_hits(command: &Command, args: &str) -> Result<HitsChosen, ConsoleError> {
+    let (mut of, mut page) = (Vec::new(), None);
     for word in args.split_whitespace() {
         match (word, word.split_once("..")) {
-            ("--all", _) => page = PageRequest::default(),
-            (_, Some((first, last))) => page = part(command, first, last)?,
+            ("--all", _) => page = Some(PageRequest::default()),
+            (_, Some((first, last))) => page = Some(part(command, first, last)?),
             _ => of.push(command.breakpoint(word)?),
         }
     }
     let of = if of.is_empty() { Chosen::All } else { Chosen::These(of) };
-    Ok(Asked::plainly(Request::Hits { of, page }))
+    Ok((of, page))
 }
 
 /// `FROM..TO`, counted from 1; to the end if the second is missing.

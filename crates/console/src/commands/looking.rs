@@ -3,7 +3,7 @@
 use retake_debugger::{Request, SourceRequest};
 use retake_model::RegisterName;
 
-use super::{Command, Words};
+use super::{Command, Words, values};
 use crate::ConsoleError;
 use crate::asked::Asked;
 
@@ -16,16 +16,11 @@ const AROUND: u32 = 5;
 pub(super) const STACK: Command = Command {
     name: "stack",
     aliases: &["bt"],
-    usage: "stack [DEPTH]",
-    summary: "shows the stack of the selected thread, innermost frame first",
-    words: Words::NONE,
-    parse: stack,
+    usage: "stack [-full] [DEPTH]",
+    summary: "shows the stack of the selected thread, innermost frame first; with -full the variables of each frame",
+    words: Words::These(&["-full"]),
+    parse: |command, args| values::stack(command, args, DEPTH),
 };
-
-fn stack(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
-    let depth = if args.is_empty() { DEPTH } else { command.number(args)? };
-    Ok(Asked::plainly(Request::Stack { depth }))
-}
 
 pub(super) const THREADS: Command = Command {
     name: "threads",

@@ -66,19 +66,6 @@ fn format_of(command: &Command, name: &str) -> Result<Format, ConsoleError> {
 /// What an expression can begin with.
 const BEGINNINGS: Words = Words::These(&["$hits(", "$event", "$task", "$rip", "$rsp", "$rax"]);
 
-pub(super) const PRINT: Command = Command {
-    name: "print",
-    aliases: &["p"],
-    usage: "print EXPRESSION",
-    summary: "shows the value of an expression over registers and memory, such as *(u32)($rsp+8)",
-    words: BEGINNINGS,
-    parse: print,
-};
-
-fn print(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
-    Ok(Asked::plainly(Request::Evaluate(expression(command, args)?)))
-}
-
 pub(super) const WATCH: Command = Command {
     name: "watch",
     aliases: &[],

@@ -8,6 +8,7 @@ mod moments;
 mod moving;
 mod own;
 mod tracing;
+mod values;
 
 use retake_debugger::{BreakpointId, Request};
 
@@ -78,7 +79,11 @@ const COMMANDS: &[Command] = &[
     memory::WATCHES,
     memory::UNWATCH,
     memory::LAST,
-    memory::PRINT,
+    values::PRINT,
+    values::WHATIS,
+    values::LOCALS,
+    values::ARGS,
+    values::VARS,
     looking::LIST,
     moments::WHEN,
     moments::CHECKPOINTS,

@@ -1,9 +1,8 @@
 //! Following a place over the whole recording.
 
-use retake_debugger::expr::Expression;
 use retake_debugger::{Request, TraceRequest};
 
-use super::{Command, Words, breakpoints};
+use super::{Command, Words, breakpoints, values};
 use crate::ConsoleError;
 use crate::asked::Asked;
 
@@ -22,10 +21,6 @@ fn trace(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
         None => (args, ""),
     };
     let breakpoints::At { location, condition, thread } = breakpoints::at(command, place)?;
-    let mut expressions: Vec<Expression> = Vec::new();
-    for value in values.split(',').map(str::trim).filter(|_| !values.is_empty()) {
-        expressions.push(value.parse()?);
-    }
-    let values = expressions;
+    let values = values::expressions(values)?;
     Ok(Asked::plainly(Request::Trace(TraceRequest { location, condition, thread, values })))
 }

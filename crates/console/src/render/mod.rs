@@ -1,6 +1,7 @@
 //! Outputs as text for people and as JSON for programs. Nothing is printed here.
 
 mod text;
+mod values;
 
 use serde_json::{Value, json};
 

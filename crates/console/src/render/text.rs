@@ -7,6 +7,7 @@ use retake_debugger::{
     ThreadView, TraceLine, TraceView, WatchView,
 };
 
+use super::values;
 use crate::output::{BreakpointView, HelpView, HitsView, MemoryView, Output, WhenView};
 use crate::render;
 
@@ -24,7 +25,10 @@ pub fn text(output: &Output) -> String {
         Output::Stop(view) => vec![stop(view)],
         Output::Hits(view) => hits(view),
         Output::Trace(view) => trace(view),
-        Output::Stack(frames) => frames.iter().map(frame).collect(),
+        Output::Stack(frames) => frames.iter().flat_map(frame).collect(),
+        Output::Shown(shown) => vec![shown.to_string()],
+        Output::Variables(all) => or("no variables", all.iter().map(values::variable).collect()),
+        Output::Type(view) => values::type_view(view),
         Output::Threads(all) => all.iter().map(thread).collect(),
         Output::Thread(view) => vec![thread(view)],
         Output::Registers(all) => all
@@ -147,9 +151,11 @@ pub fn trace_line(line: &TraceLine) -> String {
     out
 }
 
-fn frame(view: &FrameView) -> String {
+fn frame(view: &FrameView) -> Vec<String> {
     let inlined = if view.inlined { " (inlined)" } else { "" };
-    format!("{:>3}  {}{inlined}", view.n, place(&view.place))
+    let mut lines = vec![format!("{:>3}  {}{inlined}", view.n, place(&view.place))];
+    lines.extend(values::of_frame(&view.variables));
+    lines
 }
 
 fn thread(view: &ThreadView) -> String {

@@ -80,7 +80,7 @@ error: there is no $nothing
 > p $hits(1)
 error: there is no breakpoint 1
 > p
-error: an expression is missing; usage: print EXPRESSION
+error: an expression is missing; usage: print [-format hex|dec|oct|bin] [-frame N] [-page FROM..TO] EXPRESSION
 > assert 1 +
 error: bad expression: something is missing at column 4
 > assert

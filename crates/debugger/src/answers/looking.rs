@@ -3,6 +3,7 @@
 use retake_model::{Addr, RegisterName, SyscallNo, TaskId, Tid};
 use serde::{Deserialize, Serialize};
 
+use super::VariableView;
 use crate::code::{CodeFrame, SourceLine};
 
 /// A place in code.
@@ -38,6 +39,9 @@ pub struct FrameView {
     pub place: PlaceView,
     /// Whether its function is inlined into the next frame's.
     pub inlined: bool,
+    /// Its variables, if they were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variables: Vec<VariableView>,
 }
 
 /// A task.

@@ -5,8 +5,10 @@ mod looking;
 mod moments;
 mod page;
 mod trace;
+mod values;
 
 use crate::watches::WatchView;
+use retake_values::Shown;
 use serde::{Deserialize, Serialize};
 
 pub use breakpoints::{BreakpointList, BreakpointPlace, BreakpointView, CatchView};
@@ -16,6 +18,7 @@ pub use looking::{
 pub use moments::{CheckpointView, EventView, HitView, StopReason, StopView, WhenView};
 pub use page::Page;
 pub use trace::{TraceLine, TraceValue, TraceView};
+pub use values::{TypeField, TypeView, VariableView};
 
 /// The answer to a [`crate::Request`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +58,12 @@ pub enum Answer {
     Checkpoints(Vec<CheckpointView>),
     /// The value of an expression.
     Value(#[serde(with = "crate::as_text")] i128),
+    /// A value, as it looks.
+    Shown(Shown),
+    /// Variables.
+    Variables(Vec<VariableView>),
+    /// A type.
+    Type(TypeView),
     /// The assertion holds.
     Holds,
 }

@@ -3,6 +3,8 @@
 use retake_model::{Position, TaskId};
 use serde::{Deserialize, Serialize};
 
+use retake_values::Shown;
+
 use super::PlaceView;
 use crate::expr::Expression;
 
@@ -38,9 +40,12 @@ pub struct TraceLine {
 pub struct TraceValue {
     /// The expression.
     pub expression: Expression,
-    /// Its value, in decimal, if it has one there.
+    /// Its value as text, if it has one there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
+    /// The same with its parts, if it is no number that was computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Shown>,
     /// Why it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,

@@ -11,7 +11,7 @@ use retake_model::{Addr, FileId, FileOffset, Predicate, TaskId};
 use serde::{Deserialize, Serialize};
 
 use crate::DebugError;
-use crate::expr::{Expression, predicate};
+use crate::expr::{Expression, NoPlaces, predicate};
 use crate::location::Location;
 
 pub(crate) use catches::Catch;
@@ -55,6 +55,10 @@ pub struct Breakpoint {
     /// It stops only where this holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<Expression>,
+    /// The condition as the recorded program judges it at each place, in their order: a variable is somewhere else
+    /// at each of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) judged: Vec<Predicate>,
     /// It stops only this thread.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thread: Option<TaskId>,
@@ -84,9 +88,18 @@ impl Lifetime {
 }
 
 impl Breakpoint {
-    /// Condition and thread, as the recorded program judges them.
-    fn predicate(&self) -> Option<Predicate> {
-        let condition = self.condition.as_ref().and_then(|condition| predicate(condition.expr()));
+    /// Whether the recorded program cannot judge the condition: each arrival is looked at.
+    pub(crate) fn is_judged_here(&self) -> bool {
+        let needs_values = |condition: &Expression| condition.expr().needs_values();
+        self.judged.is_empty() && self.condition.as_ref().is_some_and(needs_values)
+    }
+
+    /// Condition and thread, as the recorded program judges them at one of the places.
+    fn predicate(&self, place: usize) -> Option<Predicate> {
+        let condition = self.judged.get(place).cloned().or_else(|| {
+            // A session of an older version has the text only, and no variables in it.
+            predicate(self.condition.as_ref()?.expr(), &NoPlaces)
+        });
         match (self.thread.map(Predicate::Task), condition) {
             (Some(thread), Some(condition)) => Some(Predicate::All(vec![thread, condition])),
             (thread, condition) => thread.or(condition),
@@ -100,6 +113,8 @@ pub(crate) struct Draft {
     pub(crate) location: Location,
     pub(crate) places: Vec<Place>,
     pub(crate) condition: Option<Expression>,
+    /// The condition at each place.
+    pub(crate) judged: Vec<Predicate>,
     pub(crate) thread: Option<TaskId>,
     pub(crate) lifetime: Lifetime,
 }
@@ -149,10 +164,19 @@ impl Breakpoints {
     pub(crate) fn add(&mut self, draft: Draft) -> &Breakpoint {
         self.last += 1;
         let at = self.all.len();
-        let Draft { location, places, condition, thread, lifetime } = draft;
+        let Draft { location, places, condition, judged, thread, lifetime } = draft;
         let id = BreakpointId(self.last);
         let hits = None;
-        self.all.push(Breakpoint { id, location, places, condition, thread, hits, lifetime });
+        self.all.push(Breakpoint {
+            id,
+            location,
+            places,
+            condition,
+            judged,
+            thread,
+            hits,
+            lifetime,
+        });
         &self.all[at]
     }
 

@@ -63,16 +63,16 @@ impl SiteTable {
     }
 
     fn add_breakpoint(&mut self, breakpoint: &Breakpoint, task: Option<TaskId>) {
-        let own = breakpoint.predicate();
-        let when = match task.map(Predicate::Task) {
-            Some(task) => Some(Predicate::All(std::iter::once(task).chain(own).collect())),
-            None => own,
-        };
-        for place in &breakpoint.places {
+        for (index, place) in breakpoint.places.iter().enumerate() {
+            let own = breakpoint.predicate(index);
+            let when = match task.map(Predicate::Task) {
+                Some(task) => Some(Predicate::All(std::iter::once(task).chain(own).collect())),
+                None => own,
+            };
             let owner = Owner::Breakpoint(breakpoint.id);
             let claims = self.claims.get(&place.target());
             if !claims.is_some_and(|all| all.iter().any(|claim| claim.owner == owner)) {
-                self.add(place.target(), owner, when.clone());
+                self.add(place.target(), owner, when);
             }
         }
     }

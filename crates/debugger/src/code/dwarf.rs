@@ -1,12 +1,13 @@
 //! The reader of ELF files with DWARF.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use regex::Regex;
 use retake_execution::FileBytes;
-use retake_model::{Addr, FileOffset, Registers};
+use retake_model::{Addr, FileAddr, FileOffset, Registers};
 use retake_symbols::{FunctionPlace, Module, SharedBytes, Unwinder};
+use retake_values::Info;
 
 use super::{
     CodeFrame, CodeModule, CodePlace, CodeReader, FrameRule, FunctionCode, Loaded, PcKind,
@@ -18,12 +19,16 @@ use super::{
 pub(super) struct DwarfReader;
 
 #[derive(Debug)]
-struct DwarfModule(Module);
+struct DwarfModule {
+    module: Arc<Module>,
+    info: OnceLock<Option<Arc<Info>>>,
+}
 
 impl CodeReader for DwarfReader {
     fn parse(&self, bytes: FileBytes) -> Result<Box<dyn CodeModule>, String> {
         let module = Module::parse(SharedBytes::from_arc(bytes));
-        Ok(Box::new(DwarfModule(module.map_err(|err| err.to_string())?)))
+        let module = Arc::new(module.map_err(|err| err.to_string())?);
+        Ok(Box::new(DwarfModule { module, info: OnceLock::new() }))
     }
 
     fn unwind(
@@ -36,7 +41,7 @@ impl CodeReader for DwarfReader {
         let mut unwinder = Unwinder::new();
         for part in loaded {
             let module = part.module.as_any().downcast_ref::<DwarfModule>();
-            let Some(DwarfModule(module)) = module else { continue };
+            let Some(DwarfModule { module, .. }) = module else { continue };
             if let Some(bias) = module.load_bias(part.range.start(), part.offset) {
                 unwinder.add_module(module, part.range, bias);
             }
@@ -54,7 +59,7 @@ impl CodeReader for DwarfReader {
 impl DwarfModule {
     fn places(&self, functions: Vec<FunctionPlace>) -> Vec<CodePlace> {
         let place = |function: FunctionPlace| {
-            let offset = self.0.offset_of_file_addr(function.stop_at)?;
+            let offset = self.module.offset_of_file_addr(function.stop_at)?;
             let source = self.frames_at(offset).into_iter().next().and_then(|frame| frame.source);
             Some(CodePlace { offset, function: Some(function.name), source })
         };
@@ -64,48 +69,64 @@ impl DwarfModule {
 
 impl CodeModule for DwarfModule {
     fn find_functions(&self, name: &str) -> Vec<CodePlace> {
-        self.places(self.0.find_functions(name))
+        self.places(self.module.find_functions(name))
     }
 
     fn functions_matching(&self, pattern: &Regex) -> Vec<CodePlace> {
-        self.places(self.0.functions_matching(pattern))
+        self.places(self.module.functions_matching(pattern))
     }
 
     fn find_line(&self, file: &str, line: u32) -> Vec<CodePlace> {
         let place = |place: retake_symbols::LinePlace| {
-            let frames = self.0.frames_at(place.addr);
+            let frames = self.module.frames_at(place.addr);
             Some(CodePlace {
-                offset: self.0.offset_of_file_addr(place.addr)?,
+                offset: self.module.offset_of_file_addr(place.addr)?,
                 function: frames.into_iter().next().and_then(|frame| frame.function),
                 source: Some(SourceLine { file: place.file, line: place.line }),
             })
         };
-        self.0.find_line(file, line).into_iter().filter_map(place).collect()
+        self.module.find_line(file, line).into_iter().filter_map(place).collect()
     }
 
     fn frames_at(&self, offset: FileOffset) -> Vec<CodeFrame> {
-        let Some(addr) = self.0.file_addr_of_offset(offset) else { return Vec::new() };
+        let Some(addr) = self.module.file_addr_of_offset(offset) else { return Vec::new() };
         let frame = |frame: retake_symbols::CodeFrame| CodeFrame {
             function: frame.function,
             source: frame.location.map(|at| SourceLine { file: at.file, line: at.line }),
         };
-        self.0.frames_at(addr).into_iter().map(frame).collect()
+        self.module.frames_at(addr).into_iter().map(frame).collect()
     }
 
     fn function_code(&self, offset: FileOffset) -> Option<Arc<FunctionCode>> {
-        self.0.function_code(self.0.file_addr_of_offset(offset)?)
+        self.module.function_code(self.module.file_addr_of_offset(offset)?)
     }
 
     fn frame_rule(&self, offset: FileOffset) -> Option<FrameRule> {
-        self.0.frame_rule(self.0.file_addr_of_offset(offset)?)
+        self.module.frame_rule(self.module.file_addr_of_offset(offset)?)
     }
 
     fn rule_of_frame(&self, pc: FileOffset, kind: PcKind) -> Option<FrameRule> {
-        self.0.rule_of_frame(self.0.file_addr_of_offset(pc)?, kind)
+        self.module.rule_of_frame(self.module.file_addr_of_offset(pc)?, kind)
     }
 
     fn trampoline(&self, offset: FileOffset) -> Option<Trampoline> {
-        self.0.trampoline(self.0.file_addr_of_offset(offset)?)
+        self.module.trampoline(self.module.file_addr_of_offset(offset)?)
+    }
+
+    fn values(&self) -> Option<Arc<Info>> {
+        self.info.get_or_init(|| Info::of(&self.module)).clone()
+    }
+
+    fn file_addr(&self, offset: FileOffset) -> Option<FileAddr> {
+        self.module.file_addr_of_offset(offset)
+    }
+
+    fn symbol(&self, offset: FileOffset) -> Option<String> {
+        self.module.symbol_at(self.module.file_addr_of_offset(offset)?)
+    }
+
+    fn bias(&self, start: Addr, offset: FileOffset) -> Option<u64> {
+        self.module.load_bias(start, offset)
     }
 
     fn as_any(&self) -> &dyn Any {

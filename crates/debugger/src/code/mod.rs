@@ -16,7 +16,8 @@ use std::sync::Arc;
 
 use regex::Regex;
 use retake_execution::FileBytes;
-use retake_model::{Addr, AddrRange, FileOffset, Registers};
+use retake_model::{Addr, AddrRange, FileAddr, FileOffset, Registers};
+use retake_values::Info;
 use serde::{Deserialize, Serialize};
 
 pub use none::NoCode;
@@ -151,6 +152,26 @@ pub trait CodeModule: fmt::Debug {
         let frame = self.frames_at(offset).into_iter().next();
         let source = frame.and_then(|frame| frame.source);
         Some(CodePlace { offset, function: function.name.as_deref().map(str::to_owned), source })
+    }
+
+    /// Its types and variables; none without debug information.
+    fn values(&self) -> Option<Arc<Info>> {
+        None
+    }
+
+    /// The address in the file of a byte.
+    fn file_addr(&self, _offset: FileOffset) -> Option<FileAddr> {
+        None
+    }
+
+    /// The function symbol at a byte, with the distance from its beginning.
+    fn symbol(&self, _offset: FileOffset) -> Option<String> {
+        None
+    }
+
+    /// What is added to addresses of the file where `offset` is mapped at `start`.
+    fn bias(&self, _start: Addr, _offset: FileOffset) -> Option<u64> {
+        None
     }
 
     /// The module itself, for the reader that made it.

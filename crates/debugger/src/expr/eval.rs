@@ -1,47 +1,314 @@
 //! The value of an expression.
 
 use retake_model::Addr;
+use retake_values::{
+    Key, Kind, PointerForm, Scalar, Value, ValueError, entry_of, held_in, item_of, length_of,
+    payload_of,
+};
 
-use super::{Binary, Expr, ExprError, Int, Names, Unary};
+use super::{Binary, Datum, Expr, ExprError, Int, Names, Part, Unary};
 use crate::DebugError;
 
-/// The value of an expression. Comparisons give 1 or 0; `&&` and `||` look at their right side
+/// Elements of one range.
+const MAX_ITEMS: i128 = 1024;
+
+/// The value of an expression, as an integer. Comparisons give 1 or 0; `&&` and `||` look at their right side
 /// only when it matters.
 ///
 /// # Errors
 /// When a name has no value, memory is not mapped, or a calculation overflows.
 pub fn evaluate(expr: &Expr, names: &mut dyn Names) -> Result<i128, DebugError> {
+    let datum = evaluate_datum(expr, names)?;
+    Ok(datum.number(names.space())?)
+}
+
+/// The value of an expression.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_datum(expr: &Expr, names: &mut dyn Names) -> Result<Datum, DebugError> {
     match expr {
-        Expr::Number(value) => Ok(*value),
-        Expr::Name(name) => names.value(name),
+        Expr::Number(value) => Ok(Datum::Number(*value)),
+        Expr::Float(text) => Ok(Datum::Float(text.parse().unwrap_or(f64::NAN))),
+        Expr::Text(text) => Ok(Datum::Text(text.clone())),
+        Expr::Name(name) => names.value(name).map(Datum::Number),
         Expr::Hits(breakpoint) => {
             let breakpoint = evaluate(breakpoint, names)?;
-            names.hits(breakpoint)
+            names.hits(breakpoint).map(Datum::Number)
         }
         Expr::Unary(operator, operand) => {
-            let value = evaluate(operand, names)?;
-            match operator {
-                Unary::Minus => Ok(value.checked_neg().ok_or(ExprError::Overflow)?),
-                Unary::Not => Ok(i128::from(value == 0)),
-                Unary::Complement => Ok(!value),
-            }
+            let value = evaluate_datum(operand, names)?.scalar(names.space())?;
+            Ok(match (operator, value) {
+                (Unary::Minus, Scalar::Float(value)) => Datum::Float(-value),
+                (Unary::Minus, Scalar::Int(value)) => {
+                    Datum::Number(value.checked_neg().ok_or(ExprError::Overflow)?)
+                }
+                (Unary::Not, value) => Datum::Number(i128::from(!holds(value))),
+                (Unary::Complement, Scalar::Int(value)) => Datum::Number(!value),
+                (Unary::Complement, Scalar::Float(_)) => return Err(ExprError::NotAnInteger.into()),
+            })
         }
-        Expr::Cast(int, operand) => Ok(int.wrap(evaluate(operand, names)?)),
+        Expr::Cast(int, operand) => {
+            let value = match evaluate_datum(operand, names)?.scalar(names.space())? {
+                Scalar::Int(value) => value,
+                Scalar::Float(value) => truncated(value),
+            };
+            Ok(Datum::Number(int.wrap(value)))
+        }
         Expr::Read(int, operand) => {
             let addr = evaluate_address(operand, names)?;
-            read(*int, addr, names)
+            read(*int, addr, names).map(Datum::Number)
+        }
+        Expr::Variable { name, column } => names.variable(name).map_err(|err| at(err, *column)),
+        Expr::Part { of, part, column } => {
+            evaluate_part(of, part, names).map_err(|err| at(err, *column))
         }
         Expr::Binary(Binary::And, left, right) => {
-            Ok(i128::from(evaluate(left, names)? != 0 && evaluate(right, names)? != 0))
+            Ok(Datum::Number(i128::from(truth(left, names)? && truth(right, names)?)))
         }
         Expr::Binary(Binary::Or, left, right) => {
-            Ok(i128::from(evaluate(left, names)? != 0 || evaluate(right, names)? != 0))
+            Ok(Datum::Number(i128::from(truth(left, names)? || truth(right, names)?)))
         }
         Expr::Binary(operator, left, right) => {
-            let (left, right) = (evaluate(left, names)?, evaluate(right, names)?);
-            Ok(apply(*operator, left, right)?)
+            let (left, right) = (evaluate_datum(left, names)?, evaluate_datum(right, names)?);
+            combine(*operator, &left, &right, names)
         }
     }
+}
+
+/// An error with the column that it is of; those of inner parts have theirs.
+fn at(err: DebugError, column: usize) -> DebugError {
+    match err {
+        DebugError::Expr(ExprError::Value(problem)) | DebugError::NotFound(problem) => {
+            ExprError::At { problem, column }.into()
+        }
+        other => other,
+    }
+}
+
+fn of_value(err: ValueError) -> DebugError {
+    ExprError::Value(err.to_string()).into()
+}
+
+fn holds(value: Scalar) -> bool {
+    match value {
+        Scalar::Int(value) => value != 0,
+        Scalar::Float(value) => value != 0.0,
+    }
+}
+
+fn truth(expr: &Expr, names: &mut dyn Names) -> Result<bool, DebugError> {
+    Ok(holds(evaluate_datum(expr, names)?.scalar(names.space())?))
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "as in C, the fraction is cut off")]
+fn truncated(value: f64) -> i128 {
+    value as i128
+}
+
+#[expect(clippy::cast_precision_loss, reason = "as in C")]
+fn widened(value: Scalar) -> f64 {
+    match value {
+        Scalar::Int(value) => value as f64,
+        Scalar::Float(value) => value,
+    }
+}
+
+fn evaluate_part(of: &Expr, part: &Part, names: &mut dyn Names) -> Result<Datum, DebugError> {
+    if let Part::Field(field) = part {
+        return field_of(of, field, names);
+    }
+    let datum = evaluate_datum(of, names)?;
+    if let Part::As(ty) = part {
+        return cast(&datum, ty, names);
+    }
+    let value = match datum {
+        Datum::Value(value) => value,
+        Datum::Text(text) if *part == Part::Length => {
+            return Ok(Datum::Number(i128::try_from(text.len()).unwrap_or(i128::MAX)));
+        }
+        Datum::Items { items, .. } => return item_among(&items, part, names),
+        _ => return Err(ExprError::Value("a number has no parts".to_owned()).into()),
+    };
+    match part {
+        Part::Item(index) => {
+            let index = evaluate_datum(index, names)?;
+            item(&value, &index, names)
+        }
+        Part::Items(from, to) => {
+            let mut bound = |bound: &Option<Box<Expr>>| {
+                bound.as_ref().map(|bound| evaluate(bound, names)).transpose()
+            };
+            let (from, to) = (bound(from)?, bound(to)?);
+            items(&value, from, to, names)
+        }
+        Part::Target => {
+            let space = names.space();
+            let found = match held_in(&value, space) {
+                Some(held) => held,
+                None => value.deref(space).map_err(of_value)?,
+            };
+            Ok(Datum::Value(found))
+        }
+        Part::Address => Ok(Datum::Value(value.reference().map_err(of_value)?)),
+        Part::Length => {
+            let len = length_of(&value, names.space()).ok_or_else(|| match value.why_missing() {
+                Some(why) => why.clone().into(),
+                None => ValueError::NoElements(value.type_name()),
+            });
+            let len = len.map_err(of_value)?;
+            Ok(Datum::Number(len.into()))
+        }
+        Part::Capacity => {
+            let space = names.space();
+            let found = value.field("cap", space).or_else(|_| {
+                value
+                    .field("dataqsiz", space)
+                    .or_else(|_| value.deref(space)?.field("dataqsiz", space))
+            });
+            Ok(Datum::Value(
+                found.map_err(|_| of_value(ValueError::NoElements(value.type_name())))?,
+            ))
+        }
+        Part::Field(_) | Part::As(_) => Err(ExprError::Overflow.into()),
+    }
+}
+
+/// A field of a value, also of what it points to; or a variable with dots in its path, as Go has them.
+fn field_of(of: &Expr, field: &str, names: &mut dyn Names) -> Result<Datum, DebugError> {
+    let value = match evaluate_datum(of, names) {
+        Ok(Datum::Value(value)) => value,
+        Ok(_) => return Err(ExprError::Value("a number has no fields".to_owned()).into()),
+        Err(err) => {
+            let whole = dotted(of).map(|path| format!("{path}.{field}"));
+            return match whole.and_then(|path| names.variable(&path).ok()) {
+                Some(found) => Ok(found),
+                None => Err(err),
+            };
+        }
+    };
+    let space = names.space();
+    let mut at = value.clone();
+    for _ in 0..4 {
+        if let Some(found) = payload_of(&at, space).and_then(|inner| inner.field(field, space).ok())
+        {
+            return Ok(Datum::Value(found));
+        }
+        match at.field(field, space) {
+            Ok(found) => return Ok(Datum::Value(found)),
+            Err(err) => match at.kind() {
+                // `p.x` means `(*p).x` as well.
+                Kind::Pointer { form, .. } if form != PointerForm::Member => {
+                    at = at.deref(space).map_err(of_value)?;
+                }
+                _ => match held_in(&at, space) {
+                    Some(held) => at = held,
+                    None => return Err(of_value(err)),
+                },
+            },
+        }
+    }
+    Err(of_value(value.field(field, space).err().unwrap_or(ValueError::NoAddress)))
+}
+
+pub(super) fn dotted(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Variable { name, .. } => Some(name.clone()),
+        Expr::Part { of, part: Part::Field(field), .. } => Some(format!("{}.{field}", dotted(of)?)),
+        _ => None,
+    }
+}
+
+fn item(value: &Value, index: &Datum, names: &dyn Names) -> Result<Datum, DebugError> {
+    let space = names.space();
+    let key = match index.text(space) {
+        Some(text) => Key::Text(text),
+        None => Key::Number(index.number(space)?),
+    };
+    let found = match &key {
+        Key::Number(number) => match item_of(value, *number, space) {
+            Err(ValueError::NoElements(_)) => entry_of(value, &key, space),
+            other => other,
+        },
+        Key::Text(_) => entry_of(value, &key, space),
+    };
+    found.map(Datum::Value).map_err(of_value)
+}
+
+fn item_among(items: &[Value], part: &Part, names: &mut dyn Names) -> Result<Datum, DebugError> {
+    let len = items.len();
+    match part {
+        Part::Length => Ok(Datum::Number(i128::try_from(len).unwrap_or(i128::MAX))),
+        Part::Item(index) => {
+            let index = evaluate(index, names)?;
+            let found = usize::try_from(index).ok().and_then(|index| items.get(index));
+            let none = ValueError::OutOfRange { index, len: len as u64 };
+            found.cloned().map(Datum::Value).ok_or_else(|| of_value(none))
+        }
+        _ => Err(ExprError::Value("several values have elements only".to_owned()).into()),
+    }
+}
+
+fn items(
+    value: &Value,
+    from: Option<i128>,
+    to: Option<i128>,
+    names: &dyn Names,
+) -> Result<Datum, DebugError> {
+    let space = names.space();
+    let from = from.unwrap_or(0);
+    let to = match to.or_else(|| length_of(value, space).map(i128::from)) {
+        Some(to) => to,
+        None => return Err(ExprError::Value("the end of the range is missing".to_owned()).into()),
+    };
+    let count = to.checked_sub(from).ok_or(ExprError::Overflow)?;
+    if count > MAX_ITEMS {
+        let problem = format!("a range has at most {MAX_ITEMS} elements");
+        return Err(ExprError::Value(problem).into());
+    }
+    let mut found = Vec::new();
+    for index in from..to {
+        found.push(item_of(value, index, space).map_err(of_value)?);
+    }
+    let ty = found.first().map(Value::type_name).unwrap_or_default();
+    Ok(Datum::Items { ty, items: found })
+}
+
+fn cast(datum: &Datum, name: &str, names: &mut dyn Names) -> Result<Datum, DebugError> {
+    // What an interface of Go holds, if that is of the type.
+    if let Datum::Value(value) = datum
+        && let Some(held) = held_in(value, names.space())
+    {
+        let own = held.type_name();
+        if own == name || own.trim_start_matches('*') == name.trim_start_matches('*') {
+            return Ok(Datum::Value(held));
+        }
+        let problem = format!("it holds a value of type {own}");
+        return Err(ExprError::Value(problem).into());
+    }
+    let (info, ty) = names.find_type(name)?;
+    let space = names.space();
+    let size = info.size_of(ty).unwrap_or(0);
+    if let Datum::Value(value) = datum
+        && (value.size() == Some(size) || value.scalar(space).is_err())
+    {
+        return Ok(Datum::Value(value.taken_for(&info, ty)));
+    }
+    let is_float = matches!(
+        info.plain(ty).1.as_deref().map(|ty| &ty.kind),
+        Some(Kind::Base(retake_values::Encoding::Float))
+    );
+    let bytes: Vec<u8> = match datum.scalar(space)? {
+        scalar if is_float && size == 8 => widened(scalar).to_le_bytes().to_vec(),
+        #[expect(clippy::cast_possible_truncation, reason = "as in C")]
+        scalar if is_float => (widened(scalar) as f32).to_le_bytes().to_vec(),
+        Scalar::Int(value) => value.to_le_bytes().to_vec(),
+        Scalar::Float(value) => truncated(value).to_le_bytes().to_vec(),
+    };
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let bytes = bytes.get(..size);
+    let bytes = bytes.ok_or_else(|| ExprError::Value(format!("a number is no {name}")))?;
+    Ok(Datum::Value(Value::of_bytes(info, ty, bytes)))
 }
 
 /// The value of an expression, as an address.
@@ -57,6 +324,90 @@ fn read(int: Int, addr: Addr, names: &mut dyn Names) -> Result<i128, DebugError>
         names.read(addr, out)?;
     }
     Ok(int.wrap(i128::from_le_bytes(bytes)))
+}
+
+fn combine(
+    operator: Binary,
+    left: &Datum,
+    right: &Datum,
+    names: &dyn Names,
+) -> Result<Datum, DebugError> {
+    let space = names.space();
+    let is_text = |datum: &Datum| matches!(datum, Datum::Text(_));
+    if is_text(left) || is_text(right) {
+        let text = |datum: &Datum| {
+            datum.text(space).ok_or_else(|| ExprError::Value("it is no text".to_owned()))
+        };
+        let ordering = text(left)?.cmp(&text(right)?);
+        let holds = compared(operator, Some(ordering));
+        return holds
+            .map(|holds| Datum::Number(i128::from(holds)))
+            .ok_or_else(|| ExprError::Value("texts can only be compared".to_owned()).into());
+    }
+    if let Some(moved) = pointer_arithmetic(operator, left, right, names)? {
+        return Ok(moved);
+    }
+    match (left.scalar(space)?, right.scalar(space)?) {
+        (Scalar::Int(left), Scalar::Int(right)) => Ok(Datum::Number(apply(operator, left, right)?)),
+        (left, right) => {
+            let (left, right) = (widened(left), widened(right));
+            if let Some(holds) = compared(operator, left.partial_cmp(&right)) {
+                return Ok(Datum::Number(i128::from(holds)));
+            }
+            Ok(Datum::Float(match operator {
+                Binary::Add => left + right,
+                Binary::Subtract => left - right,
+                Binary::Multiply => left * right,
+                Binary::Divide => left / right,
+                Binary::Remainder => left % right,
+                _ => return Err(ExprError::NotAnInteger.into()),
+            }))
+        }
+    }
+}
+
+/// What a comparison says of an order; none if it is no comparison. What has no order is unequal.
+fn compared(operator: Binary, order: Option<std::cmp::Ordering>) -> Option<bool> {
+    use std::cmp::Ordering;
+    Some(match operator {
+        Binary::Equal => order == Some(Ordering::Equal),
+        Binary::Unequal => order != Some(Ordering::Equal),
+        Binary::Less => order == Some(Ordering::Less),
+        Binary::LessOrEqual => matches!(order, Some(Ordering::Less | Ordering::Equal)),
+        Binary::Greater => order == Some(Ordering::Greater),
+        Binary::GreaterOrEqual => matches!(order, Some(Ordering::Greater | Ordering::Equal)),
+        _ => return None,
+    })
+}
+
+/// `p + n` and `p - n` count elements.
+fn pointer_arithmetic(
+    operator: Binary,
+    left: &Datum,
+    right: &Datum,
+    names: &dyn Names,
+) -> Result<Option<Datum>, DebugError> {
+    let space = names.space();
+    let (Datum::Value(pointer), Binary::Add | Binary::Subtract) = (left, operator) else {
+        return Ok(None);
+    };
+    let Kind::Pointer { to, form: PointerForm::Pointer } = pointer.kind() else {
+        return Ok(None);
+    };
+    if let Datum::Value(other) = right
+        && matches!(other.kind(), Kind::Pointer { .. })
+    {
+        return Ok(None);
+    }
+    let size = i128::from(pointer.info().size_of(to).unwrap_or(1).max(1));
+    let count = right.number(space)?;
+    let count = if operator == Binary::Subtract { count.checked_neg() } else { Some(count) };
+    let moved = count.and_then(|count| count.checked_mul(size));
+    let moved = moved.and_then(|bytes| i64::try_from(bytes).ok()).ok_or(ExprError::Overflow)?;
+    let addr = pointer.address(space).map_err(of_value)?.get();
+    let bytes = addr.wrapping_add(moved.cast_unsigned()).to_le_bytes();
+    let info = std::sync::Arc::clone(pointer.info());
+    Ok(Some(Datum::Value(Value::of_bytes(info, pointer.type_id(), &bytes))))
 }
 
 fn apply(operator: Binary, left: i128, right: i128) -> Result<i128, ExprError> {

@@ -1,23 +1,30 @@
-//! Expressions of `assert` and addresses: numbers, registers, memory words, `$event`, `$hits(BP)`.
+//! Expressions: variables and their parts, numbers, texts, registers, memory words, `$event`, `$hits(BP)`.
 //!
-//! Values are integers of 128 bits, wide enough for every register and its difference to another.
+//! Numbers are integers of 128 bits, wide enough for every register and its difference to another.
 //! What an expression names is asked of a [`Names`].
 
+mod datum;
 mod eval;
 mod expression;
 mod lex;
 mod parse;
 mod predicate;
+mod registers;
 #[cfg(test)]
 mod tests;
 
-use retake_model::Addr;
+use std::sync::Arc;
 
-pub use eval::evaluate;
+use retake_model::Addr;
+use retake_values::{Info, Space, TypeId};
+
+pub use datum::Datum;
 pub(crate) use eval::evaluate_address;
+pub use eval::{evaluate, evaluate_datum};
 pub use expression::Expression;
 pub use parse::parse;
-pub(crate) use predicate::predicate;
+pub(crate) use predicate::{NoPlaces, Places, predicate};
+pub(crate) use registers::{register_part, register_value};
 
 use crate::DebugError;
 
@@ -40,6 +47,36 @@ pub trait Names {
     /// # Errors
     /// When it is not mapped.
     fn read(&mut self, addr: Addr, out: &mut [u8]) -> Result<(), DebugError>;
+
+    /// The variable of this name that is visible, or one outside of functions.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn variable(&mut self, name: &str) -> Result<Datum, DebugError> {
+        Err(DebugError::NotFound(format!("there is no variable {name} here")))
+    }
+
+    /// The type of a name.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn find_type(&mut self, name: &str) -> Result<(Arc<Info>, TypeId), DebugError> {
+        Err(DebugError::NotFound(format!("there is no type {name}")))
+    }
+
+    /// The memory that values are in.
+    fn space(&self) -> &dyn Space {
+        &Nothing
+    }
+}
+
+/// No memory.
+struct Nothing;
+
+impl Space for Nothing {
+    fn read(&self, _addr: Addr, _out: &mut [u8]) -> usize {
+        0
+    }
 }
 
 /// A text that is no expression, or an expression without a value.
@@ -56,6 +93,20 @@ pub enum ExprError {
     /// A calculation leaves 128 bits.
     #[error("the value of the expression is too large")]
     Overflow,
+    /// A part of it has no value.
+    #[error("{problem} (column {column})")]
+    At {
+        /// Why.
+        problem: String,
+        /// Where, from 1.
+        column: usize,
+    },
+    /// A part of it has no value, wherever it stands.
+    #[error("{0}")]
+    Value(String),
+    /// A number with a fraction, where an integer is needed.
+    #[error("a number with a fraction stands where an integer is needed")]
+    NotAnInteger,
     /// A value is used as an address and is none.
     #[error("{0} is not an address")]
     NotAnAddress(i128),
@@ -84,6 +135,88 @@ pub enum Expr {
     Cast(Int, Box<Expr>),
     /// `*(type)address`.
     Read(Int, Box<Expr>),
+    /// A number with a point, as text.
+    Float(String),
+    /// `"text"`.
+    Text(String),
+    /// A variable.
+    Variable {
+        /// Its name, or its path.
+        name: String,
+        /// Where it stands.
+        column: usize,
+    },
+    /// Something of a value.
+    Part {
+        /// Of what.
+        of: Box<Expr>,
+        /// What.
+        part: Part,
+        /// Where it stands.
+        column: usize,
+    },
+}
+
+/// Something of a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// `x.name`, also through a pointer.
+    Field(String),
+    /// `x[index]`
+    Item(Box<Expr>),
+    /// `x[from:to]`
+    Items(Option<Box<Expr>>, Option<Box<Expr>>),
+    /// `*x`
+    Target,
+    /// `&x`
+    Address,
+    /// `(type)x`
+    As(String),
+    /// `len(x)`
+    Length,
+    /// `cap(x)`
+    Capacity,
+}
+
+impl Expr {
+    /// The variables that it names, and whether it has texts: what only values can answer.
+    pub(crate) fn needs_values(&self) -> bool {
+        match self {
+            Self::Variable { .. } | Self::Part { .. } | Self::Text(_) | Self::Float(_) => true,
+            Self::Number(_) | Self::Name(_) => false,
+            Self::Hits(inner)
+            | Self::Unary(_, inner)
+            | Self::Cast(_, inner)
+            | Self::Read(_, inner) => inner.needs_values(),
+            Self::Binary(_, left, right) => left.needs_values() || right.needs_values(),
+        }
+    }
+
+    /// Gives the name of each variable to `each`.
+    pub(crate) fn variables<'e>(&'e self, each: &mut dyn FnMut(&'e str)) {
+        match self {
+            Self::Variable { name, .. } => each(name),
+            Self::Number(_) | Self::Name(_) | Self::Text(_) | Self::Float(_) => {}
+            Self::Hits(inner)
+            | Self::Unary(_, inner)
+            | Self::Cast(_, inner)
+            | Self::Read(_, inner) => inner.variables(each),
+            Self::Binary(_, left, right) => {
+                left.variables(each);
+                right.variables(each);
+            }
+            Self::Part { of, part, .. } => {
+                of.variables(each);
+                match part {
+                    Part::Item(index) => index.variables(each),
+                    Part::Items(from, to) => {
+                        [from, to].into_iter().flatten().for_each(|bound| bound.variables(each));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
 }
 
 /// An operator before its operand.

@@ -2,11 +2,28 @@
 //!
 //! An expression calculates in 128 bits, a predicate in 64. Only what means the same in both is a predicate:
 //! for each term it is known between which values it lies, and all of those fit into 64 bits. Addresses of
-//! words, and what is cast to a type, wrap in both.
+//! words, and what is cast to a type, wrap in both. Variables are what [`Places`] says that they are at a place.
 
 use retake_model::{Arithmetic, Comparison, Predicate, RegisterName, Term, Width};
 
-use super::{Binary, Expr, Int, Unary};
+use retake_values::{Compiled, CompiledInt};
+
+use super::{Binary, Expr, Int, Part, Unary, register_part};
+
+/// Variables at a place.
+pub(crate) trait Places {
+    /// A variable, if what it is there can be said in a term.
+    fn place(&self, name: &str) -> Option<Compiled>;
+}
+
+/// No variables.
+pub(crate) struct NoPlaces;
+
+impl Places for NoPlaces {
+    fn place(&self, _name: &str) -> Option<Compiled> {
+        None
+    }
+}
 
 const I64_MIN: i128 = i64::MIN as i128;
 const I64_MAX: i128 = i64::MAX as i128;
@@ -53,27 +70,27 @@ impl Range {
 }
 
 /// The predicate that means the same as an expression; `None` if there is none.
-pub(crate) fn predicate(expr: &Expr) -> Option<Predicate> {
+pub(crate) fn predicate(expr: &Expr, places: &dyn Places) -> Option<Predicate> {
     Some(match expr {
         Expr::Binary(Binary::And, left, right) => {
-            Predicate::All(vec![predicate(left)?, predicate(right)?])
+            Predicate::All(vec![predicate(left, places)?, predicate(right, places)?])
         }
         Expr::Binary(Binary::Or, left, right) => {
-            Predicate::Any(vec![predicate(left)?, predicate(right)?])
+            Predicate::Any(vec![predicate(left, places)?, predicate(right, places)?])
         }
-        Expr::Unary(Unary::Not, inner) => Predicate::Not(Box::new(predicate(inner)?)),
+        Expr::Unary(Unary::Not, inner) => Predicate::Not(Box::new(predicate(inner, places)?)),
         Expr::Binary(operator, left, right) if operator.is_comparison() => {
-            compare(*operator, left, right)?
+            compare(*operator, left, right, places)?
         }
         other => {
-            let (term, _) = term(other)?;
+            let (term, _) = term(other, places)?;
             Predicate::Compare(Comparison::Unequal, term, Term::Constant(0))
         }
     })
 }
 
-fn compare(operator: Binary, left: &Expr, right: &Expr) -> Option<Predicate> {
-    let ((left, left_range), (right, right_range)) = (term(left)?, term(right)?);
+fn compare(operator: Binary, left: &Expr, right: &Expr, places: &dyn Places) -> Option<Predicate> {
+    let ((left, left_range), (right, right_range)) = (term(left, places)?, term(right, places)?);
     let signed = left_range.has_negative() || right_range.has_negative();
     if signed && (left_range.has_large() || right_range.has_large()) {
         return None;
@@ -94,28 +111,70 @@ fn compare(operator: Binary, left: &Expr, right: &Expr) -> Option<Predicate> {
 }
 
 /// A value of 64 bits that is the expression's.
-fn term(expr: &Expr) -> Option<(Term, Range)> {
+fn term(expr: &Expr, places: &dyn Places) -> Option<(Term, Range)> {
     Some(match expr {
         Expr::Number(value) => (Term::Constant(low_bits(*value)?), Range::between(*value, *value)?),
         Expr::Unary(Unary::Minus, inner) => match inner.as_ref() {
-            Expr::Number(value) => term(&Expr::Number(value.checked_neg()?))?,
+            Expr::Number(value) => term(&Expr::Number(value.checked_neg()?), places)?,
             _ => return None,
         },
-        Expr::Name(name) => {
-            let register = Term::Register(RegisterName::from_name(name)?);
-            (register, Range { least: 0, most: U64_MAX })
-        }
+        Expr::Name(name) => register(name)?,
         Expr::Read(int, addr) => {
-            (Term::Memory(width(*int)?, Box::new(wrapping(addr)?)), Range::of_int(*int))
+            (Term::Memory(width(*int)?, Box::new(wrapping(addr, places)?)), Range::of_int(*int))
         }
-        Expr::Cast(int, inner) => (cast(*int, wrapping(inner)?), Range::of_int(*int)),
-        Expr::Binary(operator, left, right) => calculation(*operator, left, right)?,
+        Expr::Cast(int, inner) => (cast(*int, wrapping(inner, places)?), Range::of_int(*int)),
+        Expr::Binary(operator, left, right) => calculation(*operator, left, right, places)?,
+        Expr::Variable { name, .. } => match places.place(name) {
+            Some(found) => integer(&found)?,
+            None => register(name)?,
+        },
+        Expr::Part { .. } => integer(&compiled(expr, places)?)?,
         _ => return None,
     })
 }
 
-fn calculation(operator: Binary, left: &Expr, right: &Expr) -> Option<(Term, Range)> {
-    let ((left, l), (right, r)) = (term(left)?, term(right)?);
+fn register(name: &str) -> Option<(Term, Range)> {
+    if let Some(name) = RegisterName::from_name(name) {
+        return Some((Term::Register(name), Range { least: 0, most: U64_MAX }));
+    }
+    let (name, mask) = register_part(name)?;
+    let (whole, mask_term) = (Box::new(Term::Register(name)), Box::new(Term::Constant(mask)));
+    Some((Term::Arithmetic(Arithmetic::And, whole, mask_term), Range::between(0, mask.into())?))
+}
+
+fn integer(found: &Compiled) -> Option<(Term, Range)> {
+    let CompiledInt { term, bytes, signed, extended } = found.int()?;
+    let int = Int { bytes, signed };
+    Some((if extended { term } else { cast(int, term) }, Range::of_int(int)))
+}
+
+/// A variable, or a part of one.
+fn compiled(expr: &Expr, places: &dyn Places) -> Option<Compiled> {
+    match expr {
+        Expr::Variable { name, .. } => places.place(name),
+        Expr::Part { of, part, .. } => match part {
+            Part::Field(field) => match compiled(of, places) {
+                Some(of) => of.field(field),
+                None => places.place(&format!("{}.{field}", super::eval::dotted(of)?)),
+            },
+            Part::Target => compiled(of, places)?.target(),
+            Part::Item(index) => match **index {
+                Expr::Number(index) => compiled(of, places)?.element(u64::try_from(index).ok()?),
+                _ => None,
+            },
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn calculation(
+    operator: Binary,
+    left: &Expr,
+    right: &Expr,
+    places: &dyn Places,
+) -> Option<(Term, Range)> {
+    let ((left, l), (right, r)) = (term(left, places)?, term(right, places)?);
     let corners = |f: fn(i128, i128) -> Option<i128>| {
         Range::of([f(l.least, r.least), f(l.least, r.most), f(l.most, r.least), f(l.most, r.most)])
     };
@@ -219,9 +278,9 @@ fn cast(int: Int, term: Term) -> Term {
 }
 
 /// The lowest 64 bits of an expression, whatever else it has: of an address, and of what is cast.
-fn wrapping(expr: &Expr) -> Option<Term> {
+fn wrapping(expr: &Expr, places: &dyn Places) -> Option<Term> {
     let both = |operator, left: &Expr, right: &Expr| {
-        let (left, right) = (Box::new(wrapping(left)?), Box::new(wrapping(right)?));
+        let (left, right) = (Box::new(wrapping(left, places)?), Box::new(wrapping(right, places)?));
         Some(Term::Arithmetic(operator, left, right))
     };
     match expr {
@@ -231,7 +290,7 @@ fn wrapping(expr: &Expr) -> Option<Term> {
         Expr::Binary(Binary::BitAnd, left, right) => both(Arithmetic::And, left, right),
         Expr::Binary(Binary::BitOr, left, right) => both(Arithmetic::Or, left, right),
         Expr::Binary(Binary::BitXor, left, right) => both(Arithmetic::Xor, left, right),
-        _ => term(expr).map(|(term, _)| term),
+        _ => term(expr, places).map(|(term, _)| term),
     }
 }
 
@@ -244,7 +303,7 @@ mod tests {
     use crate::expr::{Names, evaluate, parse};
 
     fn compiled(text: &str) -> Option<Predicate> {
-        predicate(&parse(text).unwrap())
+        predicate(&parse(text).unwrap(), &NoPlaces)
     }
 
     #[test]
@@ -342,7 +401,8 @@ mod tests {
         let mut held = 0;
         for text in texts {
             let expr = parse(text).unwrap();
-            let predicate = predicate(&expr).unwrap_or_else(|| panic!("{text} is not compiled"));
+            let predicate =
+                predicate(&expr, &NoPlaces).unwrap_or_else(|| panic!("{text} is not compiled"));
             for (rdi, rsi) in odd.iter().flat_map(|rdi| odd.iter().map(move |rsi| (*rdi, *rsi))) {
                 let registers = Registers { rdi, rsi, rsp: 0x1000, ..Registers::default() };
                 let expected = evaluate(&expr, &mut Odd(registers)).unwrap() != 0;

@@ -1,6 +1,6 @@
 use retake_model::Addr;
 
-use super::{Names, evaluate, parse};
+use super::{Expr, Names, Part, evaluate, parse};
 use crate::DebugError;
 
 struct Fixed;
@@ -78,11 +78,39 @@ fn errors_say_where() {
     assert_eq!(error("(1"), "bad expression: ) is missing at column 3");
     assert_eq!(error("0xg"), "bad expression: \"0xg\" is not a number at column 1");
     assert_eq!(error("1 @"), "bad expression: unexpected '@' at column 3");
-    assert!(error("rax == 1").contains("$rax"));
-    assert!(error("*$rsp").contains("type is missing"));
+    assert_eq!(error("p."), "bad expression: the name of a field is missing at column 3");
+    assert_eq!(error("a[1"), "bad expression: ] is missing at column 4");
+    assert_eq!(error("x == \"a"), "bad expression: \" is missing at the end at column 6");
     assert!(error(&"(".repeat(4000)).contains("too deeply"));
     assert!(error(&"1+".repeat(4000)).contains("too long"));
     assert!(error(&"-".repeat(4000)).contains("too deeply"));
+}
+
+#[test]
+fn variables_are_read_as_people_write_them() {
+    let same = |left: &str, right: &str| {
+        // Columns differ.
+        let plain = |text: &str| {
+            let text = format!("{:?}", parse(text).unwrap());
+            regex::Regex::new("column: [0-9]+").unwrap().replace_all(&text, "").into_owned()
+        };
+        assert_eq!(plain(left), plain(right), "{left} and {right}");
+    };
+    same("p->x.y", "(*p).x.y");
+    same("a[1 + 2]", "a[(1+2)]");
+    same("&a[2] == p", "(&(a[2])) == p");
+    same("-a.b * 2", "(-(a.b)) * 2");
+    same("t.0.1", "(t.0).1");
+    same("(struct node *)p", "(struct  node*) p");
+    same("'a'", "97");
+    same("0b101 + 0o17 + 1_000", "5 + 15 + 1000");
+    let is_cast = |text: &str| matches!(parse(text).unwrap(), Expr::Part { part: Part::As(_), .. });
+    assert!(is_cast("(T *)p") && is_cast("(a.T)(x)") && is_cast("x.(T)"));
+    assert!(!is_cast("(a) * b") && !is_cast("(a) - b") && !is_cast("(a)[1]"));
+    for text in ["a::b::c", "m[\"key\"]", "a[1:]", "a[:2]", "a[1..2]", "len(x) > 3.5", "s == \"x\""]
+    {
+        parse(text).unwrap();
+    }
 }
 
 #[test]
@@ -95,7 +123,7 @@ fn errors_of_values() {
 
 proptest::proptest! {
     #[test]
-    fn no_text_panics(text in "[ 0-9a-z$()*+!=<>&|-]{0,40}") {
+    fn no_text_panics(text in "[ 0-9a-z$()*+!=<>&|.:\"'\\[\\]-]{0,40}") {
         if let Ok(expr) = parse(&text) {
             let _ = evaluate(&expr, &mut Fixed);
         }

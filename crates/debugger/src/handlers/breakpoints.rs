@@ -2,13 +2,14 @@
 
 use super::{looking, names};
 use crate::answers::{BreakpointList, BreakpointPlace, BreakpointView, CatchView};
-use retake_model::TaskId;
+use retake_model::{Predicate, TaskId};
 
 use crate::breakpoint::{Breakpoint, Catch, Draft, Place};
 use crate::expr::{self, Expression};
 use crate::history::History;
 use crate::location::{Found, Location};
 use crate::requests::{Chosen, NewBreakpoint, NewCondition, NewHitCondition};
+use crate::variables::can_be_traced;
 use crate::{Answer, BreakpointId, DebugError, Debugger, RequestControl};
 
 pub(super) fn set(
@@ -28,14 +29,13 @@ pub(super) fn draft(
     control: &RequestControl,
 ) -> Result<Draft, DebugError> {
     let places = places(debugger, &new.location, control)?;
-    if let Some(condition) = &new.condition {
-        can_be_judged(condition)?;
-    }
+    let judged = judged(debugger, new.condition.as_ref(), &places)?;
     let thread = new.thread.map(|number| thread(debugger, number)).transpose()?;
     Ok(Draft {
         location: new.location.clone(),
         places,
         condition: new.condition.clone(),
+        judged,
         thread,
         lifetime: new.lifetime,
     })
@@ -50,6 +50,7 @@ pub(super) fn places(
     if let Location::Address(address) = location {
         return Ok(vec![Place::Absolute(names::address(debugger, address, control)?)]);
     }
+    let location = location.absolute(debugger.place_of(debugger.task()).source)?;
     let found = location.resolve(debugger.execution.as_ref(), &debugger.catalog)?;
     Ok(found.iter().map(Found::place).collect())
 }
@@ -68,10 +69,12 @@ fn thread(debugger: &Debugger, number: u32) -> Result<TaskId, DebugError> {
 
 /// Changes the condition of a breakpoint.
 pub(super) fn condition(debugger: &mut Debugger, new: &NewCondition) -> Result<Answer, DebugError> {
-    if let Some(condition) = &new.condition {
-        can_be_judged(condition)?;
-    }
-    change(debugger, new.breakpoint, |breakpoint| breakpoint.condition = new.condition.clone())
+    let places = debugger.breakpoints.get(new.breakpoint)?.places.clone();
+    let judged = judged(debugger, new.condition.as_ref(), &places)?;
+    change(debugger, new.breakpoint, |breakpoint| {
+        breakpoint.condition = new.condition.clone();
+        breakpoint.judged = judged;
+    })
 }
 
 /// Changes at which of its hits a breakpoint stops.
@@ -89,6 +92,7 @@ pub(super) fn clear_conditions(
 ) -> Result<Answer, DebugError> {
     change(debugger, id, |breakpoint| {
         breakpoint.condition = None;
+        breakpoint.judged = Vec::new();
         breakpoint.hits = None;
     })
 }
@@ -104,11 +108,47 @@ fn change(
     Ok(Answer::Set(view(debugger, &set)))
 }
 
-fn can_be_judged(condition: &Expression) -> Result<(), DebugError> {
-    match expr::predicate(condition.expr()) {
-        Some(_) => Ok(()),
-        None => Err(DebugError::Condition(condition.to_string())),
+/// A condition as the recorded program judges it at each of some places; nothing if it cannot judge it at one of
+/// them.
+fn judged(
+    debugger: &Debugger,
+    condition: Option<&Expression>,
+    places: &[Place],
+) -> Result<Vec<Predicate>, DebugError> {
+    let Some(condition) = condition else { return Ok(Vec::new()) };
+    let cannot = || DebugError::Condition(condition.to_string());
+    let mut all = Some(Vec::new());
+    // A copy of an inlined function may begin before its variables are anywhere: some place has to know them.
+    let (mut first_unknown, mut is_known) = (None, places.is_empty());
+    for place in places {
+        let variables = debugger.variables_at(place.target());
+        let mut unknown = None;
+        condition.expr().variables(&mut |name| {
+            if !variables.knows(name) {
+                unknown.get_or_insert(name);
+            }
+        });
+        is_known |= unknown.is_none();
+        if let Some(name) = unknown {
+            let what = format!("there is no variable {name} at {}", variables.place());
+            first_unknown.get_or_insert(DebugError::NotFound(what));
+        }
+        let predicate = expr::predicate(condition.expr(), &variables);
+        if predicate.is_none() && !condition.expr().needs_values() {
+            return Err(cannot());
+        }
+        all = all.zip(predicate).map(|(mut all, predicate)| {
+            all.push(predicate);
+            all
+        });
     }
+    if let (Some(err), false) = (first_unknown, is_known) {
+        return Err(err);
+    }
+    if all.is_none() {
+        can_be_traced(condition.expr()).map_err(|_| cannot())?;
+    }
+    Ok(all.unwrap_or_default())
 }
 
 pub(super) fn clear(debugger: &mut Debugger, which: &Chosen) -> Result<Answer, DebugError> {

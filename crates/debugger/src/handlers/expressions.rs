@@ -9,7 +9,7 @@ pub(super) fn evaluate(
     expression: &Expression,
     control: &RequestControl,
 ) -> Result<Answer, DebugError> {
-    let mut names = DebuggerNames { debugger, control };
+    let mut names = DebuggerNames::new(debugger, control);
     Ok(Answer::Value(expr::evaluate(expression.expr(), &mut names)?))
 }
 
@@ -18,13 +18,14 @@ pub(super) fn assert(
     expression: &Expression,
     control: &RequestControl,
 ) -> Result<Answer, DebugError> {
-    let mut names = DebuggerNames { debugger, control };
+    let mut names = DebuggerNames::new(debugger, control);
     if expr::evaluate(expression.expr(), &mut names)? != 0 {
         return Ok(Answer::Holds);
     }
     let sides = match expression.expr() {
         Expr::Binary(operator, left, right) if operator.is_comparison() => {
-            Some((expr::evaluate(left, &mut names)?, expr::evaluate(right, &mut names)?))
+            let mut side = |side| expr::evaluate(side, &mut names).ok();
+            side(left).zip(side(right))
         }
         _ => None,
     };

@@ -1,10 +1,16 @@
 //! Hits over the whole recording.
 
+use std::any::Any;
+use std::ops::ControlFlow;
+
+use retake_execution::{Hit, Seen, SiteTarget, State};
+
 use super::breakpoints;
 use crate::answers::{HitView, Page, PlaceView};
 use crate::breakpoint::{Breakpoint, BreakpointId, SiteTable};
-use crate::history::{PastHit, some_hits};
+use crate::history::{Code, PastHit, some_hits};
 use crate::requests::{Chosen, PageRequest};
+use crate::variables::Arrived;
 use crate::{Answer, DebugError, Debugger, RequestControl};
 
 /// A part of the list of hits. That list becomes the last one.
@@ -35,10 +41,16 @@ pub(super) fn count(debugger: &mut Debugger, id: BreakpointId) -> Result<u64, De
 
 /// How often these are hit together.
 fn count_all(debugger: &mut Debugger, of: &[BreakpointId]) -> Result<u64, DebugError> {
-    let table = SiteTable::new(&chosen(debugger, of)?);
+    let chosen = chosen(debugger, of)?;
     if let Some(count) = debugger.history.count(of) {
         return Ok(count);
     }
+    if chosen.iter().any(Breakpoint::is_judged_here) {
+        let all = judged_hits(debugger, &chosen, PageRequest::default())?;
+        debugger.history.set_count(of.to_vec(), all.len() as u64);
+        return Ok(all.len() as u64);
+    }
+    let table = SiteTable::new(&chosen);
     // They are counted without a stop, and may be millions.
     let count = debugger.execution.count_hits(table.sites(), None)?;
     debugger.history.set_count(of.to_vec(), count);
@@ -83,10 +95,58 @@ fn search(
     control: &RequestControl,
 ) -> Result<Vec<PastHit>, DebugError> {
     let chosen = chosen(debugger, of)?;
+    if chosen.iter().any(Breakpoint::is_judged_here) {
+        return judged_hits(debugger, &chosen, page);
+    }
     some_hits(debugger.execution.as_mut(), &chosen, page, control)
 }
 
-fn chosen(debugger: &Debugger, of: &[BreakpointId]) -> Result<Vec<Breakpoint>, DebugError> {
+/// Hits of breakpoints, with conditions that are judged here.
+fn judged_hits(
+    debugger: &mut Debugger,
+    chosen: &[Breakpoint],
+    page: PageRequest,
+) -> Result<Vec<PastHit>, DebugError> {
+    let table = SiteTable::new(chosen);
+    let scopes = debugger.scopes_of(&table);
+    let events = debugger.execution.event_count();
+    let look = |hit: &Hit, state: &dyn State| -> Seen {
+        let target = table.target(hit.site);
+        let code = match target {
+            Some(SiteTarget::Code { file, offset }) => Some((file, offset)),
+            _ => crate::code::file_at(state, hit.task, hit.pc),
+        };
+        let mut arrived = Arrived::new(state, hit, events, target.and_then(|at| scopes.get(&at)));
+        let mut owners = table.breakpoints(hit.pc, code);
+        owners.retain(|owner| {
+            let breakpoint = chosen.iter().find(|breakpoint| breakpoint.id == *owner);
+            let judged = breakpoint.filter(|breakpoint| breakpoint.is_judged_here());
+            let condition = judged.and_then(|breakpoint| breakpoint.condition.as_ref());
+            condition.is_none_or(|condition| arrived.holds(condition))
+        });
+        (!owners.is_empty()).then(|| Box::new((owners, code)) as Box<dyn Any + Send>)
+    };
+    let (mut count, mut found) = (0, Vec::new());
+    let limit = page.limit.unwrap_or(usize::MAX);
+    debugger.execution.look_at_hits(table.sites(), &look, &mut |hit, seen| {
+        let seen = seen.and_then(|seen| seen.downcast::<(Vec<BreakpointId>, Code)>().ok());
+        let Some((breakpoints, code)) = seen.map(|seen| *seen) else {
+            return ControlFlow::Continue(());
+        };
+        count += 1;
+        if count > page.from && found.len() < limit {
+            let (breakpoints, pc) = (breakpoints.into(), hit.pc);
+            found.push(PastHit { breakpoints, position: hit.position, task: hit.task, pc, code });
+        }
+        if found.len() >= limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    Ok(found)
+}
+
+pub(super) fn chosen(
+    debugger: &Debugger,
+    of: &[BreakpointId],
+) -> Result<Vec<Breakpoint>, DebugError> {
     of.iter().map(|&id| debugger.breakpoints.get(id).cloned()).collect()
 }
 

@@ -3,13 +3,17 @@
 use retake_execution::TaskInfo;
 use retake_model::RegisterName;
 
-use super::names;
+use super::{names, values};
 use crate::answers::{FrameView, MemoryView, PlaceView, RegisterView, ThreadView};
-use crate::requests::MemoryRange;
+use crate::requests::{Detail, MemoryRange};
 use crate::{Answer, DebugError, Debugger, RequestControl};
 
 /// The frames of the selected task, inlined ones included.
-pub(super) fn stack(debugger: &Debugger, depth: usize) -> Result<Vec<FrameView>, DebugError> {
+pub(super) fn stack(
+    debugger: &Debugger,
+    depth: usize,
+    detail: Detail,
+) -> Result<Vec<FrameView>, DebugError> {
     let (execution, task) = (debugger.execution.as_ref(), debugger.task());
     let registers = execution.program_registers(task)?;
     let found = debugger.catalog.unwind(execution, task, &registers, depth)?;
@@ -19,10 +23,17 @@ pub(super) fn stack(debugger: &Debugger, depth: usize) -> Result<Vec<FrameView>,
         let count = code.len().max(1);
         for index in 0..count {
             let place = PlaceView::new(raw.pc, code.get(index));
-            frames.push(FrameView { n: frames.len(), place, inlined: index + 1 < count });
+            let (n, inlined) = (frames.len(), index + 1 < count);
+            frames.push(FrameView { n, place, inlined, variables: Vec::new() });
         }
     }
     frames.truncate(depth);
+    if detail == Detail::Full {
+        for frame in &mut frames {
+            // A frame without debug information has no variables.
+            frame.variables = values::of_frame(debugger, frame.n).unwrap_or_default();
+        }
+    }
     Ok(frames)
 }
 

@@ -10,6 +10,7 @@ mod moving;
 mod names;
 mod source;
 mod trace;
+mod values;
 mod watches;
 
 use crate::{Answer, DebugError, Debugger, Request, RequestControl};
@@ -40,7 +41,9 @@ pub(crate) fn answer(
         Request::Seek(moment) => moving::seek(debugger, *moment, control),
         Request::Hits { of, page } => hits::list(debugger, of, *page, control),
         Request::Trace(request) => trace::trace(debugger, request, control),
-        Request::Stack { depth } => looking::stack(debugger, *depth).map(Answer::Stack),
+        Request::Stack { depth, detail } => {
+            looking::stack(debugger, *depth, *detail).map(Answer::Stack)
+        }
         Request::Threads => Ok(looking::threads(debugger)),
         Request::SelectThread { number } => looking::select(debugger, *number),
         Request::Registers { names } => looking::registers(debugger, names),
@@ -49,6 +52,10 @@ pub(crate) fn answer(
         Request::When => moments::when(debugger),
         Request::Checkpoints => Ok(moments::checkpoints(debugger)),
         Request::Evaluate(expression) => expressions::evaluate(debugger, expression, control),
+        Request::Print(request) => values::print(debugger, request, control),
+        Request::Variables(request) => values::variables(debugger, request),
+        Request::WhatIs(request) => values::what_is(debugger, request, control),
+        Request::HitValues(request) => trace::hit_values(debugger, request, control),
         Request::Assert(expression) => expressions::assert(debugger, expression, control),
     }
 }

@@ -1,25 +1,75 @@
 //! What the names of an expression stand for in a debugger.
 
+use std::sync::Arc;
+
 use retake_execution::{ErrorKind, ExecutionError};
-use retake_model::{Addr, RegisterName};
+use retake_model::Addr;
+use retake_values::{Info, Space, TypeId};
 
 use super::hits;
-use crate::expr::{self, Expression, Names};
+use crate::expr::{self, Datum, Expression, Names, register_value as register};
+use crate::names::closest;
+use crate::variables::{FrameScope, TaskMemory};
 use crate::{BreakpointId, DebugError, Debugger, RequestControl};
 
 /// A debugger, asked by expressions.
 pub(super) struct DebuggerNames<'a> {
-    pub(super) debugger: &'a mut Debugger,
-    pub(super) control: &'a RequestControl,
+    debugger: &'a mut Debugger,
+    control: &'a RequestControl,
+    /// The frame that variables are looked for in.
+    frame: usize,
+    scope: Option<FrameScope>,
 }
 
-/// The value of an expression, as an address.
+impl<'a> DebuggerNames<'a> {
+    pub(super) fn new(debugger: &'a mut Debugger, control: &'a RequestControl) -> Self {
+        Self::in_frame(debugger, control, 0)
+    }
+
+    pub(super) fn in_frame(
+        debugger: &'a mut Debugger,
+        control: &'a RequestControl,
+        frame: usize,
+    ) -> Self {
+        Self { debugger, control, frame, scope: None }
+    }
+
+    fn scope(&mut self) -> Result<&FrameScope, DebugError> {
+        let scope = match self.scope.take() {
+            Some(scope) => scope,
+            None => FrameScope::of(self.debugger, self.debugger.task(), self.frame)?,
+        };
+        Ok(self.scope.insert(scope))
+    }
+
+    fn memory(&self) -> TaskMemory<'_> {
+        let debugger = &self.debugger;
+        TaskMemory::new(debugger.execution.as_ref(), &debugger.catalog, debugger.task())
+    }
+}
+
+/// The value of an expression, as an address: that of a pointer, or of something in memory.
 pub(super) fn address(
     debugger: &mut Debugger,
     expression: &Expression,
     control: &RequestControl,
 ) -> Result<Addr, DebugError> {
-    expr::evaluate_address(expression.expr(), &mut DebuggerNames { debugger, control })
+    expr::evaluate_address(expression.expr(), &mut DebuggerNames::new(debugger, control))
+}
+
+impl Space for DebuggerNames<'_> {
+    fn read(&self, addr: Addr, out: &mut [u8]) -> usize {
+        let task = self.debugger.task();
+        self.debugger.execution.read_some(task, addr, out).unwrap_or(0)
+    }
+
+    fn symbol(&self, addr: Addr) -> Option<String> {
+        self.memory().symbol(addr)
+    }
+
+    fn bias(&self, info: &Info) -> Option<u64> {
+        self.memory().bias(info)
+    }
 }
 
 impl Names for DebuggerNames<'_> {
@@ -30,9 +80,9 @@ impl Names for DebuggerNames<'_> {
             "events" => Ok(debugger.execution.event_count().get().into()),
             "task" => Ok(debugger.task().get().into()),
             _ => {
-                let register = RegisterName::from_name(name)
-                    .ok_or_else(|| DebugError::NotFound(format!("there is no ${name}")))?;
-                Ok(debugger.execution.registers(debugger.task())?.get(register).into())
+                let registers = debugger.execution.registers(debugger.task())?;
+                register(&registers, name)
+                    .ok_or_else(|| DebugError::NotFound(format!("there is no ${name}")))
             }
         }
     }
@@ -50,5 +100,53 @@ impl Names for DebuggerNames<'_> {
 
     fn read(&mut self, addr: Addr, out: &mut [u8]) -> Result<(), DebugError> {
         Ok(self.debugger.execution.read_memory(self.debugger.task(), addr, out)?)
+    }
+
+    fn variable(&mut self, name: &str) -> Result<Datum, DebugError> {
+        self.scope()?;
+        let memory = self.memory();
+        let scope = self.scope.as_ref();
+        let found = scope.and_then(|scope| scope.find(name, &memory));
+        if let Some(found) = found {
+            return Ok(Datum::Value(found));
+        }
+        for info in self.debugger.infos() {
+            let found =
+                scope.and_then(|scope| scope.at(&memory).globals(&info, name).into_iter().next());
+            if let Some(found) = found {
+                return Ok(Datum::Value(found));
+            }
+        }
+        let registers = self.debugger.execution.registers(self.debugger.task())?;
+        if let Some(value) = register(&registers, name) {
+            return Ok(Datum::Number(value));
+        }
+        let mut problem = format!("there is no variable {name} here");
+        if let Some(scope) = scope {
+            let names = scope.function().into_iter().flat_map(|function| &function.variables);
+            let names: Vec<&str> = names.map(|variable| variable.name.as_str()).collect();
+            if let Some(why) = scope.nothing_known() {
+                problem = format!("{problem}: {why}");
+            } else if let Some(other) = closest(name, names.iter().copied()) {
+                problem = format!("{problem}: did you mean {other}?");
+            }
+        }
+        Err(DebugError::NotFound(problem))
+    }
+
+    fn find_type(&mut self, name: &str) -> Result<(Arc<Info>, TypeId), DebugError> {
+        let own = self.scope()?.info().cloned();
+        let all = own.into_iter().chain(self.debugger.infos());
+        let scope = self.scope.as_ref();
+        for info in all {
+            if let Some(ty) = scope.and_then(|scope| scope.find_type(&info, name)) {
+                return Ok((info, ty));
+            }
+        }
+        Err(DebugError::NotFound(format!("there is no type {name}")))
+    }
+
+    fn space(&self) -> &dyn Space {
+        self
     }
 }

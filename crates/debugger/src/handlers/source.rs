@@ -4,7 +4,7 @@ use super::{looking, names};
 use crate::answers::{FrameView, LineView, SourceView};
 use crate::code::SourceLine;
 use crate::location::{Found, Location};
-use crate::requests::SourceRequest;
+use crate::requests::{Detail, SourceRequest};
 use crate::{Answer, DebugError, Debugger, RequestControl};
 
 /// Frames that are searched for one whose source can be read.
@@ -32,6 +32,7 @@ pub(super) fn show(
                     frames.into_iter().next()?.source
                 })
             };
+            let location = location.absolute(debugger.place_of(debugger.task()).source)?;
             location.resolve(execution, &debugger.catalog)?.into_iter().find_map(source)
         }
     };
@@ -55,7 +56,7 @@ fn here(debugger: &Debugger, around: u32) -> Result<SourceView, DebugError> {
         let view = lines(frame.place.source.clone()?, around).ok()?;
         Some(SourceView { frame: Some(frame), ..view })
     };
-    let frames = looking::stack(debugger, DEPTH).unwrap_or_default();
+    let frames = looking::stack(debugger, DEPTH, Detail::Places).unwrap_or_default();
     frames.into_iter().skip(1).find_map(of_frame).ok_or(first)
 }
 

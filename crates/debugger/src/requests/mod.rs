@@ -8,6 +8,7 @@ mod hits;
 mod looking;
 mod moving;
 mod trace;
+mod values;
 
 use retake_execution::Direction;
 use retake_model::RegisterName;
@@ -18,6 +19,7 @@ pub use hits::PageRequest;
 pub use looking::{MemoryRange, NewWatch, SourceRequest};
 pub use moving::{Moment, RunTo, Scope, StepKind, StepRequest};
 pub use trace::TraceRequest;
+pub use values::{Detail, HitValuesRequest, NumberText, PrintRequest, VariablesRequest, Which};
 
 use crate::breakpoint::{BreakpointId, CatchKind};
 use crate::expr::Expression;
@@ -81,6 +83,9 @@ pub enum Request {
     Stack {
         /// Frames at most, inlined ones included.
         depth: usize,
+        /// What is said of each.
+        #[serde(default, skip_serializing_if = "Detail::is_places")]
+        detail: Detail,
     },
     /// The tasks that live at this moment.
     Threads,
@@ -103,8 +108,16 @@ pub enum Request {
     When,
     /// All checkpoints of the recording.
     Checkpoints,
-    /// The value of an expression.
+    /// The value of an expression, as an integer.
     Evaluate(Expression),
+    /// The value of an expression, as it looks.
+    Print(PrintRequest),
+    /// Variables with their values.
+    Variables(VariablesRequest),
+    /// The type of an expression.
+    WhatIs(PrintRequest),
+    /// What expressions were at each hit.
+    HitValues(HitValuesRequest),
     /// Fail unless an expression holds.
     Assert(Expression),
 }

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use retake_execution::{Direction, RunPlan, Site, SiteId, Stop, StopReason};
 use retake_model::{EventIndex, Position};
 
-use crate::breakpoint::{Owner, Place, SiteTable};
+use crate::breakpoint::{Breakpoint, Owner, Place, SiteTable};
 use crate::{DebugError, Debugger};
 use events::Caught;
 pub(crate) use events::event_filter;
@@ -108,7 +108,9 @@ impl Debugger {
         asked: Asked,
         limit: Option<Position>,
     ) -> Result<RunEnd, DebugError> {
-        let plain = self.breakpoints.all().iter().filter(|breakpoint| breakpoint.hits.is_none());
+        let is_plain =
+            |breakpoint: &&Breakpoint| breakpoint.hits.is_none() && !breakpoint.is_judged_here();
+        let plain = self.breakpoints.all().iter().filter(is_plain);
         let mut plain = SiteTable::new(plain);
         for catch in self.breakpoints.catches() {
             let site = |place: &Place| Site::new(SiteId::new(0), place.target());

@@ -15,6 +15,7 @@ fn state(event: u64) -> SavedState {
             location,
             places: vec![Place::Absolute(Addr::new(n))],
             condition: None,
+            judged: Vec::new(),
             thread: None,
             lifetime: Lifetime::UntilCleared,
         });

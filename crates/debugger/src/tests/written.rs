@@ -5,9 +5,10 @@ use retake_model::{CheckpointIndex, EventIndex, RegisterName, Signal};
 
 use super::{ask, break_at, debugger, location};
 use crate::{
-    Access, Answer, BreakpointId, CatchKind, Chosen, Counted, HitCondition, Lifetime, MemoryRange,
-    Moment, NewBreakpoint, NewCondition, NewHitCondition, NewWatch, PageRequest, Request, RunTo,
-    Scope, SourceRequest, StepKind, StepRequest, StopReason, TraceRequest,
+    Access, Answer, BreakpointId, CatchKind, Chosen, Counted, Detail, HitCondition,
+    HitValuesRequest, Lifetime, MemoryRange, Moment, NewBreakpoint, NewCondition, NewHitCondition,
+    NewWatch, NumberText, PageRequest, PrintRequest, Request, RunTo, Scope, SourceRequest,
+    StepKind, StepRequest, StopReason, TraceRequest, VariablesRequest, Which,
 };
 
 /// Every kind of request, as it has been written since version 2 of the journal. What is here stays.
@@ -103,7 +104,37 @@ fn written() -> Vec<(Request, &'static str)> {
             }),
             r#"{"trace":{"location":{"function":"main"},"condition":"$rdi > 3","values":["$rdi","*(u8)$rsp"]}}"#,
         ),
-        (Request::Stack { depth: 50 }, r#"{"stack":{"depth":50}}"#),
+        (Request::Stack { depth: 50, detail: Detail::Places }, r#"{"stack":{"depth":50}}"#),
+        (
+            Request::Stack { depth: 3, detail: Detail::Full },
+            r#"{"stack":{"depth":3,"detail":"full"}}"#,
+        ),
+        (
+            Request::Print(PrintRequest {
+                expression: expression("a.b[1]"),
+                frame: 2,
+                numbers: NumberText::Hex,
+                page: Some(PageRequest { from: 3, limit: None }),
+            }),
+            r#"{"print":{"expression":"a.b[1]","frame":2,"numbers":"hex","page":{"from":3}}}"#,
+        ),
+        (
+            Request::Variables(VariablesRequest {
+                which: Which::Locals,
+                pattern: Some("^a".to_owned()),
+                frame: 0,
+            }),
+            r#"{"variables":{"which":"locals","pattern":"^a","frame":0}}"#,
+        ),
+        (
+            Request::HitValues(HitValuesRequest {
+                of: Chosen::These(vec![id]),
+                page: PageRequest { from: 0, limit: Some(5) },
+                condition: Some(expression("x > 1")),
+                values: vec![expression("x")],
+            }),
+            r#"{"hit_values":{"of":{"these":[2]},"page":{"from":0,"limit":5},"condition":"x > 1","values":["x"]}}"#,
+        ),
         (Request::Threads, r#""threads""#),
         (Request::SelectThread { number: 4 }, r#"{"select_thread":{"number":4}}"#),
         (

@@ -1,0 +1,129 @@
+//! What a shape of the table makes of a value.
+
+use super::elements::{elements, optional, parts_of_tuple, variant_of};
+use super::maps::entries;
+use super::show::{Shower, missing};
+use super::shown::Node;
+use super::table::Shape;
+use super::walk::{address, number, walk};
+use crate::space::Space;
+use crate::value::{Scalar, Value};
+
+type Notes = &'static [(&'static str, &'static str, i64)];
+
+/// A value in a shape; none if its type is not as the shape says.
+pub(super) fn apply(
+    shower: &Shower<'_>,
+    value: &Value,
+    shape: Shape,
+    depth: usize,
+) -> Option<Node> {
+    let space = shower.space;
+    match shape {
+        Shape::Text { data, len } => {
+            let len = number(value, len, space)?;
+            let some = len.min(shower.limits.text);
+            let from = address(value, data, space)?;
+            let mut bytes = vec![0; usize::try_from(some).ok()?];
+            if let Err(why) = space.read_all(from, &mut bytes) {
+                return Some(Node::Missing(why.to_string()));
+            }
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            Some(Node::Text { text, len, more: some < len })
+        }
+        Shape::List { .. } | Shape::Ring { .. } | Shape::Linked { .. } | Shape::Deque => {
+            let from = shower.from(depth);
+            let found = elements(value, shape, space, from, shower.limits.items)?;
+            let items = shower.all(&found.items, depth - 1);
+            let label = Some(found.label);
+            Some(Node::List { label, len: found.len, cap: found.cap, items })
+        }
+        Shape::Tree { label }
+        | Shape::Chain { label }
+        | Shape::Swiss { label }
+        | Shape::BTree { label } => {
+            let from = shower.from(depth);
+            let found = entries(value, shape, space, from, shower.limits.items)?;
+            let is_map = found.pairs.iter().any(|(_, value)| value.is_some());
+            if !is_map && (label.contains("set") || label.contains("Set")) {
+                let keys: Vec<Value> = found.pairs.into_iter().map(|(key, _)| key).collect();
+                let items = shower.all(&keys, depth - 1);
+                let label = Some(label.to_owned());
+                return Some(Node::List { label, len: found.len, cap: None, items });
+            }
+            let entry = |(key, value): (Value, Option<Value>)| {
+                let key = shower.shown(&key, depth - 1);
+                let value = value.map_or_else(
+                    || missing("", "there is no value"),
+                    |value| shower.shown(&value, depth - 1),
+                );
+                (key, value)
+            };
+            let entries = found.pairs.into_iter().map(entry).collect();
+            Some(Node::Map { label: label.to_owned(), len: found.len, entries })
+        }
+        Shape::Wrapped { label, inner, notes } => {
+            let inner = Some(Box::new(shower.shown(&walk(value, inner, space)?, depth - 1)));
+            let notes = noted(value, notes, space);
+            Some(Node::Wrapped { label: label.to_owned(), inner, notes })
+        }
+        Shape::Owner { label, pointer, inner, notes } => {
+            let pointer = walk(value, pointer, space)?;
+            if pointer.address(space).ok()?.is_null() {
+                return Some(Node::Plain(format!("{label}(nullptr)")));
+            }
+            let target = pointer.deref(space).ok()?;
+            let held = if inner.is_empty() { target } else { walk(&target, inner, space)? };
+            let notes = counted(value, &pointer, notes, space);
+            let inner = Some(Box::new(shower.shown(&held, depth - 1)));
+            Some(Node::Wrapped { label: label.to_owned(), inner, notes })
+        }
+        Shape::Optional { engaged, value: path } => {
+            let name = match optional(value, engaged, path, space)? {
+                Some(held) => {
+                    let items = vec![shower.shown(&held, depth - 1)];
+                    return Some(Node::Tuple { name: Some("optional".to_owned()), items });
+                }
+                None => "nullopt".to_owned(),
+            };
+            Some(Node::Plain(name))
+        }
+        Shape::StdTuple => {
+            let items = shower.all(&parts_of_tuple(value, space), depth - 1);
+            Some(Node::Tuple { name: Some("tuple".to_owned()), items })
+        }
+        Shape::StdVariant => {
+            let (index, held) = variant_of(value, space)?;
+            let items = match held {
+                Some(held) => vec![shower.shown(&held, depth - 1)],
+                None => Vec::new(),
+            };
+            Some(Node::Tuple { name: Some(format!("variant#{index}")), items })
+        }
+    }
+}
+
+fn noted(value: &Value, notes: Notes, space: &dyn Space) -> Vec<(String, String)> {
+    let note = |(name, path, add): &(&str, &str, i64)| {
+        let Scalar::Int(count) = walk(value, path, space)?.scalar(space).ok()? else { return None };
+        let count = count.checked_add((*add).into())?;
+        // Nothing is borrowed, locked or poisoned most of the time.
+        (count != 0).then(|| ((*name).to_owned(), count.to_string()))
+    };
+    notes.iter().filter_map(note).collect()
+}
+
+/// Counts of an owner: those that begin with `*` are in what its pointer leads to.
+fn counted(
+    value: &Value,
+    pointer: &Value,
+    notes: Notes,
+    space: &dyn Space,
+) -> Vec<(String, String)> {
+    let note = |(name, path, add): &(&str, &str, i64)| {
+        let at = if path.starts_with('*') { pointer } else { value };
+        let Scalar::Int(count) = walk(at, path, space)?.scalar(space).ok()? else { return None };
+        Some(((*name).to_owned(), count.checked_add((*add).into())?.to_string()))
+    };
+    notes.iter().filter_map(note).collect()
+}

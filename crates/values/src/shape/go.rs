@@ -1,0 +1,396 @@
+//! Values of Go (runtime/string.go, slice.go, map.go, chan.go, runtime2.go).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gimli::{AttributeValue, DwAt};
+use retake_model::Addr;
+
+use super::maps::Entries;
+use super::show::{Shower, text_node};
+use super::shown::{Node, Shown, Style};
+use super::walk::{address, number, walk};
+use crate::dwarf::{Info, Kind, TypeId};
+use crate::space::Space;
+use crate::value::Value;
+
+/// `DW_AT_go_runtime_type` (cmd/internal/dwarf/dwarf.go): where the runtime describes the type.
+const RUNTIME_TYPE: DwAt = DwAt(0x2904);
+/// Elements of a bucket of a map.
+const BUCKET: u64 = 8;
+/// Smaller numbers in `tophash` mean that there is nothing (`minTopHash`).
+const MIN_TOP_HASH: u8 = 5;
+/// Buckets of a map that are gone through.
+const MAX_BUCKETS: u64 = 1 << 16;
+/// Goroutines in one queue of a channel that are counted.
+const MAX_WAITING: u64 = 1 << 12;
+
+fn name_of(value: &Value) -> String {
+    let (_, ty) = value.plain();
+    ty.and_then(|ty| ty.name.clone()).map(|name| name.to_string()).unwrap_or_default()
+}
+
+/// A string, a slice or an interface.
+pub(super) fn structure(shower: &Shower<'_>, value: &Value, depth: usize) -> Option<Node> {
+    let space = shower.space;
+    let name = name_of(value);
+    if name == "string" {
+        let len = number(value, "len", space)?;
+        let some = len.min(shower.limits.text);
+        let from = address(value, "str", space)?;
+        let mut bytes = vec![0; usize::try_from(some).ok()?];
+        return Some(match space.read_all(from, &mut bytes) {
+            Ok(()) => match text_node(&bytes, some < len) {
+                Node::Text { text, more, .. } => Node::Text { text, len, more },
+                other => other,
+            },
+            Err(why) => Node::Missing(why.to_string()),
+        });
+    }
+    if name.starts_with("[]") {
+        let (len, cap) = (number(value, "len", space)?, number(value, "cap", space)?);
+        if depth == 0 {
+            return Some(Node::Cut);
+        }
+        let from = shower.from(depth).min(len);
+        let array = value.field("array", space).ok()?;
+        let items = (from..len)
+            .take(usize::try_from(shower.limits.items).unwrap_or(usize::MAX))
+            .filter_map(|index| array.element(index.into(), space).ok())
+            .map(|item| shower.shown(&item, depth - 1))
+            .collect();
+        // A slice that is nil shows as one without elements.
+        let label = Some(name);
+        return Some(Node::List { label, len: len - from, cap: Some(cap), items });
+    }
+    if matches!(name.as_str(), "runtime.iface" | "runtime.eface") {
+        return interface(shower, value, depth);
+    }
+    None
+}
+
+/// The type that an interface holds, and the value.
+fn dynamic(value: &Value, space: &dyn Space) -> Option<Result<Value, Addr>> {
+    let pointer = match walk(value, "tab", space) {
+        Some(tab) => {
+            let addr = tab.address(space).ok()?;
+            if addr.is_null() {
+                return None;
+            }
+            walk(&tab, "*._type|*.Type|*.Type_", space)?.address(space).ok()?
+        }
+        None => address(value, "_type", space)?,
+    };
+    if pointer.is_null() {
+        return None;
+    }
+    let info = value.info();
+    let bias = space.bias(info).unwrap_or(0);
+    let at = pointer.get().wrapping_sub(bias);
+    let Some(ty) = go_types(info).get(&at).copied() else { return Some(Err(pointer)) };
+    let data = address(value, "data", space)?;
+    // Types that are a pointer are kept as they are, others behind one.
+    let direct = match info.plain(ty).1.map(|ty| ty.kind.clone()) {
+        Some(Kind::Pointer { .. }) => true,
+        Some(Kind::Fields(fields)) => {
+            matches!(fields.members.as_slice(), [only]
+                if matches!(info.plain(only.ty).1.map(|ty| ty.kind.clone()), Some(Kind::Pointer { .. })))
+        }
+        _ => false,
+    };
+    Some(Ok(if direct {
+        Value::of_bytes(Arc::clone(info), ty, &data.get().to_le_bytes())
+    } else {
+        Value::at(Arc::clone(info), ty, data)
+    }))
+}
+
+fn interface(shower: &Shower<'_>, value: &Value, depth: usize) -> Option<Node> {
+    let declared = value.type_name();
+    let label = |inner: &str| match declared.as_str() {
+        "interface {}" | "runtime.eface" | "any" => format!("interface {{}}({inner})"),
+        declared => format!("{declared}({inner})"),
+    };
+    match dynamic(value, shower.space) {
+        None => Some(Node::Plain(format!("{declared} nil"))),
+        Some(Err(pointer)) => {
+            let symbol = shower.space.symbol(pointer);
+            let what = symbol.unwrap_or_else(|| format!("the type at {pointer}"));
+            Some(Node::Wrapped { label: label(&what), inner: None, notes: Vec::new() })
+        }
+        Some(Ok(held)) => {
+            if depth == 0 {
+                return Some(Node::Cut);
+            }
+            let ty = held.type_name();
+            let inner = Some(Box::new(shower.shown(&held, depth - 1)));
+            Some(Node::Wrapped { label: label(&ty), inner, notes: Vec::new() })
+        }
+    }
+}
+
+/// The value that an interface holds, for `x.(T)` and fields.
+pub(crate) fn held(value: &Value, space: &dyn Space) -> Option<Value> {
+    let name = name_of(value);
+    if !matches!(name.as_str(), "runtime.iface" | "runtime.eface") {
+        return None;
+    }
+    dynamic(value, space)?.ok()
+}
+
+/// A map or a channel, which are pointers.
+pub(super) fn behind_pointer(
+    shower: &Shower<'_>,
+    value: &Value,
+    addr: Addr,
+    depth: usize,
+) -> Option<Node> {
+    let name = value.type_name();
+    let space = shower.space;
+    if is_map(value) {
+        if addr.is_null() {
+            return Some(Node::Plain(format!("{name} nil")));
+        }
+        let found = entries(value, space, shower.from(depth), shower.limits.items)?;
+        if depth == 0 {
+            return Some(Node::Cut);
+        }
+        let entry = |(key, held): (Value, Option<Value>)| {
+            let held = held.unwrap_or_else(|| key.clone());
+            (shower.shown(&key, depth - 1), shower.shown(&held, depth - 1))
+        };
+        let entries = found.pairs.into_iter().map(entry).collect();
+        return Some(Node::Map { label: name, len: found.len, entries });
+    }
+    if is_channel(value) {
+        if addr.is_null() {
+            return Some(Node::Plain(format!("{name} nil")));
+        }
+        return channel(shower, value, depth);
+    }
+    None
+}
+
+/// A function value: a pointer to a word that is its code's address, behind which is what it captured.
+pub(super) fn function(shower: &Shower<'_>, value: &Value) -> Node {
+    let space = shower.space;
+    let code = value.address(space).and_then(|at| match at.is_null() {
+        true => Ok(None),
+        false => Ok(Some(Addr::new(space.word(at)?))),
+    });
+    match code {
+        Ok(None) => Node::Plain("nil".to_owned()),
+        Ok(Some(code)) => Node::Plain(space.symbol(code).unwrap_or_else(|| code.to_string())),
+        Err(err) => Node::Missing(err.to_string()),
+    }
+}
+
+fn pointee_name(value: &Value) -> String {
+    let Kind::Pointer { to, .. } = value.kind() else { return String::new() };
+    let (_, ty) = value.info().plain(to);
+    ty.and_then(|ty| ty.name.clone()).map(|name| name.to_string()).unwrap_or_default()
+}
+
+pub(super) fn is_map(value: &Value) -> bool {
+    let name = pointee_name(value);
+    name.starts_with("hash<") || name.starts_with("map<") || name.starts_with("map.hdr[")
+}
+
+fn is_channel(value: &Value) -> bool {
+    pointee_name(value).starts_with("hchan<")
+}
+
+/// Elements in a channel's buffer, and who waits.
+fn channel(shower: &Shower<'_>, value: &Value, depth: usize) -> Option<Node> {
+    let space = shower.space;
+    let chan = value.deref(space).ok()?;
+    let count = number(&chan, "qcount", space)?;
+    let size = number(&chan, "dataqsiz", space)?;
+    let closed = number(&chan, "closed", space)?;
+    let first = number(&chan, "recvx", space)?;
+    // The buffer is a pointer to anything; what waits for an element points to one.
+    let element = match walk(&chan, "recvq.first*.elem", space)?.kind() {
+        Kind::Pointer { to, .. } => to,
+        _ => return None,
+    };
+    let start = address(&chan, "buf", space)?;
+    let each = value.info().size_of(element).unwrap_or(0);
+    let mut items = Vec::new();
+    if depth > 0 {
+        for index in 0..count.min(shower.limits.items) {
+            let at = first.wrapping_add(index).checked_rem(size).unwrap_or(0);
+            let at = Addr::new(start.get().wrapping_add(at.wrapping_mul(each)));
+            let item = Value::at(Arc::clone(value.info()), element, at);
+            items.push(shower.shown(&item, depth - 1));
+        }
+    }
+    let ty = format!("[]{}", value.info().type_name(element));
+    let buffer = Shown {
+        ty,
+        style: Style::Go,
+        node: Node::List { label: Some("buffer".to_owned()), len: count, cap: Some(size), items },
+    };
+    let mut notes = Vec::new();
+    for (name, path) in
+        [("waiting to send:", "sendq.first"), ("waiting to receive:", "recvq.first")]
+    {
+        let waiting = waiting(&chan, path, space);
+        if !waiting.is_empty() {
+            let text = waiting.iter().map(|id| format!("goroutine {id}"));
+            notes.push((name.to_owned(), text.collect::<Vec<_>>().join(", ")));
+        }
+    }
+    if closed != 0 {
+        notes.push(("closed".to_owned(), "true".to_owned()));
+    }
+    let label = value.type_name();
+    Some(Node::Wrapped { label, inner: Some(Box::new(buffer)), notes })
+}
+
+/// The goroutines in a queue of a channel.
+fn waiting(chan: &Value, path: &str, space: &dyn Space) -> Vec<u64> {
+    let (mut ids, mut at) = (Vec::new(), walk(chan, path, space));
+    while let Some(entry) = at.take().filter(|_| (ids.len() as u64) < MAX_WAITING) {
+        if entry.address(space).map_or(true, Addr::is_null) {
+            break;
+        }
+        ids.push(number(&entry, "*.g*.goid", space).unwrap_or(0));
+        at = walk(&entry, "*.next", space);
+    }
+    ids
+}
+
+/// Some entries of a map; none if it is no map.
+pub(super) fn entries(value: &Value, space: &dyn Space, from: u64, limit: u64) -> Option<Entries> {
+    if !is_map(value) {
+        return None;
+    }
+    if value.address(space).ok()?.is_null() {
+        return Some(Entries { len: 0, pairs: Vec::new() });
+    }
+    let map = value.deref(space).ok()?;
+    let len = number(&map, "count", space)?;
+    let shift = number(&map, "B", space)?.min(40);
+    let buckets = walk(&map, "buckets", space)?;
+    let old = walk(&map, "oldbuckets", space)?;
+    let Kind::Pointer { to: bucket, .. } = buckets.kind() else { return None };
+    let mut found = Found { pairs: Vec::new(), seen: 0, from, limit, buckets: 0 };
+    // While the map grows, what was not moved yet is in the old buckets.
+    let old_count = match old.address(space).ok()?.is_null() {
+        true => 0,
+        false => (1_u64 << shift) / if number(&map, "flags", space)? & 8 != 0 { 1 } else { 2 },
+    };
+    for (from, count) in [(&old, old_count), (&buckets, 1 << shift)] {
+        let start = from.address(space).ok()?;
+        let size = value.info().size_of(bucket)?;
+        for index in 0..count.min(MAX_BUCKETS) {
+            let at = Addr::new(start.get().wrapping_add(size.wrapping_mul(index)));
+            let first = Value::at(Arc::clone(value.info()), bucket, at);
+            found.chain(first, space)?;
+            if found.pairs.len() as u64 >= limit {
+                break;
+            }
+        }
+    }
+    Some(Entries { len, pairs: found.pairs })
+}
+
+struct Found {
+    pairs: Vec<(Value, Option<Value>)>,
+    seen: u64,
+    from: u64,
+    limit: u64,
+    buckets: u64,
+}
+
+impl Found {
+    /// A bucket and those that it overflows into.
+    fn chain(&mut self, first: Value, space: &dyn Space) -> Option<()> {
+        let mut at = first;
+        loop {
+            self.buckets += 1;
+            if self.buckets > MAX_BUCKETS {
+                return None;
+            }
+            let top = walk(&at, "tophash", space)?.bytes(space).ok()?;
+            let (keys, values) = (walk(&at, "keys", space)?, walk(&at, "values", space)?);
+            for index in 0..BUCKET {
+                let hash = top.get(usize::try_from(index).ok()?).copied()?;
+                if hash < MIN_TOP_HASH {
+                    continue;
+                }
+                if self.seen >= self.from && (self.pairs.len() as u64) < self.limit {
+                    let key = keys.element(index.into(), space).ok()?;
+                    let held = values.element(index.into(), space).ok()?;
+                    self.pairs.push((key, Some(held)));
+                }
+                self.seen += 1;
+            }
+            let next = walk(&at, "overflow", space)?;
+            let addr = next.address(space).ok()?;
+            if addr.is_null() {
+                return Some(());
+            }
+            let ty = at.ty;
+            at = Value::at(Arc::clone(at.info()), ty, addr);
+        }
+    }
+}
+
+/// The length of a string, a slice, a map or the buffer of a channel.
+pub(super) fn length(value: &Value, space: &dyn Space) -> Option<u64> {
+    let name = name_of(value);
+    if name == "string" || name.starts_with("[]") {
+        return number(value, "len", space);
+    }
+    if is_map(value) || is_channel(value) {
+        if value.address(space).ok()?.is_null() {
+            return Some(0);
+        }
+        let path = if is_map(value) { "*.count" } else { "*.qcount" };
+        return number(value, path, space);
+    }
+    None
+}
+
+/// The length of a slice or a string, and one of its elements.
+pub(super) fn item(value: &Value, index: u64, space: &dyn Space) -> Option<(u64, Option<Value>)> {
+    let name = name_of(value);
+    let data = match name.as_str() {
+        "string" => "str",
+        name if name.starts_with("[]") => "array",
+        _ => return None,
+    };
+    let len = number(value, "len", space)?;
+    let inside = index < len;
+    let item = || value.field(data, space).ok()?.element(index.into(), space).ok();
+    Some((len, inside.then(item).flatten()))
+}
+
+/// The types that the runtime describes, by the address of the description.
+fn go_types(info: &Arc<Info>) -> &BTreeMap<u64, TypeId> {
+    info.go_types.get_or_init(|| {
+        let first = info.module().object_named("runtime.types").map(retake_model::FileAddr::get);
+        let mut found = BTreeMap::new();
+        for start in info.unit_starts() {
+            let Some(unit) = info.unit_at(start) else { continue };
+            let mut entries = unit.unit.entries();
+            while let Ok(Some((_, entry))) = entries.next_dfs() {
+                let at = match entry.attr_value(RUNTIME_TYPE) {
+                    Ok(Some(AttributeValue::Addr(at))) => Some(at),
+                    Ok(Some(value)) => value.udata_value(),
+                    _ => None,
+                };
+                // Linkers since Go 1.18 count from where the runtime keeps all of them.
+                let at = at.filter(|at| *at != 0).map(|at| match first {
+                    Some(first) if at < first => first.wrapping_add(at),
+                    _ => at,
+                });
+                let Some(at) = at else { continue };
+                // A type under a name and the structure in it share the description: the name comes last.
+                found.insert(at, unit.id_of(entry.offset()));
+            }
+        }
+        found
+    })
+}

@@ -1,0 +1,19 @@
+//! Values as people see them: trees of numbers, texts, lists and fields.
+//!
+//! [`show`] makes a [`Shown`] of a value. Which types of the languages' libraries are shown by their meaning is data: `table.rs`.
+
+mod apply;
+mod dynamic;
+mod elements;
+mod enums;
+mod go;
+mod maps;
+mod show;
+mod shown;
+mod table;
+mod text;
+mod walk;
+
+pub use elements::{Key, entry_of, held_in, item_of, length_of, payload_of, text_of};
+pub use show::{Limits, NumberFormat, show};
+pub use shown::{Field, Node, Shown, Style};

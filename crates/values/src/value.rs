@@ -1,0 +1,532 @@
+//! Values: a type, and where the bytes are.
+
+use std::sync::Arc;
+
+use retake_model::Addr;
+
+use crate::dwarf::{Encoding, Info, Kind, MemberPlace, PointerForm, Type, TypeId};
+use crate::location::At;
+use crate::space::Space;
+use crate::{Missing, ValueError};
+
+/// More is not read at once.
+pub(crate) const MAX_BYTES: u64 = 1 << 20;
+/// Anonymous members and base classes inside each other that are searched.
+const MAX_NESTING: usize = 24;
+/// The same in all, of one search.
+const MAX_SEARCHED: usize = 4096;
+
+/// A value of the program.
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// Where its type is described.
+    pub(crate) info: Arc<Info>,
+    /// Its type.
+    pub(crate) ty: TypeId,
+    /// Its bytes.
+    pub(crate) stored: Stored,
+}
+
+/// Where the bytes of a value are.
+#[derive(Clone, Debug)]
+pub(crate) enum Stored {
+    /// In memory.
+    Memory(Addr),
+    /// Here: a register, a constant, the result of a calculation.
+    Bytes(Arc<[u8]>),
+    /// In several places, one behind the other.
+    Parts(Arc<[Part]>),
+    /// Nowhere, but what it points to is known, and so many bytes into that.
+    Pointing(Box<Value>, i64),
+    /// Nowhere.
+    Missing(Missing),
+}
+
+/// A part of a value.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) len: u64,
+    pub(crate) what: Result<Stored, Missing>,
+}
+
+/// A number, as far as a value is one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Scalar {
+    /// An integer, a character, a truth value, an address or the number of an enumeration.
+    Int(i128),
+    /// A floating-point number.
+    Float(f64),
+}
+
+impl Value {
+    /// What is at an address, taken for a type.
+    pub fn at(info: Arc<Info>, ty: TypeId, addr: Addr) -> Self {
+        Self { info, ty, stored: Stored::Memory(addr) }
+    }
+
+    /// Some bytes, taken for a type.
+    pub fn of_bytes(info: Arc<Info>, ty: TypeId, bytes: &[u8]) -> Self {
+        Self { info, ty, stored: Stored::Bytes(bytes.into()) }
+    }
+
+    pub(crate) fn missing(info: Arc<Info>, ty: TypeId, why: Missing) -> Self {
+        Self { info, ty, stored: Stored::Missing(why) }
+    }
+
+    /// Where its type is described.
+    pub fn info(&self) -> &Arc<Info> {
+        &self.info
+    }
+
+    /// Its type.
+    pub fn type_id(&self) -> TypeId {
+        self.ty
+    }
+
+    /// The name of its type.
+    pub fn type_name(&self) -> String {
+        self.info.type_name(self.ty)
+    }
+
+    /// Its address, if it is in memory.
+    pub fn addr(&self) -> Option<Addr> {
+        match &self.stored {
+            Stored::Memory(addr) => Some(*addr),
+            _ => None,
+        }
+    }
+
+    /// Why it has no value at all, if so.
+    pub fn why_missing(&self) -> Option<&Missing> {
+        match &self.stored {
+            Stored::Missing(why) => Some(why),
+            _ => None,
+        }
+    }
+
+    /// Its size in bytes, if its type has one.
+    pub fn size(&self) -> Option<u64> {
+        self.info.size_of(self.ty)
+    }
+
+    /// Its type without names and qualifiers.
+    pub(crate) fn plain(&self) -> (TypeId, Option<Arc<Type>>) {
+        self.info.plain(self.ty)
+    }
+
+    /// What its type is, without names and qualifiers.
+    pub fn kind(&self) -> Kind {
+        self.plain().1.map_or(Kind::Void, |ty| ty.kind.clone())
+    }
+
+    /// The same bytes, taken for another type.
+    #[must_use]
+    pub fn taken_for(&self, info: &Arc<Info>, ty: TypeId) -> Self {
+        Self { info: Arc::clone(info), ty, stored: self.stored.clone() }
+    }
+
+    /// All its bytes.
+    ///
+    /// # Errors
+    /// When it is not there, or too large.
+    pub fn bytes(&self, space: &dyn Space) -> Result<Vec<u8>, Missing> {
+        let size = self.size().unwrap_or(0);
+        self.stored.read(0, size, space)
+    }
+
+    /// Its number.
+    ///
+    /// # Errors
+    /// When it is none, or not there.
+    pub fn scalar(&self, space: &dyn Space) -> Result<Scalar, ValueError> {
+        self.scalar_within(space, MAX_NESTING)
+    }
+
+    fn scalar_within(&self, space: &dyn Space, left: usize) -> Result<Scalar, ValueError> {
+        let left = left.checked_sub(1).ok_or_else(|| self.not_a_number())?;
+        let (_, ty) = self.plain();
+        let Some(ty) = ty else { return Err(ValueError::NotANumber("void".to_owned())) };
+        let int = |signed| {
+            let bytes = self.bytes(space)?;
+            integer(&bytes, signed).map(Scalar::Int).ok_or_else(|| self.not_a_number())
+        };
+        match &ty.kind {
+            Kind::Base(Encoding::Float) => {
+                let bytes = self.bytes(space)?;
+                float(&bytes).map(Scalar::Float).ok_or_else(|| self.not_a_number())
+            }
+            Kind::Base(Encoding::Signed | Encoding::Char { signed: true }) => int(true),
+            Kind::Base(Encoding::Unsigned | Encoding::Bool | Encoding::Char { .. }) => int(false),
+            Kind::Enum { signed, .. } => int(*signed),
+            Kind::Pointer {
+                form: PointerForm::Reference | PointerForm::RvalueReference, ..
+            } => self.deref(space)?.scalar(space),
+            Kind::Pointer { .. } => int(false),
+            // A structure around one number: `Cell<i32>`, `AtomicU32`, a newtype.
+            Kind::Fields(fields) if fields.variants.is_none() => {
+                let size = self.size();
+                let whole: Vec<_> = fields
+                    .members
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, member)| self.info.size_of(member.ty) != Some(0))
+                    .collect();
+                match whole.as_slice() {
+                    [(index, member)] if self.info.size_of(member.ty) == size => {
+                        self.member(*index, space)?.scalar_within(space, left)
+                    }
+                    _ => Err(self.not_a_number()),
+                }
+            }
+            _ => Err(self.not_a_number()),
+        }
+    }
+
+    fn not_a_number(&self) -> ValueError {
+        ValueError::NotANumber(format!("a value of type {}", self.type_name()))
+    }
+
+    /// What it points to.
+    ///
+    /// # Errors
+    /// When it is no pointer, or not there.
+    pub fn deref(&self, space: &dyn Space) -> Result<Self, ValueError> {
+        let (_, ty) = self.plain();
+        let Some(Kind::Pointer { to, .. }) = ty.as_deref().map(|ty| &ty.kind) else {
+            return Err(ValueError::NotAPointer(self.type_name()));
+        };
+        if let Stored::Pointing(target, skip) = &self.stored {
+            let skip = u64::try_from(*skip).unwrap_or(0);
+            let stored = target.stored.skip(skip);
+            return Ok(Self { info: Arc::clone(&self.info), ty: *to, stored });
+        }
+        let addr = self.address(space)?;
+        Ok(Self::at(Arc::clone(&self.info), *to, addr))
+    }
+
+    /// Its first eight bytes, taken for an address.
+    ///
+    /// # Errors
+    /// When they are not there.
+    pub fn address(&self, space: &dyn Space) -> Result<Addr, ValueError> {
+        let bytes = self.stored.read(0, 8, space)?;
+        let word: [u8; 8] = bytes.try_into().map_err(|_| ValueError::NoAddress)?;
+        Ok(Addr::new(u64::from_le_bytes(word)))
+    }
+
+    /// A pointer to it.
+    ///
+    /// # Errors
+    /// When it is not in memory.
+    pub fn reference(&self) -> Result<Self, ValueError> {
+        let addr = match &self.stored {
+            Stored::Memory(addr) => *addr,
+            Stored::Missing(why) => return Err(why.clone().into()),
+            _ => return Err(ValueError::NoAddress),
+        };
+        let ty = self.info.pointer_to(self.ty);
+        Ok(Self::of_bytes(Arc::clone(&self.info), ty, &addr.get().to_le_bytes()))
+    }
+
+    /// A member by its number.
+    ///
+    /// # Errors
+    /// When there is none, or its place cannot be computed.
+    pub fn member(&self, index: usize, space: &dyn Space) -> Result<Self, ValueError> {
+        let Kind::Fields(fields) = self.kind() else {
+            return Err(ValueError::NoElements(self.type_name()));
+        };
+        let member = fields.members.get(index).ok_or(ValueError::OutOfRange {
+            index: i128::try_from(index).unwrap_or(i128::MAX),
+            len: fields.members.len() as u64,
+        })?;
+        self.placed(&member.place, member.ty, space)
+    }
+
+    pub(crate) fn placed(
+        &self,
+        place: &MemberPlace,
+        ty: TypeId,
+        space: &dyn Space,
+    ) -> Result<Self, ValueError> {
+        let info = Arc::clone(&self.info);
+        let stored = match place {
+            MemberPlace::At(skip) => self.stored.skip(*skip),
+            MemberPlace::Bits { first, count } => {
+                let signed = self.is_signed(ty);
+                let bytes = self.stored.bits(*first, *count, signed, space)?;
+                let size = usize::try_from(info.size_of(ty).unwrap_or(8)).unwrap_or(8).min(16);
+                Stored::Bytes(bytes.get(..size).unwrap_or(&bytes).into())
+            }
+            MemberPlace::Computed(expression, encoding) => {
+                let object = self.addr().ok_or(ValueError::NoAddress)?;
+                let place = At::member_address(space, &info, expression, *encoding, object)?;
+                Stored::Memory(place)
+            }
+        };
+        Ok(Self { info, ty, stored })
+    }
+
+    fn is_signed(&self, ty: TypeId) -> bool {
+        match self.info.plain(ty).1.as_deref().map(|ty| &ty.kind) {
+            Some(Kind::Base(Encoding::Signed | Encoding::Char { signed: true })) => true,
+            Some(Kind::Enum { signed, .. }) => *signed,
+            _ => false,
+        }
+    }
+
+    /// A member by its name, also of a base class and of an anonymous structure.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn field(&self, name: &str, space: &dyn Space) -> Result<Self, ValueError> {
+        if let Some(why) = self.why_missing() {
+            return Err(why.clone().into());
+        }
+        match self.find_field(name, space)? {
+            Some(found) => Ok(found),
+            None => Err(ValueError::NoField {
+                of: self.type_name(),
+                name: name.to_owned(),
+                fields: self.field_names(),
+            }),
+        }
+    }
+
+    /// The names of its members.
+    pub fn field_names(&self) -> Vec<String> {
+        let Kind::Fields(fields) = self.kind() else { return Vec::new() };
+        fields
+            .members
+            .iter()
+            .filter_map(|member| Some(member.name.as_deref()?.to_owned()))
+            .collect()
+    }
+
+    pub(crate) fn find_field(
+        &self,
+        name: &str,
+        space: &dyn Space,
+    ) -> Result<Option<Self>, ValueError> {
+        let mut searched = MAX_SEARCHED;
+        self.find_within(name, space, MAX_NESTING, &mut searched)
+    }
+
+    fn find_within(
+        &self,
+        name: &str,
+        space: &dyn Space,
+        left: usize,
+        searched: &mut usize,
+    ) -> Result<Option<Self>, ValueError> {
+        let Kind::Fields(fields) = self.kind() else { return Ok(None) };
+        let (Some(left), Some(rest)) = (left.checked_sub(1), searched.checked_sub(1)) else {
+            return Ok(None);
+        };
+        *searched = rest;
+        let fits = |member: &str| {
+            // A tuple's first field is `__0` in the debug information of Rust.
+            member == name || member.strip_prefix("__") == Some(name) && is_number(name)
+        };
+        for (index, member) in fields.members.iter().enumerate() {
+            if member.name.as_deref().is_some_and(fits) {
+                return Ok(Some(self.member(index, space)?));
+            }
+        }
+        for (index, member) in fields.members.iter().enumerate() {
+            if member.name.is_none()
+                && let Ok(inner) = self.member(index, space)
+                && let Some(found) = inner.find_within(name, space, left, searched)?
+            {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// An element of an array, or of what a pointer points to.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn element(&self, index: i128, space: &dyn Space) -> Result<Self, ValueError> {
+        let (first, element, count) = match self.kind() {
+            Kind::Array { element, count } => (self.stored.clone(), element, count),
+            Kind::Pointer { to, .. } => {
+                if let Stored::Pointing(..) = self.stored {
+                    (self.deref(space)?.stored, to, None)
+                } else {
+                    (Stored::Memory(self.address(space)?), to, None)
+                }
+            }
+            _ => return Err(ValueError::NoElements(self.type_name())),
+        };
+        // The length of a flexible array is 0 or not said.
+        if let Some(len) = count.filter(|count| *count > 0)
+            && !(0..i128::from(len)).contains(&index)
+        {
+            return Err(ValueError::OutOfRange { index, len });
+        }
+        let size = i128::from(self.info.size_of(element).unwrap_or(1).max(1));
+        let skip = index.checked_mul(size).and_then(|skip| i64::try_from(skip).ok());
+        let skip = skip.ok_or(ValueError::OutOfRange { index, len: 0 })?;
+        let stored = match (&first, u64::try_from(skip)) {
+            (Stored::Memory(addr), _) => {
+                Stored::Memory(Addr::new(addr.get().wrapping_add(skip.cast_unsigned())))
+            }
+            (other, Ok(skip)) => other.skip(skip),
+            (_, Err(_)) => return Err(ValueError::OutOfRange { index, len: 0 }),
+        };
+        Ok(Self { info: Arc::clone(&self.info), ty: element, stored })
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+impl Stored {
+    /// The same without the first bytes.
+    pub(crate) fn skip(&self, skip: u64) -> Self {
+        match self {
+            Self::Memory(addr) => Self::Memory(Addr::new(addr.get().wrapping_add(skip))),
+            Self::Bytes(bytes) => {
+                let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+                Self::Bytes(bytes.get(skip..).unwrap_or_default().into())
+            }
+            Self::Parts(parts) => {
+                let mut left = skip;
+                let mut rest = Vec::new();
+                for part in parts.iter() {
+                    if left >= part.len {
+                        left -= part.len;
+                        continue;
+                    }
+                    let what = match &part.what {
+                        Ok(what) if left > 0 => Ok(what.skip(left)),
+                        what => what.clone(),
+                    };
+                    rest.push(Part { len: part.len - left, what });
+                    left = 0;
+                }
+                match rest.as_slice() {
+                    [] => Self::Missing(Missing::OptimizedOut("this part is kept nowhere")),
+                    // What lies in one place has an address, or says why it has no value.
+                    _ => Self::Parts(rest.into()),
+                }
+            }
+            Self::Pointing(..) if skip == 0 => self.clone(),
+            Self::Pointing(..) => {
+                Self::Missing(Missing::OptimizedOut("what it points to has no address"))
+            }
+            Self::Missing(why) => Self::Missing(why.clone()),
+        }
+    }
+
+    /// Some of the bytes.
+    pub(crate) fn read(&self, from: u64, len: u64, space: &dyn Space) -> Result<Vec<u8>, Missing> {
+        if len > MAX_BYTES {
+            return Err(Missing::TooLarge(len));
+        }
+        let wanted = usize::try_from(len).unwrap_or(0);
+        match self {
+            Self::Memory(addr) => {
+                let mut bytes = vec![0; wanted];
+                space.read_all(Addr::new(addr.get().wrapping_add(from)), &mut bytes)?;
+                Ok(bytes)
+            }
+            Self::Bytes(bytes) => {
+                let from = usize::try_from(from).unwrap_or(usize::MAX);
+                let found = bytes.get(from..).and_then(|bytes| bytes.get(..wanted));
+                found.map(<[u8]>::to_vec).ok_or_else(|| {
+                    Missing::Unclear("the type is larger than the place of the value".to_owned())
+                })
+            }
+            Self::Parts(parts) => {
+                let (mut out, mut start) = (Vec::with_capacity(wanted), 0_u64);
+                for part in parts.iter() {
+                    let end = start.saturating_add(part.len);
+                    let at = from.saturating_add(out.len() as u64);
+                    if out.len() < wanted && (start..end).contains(&at) {
+                        let left = u64::try_from(wanted - out.len()).unwrap_or(0);
+                        let some = left.min(end - at);
+                        out.extend(part.what.as_ref().map_err(Clone::clone)?.read(
+                            at - start,
+                            some,
+                            space,
+                        )?);
+                    }
+                    start = end;
+                }
+                if out.len() < wanted {
+                    return Err(Missing::OptimizedOut("a part of it is kept nowhere"));
+                }
+                Ok(out)
+            }
+            Self::Pointing(..) => {
+                Err(Missing::OptimizedOut("the pointer is not kept, but what it points to is"))
+            }
+            Self::Missing(why) => Err(why.clone()),
+        }
+    }
+
+    /// Some bits, as an integer of 16 bytes.
+    fn bits(
+        &self,
+        first: u64,
+        count: u64,
+        signed: bool,
+        space: &dyn Space,
+    ) -> Result<[u8; 16], Missing> {
+        let odd = || Missing::Unclear("a bit field of an odd size".to_owned());
+        if count == 0 || count > 64 {
+            return Err(odd());
+        }
+        let end = first.checked_add(count).ok_or_else(odd)?.div_ceil(8);
+        let bytes = self.read(first / 8, end - first / 8, space)?;
+        let mut wide = [0; 16];
+        wide.get_mut(..bytes.len()).ok_or_else(odd)?.copy_from_slice(&bytes);
+        let unused = 128 - count;
+        let raw = (u128::from_le_bytes(wide) >> (first % 8)) << unused;
+        let value =
+            if signed { (raw.cast_signed() >> unused).cast_unsigned() } else { raw >> unused };
+        Ok(value.to_le_bytes())
+    }
+}
+
+/// A little-endian integer.
+pub(crate) fn integer(bytes: &[u8], signed: bool) -> Option<i128> {
+    if bytes.is_empty() || bytes.len() > 16 {
+        return None;
+    }
+    let top = bytes.last().copied().unwrap_or(0);
+    let fill = if signed && top & 0x80 != 0 { 0xff } else { 0 };
+    let mut wide = [fill; 16];
+    wide.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    Some(i128::from_le_bytes(wide))
+}
+
+/// A floating-point number of 4, 8 or 10 bytes (in 16, or 12).
+fn float(bytes: &[u8]) -> Option<f64> {
+    match bytes.len() {
+        4 => Some(f32::from_le_bytes(bytes.try_into().ok()?).into()),
+        8 => Some(f64::from_le_bytes(bytes.try_into().ok()?)),
+        10..=16 => Some(extended(bytes.get(..10)?)),
+        _ => None,
+    }
+}
+
+/// The x87 format: 64 bits with the leading one, and 15 bits of exponent (Intel SDM vol. 1, 4.2.2).
+#[expect(clippy::cast_precision_loss, reason = "an f64 has 53 of the 64 bits")]
+fn extended(bytes: &[u8]) -> f64 {
+    let mut mantissa = [0; 8];
+    mantissa.copy_from_slice(bytes.get(..8).unwrap_or(&[0; 8]));
+    let mantissa = u64::from_le_bytes(mantissa);
+    let high = |n: usize| u16::from(bytes.get(n).copied().unwrap_or(0));
+    let head = high(8) | high(9) << 8;
+    let sign = if head & 0x8000 != 0 { -1.0 } else { 1.0 };
+    let exponent = i32::from(head & 0x7fff);
+    if exponent == 0x7fff {
+        return if mantissa << 1 == 0 { sign * f64::INFINITY } else { f64::NAN };
+    }
+    sign * (mantissa as f64) * 2_f64.powi(exponent - 16383 - 63)
+}

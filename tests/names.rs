@@ -1,0 +1,94 @@
+//! Names of functions as people type them.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
+
+use retake_testkit::{Retake, fixture};
+
+/// The functions that a breakpoint stops in, by their last line of `break`.
+fn places(retake: &Retake, dir: &Path, wanted: &str) -> Vec<String> {
+    let output = retake.debug(dir, &["--json"], &format!("break {wanted}")).good().output();
+    let set: serde_json::Value = serde_json::from_str(output.lines().next().unwrap()).unwrap();
+    let places = set["data"][0]["places"].as_array().unwrap();
+    let function = |place: &serde_json::Value| {
+        let text = place.as_str().unwrap();
+        let (_, after) = text.split_once(' ').unwrap();
+        after.rsplit_once(' ').map_or(after, |(function, _)| function).to_owned()
+    };
+    places.iter().map(function).collect()
+}
+
+#[track_caller]
+fn check(retake: &Retake, dir: &Path, rows: &[(&str, &[&str])]) {
+    for (wanted, expected) in rows {
+        assert_eq!(&places(retake, dir, wanted), expected, "{wanted}");
+    }
+}
+
+#[test]
+fn types_and_traits_of_rust() {
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let program = fixture::rust("rust/values/names.rs", &["--crate-name=q"]);
+    let (dir, _) = retake.record("recording", &[], &[program]);
+    let circle: &[&str] = &["<q::Circle as q::Shape>::area"];
+    check(
+        &retake,
+        &dir,
+        &[
+            ("<q::Circle as q::Shape>::area", circle),
+            ("Circle::area", circle),
+            ("q::Circle::area", circle),
+            ("Shape::area", &["<q::Circle as q::Shape>::area", "<q::Square as q::Shape>::area"]),
+        ],
+    );
+    assert_eq!(places(&retake, &dir, "Boxed::only_u8").len(), 1);
+}
+
+#[test]
+fn templates_of_cpp() {
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let program = fixture::cpp_with("cpp/values/templates.cpp", &["-O0"]);
+    let (dir, _) = retake.record("recording", &[], &[program]);
+    assert_eq!(places(&retake, &dir, "twice").len(), 2);
+    assert_eq!(places(&retake, &dir, "twice<int>").len(), 1);
+    assert_eq!(places(&retake, &dir, "each").len(), 1);
+    assert_eq!(places(&retake, &dir, "Box<int>::each").len(), 1);
+    let line = fixture::line_of("cpp/values/templates.cpp", "twice");
+    let output = retake.debug(&dir, &[], "list twice").good().output();
+    assert!(output.contains(&format!("=> {line:>5}")), "{output}");
+}
+
+#[test]
+fn methods_of_go() {
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let Some(program) = fixture::go_for_delve("methods_of_go", "go/values.go") else { return };
+    let (dir, _) = retake.record("recording", &[], &[program]);
+    let circle: &[&str] = &["main.(*Circle).Area"];
+    check(
+        &retake,
+        &dir,
+        &[
+            ("order", &["main.order"]),
+            ("Circle.Area", circle),
+            ("(*Circle).Area", circle),
+            ("main.(*Circle).Area", circle),
+            ("main.func1", &["main.main.func1"]),
+        ],
+    );
+}
+
+#[test]
+fn lines_of_the_file_that_it_is_in() {
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let (dir, _) = retake.record("recording", &[], &[fixture::c("c/values/values.c", &["-O0"])]);
+    let line = fixture::line_of("c/values/values.c", "all");
+    let script =
+        format!("break main\ncontinue\nbreak {line}\ncontinue\nbreak +2\ncontinue\nbreak -2");
+    let output = retake.debug(&dir, &[], &script).good().output();
+    let stops: Vec<&str> = output.lines().filter(|line| line.ends_with("(breakpoint 2)")).collect();
+    assert!(stops[0].contains(&format!("values.c:{line} ")), "{output}");
+    assert!(output.contains(&format!("values.c:{}  (breakpoint 3)", line + 2)), "{output}");
+    let text = retake.debug(&dir, &[], "break 7").errors();
+    assert!(text.contains("write FILE:LINE"), "{text}");
+}

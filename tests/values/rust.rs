@@ -1,0 +1,133 @@
+//! Rust. rust-gdb 13 shows the same values; it has no printers for some of them (mutexes, trait objects).
+
+use retake_testkit::{Retake, fixture};
+
+use super::{check, check_but, mark};
+
+const SOURCE: &str = "rust/values/values.rs";
+
+/// At `MARK: all` of `main`, without optimization.
+const ROWS: &[super::Row] = &[
+    ("yes", "true"),
+    ("byte", "200"),
+    ("small", "-5"),
+    ("number", "-123456"),
+    ("big", "-9000000000000000000"),
+    ("ubig", "18000000000000000000"),
+    ("huge", "170141183460469231731687303715884105727"),
+    ("size", "77"),
+    ("single", "1.5"),
+    ("pi", "3.141592653589793"),
+    ("letter", "'ß'"),
+    ("unit", "()"),
+    ("tuple", "(1, \"two\", 3.5)"),
+    ("tuple.1", "\"two\""),
+    ("array", "[1, 2, 3]"),
+    ("nested[1][0]", "3"),
+    ("text", "\"a \\\"quoted\\\" text\\n\""),
+    ("owned", "\"owned text\""),
+    ("owned == \"owned text\"", "1"),
+    ("empty", "\"\""),
+    ("len(owned)", "10"),
+    ("slice", "[2, 3]"),
+    ("slice[1]", "3"),
+    ("point", "values::Point {x: 3, y: -4}"),
+    ("point.y", "-4"),
+    ("reference", "&values::Point {x: 3, y: -4}"),
+    ("reference.x", "3"),
+    ("*reference", "values::Point {x: 3, y: -4}"),
+    ("pair", "Pair(5, 2.5)"),
+    ("pair.1", "2.5"),
+    ("nothing", "Unit"),
+    ("plain", "values::Plain::Two"),
+    ("other_plain", "values::Plain::One"),
+    ("circle", "Shape::Circle {radius: 1.25}"),
+    ("square", "Shape::Square(9)"),
+    ("no_shape", "Shape::Nothing"),
+    ("some", "Some(42)"),
+    ("some.0", "42"),
+    ("none", "None"),
+    ("some_box", "Some(6)"),
+    ("none_box", "None"),
+    ("some_text", "Some(\"niche\")"),
+    ("good", "Ok(11)"),
+    ("bad", "Err(\"broken\")"),
+    ("boxed", "values::Point {x: 8, y: 9}"),
+    ("boxed.y", "9"),
+    ("boxed_slice", "[4, 5]"),
+    ("vector", "Vec(len 3, cap 3) [10, 20, 30]"),
+    ("vector[2]", "30"),
+    ("vector[0:2]", "[10, 20]"),
+    ("len(vector)", "3"),
+    ("strings", "Vec(len 2, cap 2) [\"x\", \"yy\"]"),
+    ("strings[1]", "\"yy\""),
+    ("points[1].x", "3"),
+    ("no_vector", "Vec(len 0, cap 0) []"),
+    ("queue", "VecDeque(len 6, cap 6) [1, 2, 3, 4, 5, 99]"),
+    ("queue[5]", "99"),
+    ("len(map)", "3"),
+    ("map[\"two\"]", "2"),
+    ("map[\"three\"]", "3"),
+    ("set", "HashSet(len 1) [7]"),
+    (
+        "ordered",
+        "BTreeMap(len 20) {0: \"v\", 1: \"v\", 2: \"v\", 3: \"v\", 4: \"v\", 5: \"v\", 6: \"v\", 7: \"v\", 8: \"v\", 9: \"v\", \
+         10: \"v\", 11: \"v\", 12: \"v\", 13: \"v\", 14: \"v\", 15: \"v\", 16: \"v\", 17: \"v\", 18: \"v\", 19: \"v\"}",
+    ),
+    ("ordered[13]", "\"v\""),
+    ("ordered_set", "BTreeSet(len 2) ['a', 'b']"),
+    ("counted", "Rc(values::Point {x: 5, y: 6}, strong 2, weak 0)"),
+    ("counted.y", "6"),
+    ("shared", "Arc(\"shared\", strong 1, weak 0)"),
+    ("cell", "Cell(12)"),
+    ("ref_cell", "RefCell(Vec(len 1, cap 1) [1], borrow 1)"),
+    ("mutex", "Mutex(13)"),
+    ("lock", "RwLock(\"locked\")"),
+    ("generic", "values::Generic<i64> {held: 14}"),
+    ("object", "dyn values::Point(values::Point {x: 3, y: -4})"),
+    ("closure", "values::main::{closure_env#1} {_ref__closure_base: &100}"),
+    ("atomic", "21"),
+    ("atomic + 1", "22"),
+    ("nested_option", "Some(Some(3))"),
+    ("values::COUNTER", "5"),
+    ("NAMES", "[\"first\", \"second\"]"),
+    ("number as u8", "192"),
+    ("-format hex byte", "0xc8"),
+];
+
+#[test]
+fn values_without_optimization() {
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let (dir, _) = retake.record("recording", &[], &[fixture::rust(SOURCE, &[])]);
+    check(&retake, &dir, &mark(SOURCE, "all"), ROWS);
+}
+
+#[test]
+fn values_with_optimization() {
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let program = fixture::rust(SOURCE, &["-Copt-level=2"]);
+    let (dir, _) = retake.record("recording", &[], &[program]);
+    // What rustc keeps nowhere; gdb says so too.
+    let without = ["slice", "slice[1]", "object", "closure", "values::COUNTER"];
+    check_but(&retake, &dir, &mark(SOURCE, "all"), "", ROWS, &without);
+}
+
+#[test]
+fn arguments_at_each_hit() {
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    for flags in ["-Copt-level=0", "-Copt-level=2"] {
+        let (dir, _) = retake.record(flags, &[], &[fixture::rust(SOURCE, &[flags])]);
+        let script = "break values::order\nhits 1 print sku, count, *left";
+        let output = retake.debug(&dir, &[], script).good().output();
+        let lines: Vec<&str> = output.lines().filter(|line| line.contains("sku = ")).collect();
+        let ends = [
+            "sku = \"apple\", count = 0, *left = 5",
+            "sku = \"pear\", count = 2, *left = 6",
+            "sku = \"fig\", count = 4, *left = 8",
+        ];
+        assert_eq!(lines.len(), 3, "{output}");
+        for (line, end) in lines.iter().zip(ends) {
+            assert!(line.ends_with(end), "{flags}: {line}");
+        }
+    }
+}
