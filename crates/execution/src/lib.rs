@@ -7,6 +7,7 @@
 //! This crate holds no logic but what both sides have to agree on. An implementation never changes a recording, and reports a replay that
 //! differs from it as [`ErrorKind::Divergence`] rather than going on.
 
+mod chronicle;
 mod diversion;
 mod error;
 mod events;
@@ -24,6 +25,7 @@ use retake_model::{
     TaskId, Tid, VectorState,
 };
 
+pub use chronicle::{Clock, ClockRead, EventText, Printed, ProgramEnd};
 pub use diversion::{Company, Diversion, Diverted, Go, StandardStream};
 pub use error::{Divergence, ErrorKind, ExecutionError};
 pub use events::{EventFilter, SyscallName};
@@ -169,6 +171,36 @@ pub trait Execution: State {
     /// # Errors
     /// When there is no such event.
     fn describe_event(&self, event: EventIndex) -> Result<String, ExecutionError>;
+
+    /// Up to `count` events from number `from` on, each with what its arguments pointed to. Needs a replay of
+    /// that stretch; the current position stays what it is.
+    ///
+    /// # Errors
+    /// When there is no such event, or the replay fails or is interrupted.
+    fn event_texts(
+        &mut self,
+        from: EventIndex,
+        count: usize,
+    ) -> Result<Vec<EventText>, ExecutionError>;
+
+    /// How the first process ended; nothing where the recording breaks off before that.
+    fn program_end(&self) -> Option<ProgramEnd>;
+
+    /// The run time of the whole recording in nanoseconds; nothing where it breaks off.
+    fn whole_run_time(&self) -> Option<u64>;
+
+    /// Every clock read of the program, in order.
+    ///
+    /// # Errors
+    /// When the recording cannot be read.
+    fn clock_reads(&self) -> Result<Arc<[ClockRead]>, ExecutionError>;
+
+    /// What the program printed by events before number `until`, in order. Needs a replay up to there; the
+    /// current position stays what it is.
+    ///
+    /// # Errors
+    /// When the replay fails or is interrupted.
+    fn printed(&mut self, until: EventIndex) -> Result<Vec<Printed>, ExecutionError>;
 
     /// The next event of one of some kinds: forwards the first from number `from` on, backwards the last
     /// before that. Events that no moment lies before or behind are none.
