@@ -12,7 +12,7 @@ use crate::output::notice;
 use crate::text;
 
 /// Searches that are over sooner are not spoken of.
-const FIRST: Duration = Duration::from_secs(1);
+const FIRST: Duration = Duration::from_millis(500);
 /// Time between two changes of a line that does not stay.
 const BETWEEN_CHANGES: Duration = Duration::from_millis(100);
 /// Time between two lines where they stay.

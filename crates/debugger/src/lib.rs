@@ -17,10 +17,13 @@
 
 mod answers;
 mod as_text;
+mod bookmarks;
 mod breakpoint;
+pub mod clock;
 mod code;
 mod control;
 mod debugger;
+mod displays;
 mod error;
 pub mod expr;
 mod handlers;
@@ -30,15 +33,17 @@ mod names;
 mod requests;
 mod running;
 pub mod session;
+mod sources;
 mod stepping;
 #[cfg(test)]
 mod tests;
 mod watches;
 
 pub use answers::{
-    Answer, BreakpointList, BreakpointPlace, BreakpointView, CatchView, CheckpointView, EventView,
-    FrameView, HitView, LineView, MemoryView, Page, PlaceView, RegisterView, SourceView,
-    StopReason, StopView, ThreadView, TraceLine, TraceValue, TraceView, WhenView,
+    Answer, BookmarkView, BreakpointList, BreakpointPlace, BreakpointView, CalledView, CatchView,
+    CheckpointView, CodeView, DisplayView, EventView, FrameView, HitView, InstructionView,
+    LineView, MemoryView, Page, PlaceView, PrintedView, RegisterView, SourceView, StopReason,
+    StopView, StreamName, ThreadView, TraceLine, TraceValue, TraceView, WhenView,
 };
 pub use breakpoint::{
     Breakpoint, BreakpointId, CatchKind, Counted, HitCondition, HitNumbers, Lifetime, Place,
@@ -54,9 +59,12 @@ pub use control::{Progress, ProgressSink, RequestControl, TraceSink};
 pub use debugger::Debugger;
 pub use error::DebugError;
 pub use location::Location;
+pub use names::closest;
 pub use requests::{
-    Chosen, MemoryRange, Moment, NewBreakpoint, NewCondition, NewHitCondition, NewWatch,
-    PageRequest, Request, RunTo, Scope, SourceRequest, StepKind, StepRequest, TraceRequest,
+    CallRequest, Chosen, DisassembleRequest, EventsRequest, FrameChoice, HandleSignal, MemoryRange,
+    Moment, NewBookmark, NewBreakpoint, NewCondition, NewHitCondition, NewWatch, OnHit,
+    PageRequest, Request, RunTo, Scope, SignalAction, SourceRequest, StepKind, StepRequest,
+    Substitution, TraceRequest,
 };
 pub use session::Session;
 pub use watches::{Access, WatchView};

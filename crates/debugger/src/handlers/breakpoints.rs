@@ -8,7 +8,7 @@ use crate::breakpoint::{Breakpoint, Catch, Draft, Place};
 use crate::expr::{self, Expression};
 use crate::history::History;
 use crate::location::{Found, Location};
-use crate::requests::{Chosen, NewBreakpoint, NewCondition, NewHitCondition};
+use crate::requests::{Chosen, NewBreakpoint, NewCondition, NewHitCondition, OnHit};
 use crate::{Answer, BreakpointId, DebugError, Debugger, RequestControl};
 
 pub(super) fn set(
@@ -32,7 +32,13 @@ pub(super) fn draft(
         can_be_judged(condition)?;
     }
     let thread = new.thread.map(|number| thread(debugger, number)).transpose()?;
+    if let Some(name) = &new.name
+        && debugger.breakpoints.all().iter().any(|other| other.name.as_ref() == Some(name))
+    {
+        return Err(DebugError::NotFound(format!("there is a breakpoint {name:?} already")));
+    }
     Ok(Draft {
+        name: new.name.clone(),
         location: new.location.clone(),
         places,
         condition: new.condition.clone(),
@@ -91,6 +97,15 @@ pub(super) fn clear_conditions(
         breakpoint.condition = None;
         breakpoint.hits = None;
     })
+}
+
+/// Has a command run at the stops of a breakpoint.
+pub(super) fn on_hit(debugger: &mut Debugger, new: &OnHit) -> Result<Answer, DebugError> {
+    let set = debugger.breakpoints.change(new.breakpoint, |breakpoint| match &new.command {
+        Some(command) => breakpoint.commands.push(command.clone()),
+        None => breakpoint.commands.clear(),
+    })?;
+    Ok(Answer::Set(view(debugger, &set)))
 }
 
 fn change(
@@ -156,11 +171,13 @@ pub(super) fn numbers(debugger: &Debugger, of: &Chosen) -> Result<Vec<Breakpoint
 fn view(debugger: &Debugger, breakpoint: &Breakpoint) -> BreakpointView {
     BreakpointView {
         id: breakpoint.id,
+        name: breakpoint.name.clone(),
         location: breakpoint.location.clone(),
         condition: breakpoint.condition.clone(),
         thread: breakpoint.thread,
         hits: breakpoint.hits,
         lifetime: breakpoint.lifetime,
+        commands: breakpoint.commands.clone(),
         places: place_views(debugger, &breakpoint.places),
     }
 }
