@@ -36,6 +36,17 @@ pub struct Debugger {
     pub(crate) sources: Sources,
     pub(crate) history: History,
     session: Option<Session>,
+    places: Places,
+}
+
+/// Whether a session keeps what brings it back soon.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Places {
+    /// It comes back over the nearest checkpoint of the recording.
+    #[default]
+    NotKept,
+    /// It keeps the places it moves to, in the recording's `index/`.
+    Kept,
 }
 
 impl Debugger {
@@ -53,6 +64,7 @@ impl Debugger {
             sources: Sources::default(),
             history: History::default(),
             session: None,
+            places: Places::NotKept,
         }
     }
 
@@ -75,6 +87,20 @@ impl Debugger {
     /// Why the session is not written at this time, if there is one and it is not.
     pub fn session_trouble(&self) -> Option<String> {
         self.session.as_ref()?.trouble().map(ToString::to_string)
+    }
+
+    /// Says whether the session keeps places.
+    pub fn keep_places(&mut self, places: Places) {
+        self.places = places;
+    }
+
+    /// Goes back to what a session was at, by way of the places that it has kept.
+    ///
+    /// # Errors
+    /// As [`Self::restore`].
+    pub fn resume(&mut self, session: &Session, state: &SavedState) -> Result<(), DebugError> {
+        self.execution.use_places(&session.places());
+        self.restore(state)
     }
 
     /// Goes back to what a session was at.
@@ -159,11 +185,22 @@ impl Debugger {
         };
         let begun = session.begin(request, control.line())?;
         let result = self.answer(request, control);
+        self.keep_place();
         let state = self.state();
         if let Some(session) = &mut self.session {
             session.end(begun, &state, &result)?;
         }
         result
+    }
+
+    /// Keeps the place that a request led to. That fails on a full disk, and costs time later.
+    fn keep_place(&mut self) {
+        let Some(session) = self.session.as_mut().filter(|_| self.places == Places::Kept) else {
+            return;
+        };
+        if matches!(self.execution.keep_place(&session.next_place()), Ok(true)) {
+            session.place_kept();
+        }
     }
 
     fn answer(

@@ -56,7 +56,7 @@ pub use code::{
     Statement, Trampoline, default_reader,
 };
 pub use control::{Progress, ProgressSink, RequestControl, TraceSink};
-pub use debugger::Debugger;
+pub use debugger::{Debugger, Places};
 pub use error::DebugError;
 pub use location::Location;
 pub use names::closest;

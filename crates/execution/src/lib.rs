@@ -17,6 +17,7 @@ mod site;
 mod stop;
 
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
@@ -286,6 +287,18 @@ pub trait Execution: State {
     /// # Errors
     /// When the processes cannot be copied.
     fn divert(&mut self) -> Result<Box<dyn Diversion>, ExecutionError>;
+
+    /// Keeps what is needed to be back at this moment soon, in a file, unless the last file that was kept or
+    /// used does that. Says whether one was written.
+    ///
+    /// # Errors
+    /// When it cannot be written, or the processes cannot be read.
+    fn keep_place(&mut self, _file: &Path) -> Result<bool, ExecutionError> {
+        Ok(false)
+    }
+
+    /// Uses files that were kept. One that is damaged, or of another recording, is as good as none.
+    fn use_places(&mut self, _files: &[PathBuf]) {}
 
     /// Setting this ends a running operation with [`ErrorKind::Interrupted`]; the position stays what it was
     /// before.

@@ -83,6 +83,10 @@ pub struct Session {
     next: u64,
     chain: String,
     trouble: Option<SessionError>,
+    /// The recording's folder for what can be had again.
+    index: PathBuf,
+    /// Which of the two files the next place is kept in.
+    next_place: usize,
     _lock: Lock,
 }
 
@@ -181,8 +185,19 @@ impl Session {
         let lock = Lock::take(&folder.join("lock"), name)?;
         let (journal, records) = Journal::open(&folder.join("journal"))?;
         let name = name.to_owned();
-        let mut session =
-            Self { name, journal, next: 1, chain: String::new(), trouble: None, _lock: lock };
+        // A session lies in `sessions/NAME` of the recording.
+        let recording = folder.parent().and_then(Path::parent).unwrap_or(folder);
+        let mut session = Self {
+            name,
+            journal,
+            next: 1,
+            chain: String::new(),
+            trouble: None,
+            index: recording.join("index"),
+            next_place: 0,
+            _lock: lock,
+        };
+        session.next_place = session.older_place();
         let resumed = session.replay(records);
         Ok((session, resumed))
     }
@@ -212,6 +227,27 @@ impl Session {
         }
         resumed.interrupted = open.into_iter().map(|begin| begin.command).collect();
         resumed
+    }
+
+    /// The files in which it keeps places: two, so that the one that brings it back is not the one that is
+    /// written.
+    pub fn places(&self) -> Vec<PathBuf> {
+        (0..2).map(|n| self.index.join(format!("place-{}-{n}", self.name))).collect()
+    }
+
+    /// Which of them is not the last one that was written.
+    fn older_place(&self) -> usize {
+        let written = |path: &PathBuf| fs::metadata(path).and_then(|data| data.modified()).ok();
+        let times: Vec<_> = self.places().iter().map(written).collect();
+        usize::from(times.first() > times.get(1))
+    }
+
+    pub(crate) fn next_place(&self) -> PathBuf {
+        self.index.join(format!("place-{}-{}", self.name, self.next_place))
+    }
+
+    pub(crate) fn place_kept(&mut self) {
+        self.next_place = 1 - self.next_place;
     }
 
     /// The session's name.

@@ -7,6 +7,7 @@ mod events;
 mod forward;
 mod listing;
 mod outputs;
+mod places;
 mod remembered;
 mod scan;
 mod scouts;
@@ -17,6 +18,7 @@ mod travel;
 use std::cell::OnceCell;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
@@ -73,6 +75,8 @@ pub struct Timeline {
     printed: chronicle::Output,
     /// Once somebody has asked.
     clock_reads: OnceCell<Arc<[ClockRead]>>,
+    /// Of the last file that was kept or used.
+    kept: Option<Position>,
     /// The machine is not at `position`: something failed on the way.
     lost: bool,
     control: Control,
@@ -122,6 +126,7 @@ impl Timeline {
             outputs: Vec::new(),
             printed: chronicle::Output::default(),
             clock_reads: OnceCell::new(),
+            kept: None,
             lost: true,
             control,
             at_once: thread.intervals_at_once(),
@@ -352,6 +357,19 @@ impl Execution for Timeline {
         });
         let diverted = diverted.map_err(|failure| failure.while_doing("begin a diversion"))?;
         Ok(Box::new(diverted))
+    }
+
+    fn keep_place(&mut self, file: &Path) -> Result<bool, ExecutionError> {
+        let kept = self.keep_here(file);
+        kept.map_err(|failure| {
+            failure.while_doing(format!("keep this place in {}", file.display()))
+        })
+    }
+
+    fn use_places(&mut self, files: &[PathBuf]) {
+        for file in files {
+            self.use_place(file);
+        }
     }
 
     fn interrupter(&self) -> Arc<AtomicBool> {
