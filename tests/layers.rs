@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// Each crate and what it may use.
-const ALLOWED: [(&str, &[&str]); 15] = [
+const ALLOWED: [(&str, &[&str]); 16] = [
     ("model", &[]),
     ("abi", &["model"]),
     ("recording", &["model"]),
@@ -19,6 +19,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
     ("replayer", &["translator", "tracee", "ptrace", "abi", "recording", "execution", "model"]),
     ("debugger", &["execution", "symbols", "model"]),
     ("console", &["debugger", "execution", "model"]),
+    ("starlark", &["console", "debugger", "model"]),
     ("gdbserver", &["execution", "recording", "model"]),
     (
         "cli",
@@ -26,6 +27,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
             "recorder",
             "replayer",
             "console",
+            "starlark",
             "gdbserver",
             "debugger",
             "recording",
