@@ -5,6 +5,7 @@ mod pager;
 mod prompt;
 mod style;
 mod terminal;
+mod ticker;
 
 use std::fmt::Display;
 use std::io::{self, Write};

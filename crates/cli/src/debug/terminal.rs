@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 use retake_console::{Console, ConsoleError, Failures, Outcome, Output, render, script_lines};
 use retake_debugger::session::{Resumed, strict};
-use retake_debugger::{DebugError, Debugger, Session, TraceLine, TraceSink};
+use retake_debugger::{DebugError, Debugger, Places, Session, TraceLine, TraceSink};
+use retake_starlark::Starlark;
 
 use super::junit::Junit;
 use super::pager::{self, Paged};
 use super::prompt::{Line, Prompt};
 use super::style::{Colors, Style};
+use super::ticker::Ticker;
 use super::{DebugArgs, Resume, warn};
 use crate::progress;
 
@@ -46,11 +48,14 @@ pub(super) struct Terminal<'a> {
     trouble: Option<String>,
     /// How the terminal shows things, if this is at a prompt.
     style: Option<Style>,
+    ticker: Ticker,
 }
 
 impl<'a> Terminal<'a> {
     pub(super) fn new(debugger: Debugger, args: &'a DebugArgs) -> Self {
-        let mut console = Console::new(debugger).with_progress(progress::of_requests());
+        let mut console = Console::new(debugger)
+            .with_progress(progress::of_requests())
+            .with_scripts(Arc::new(Starlark));
         if !args.json {
             console = console.with_trace(Arc::new(PrintedTrace));
         }
@@ -58,7 +63,8 @@ impl<'a> Terminal<'a> {
         if junit.is_some() {
             console = console.with_failures(Failures::Collect);
         }
-        Self { console: Rc::new(RefCell::new(console)), args, junit, trouble: None, style: None }
+        let console = Rc::new(RefCell::new(console));
+        Self { console, args, junit, trouble: None, style: None, ticker: Ticker::start() }
     }
 
     pub(super) fn run(mut self, recording: &Path) -> Result<(), End> {
@@ -78,6 +84,8 @@ impl<'a> Terminal<'a> {
     fn open_session(&mut self, recording: &Path) -> Result<Begun, End> {
         let mut console = self.console.borrow_mut();
         let debugger = console.debugger_mut();
+        // A batch ends by itself: nobody waits for it to come back.
+        debugger.keep_places(if self.args.batch { Places::NotKept } else { Places::Kept });
         let (session, resumed) = match (&self.args.session, self.args.resume) {
             (Some(name), _) => Session::named(recording, name).map_err(DebugError::from)?,
             (None, Some(_)) => Session::resume(recording).map_err(DebugError::from)?,
@@ -94,7 +102,7 @@ impl<'a> Terminal<'a> {
             Some(Resume::Strict) => redo(debugger, &resumed)?,
             Some(Resume::Last) | None => {
                 if let Some(state) = &resumed.state {
-                    debugger.restore(state)?;
+                    debugger.resume(&session, state)?;
                 }
             }
         }
@@ -144,7 +152,7 @@ impl<'a> Terminal<'a> {
         if !opens {
             return Ok(());
         }
-        let opened = self.console.borrow_mut().open();
+        let opened = self.ticker.during("open", || self.console.borrow_mut().open());
         self.show("open", &opened)?;
         if let Err(err) = opened {
             // Whoever does not wait for it is at the start.
@@ -234,7 +242,8 @@ impl<'a> Terminal<'a> {
                 // It may have been made wider meanwhile.
                 self.style = Some(style());
             }
-            let result = self.console.borrow_mut().execute(&command);
+            let run = || self.console.borrow_mut().execute(&command);
+            let result = self.ticker.during(&command, run);
             self.show(&command, &result)?;
             match result {
                 Ok(Output::Exit) => return Ok(()),
