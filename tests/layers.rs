@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// Each crate and what it may use.
-const ALLOWED: [(&str, &[&str]); 16] = [
+const ALLOWED: [(&str, &[&str]); 17] = [
     ("model", &[]),
     ("abi", &["model"]),
     ("recording", &["model"]),
@@ -20,6 +20,7 @@ const ALLOWED: [(&str, &[&str]); 16] = [
     ("replayer", &["translator", "tracee", "ptrace", "abi", "recording", "execution", "model"]),
     ("debugger", &["execution", "symbols", "values", "model"]),
     ("console", &["debugger", "execution", "model"]),
+    ("starlark", &["console", "debugger", "model"]),
     ("gdbserver", &["execution", "recording", "model"]),
     (
         "cli",
@@ -27,6 +28,7 @@ const ALLOWED: [(&str, &[&str]); 16] = [
             "recorder",
             "replayer",
             "console",
+            "starlark",
             "gdbserver",
             "debugger",
             "recording",

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use retake_model::{Signal, SyscallNo};
 
 use crate::Errno;
-use crate::call::{Arg, ArgKind};
+use crate::call::{Arg, ArgKind, Syscall};
 use crate::convention::{Convention, table_of};
 use crate::table::resolve;
 
@@ -13,15 +13,10 @@ use crate::table::resolve;
 /// nothing is read from memory. A known sub-command is named: `fcntl(3, F_GETFL, 0x0)`.
 pub fn format_call(no: SyscallNo, args: &[u64; 6]) -> String {
     let call = resolve(no, args);
-    if call.args.is_empty() && call.name == "unknown" {
-        return match table_of(no) {
-            (Convention::Native, number) => format!("syscall_{number}(…)"),
-            (Convention::I386, number) => format!("int80_{number}(…)"),
-            (Convention::X32, number) => format!("x32_{number}(…)"),
-        };
+    let mut text = beginning(no, &call);
+    if text.ends_with(')') {
+        return text;
     }
-    let mut text = String::from(call.name);
-    text.push('(');
     for (n, (arg, value)) in call.args.iter().zip(args).enumerate() {
         if n > 0 {
             text.push_str(", ");
@@ -35,6 +30,18 @@ pub fn format_call(no: SyscallNo, args: &[u64; 6]) -> String {
     text
 }
 
+/// `NAME(`; all there is to say of a call that nobody knows: `syscall_9999(…)`.
+pub(crate) fn beginning(no: SyscallNo, call: &Syscall) -> String {
+    if call.args.is_empty() && call.name == "unknown" {
+        return match table_of(no) {
+            (Convention::Native, number) => format!("syscall_{number}(…)"),
+            (Convention::I386, number) => format!("int80_{number}(…)"),
+            (Convention::X32, number) => format!("x32_{number}(…)"),
+        };
+    }
+    format!("{}(", call.name)
+}
+
 /// The result of a call: `-1 ENOENT`, or the number; numbers that look like addresses in
 /// hexadecimal.
 pub fn format_result(result: i64) -> String {
@@ -46,12 +53,12 @@ pub fn format_result(result: i64) -> String {
 }
 
 /// Whether this is the argument that says which sub-command it is.
-fn is_command(arg: &Arg) -> bool {
+pub(crate) fn is_command(arg: &Arg) -> bool {
     matches!(arg.name, "cmd" | "op" | "option" | "operation" | "advice" | "request" | "code")
         || matches!(arg.name, "kind" | "func") && matches!(arg.kind, ArgKind::Int)
 }
 
-fn argument(text: &mut String, kind: ArgKind, value: u64) {
+pub(crate) fn argument(text: &mut String, kind: ArgKind, value: u64) {
     let int = value.cast_signed() << 32 >> 32;
     let written = match kind {
         ArgKind::Fd if int == -100 => text.write_str("AT_FDCWD"),

@@ -12,7 +12,6 @@ mod home;
 mod hunt;
 mod output;
 mod progress;
-mod prompt;
 mod record;
 mod rr;
 mod store;

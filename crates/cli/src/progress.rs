@@ -2,6 +2,7 @@
 //! line now and then.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,8 +12,16 @@ use retake_replayer::{Control, Observer, SearchProgress};
 use crate::output::notice;
 use crate::text;
 
+/// Whether a line says at this time how far something is.
+static SHOWN: AtomicBool = AtomicBool::new(false);
+
+/// Whether a line says at this time how far something is.
+pub(crate) fn is_shown() -> bool {
+    SHOWN.load(Ordering::Relaxed)
+}
+
 /// Searches that are over sooner are not spoken of.
-const FIRST: Duration = Duration::from_secs(1);
+const FIRST: Duration = Duration::from_millis(500);
 /// Time between two changes of a line that does not stay.
 const BETWEEN_CHANGES: Duration = Duration::from_millis(100);
 /// Time between two lines where they stay.
@@ -60,6 +69,7 @@ impl Line {
             return;
         }
         *shown = Some(elapsed);
+        SHOWN.store(true, Ordering::Relaxed);
         if self.terminal {
             // Back to the start of the line, and clear it.
             let _ = write!(io::stderr(), "\r\x1b[K{}", text());
@@ -70,6 +80,7 @@ impl Line {
 
     fn clear(&self) {
         let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner).take();
+        SHOWN.store(false, Ordering::Relaxed);
         if self.terminal && shown.is_some() {
             let _ = write!(io::stderr(), "\r\x1b[K");
         }

@@ -4,15 +4,23 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use retake_debugger::{Debugger, ProgressSink, TraceSink};
+use retake_debugger::{Answer, Debugger, FrameChoice, Moment, ProgressSink, Request, TraceSink};
 
-use crate::asked::Asked;
-use crate::output::{HelpView, Output, ScriptStep};
-use crate::script::{Outcome, read_script, script_lines};
-use crate::{Command, ConsoleError, commands, views};
+use crate::asked::{Asked, NewTranscript, Scope, Shown};
+use crate::output::{
+    BreakpointView, ExpectView, FailedView, HelpView, Output, RanView, ScriptStep, TranscriptView,
+};
+use crate::points::{Point, points};
+use crate::script::{Outcome, ScriptRunner, read_script, script_lines};
+use crate::settings::Settings;
+use crate::transcript::Transcript;
+use crate::{Command, ConsoleError, commands, render, views};
 
 /// Scripts inside scripts; more is a script that runs itself.
 const MAX_DEPTH: usize = 16;
+
+/// Bytes of a line. What is longer is no command, and is not to be repeated in an error.
+const LONGEST_LINE: usize = 16 << 10;
 
 /// A debugger that is told what to do in lines of text.
 pub struct Console {
@@ -21,12 +29,38 @@ pub struct Console {
     trace: Option<Arc<dyn TraceSink>>,
     /// How many scripts are running inside each other.
     depth: usize,
+    settings: Settings,
+    transcript: Option<Transcript>,
+    /// What the command before answered, as text.
+    answer: String,
+    failures: Failures,
+    scripts: Option<Arc<dyn ScriptRunner>>,
+}
+
+/// What a failed `assert` or `expect` does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Failures {
+    /// It is an error, which ends a script.
+    #[default]
+    End,
+    /// It is an output, [`Output::Failed`], and the script goes on.
+    Collect,
 }
 
 impl Console {
     /// A console over a debugger.
     pub fn new(debugger: Debugger) -> Self {
-        Self { debugger, progress: None, trace: None, depth: 0 }
+        Self {
+            debugger,
+            progress: None,
+            trace: None,
+            depth: 0,
+            settings: Settings::default(),
+            transcript: None,
+            answer: String::new(),
+            failures: Failures::End,
+            scripts: None,
+        }
     }
 
     /// Tells `sink` how far each request is.
@@ -39,6 +73,27 @@ impl Console {
     #[must_use]
     pub fn with_trace(self, sink: Arc<dyn TraceSink>) -> Self {
         Self { trace: Some(sink), ..self }
+    }
+
+    /// Says what a failed `assert` or `expect` does.
+    #[must_use]
+    pub fn with_failures(self, failures: Failures) -> Self {
+        Self { failures, ..self }
+    }
+
+    /// Has scripts of another language run by `runner`.
+    #[must_use]
+    pub fn with_scripts(self, runner: Arc<dyn ScriptRunner>) -> Self {
+        Self { scripts: Some(runner), ..self }
+    }
+
+    /// Asks the debugger for something that no line says.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn ask(&mut self, request: &Request) -> Result<Answer, ConsoleError> {
+        let control = self.debugger.control();
+        Ok(self.debugger.run(request, &control)?)
     }
 
     /// The debugger.
@@ -57,21 +112,152 @@ impl Console {
     /// When there is no such command or it fails. The console can go on after that.
     pub fn execute(&mut self, line: &str) -> Result<Output, ConsoleError> {
         let line = line.trim();
-        match commands::parse(line)? {
-            Asked::Request(request, shown) => {
-                let mut control = self.debugger.control().with_line(line);
-                if let Some(sink) = &self.progress {
-                    control = control.with_progress(Arc::clone(sink));
-                }
-                if let Some(sink) = &self.trace {
-                    control = control.with_trace(Arc::clone(sink));
-                }
-                Ok(views::output(self.debugger.run(&request, &control)?, &shown))
+        if line.len() > LONGEST_LINE {
+            return Err(ConsoleError::TooLong(line.len()));
+        }
+        let result = match self.execute_one(line) {
+            Err(err) if self.failures == Failures::Collect && err.is_of_assertion() => {
+                Ok(Output::Failed(FailedView { problem: err.to_string() }))
             }
+            result => result,
+        };
+        if let Some(transcript) = &mut self.transcript {
+            let text = match &result {
+                // Its commands were written one after the other.
+                Ok(Output::Script(_)) => String::new(),
+                Ok(output) => render::text(output),
+                Err(err) => format!("error: {err}"),
+            };
+            transcript.write(line, &text)?;
+        }
+        if let Ok(output) = &result
+            && !matches!(output, Output::Expect(_) | Output::Assert(_) | Output::Failed(_))
+        {
+            self.answer = render::text(output);
+        }
+        result
+    }
+
+    fn execute_one(&mut self, line: &str) -> Result<Output, ConsoleError> {
+        let named = self.settings.without_alias(line);
+        let line = named.as_deref().unwrap_or(line);
+        let numbered = self.with_numbers(line);
+        match commands::parse(numbered.as_deref().unwrap_or(line))? {
+            Asked::Request(request, shown) => self.request(line, request, &shown),
             Asked::Script(path) => self.source(&path),
+            Asked::Within(scope, line) => self.within(scope, &line),
+            Asked::Expect(text) => self.expect(text),
+            Asked::Config(change) => {
+                self.settings.change(&change)?;
+                Ok(Output::Config(self.settings.view()))
+            }
+            Asked::Transcript(new) => self.transcribe(new),
             Asked::Help(name) => help(&name),
             Asked::Exit => Ok(Output::Exit),
         }
+    }
+
+    /// Asks the debugger, and runs what breakpoints have that are hit.
+    fn request(
+        &mut self,
+        line: &str,
+        mut request: Request,
+        shown: &Shown,
+    ) -> Result<Output, ConsoleError> {
+        if let Request::Source(source) = &mut request {
+            source.around = self.settings.around;
+        }
+        let mut control = self.debugger.control().with_line(line);
+        if let Some(sink) = &self.progress {
+            control = control.with_progress(Arc::clone(sink));
+        }
+        if let Some(sink) = &self.trace {
+            control = control.with_trace(Arc::clone(sink));
+        }
+        let mut output = views::output(self.debugger.run(&request, &control)?, shown);
+        if let Output::Stop(stop) = &mut output {
+            let hit = stop.view.breakpoints.clone();
+            let lines = hit.iter().flat_map(|id| self.debugger.commands_at(*id));
+            let lines: Vec<String> = lines.collect();
+            stop.on = lines.into_iter().map(|line| self.ran(line)).collect();
+        }
+        Ok(output)
+    }
+
+    fn ran(&mut self, command: String) -> RanView {
+        let (output, error) = match self.execute_one(&command) {
+            Ok(output) => (Some(output), None),
+            Err(err) => (None, Some(err.to_string())),
+        };
+        RanView { command, output, error }
+    }
+
+    /// A line with the numbers of the breakpoints that it names.
+    fn with_numbers(&self, line: &str) -> Option<String> {
+        let (name, _) = line.split_once(char::is_whitespace)?;
+        // Which words after the command can be names.
+        let may_be = match commands::find(name)?.name {
+            "clear" | "hits" => 1..usize::MAX,
+            "condition" | "on" => 1..3,
+            // `goto NAME` is a bookmark.
+            "goto" => 2..3,
+            _ => return None,
+        };
+        let (mut text, mut n, mut changed) = (String::new(), 0_usize, false);
+        for piece in line.split_inclusive(char::is_whitespace) {
+            let word = piece.trim_end();
+            let named = may_be.contains(&n).then(|| self.debugger.breakpoint_named(word)).flatten();
+            match named {
+                Some(id) => text.push_str(&format!("{id}{}", &piece[word.len()..])),
+                None => text.push_str(piece),
+            }
+            changed |= named.is_some();
+            n += usize::from(!word.is_empty());
+        }
+        changed.then_some(text)
+    }
+
+    /// Runs a line with another thread or frame selected, and selects those again that were.
+    fn within(&mut self, scope: Scope, line: &str) -> Result<Output, ConsoleError> {
+        let before = self.debugger.state();
+        let request = match scope {
+            Scope::Thread(number) => Request::SelectThread { number },
+            Scope::Frame(choice) => Request::SelectFrame(choice),
+        };
+        let ask = |debugger: &mut Debugger, request: &Request| {
+            let control = debugger.control().with_line(line);
+            debugger.run(request, &control)
+        };
+        ask(&mut self.debugger, &request)?;
+        let result = self.execute_one(line);
+        // A movement has selected what runs there.
+        if self.debugger.state().position == before.position {
+            let task = before.selected.unwrap_or(before.task);
+            ask(&mut self.debugger, &Request::SelectThread { number: task.get() })?;
+            ask(&mut self.debugger, &Request::SelectFrame(FrameChoice::Number(before.frame)))?;
+        }
+        result
+    }
+
+    fn expect(&self, text: String) -> Result<Output, ConsoleError> {
+        if self.answer.contains(&text) {
+            return Ok(Output::Expect(ExpectView { text }));
+        }
+        Err(ConsoleError::Expectation { text, answer: self.answer.clone() })
+    }
+
+    fn transcribe(&mut self, new: Option<NewTranscript>) -> Result<Output, ConsoleError> {
+        let file = new.as_ref().map(|new| new.file.clone());
+        self.transcript = new.as_ref().map(Transcript::open).transpose()?;
+        Ok(Output::Transcript(TranscriptView { file }))
+    }
+
+    /// Goes to where a debugger opens: to the failure that ended the run, if there is one, else to `main`.
+    ///
+    /// # Errors
+    /// When the replay fails or is interrupted.
+    pub fn open(&mut self) -> Result<Output, ConsoleError> {
+        self.request("open", Request::Seek(Moment::Opening), &Shown::Plainly)
     }
 
     /// Runs a script file and gives each command with its line and output to `sink`.
@@ -84,6 +270,12 @@ impl Console {
         sink: &mut dyn FnMut(usize, &str, &Output),
     ) -> Result<Outcome, ConsoleError> {
         let path = path.to_string_lossy();
+        if path.ends_with(".json") || self.runner_of(&path).is_some() {
+            // No lines of commands: it has one answer.
+            let output = self.source(&path)?;
+            sink(1, &format!("source {path}"), &output);
+            return Ok(Outcome::Done);
+        }
         let text = read_script(&path)?;
         self.run_lines(&path, &text, sink)
     }
@@ -110,14 +302,73 @@ impl Console {
         Ok(Outcome::Done)
     }
 
+    /// Sets the breakpoints of a file: all that can be set.
+    fn set_points(&mut self, path: &str) -> Result<Output, ConsoleError> {
+        let all = points(path, &read_script(path)?)?;
+        let (mut set, mut problems) = (Vec::new(), Vec::new());
+        for point in &all {
+            match self.set_point(point) {
+                Ok(view) => set.push(view),
+                Err(err) => problems.push(format!("{}: {err}", point.location)),
+            }
+        }
+        if problems.is_empty() {
+            return Ok(Output::Set(set));
+        }
+        let (count, total, problems) = (problems.len(), all.len(), problems.join("; "));
+        let problem = format!("{count} of {total} cannot be set, the others are: {problems}");
+        Err(ConsoleError::Points { path: path.to_owned(), problem })
+    }
+
+    /// Who runs a file that is no list of commands.
+    fn runner_of(&self, path: &str) -> Option<Arc<dyn ScriptRunner>> {
+        let runner = self.scripts.as_ref()?;
+        let end = path.rsplit_once('.').map(|(_, end)| end);
+        (end == Some(runner.extension())).then(|| Arc::clone(runner))
+    }
+
+    fn set_point(&mut self, point: &Point) -> Result<BreakpointView, ConsoleError> {
+        let mut set = self.set_of(&format!("break {}", point.location))?;
+        let id = set.id;
+        if let Some(hits) = &point.hits {
+            set = self.set_of(&format!("condition -hitcount {id} {hits}"))?;
+        }
+        for command in &point.commands {
+            set = self.set_of(&format!("on {id} {command}"))?;
+        }
+        Ok(set)
+    }
+
+    /// The breakpoint that a line sets or changes.
+    fn set_of(&mut self, line: &str) -> Result<BreakpointView, ConsoleError> {
+        match self.execute_one(line)? {
+            Output::Set(mut set) => set.pop(),
+            _ => None,
+        }
+        .ok_or_else(|| ConsoleError::Setting(format!("{line:?} sets no breakpoint")))
+    }
+
     /// Runs a script inside another one, or at a prompt.
     fn source(&mut self, path: &str) -> Result<Output, ConsoleError> {
+        if path.ends_with(".json") {
+            return self.set_points(path);
+        }
         if self.depth >= MAX_DEPTH {
             return Err(commands::nested_too_deeply());
         }
         let text = read_script(path)?;
         let mut steps = Vec::new();
         self.depth += 1;
+        if let Some(runner) = self.runner_of(path) {
+            let result = runner.run(self, path, &text, &mut steps);
+            self.depth -= 1;
+            return match result {
+                Ok(()) => Ok(Output::Script(steps)),
+                Err(problem) => {
+                    Err(ConsoleError::Program { path: path.to_owned(), problem, done: steps })
+                }
+            };
+        }
         let result = self.run_lines(path, &text, &mut |line, command, output| {
             let (command, output) = (command.to_owned(), output.clone());
             steps.push(ScriptStep { line, command, output });
@@ -151,7 +402,7 @@ fn help(name: &str) -> Result<Output, ConsoleError> {
     let wanted = commands::commands().iter().filter(|command| name.is_empty() || command.is(name));
     let found: Vec<_> = wanted.map(view).collect();
     if found.is_empty() {
-        return Err(ConsoleError::UnknownCommand(name.to_owned()));
+        return Err(ConsoleError::unknown_command(name));
     }
     Ok(Output::Help(found))
 }

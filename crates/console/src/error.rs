@@ -1,7 +1,7 @@
 //! What can go wrong with a line.
 
-use retake_debugger::DebugError;
 use retake_debugger::expr::ExprError;
+use retake_debugger::{DebugError, closest};
 
 use crate::output::ScriptStep;
 
@@ -9,8 +9,48 @@ use crate::output::ScriptStep;
 #[derive(Debug, thiserror::Error)]
 pub enum ConsoleError {
     /// There is no such command.
-    #[error("there is no command {0:?} (try help)")]
-    UnknownCommand(String),
+    #[error("there is no command {name:?} ({})", instead(*.meant))]
+    UnknownCommand {
+        /// What was written.
+        name: String,
+        /// What may have been meant.
+        meant: Option<&'static str>,
+    },
+    /// A line is too long for a command.
+    #[error("a line of {0} bytes is no command: 16384 are the most")]
+    TooLong(usize),
+    /// A recording is to be changed.
+    #[error(
+        "a recording does not change: it is what happened; call FUNCTION(...) tries something out in a copy"
+    )]
+    NoChange,
+    /// The answer before does not have a text in it.
+    #[error("expected {text:?} in the answer of the command before, which is {answer:?}")]
+    Expectation {
+        /// What was expected.
+        text: String,
+        /// What the answer was.
+        answer: String,
+    },
+    /// A file of breakpoints cannot be understood, or some of them cannot be set.
+    #[error("failed to set the breakpoints of {path}: {problem}")]
+    Points {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A setting does not exist, or not with this value.
+    #[error("{0}")]
+    Setting(String),
+    /// A file cannot be written.
+    #[error("failed to write {path}: {source}")]
+    Write {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The words after the command are not what it takes.
     #[error("{problem}; usage: {usage}")]
     Usage {
@@ -30,6 +70,16 @@ pub enum ConsoleError {
         /// Why.
         source: std::io::Error,
     },
+    /// A script of another language failed.
+    #[error("{path}: {problem}")]
+    Program {
+        /// The script.
+        path: String,
+        /// Why, and where in it.
+        problem: String,
+        /// What it did before.
+        done: Vec<ScriptStep>,
+    },
     /// A line of a script failed.
     #[error("{file}:{line}: {command}: {source}")]
     Script {
@@ -46,11 +96,35 @@ pub enum ConsoleError {
     },
 }
 
+fn instead(meant: Option<&'static str>) -> String {
+    meant.map_or_else(|| "try help".to_owned(), |meant| format!("did you mean {meant}?"))
+}
+
 impl ConsoleError {
+    /// There is no command of this name.
+    pub(crate) fn unknown_command(name: &str) -> Self {
+        let name = shortened(name);
+        let names = crate::commands().iter().flat_map(|one| one.aliases.iter().chain([&one.name]));
+        // Of two letters anything is close to many names.
+        let meant = closest(&name, names.copied().filter(|known| known.len() > 2));
+        let meant = meant.and_then(crate::commands::find).map(|command| command.name);
+        Self::UnknownCommand { meant: meant.filter(|_| name.len() > 2), name }
+    }
+
+    /// Whether an assertion or expectation does not hold, and nothing else is wrong.
+    pub fn is_of_assertion(&self) -> bool {
+        matches!(
+            self,
+            Self::Expectation { .. }
+                | Self::Debug(DebugError::Assertion { .. } | DebugError::Expectation { .. })
+        )
+    }
+
     /// The commands of nested scripts that ran before the one that failed.
     pub fn done(&self) -> Vec<&ScriptStep> {
         match self {
             Self::Script { source, done, .. } => done.iter().chain(source.done()).collect(),
+            Self::Program { done, .. } => done.iter().collect(),
             _ => Vec::new(),
         }
     }
@@ -59,5 +133,14 @@ impl ConsoleError {
 impl From<ExprError> for ConsoleError {
     fn from(err: ExprError) -> Self {
         Self::Debug(err.into())
+    }
+}
+
+/// Enough of a word to know it again: a line may be a megabyte long.
+fn shortened(name: &str) -> String {
+    const LONGEST: usize = 80;
+    match name.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
     }
 }

@@ -1,6 +1,24 @@
 //! Scripts: files of commands, a line each; `#` begins a comment.
 
-use crate::ConsoleError;
+use crate::{Console, ConsoleError, ScriptStep};
+
+/// Runs scripts of another language.
+pub trait ScriptRunner {
+    /// What the names of their files end in.
+    fn extension(&self) -> &'static str;
+
+    /// Runs a script; what it did, and printed, is put into `done`, also where it fails then.
+    ///
+    /// # Errors
+    /// When it cannot be parsed, or fails; the text says where.
+    fn run(
+        &self,
+        console: &mut Console,
+        path: &str,
+        text: &str,
+        done: &mut Vec<ScriptStep>,
+    ) -> Result<(), String>;
+}
 
 /// How a script ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

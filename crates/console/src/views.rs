@@ -6,7 +6,9 @@ use retake_debugger::{
 };
 
 use crate::asked::{Format, Shown};
-use crate::output::{AssertView, BreakpointView, HitsView, MemoryView, Output, WhenView};
+use crate::output::{
+    AssertView, BreakpointView, HitsView, MemoryView, Output, StopOutput, WhenView,
+};
 
 /// An answer as it is shown.
 pub(crate) fn output(answer: Answer, shown: &Shown) -> Output {
@@ -20,7 +22,7 @@ pub(crate) fn output(answer: Answer, shown: &Shown) -> Output {
             Output::Breakpoints(list)
         }
         Answer::Watches(all) => Output::Watches(all),
-        Answer::Stop(view) => Output::Stop(view),
+        Answer::Stop(view) => Output::Stop(Box::new(StopOutput { view, on: Vec::new() })),
         Answer::Hits(Page { total, items, .. }) => {
             Output::Hits(HitsView { count: total, hits: items })
         }
@@ -44,6 +46,14 @@ pub(crate) fn output(answer: Answer, shown: &Shown) -> Output {
             };
             Output::Assert(AssertView { expression })
         }
+        Answer::Output(pieces) => Output::Output(pieces),
+        Answer::Events(page) => Output::Events(page),
+        Answer::Frame(view) => Output::Frame(view),
+        Answer::Code(view) => Output::Code(view),
+        Answer::Displays(all) => Output::Displays(all),
+        Answer::Bookmarks(all) => Output::Bookmarks(all),
+        Answer::Called(view) => Output::Called(view),
+        Answer::Substitutions(all) => Output::Substitutions(all),
     }
 }
 
@@ -64,14 +74,22 @@ fn catch(view: &CatchView) -> BreakpointView {
         CatchKind::Output(text) => format!("output {text:?}"),
     };
     let places = view.places.iter().map(place).collect();
-    BreakpointView { id: view.id, location: format!("catch {what}"), places }
+    BreakpointView {
+        id: view.id,
+        name: None,
+        location: format!("catch {what}"),
+        places,
+        commands: Vec::new(),
+    }
 }
 
 fn breakpoint(view: &debugger::BreakpointView) -> BreakpointView {
     BreakpointView {
         id: view.id,
+        name: view.name.clone(),
         location: location(view),
         places: view.places.iter().map(place).collect(),
+        commands: view.commands.clone(),
     }
 }
 
@@ -140,6 +158,9 @@ fn when(view: debugger::WhenView) -> WhenView {
         events: view.events.get(),
         task: view.task,
         place: view.place,
+        run_time_ns: view.run_time_ns,
+        per_mille: view.per_mille,
+        clock: view.clock,
         previous_event: view.previous_event.map(event),
         next_event: view.next_event.map(event),
     }

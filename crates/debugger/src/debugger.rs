@@ -1,5 +1,6 @@
 //! One debugger: an execution, its breakpoints, and what was selected.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -8,12 +9,16 @@ use retake_execution::Execution;
 use retake_model::{Addr, TaskId};
 
 use crate::answers::PlaceView;
+use crate::bookmarks::Bookmarks;
 use crate::breakpoint::Breakpoints;
 use crate::code::{Catalog, CodeReader};
+use crate::displays::Displays;
 use crate::history::History;
+use crate::location::Location;
 use crate::session::{SavedState, Session};
+use crate::sources::Sources;
 use crate::watches::Watches;
-use crate::{Answer, DebugError, Request, RequestControl, handlers};
+use crate::{Answer, BreakpointId, DebugError, Request, RequestControl, handlers};
 
 /// A debugger over an execution. It answers one request at a time; each is journalled first if a
 /// session is attached.
@@ -24,8 +29,24 @@ pub struct Debugger {
     pub(crate) watches: Watches,
     /// The task that requests look at, if not the one that runs.
     pub(crate) selected: Option<TaskId>,
+    /// Which of its frames, from the innermost one.
+    pub(crate) frame: usize,
+    pub(crate) displays: Displays,
+    pub(crate) bookmarks: Bookmarks,
+    pub(crate) sources: Sources,
     pub(crate) history: History,
     session: Option<Session>,
+    places: Places,
+}
+
+/// Whether a session keeps what brings it back soon.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Places {
+    /// It comes back over the nearest checkpoint of the recording.
+    #[default]
+    NotKept,
+    /// It keeps the places it moves to, in the recording's `index/`.
+    Kept,
 }
 
 impl Debugger {
@@ -37,8 +58,13 @@ impl Debugger {
             breakpoints: Breakpoints::default(),
             watches: Watches::default(),
             selected: None,
+            frame: 0,
+            displays: Displays::default(),
+            bookmarks: Bookmarks::default(),
+            sources: Sources::default(),
             history: History::default(),
             session: None,
+            places: Places::NotKept,
         }
     }
 
@@ -58,6 +84,25 @@ impl Debugger {
         self.session = Some(session);
     }
 
+    /// Why the session is not written at this time, if there is one and it is not.
+    pub fn session_trouble(&self) -> Option<String> {
+        self.session.as_ref()?.trouble().map(ToString::to_string)
+    }
+
+    /// Says whether the session keeps places.
+    pub fn keep_places(&mut self, places: Places) {
+        self.places = places;
+    }
+
+    /// Goes back to what a session was at, by way of the places that it has kept.
+    ///
+    /// # Errors
+    /// As [`Self::restore`].
+    pub fn resume(&mut self, session: &Session, state: &SavedState) -> Result<(), DebugError> {
+        self.execution.use_places(&session.places());
+        self.restore(state)
+    }
+
     /// Goes back to what a session was at.
     ///
     /// # Errors
@@ -67,6 +112,10 @@ impl Debugger {
         self.breakpoints = state.breakpoints.clone();
         self.watches = state.watches.clone();
         self.selected = state.selected;
+        self.frame = state.frame;
+        self.displays = state.displays.clone();
+        self.bookmarks = state.bookmarks.clone();
+        self.sources = state.sources.clone();
         self.history = History::resumed(&state.hits_of);
         Ok(())
     }
@@ -77,10 +126,44 @@ impl Debugger {
             position: self.execution.position(),
             task: self.execution.current_task(),
             selected: self.selected,
+            frame: self.frame,
+            displays: self.displays.clone(),
+            bookmarks: self.bookmarks.clone(),
+            sources: self.sources.clone(),
             breakpoints: self.breakpoints.clone(),
             watches: self.watches.clone(),
             hits_of: self.history.of().map_or_else(Vec::new, <[_]>::to_vec),
         }
+    }
+
+    /// The breakpoint of a name.
+    pub fn breakpoint_named(&self, name: &str) -> Option<BreakpointId> {
+        let named = self.breakpoints.all().iter();
+        named.filter(|one| one.name.as_deref() == Some(name)).map(|one| one.id).next()
+    }
+
+    /// Names of functions that begin with a text, the program's own first: `most` of them, each once.
+    pub fn functions_starting(&self, text: &str, most: usize) -> Vec<String> {
+        let pattern = Location::Pattern(format!("^{}", regex::escape(text)));
+        let found = pattern.resolve(self.execution.as_ref(), &self.catalog).unwrap_or_default();
+        let names = found.into_iter().filter_map(|found| found.place.function);
+        let names: BTreeSet<String> = names.collect();
+        names.into_iter().take(most).collect()
+    }
+
+    /// The names of all bookmarks.
+    pub fn bookmark_names(&self) -> Vec<String> {
+        self.bookmarks.all().iter().map(|bookmark| bookmark.name.clone()).collect()
+    }
+
+    /// How much of the run lies before this moment, in thousandths, if that is known.
+    pub fn share_of_run(&self) -> Option<u32> {
+        handlers::share_of_run(self)
+    }
+
+    /// What front ends are to run at a stop of a breakpoint.
+    pub fn commands_at(&self, breakpoint: BreakpointId) -> Vec<String> {
+        self.breakpoints.get(breakpoint).map_or_else(|_| Vec::new(), |one| one.commands.clone())
     }
 
     /// What goes beside the next request.
@@ -102,11 +185,22 @@ impl Debugger {
         };
         let begun = session.begin(request, control.line())?;
         let result = self.answer(request, control);
+        self.keep_place();
         let state = self.state();
         if let Some(session) = &mut self.session {
             session.end(begun, &state, &result)?;
         }
         result
+    }
+
+    /// Keeps the place that a request led to. That fails on a full disk, and costs time later.
+    fn keep_place(&mut self) {
+        let Some(session) = self.session.as_mut().filter(|_| self.places == Places::Kept) else {
+            return;
+        };
+        if matches!(self.execution.keep_place(&session.next_place()), Ok(true)) {
+            session.place_kept();
+        }
     }
 
     fn answer(

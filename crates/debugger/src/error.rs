@@ -1,6 +1,6 @@
 //! What can go wrong in a request.
 
-use retake_execution::ExecutionError;
+use retake_execution::{ErrorKind, ExecutionError};
 
 use crate::expr::ExprError;
 use crate::session::SessionError;
@@ -18,6 +18,22 @@ pub enum DebugError {
         expression: String,
         /// The values of its left and right side, if it is a comparison.
         sides: Option<(i128, i128)>,
+    },
+    /// The program has not printed what it was expected to.
+    #[error("expected {text:?} in the program's output, but {instead}")]
+    Expectation {
+        /// What was expected.
+        text: String,
+        /// What there is instead.
+        instead: String,
+    },
+    /// A call in a diversion did not return.
+    #[error("failed to call {function}: {why}; the recording is as it was")]
+    Call {
+        /// The function.
+        function: String,
+        /// Why it did not return.
+        why: String,
     },
     /// A condition that the recorded program cannot judge itself.
     #[error(
@@ -56,6 +72,17 @@ pub enum DebugError {
     /// The session's journal could not be written: nothing was run.
     #[error(transparent)]
     Session(#[from] SessionError),
+}
+
+impl DebugError {
+    /// Whether somebody cancelled the request.
+    pub fn is_interrupted(&self) -> bool {
+        let kind = match self {
+            Self::Execution(err) => err.kind(),
+            _ => return false,
+        };
+        matches!(kind, ErrorKind::Interrupted)
+    }
 }
 
 fn text_of(sides: Option<(i128, i128)>) -> String {

@@ -17,10 +17,13 @@
 
 mod answers;
 mod as_text;
+mod bookmarks;
 mod breakpoint;
+pub mod clock;
 mod code;
 mod control;
 mod debugger;
+mod displays;
 mod error;
 pub mod expr;
 mod handlers;
@@ -30,6 +33,7 @@ mod names;
 mod requests;
 mod running;
 pub mod session;
+mod sources;
 mod stepping;
 #[cfg(test)]
 mod tests;
@@ -37,9 +41,10 @@ mod variables;
 mod watches;
 
 pub use answers::{
-    Answer, BreakpointList, BreakpointPlace, BreakpointView, CatchView, CheckpointView, EventView,
-    FrameView, HitView, LineView, MemoryView, Page, PlaceView, RegisterView, SourceView,
-    StopReason, StopView, ThreadView, TraceLine, TraceValue, TraceView, TypeField, TypeView,
+    Answer, BookmarkView, BreakpointList, BreakpointPlace, BreakpointView, CalledView, CatchView,
+    CheckpointView, CodeView, DisplayView, EventView, FrameView, HitView, InstructionView,
+    LineView, MemoryView, Page, PlaceView, PrintedView, RegisterView, SourceView, StopReason,
+    StopView, StreamName, ThreadView, TraceLine, TraceValue, TraceView, TypeField, TypeView,
     VariableView, WhenView,
 };
 pub use breakpoint::{
@@ -53,13 +58,16 @@ pub use code::{
     Statement, Trampoline, default_reader,
 };
 pub use control::{Progress, ProgressSink, RequestControl, TraceSink};
-pub use debugger::Debugger;
+pub use debugger::{Debugger, Places};
 pub use error::DebugError;
 pub use location::Location;
+pub use names::closest;
 pub use requests::{
-    Chosen, Detail, HitValuesRequest, MemoryRange, Moment, NewBreakpoint, NewCondition,
-    NewHitCondition, NewWatch, NumberText, PageRequest, PrintRequest, Request, RunTo, Scope,
-    SourceRequest, StepKind, StepRequest, TraceRequest, VariablesRequest, Which,
+    CallRequest, Chosen, Detail, DisassembleRequest, EventsRequest, FrameChoice, HandleSignal,
+    HitValuesRequest, MemoryRange, Moment, NewBookmark, NewBreakpoint, NewCondition,
+    NewHitCondition, NewWatch, NumberText, OnHit, PageRequest, PrintRequest, Request, RunTo, Scope,
+    SignalAction, SourceRequest, StepKind, StepRequest, Substitution, TraceRequest,
+    VariablesRequest, Which,
 };
 pub use retake_values::{Field, Node, Role, Shown, Style};
 pub use session::Session;

@@ -97,7 +97,12 @@ impl fmt::Display for Location {
 
 fn compiled(pattern: &str) -> Result<Regex, DebugError> {
     Regex::new(pattern)
-        .map_err(|err| DebugError::NotFound(format!("{pattern:?} is no pattern: {err}")))
+        // The lines before the last one show the pattern again.
+        .map_err(|err| {
+            let text = err.to_string();
+            let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            DebugError::NotFound(format!("{pattern:?} is no pattern: {why}"))
+        })
 }
 
 /// Locations in the state that a journal keeps: the text, as in sessions of earlier versions.

@@ -1,7 +1,7 @@
 //! Names that somebody may have meant.
 
 /// The name that differs least from a word, if it is like it.
-pub(crate) fn closest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn closest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = names.into_iter().map(|name| (distance(word, name), name));
     let most = word.chars().count().div_ceil(3);
     near.filter(|(distance, _)| *distance <= most).min().map(|(_, name)| name)

@@ -7,6 +7,7 @@
 //! This crate holds no logic but what both sides have to agree on. An implementation never changes a recording, and reports a replay that
 //! differs from it as [`ErrorKind::Divergence`] rather than going on.
 
+mod chronicle;
 mod diversion;
 mod error;
 mod events;
@@ -16,6 +17,7 @@ mod site;
 mod stop;
 
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
@@ -24,6 +26,7 @@ use retake_model::{
     TaskId, Tid, VectorState,
 };
 
+pub use chronicle::{Clock, ClockRead, EventText, Printed, ProgramEnd};
 pub use diversion::{Company, Diversion, Diverted, Go, StandardStream};
 pub use error::{Divergence, ErrorKind, ExecutionError};
 pub use events::{EventFilter, SyscallName};
@@ -170,6 +173,36 @@ pub trait Execution: State {
     /// When there is no such event.
     fn describe_event(&self, event: EventIndex) -> Result<String, ExecutionError>;
 
+    /// Up to `count` events from number `from` on, each with what its arguments pointed to. Needs a replay of
+    /// that stretch; the current position stays what it is.
+    ///
+    /// # Errors
+    /// When there is no such event, or the replay fails or is interrupted.
+    fn event_texts(
+        &mut self,
+        from: EventIndex,
+        count: usize,
+    ) -> Result<Vec<EventText>, ExecutionError>;
+
+    /// How the first process ended; nothing where the recording breaks off before that.
+    fn program_end(&self) -> Option<ProgramEnd>;
+
+    /// The run time of the whole recording in nanoseconds; nothing where it breaks off.
+    fn whole_run_time(&self) -> Option<u64>;
+
+    /// Every clock read of the program, in order.
+    ///
+    /// # Errors
+    /// When the recording cannot be read.
+    fn clock_reads(&self) -> Result<Arc<[ClockRead]>, ExecutionError>;
+
+    /// What the program printed by events before number `until`, in order. Needs a replay up to there; the
+    /// current position stays what it is.
+    ///
+    /// # Errors
+    /// When the replay fails or is interrupted.
+    fn printed(&mut self, until: EventIndex) -> Result<Vec<Printed>, ExecutionError>;
+
     /// The next event of one of some kinds: forwards the first from number `from` on, backwards the last
     /// before that. Events that no moment lies before or behind are none.
     ///
@@ -254,6 +287,18 @@ pub trait Execution: State {
     /// # Errors
     /// When the processes cannot be copied.
     fn divert(&mut self) -> Result<Box<dyn Diversion>, ExecutionError>;
+
+    /// Keeps what is needed to be back at this moment soon, in a file, unless the last file that was kept or
+    /// used does that. Says whether one was written.
+    ///
+    /// # Errors
+    /// When it cannot be written, or the processes cannot be read.
+    fn keep_place(&mut self, _file: &Path) -> Result<bool, ExecutionError> {
+        Ok(false)
+    }
+
+    /// Uses files that were kept. One that is damaged, or of another recording, is as good as none.
+    fn use_places(&mut self, _files: &[PathBuf]) {}
 
     /// Setting this ends a running operation with [`ErrorKind::Interrupted`]; the position stays what it was
     /// before.

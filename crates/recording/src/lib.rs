@@ -24,6 +24,7 @@ mod manifest;
 mod mmap;
 mod output_hash;
 mod pages;
+mod place;
 mod reader;
 mod resolved;
 pub mod rewrite;
@@ -45,6 +46,7 @@ pub use event::{
 pub use manage::{disk_usage, is_recording, list, remove};
 pub use manifest::{Cut, End, Machine, Manifest};
 pub use output_hash::{OutputHash, PageHasher};
+pub use place::KeptPlace;
 pub use reader::{CheckpointSummary, EventCursor, PageSink, Recording};
 pub use store::{FileEntry, FileKey, KeptFile};
 pub use writer::{RecordingWriter, Summary, WriterOptions};

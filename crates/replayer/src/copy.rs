@@ -33,7 +33,7 @@ impl Machine {
     }
 
     /// The running task, if it has left where the last event found it, and its registers.
-    fn runner(&mut self) -> Result<Option<(TaskId, Registers)>, Failure> {
+    pub(crate) fn runner(&mut self) -> Result<Option<(TaskId, Registers)>, Failure> {
         let running = self.peek()?.map(|(_, event)| event.task);
         let Some(id) = running.filter(|_| !self.is_at_event()) else { return Ok(None) };
         Ok(Some((id, self.task(id)?.stopped.registers()?)))

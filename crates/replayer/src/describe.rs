@@ -1,7 +1,8 @@
 //! Events in words, and reports of divergence.
 
+use retake_abi::ReadMemory;
 use retake_execution::Divergence;
-use retake_model::{EventIndex, Registers, TaskId};
+use retake_model::{EventIndex, Registers, SyscallNo, TaskId};
 use retake_recording::{Delivery, Effect, Event, EventKind, ExitStatus, Recording, Where};
 
 /// How many events before and after a divergence are shown.
@@ -20,21 +21,35 @@ const fn is_exec(effect: &Effect) -> bool {
     matches!(effect, Effect::Exec { .. })
 }
 
-/// One line that says what an event is.
+/// One line that says what an event is. Pointers stay pointers.
 pub fn describe_event(event: &Event) -> String {
-    let format_call = |no| retake_abi::format_call(no, &retake_abi::args_of(no, &event.before));
+    describe_with(event, &|no, args, result| match result {
+        Some(result) => {
+            let result = retake_abi::format_result(result);
+            format!("{} = {result}", retake_abi::format_call(no, args))
+        }
+        None => format!("{} …", retake_abi::format_call(no, args)),
+    })
+}
+
+/// The same, with what the arguments of calls point to in `memory`, which is as it was after the event.
+pub(crate) fn describe_in(event: &Event, memory: &dyn ReadMemory) -> String {
+    describe_with(event, &|no, args, result| retake_abi::readable_call(no, args, result, memory))
+}
+
+/// The text of a call with these arguments, and with its result if it has returned.
+type CallText<'a> = dyn Fn(SyscallNo, &[u64; 6], Option<i64>) -> String + 'a;
+
+/// `call` gives the text of a call with its arguments, and with its result if there is one.
+fn describe_with(event: &Event, call: &CallText<'_>) -> String {
+    let with_args = |no, result| call(no, &retake_abi::args_of(no, &event.before), result);
     let text = match &event.kind {
         // The registers are those of the new program: the arguments are gone.
         EventKind::Syscall { no } if event.effects.iter().any(is_exec) => {
             retake_abi::lookup(*no).map_or("?", |call| call.name).to_owned()
         }
-        EventKind::Syscall { no } => {
-            let result = retake_abi::format_result(event.after.rax.cast_signed());
-            format!("{} = {result}", format_call(*no))
-        }
-        EventKind::SyscallEnter { no } => {
-            format!("{} …", format_call(*no))
-        }
+        EventKind::Syscall { no } => with_args(*no, Some(event.after.rax.cast_signed())),
+        EventKind::SyscallEnter { no } => with_args(*no, None),
         EventKind::SyscallExit { no } => {
             let name = retake_abi::lookup(*no).map_or("?", |call| call.name);
             let result = retake_abi::format_result(event.after.rax.cast_signed());

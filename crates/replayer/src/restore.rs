@@ -125,7 +125,7 @@ impl Machine {
         restored
     }
 
-    fn restore_from(&mut self, checkpoint: &Checkpoint) -> Result<(), Failure> {
+    pub(crate) fn restore_from(&mut self, checkpoint: &Checkpoint) -> Result<(), Failure> {
         self.keep_tasks_of(checkpoint);
         self.unguard_all()?;
         self.forget_progress(checkpoint.event);

@@ -63,7 +63,7 @@ fn to_the_last_sale(dir: &Path, name: &str) -> Result<Whereabouts, Failure> {
     debug.run("break rust_panic")?;
     let stop = debug.run("continue")?;
     let at_panic = match &stop {
-        Output::Stop(stop) => !stop.breakpoints.is_empty(),
+        Output::Stop(stop) => !stop.view.breakpoints.is_empty(),
         _ => false,
     };
     holds(at_panic, "the panic is found")?;

@@ -3,7 +3,7 @@
 use retake_debugger::expr::Expression;
 use retake_debugger::{
     Chosen, Counted, HitCondition, Lifetime, Location, NewBreakpoint, NewCondition,
-    NewHitCondition, PageRequest, Request,
+    NewHitCondition, OnHit, PageRequest, Request,
 };
 
 use super::values::{self, HitsChosen};
@@ -14,18 +14,18 @@ use crate::asked::Asked;
 pub(super) const BREAK: Command = Command {
     name: "break",
     aliases: &["b"],
-    usage: "break FUNCTION | FILE:LINE | /REGEX/ | *ADDRESS [thread N] [if CONDITION]",
+    usage: "break [NAME] FUNCTION | FILE:LINE | /REGEX/ | *ADDRESS [thread N] [if CONDITION]",
     summary: "sets a breakpoint, in every process and at every time",
-    words: Words::NONE,
+    words: Words::Places,
     parse: |command, args| set(command, args, Lifetime::UntilCleared),
 };
 
 pub(super) const TBREAK: Command = Command {
     name: "tbreak",
     aliases: &["tb"],
-    usage: "tbreak FUNCTION | FILE:LINE | /REGEX/ | *ADDRESS [thread N] [if CONDITION]",
+    usage: "tbreak [NAME] FUNCTION | FILE:LINE | /REGEX/ | *ADDRESS [thread N] [if CONDITION]",
     summary: "sets a breakpoint that is removed when a run stops at it",
-    words: Words::NONE,
+    words: Words::Places,
     parse: |command, args| set(command, args, Lifetime::UntilHit),
 };
 
@@ -37,8 +37,28 @@ pub(super) struct At {
 }
 
 fn set(command: &Command, args: &str, lifetime: Lifetime) -> Result<Asked, ConsoleError> {
+    let (name, args) = named(args);
     let At { location, condition, thread } = at(command, args)?;
-    Ok(Asked::plainly(Request::Break(NewBreakpoint { location, condition, thread, lifetime })))
+    let name = name.map(str::to_owned);
+    Ok(Asked::plainly(Request::Break(NewBreakpoint {
+        name,
+        location,
+        condition,
+        thread,
+        lifetime,
+    })))
+}
+
+/// A breakpoint's name, if there is one, and the rest: `NAME LOCATION ...` as in Delve.
+fn named(args: &str) -> (Option<&str>, &str) {
+    let Some((name, rest)) = args.split_once(char::is_whitespace) else { return (None, args) };
+    let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    let next = rest.split_whitespace().next().unwrap_or_default();
+    // What follows a location, and the parts of names that have spaces in C++.
+    let goes_on = ["if", "thread", "as", "for"].contains(&next)
+        || ["operator", "unsigned", "struct", "class", "enum", "const", "impl"].contains(&name);
+    if is_name && !goes_on { (Some(name), rest.trim_start()) } else { (None, args) }
 }
 
 /// `LOCATION [thread N] [if CONDITION]`
@@ -107,9 +127,45 @@ pub(super) const BREAKPOINTS: Command = Command {
     parse: |command, args| command.alone(args, Request::Breakpoints),
 };
 
+pub(super) const ON: Command = Command {
+    name: "on",
+    aliases: &[],
+    usage: "on BREAKPOINT COMMAND | -clear",
+    summary: "has a command run at every stop of a breakpoint, after those that it has; -clear takes all away",
+    words: Words::ThenCommand,
+    parse: on,
+};
+
+fn on(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
+    let (breakpoint, line) = args.split_once(char::is_whitespace).unwrap_or((args, ""));
+    let breakpoint = command.breakpoint(breakpoint)?;
+    let line = match line.trim() {
+        "" => return Err(command.misuse("a command is missing")),
+        "-clear" => None,
+        line => Some(line.to_owned()),
+    };
+    if let Some(line) = &line
+        && !super::parse(line)?.only_looks()
+    {
+        let problem =
+            format!("{line:?} does more than look: trace and hits show all hits without a stop");
+        return Err(command.misuse(problem));
+    }
+    Ok(Asked::plainly(Request::OnHit(OnHit { breakpoint, command: line })))
+}
+
+pub(super) const CLEARALL: Command = Command {
+    name: "clearall",
+    aliases: &[],
+    usage: "clearall",
+    summary: "removes all breakpoints, and all that is caught",
+    words: Words::NONE,
+    parse: |command, args| command.alone(args, Request::Clear(Chosen::All)),
+};
+
 pub(super) const CLEAR: Command = Command {
     name: "clear",
-    aliases: &[],
+    aliases: &["delete", "d"],
     usage: "clear BREAKPOINT... | all",
     summary: "removes breakpoints, and what is caught",
     words: Words::These(&["all"]),

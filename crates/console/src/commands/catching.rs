@@ -1,6 +1,6 @@
 //! Stopping at events.
 
-use retake_debugger::{CatchKind, Request};
+use retake_debugger::{CatchKind, HandleSignal, Request, SignalAction};
 use retake_model::Signal;
 
 use super::{Command, Words};
@@ -32,7 +32,7 @@ fn catch(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
         "exec" => alone(CatchKind::Exec)?,
         "exit" => alone(CatchKind::Exit)?,
         "throw" => alone(CatchKind::Throw)?,
-        "output" => CatchKind::Output(output(command, rest)?),
+        "output" => CatchKind::Output(command.text(rest)?),
         _ => return Err(command.misuse(format!("{kind:?} cannot be caught"))),
     };
     Ok(Asked::plainly(Request::Catch(what)))
@@ -47,21 +47,30 @@ fn signal(command: &Command, name: &str) -> Result<Signal, ConsoleError> {
     })
 }
 
-/// A text as it is, or in quotes with `\n`, `\t`, `\"` and `\\`.
-fn output(command: &Command, text: &str) -> Result<String, ConsoleError> {
-    let Some(quoted) = text.strip_prefix('"') else { return Ok(text.to_owned()) };
-    let open = || command.misuse("the text ends within its quotes");
-    let quoted = quoted.strip_suffix('"').ok_or_else(open)?;
-    let (mut out, mut chars) = (String::new(), quoted.chars());
-    while let Some(c) = chars.next() {
-        out.push(match c {
-            '\\' => match chars.next().ok_or_else(open)? {
-                'n' => '\n',
-                't' => '\t',
-                other => other,
-            },
-            other => other,
-        });
+pub(super) const HANDLE: Command = Command {
+    name: "handle",
+    aliases: &[],
+    usage: "handle SIGNAL stop | nostop",
+    summary: "has runs stop right before a signal takes effect, or go on (the program got it: that does not change)",
+    words: Words::NONE,
+    parse: handle,
+};
+
+fn handle(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
+    let mut words = args.split_whitespace();
+    let name = words.next().ok_or_else(|| command.misuse("a signal is missing"))?;
+    let signal = signal(command, name)?;
+    let mut action = None;
+    for word in words {
+        match word {
+            "stop" => action = Some(SignalAction::Stop),
+            "nostop" => action = Some(SignalAction::Pass),
+            // gdb's other words: what is printed at a stop, and what the program gets.
+            "print" | "noprint" | "pass" | "noignore" => {}
+            "nopass" | "ignore" => return Err(ConsoleError::NoChange),
+            _ => return Err(command.misuse(format!("{word:?} is nothing to do at a signal"))),
+        }
     }
-    Ok(out)
+    let action = action.ok_or_else(|| command.misuse("stop or nostop is missing"))?;
+    Ok(Asked::plainly(Request::Handle(HandleSignal { signal, action })))
 }

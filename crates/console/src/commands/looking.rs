@@ -5,7 +5,7 @@ use retake_model::RegisterName;
 
 use super::{Command, Words, values};
 use crate::ConsoleError;
-use crate::asked::Asked;
+use crate::asked::{Asked, Scope};
 
 /// As many frames as Delve shows.
 const DEPTH: usize = 50;
@@ -15,7 +15,7 @@ const AROUND: u32 = 5;
 
 pub(super) const STACK: Command = Command {
     name: "stack",
-    aliases: &["bt"],
+    aliases: &["bt", "where", "backtrace"],
     usage: "stack [-full] [DEPTH]",
     summary: "shows the stack of the selected thread, innermost frame first; with -full the variables of each frame",
     words: Words::These(&["-full"]),
@@ -34,14 +34,20 @@ pub(super) const THREADS: Command = Command {
 pub(super) const THREAD: Command = Command {
     name: "thread",
     aliases: &["tr"],
-    usage: "thread N",
-    summary: "selects the thread that other commands look at, until the next movement",
-    words: Words::NONE,
+    usage: "thread N [COMMAND]",
+    summary: "selects the thread that other commands look at, until the next movement, or runs one command in it",
+    words: Words::ThenCommand,
     parse: thread,
 };
 
 fn thread(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
-    Ok(Asked::plainly(Request::SelectThread { number: command.number(args)? }))
+    let (number, line) = args.split_once(char::is_whitespace).unwrap_or((args, ""));
+    let number = command.number(number)?;
+    if line.is_empty() {
+        return Ok(Asked::plainly(Request::SelectThread { number }));
+    }
+    super::known(line)?;
+    Ok(Asked::Within(Scope::Thread(number), line.trim().to_owned()))
 }
 
 pub(super) const REGS: Command = Command {
@@ -49,7 +55,7 @@ pub(super) const REGS: Command = Command {
     aliases: &[],
     usage: "regs [NAME...]",
     summary: "shows general registers of the selected thread",
-    words: Words::NONE,
+    words: Words::Registers,
     parse: regs,
 };
 
@@ -67,7 +73,7 @@ pub(super) const LIST: Command = Command {
     aliases: &["ls", "l"],
     usage: "list [FUNCTION | FILE:LINE | *ADDRESS]",
     summary: "shows the source around the selected thread, or around a place",
-    words: Words::NONE,
+    words: Words::Places,
     parse: list,
 };
 

@@ -1,12 +1,16 @@
 //! The commands: one table, of which a family is written in each file.
 
 mod breakpoints;
+mod calling;
 mod catching;
+mod frames;
 mod looking;
+mod marks;
 mod memory;
 mod moments;
 mod moving;
 mod own;
+mod showing;
 mod tracing;
 mod values;
 
@@ -43,6 +47,14 @@ pub enum Words {
     Commands,
     /// The path of a file.
     Files,
+    /// A function.
+    Places,
+    /// A register, and more of them.
+    Registers,
+    /// One of these, or a bookmark.
+    Moments(&'static [&'static str]),
+    /// A number, and then a command.
+    ThenCommand,
 }
 
 impl Words {
@@ -55,8 +67,11 @@ const COMMANDS: &[Command] = &[
     breakpoints::TBREAK,
     breakpoints::CONDITION,
     catching::CATCH,
+    catching::HANDLE,
+    breakpoints::ON,
     breakpoints::BREAKPOINTS,
     breakpoints::CLEAR,
+    breakpoints::CLEARALL,
     moving::CONTINUE,
     moving::REWIND,
     moving::UNTIL,
@@ -70,7 +85,14 @@ const COMMANDS: &[Command] = &[
     breakpoints::HITS,
     tracing::TRACE,
     moving::GOTO,
+    marks::RESTART,
+    marks::BOOKMARK,
+    marks::BOOKMARKS,
+    marks::CLEAR_BOOKMARK,
     looking::STACK,
+    frames::FRAME,
+    frames::UP,
+    frames::DOWN,
     looking::THREADS,
     looking::THREAD,
     looking::REGS,
@@ -84,11 +106,21 @@ const COMMANDS: &[Command] = &[
     values::LOCALS,
     values::ARGS,
     values::VARS,
+    showing::DISPLAY,
+    showing::UNDISPLAY,
+    calling::CALL,
+    calling::SET,
     looking::LIST,
+    showing::DISASSEMBLE,
+    showing::OUTPUT,
+    showing::EVENTS_COMMAND,
     moments::WHEN,
     moments::CHECKPOINTS,
     own::SOURCE,
     memory::ASSERT,
+    own::EXPECT,
+    own::CONFIG,
+    own::TRANSCRIPT,
     own::HELP,
     own::EXIT,
 ];
@@ -106,8 +138,14 @@ pub(crate) fn find(name: &str) -> Option<&'static Command> {
 /// What a line asks for.
 pub(crate) fn parse(line: &str) -> Result<Asked, ConsoleError> {
     let (name, args) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    let command = find(name).ok_or_else(|| ConsoleError::UnknownCommand(name.to_owned()))?;
+    let command = known(name)?;
     (command.parse)(command, args.trim())
+}
+
+/// The command that a line begins with.
+pub(crate) fn known(line: &str) -> Result<&'static Command, ConsoleError> {
+    let name = line.split_whitespace().next().unwrap_or_default();
+    find(name).ok_or_else(|| ConsoleError::unknown_command(name))
 }
 
 impl Command {
@@ -130,6 +168,25 @@ impl Command {
     fn alone(&self, args: &str, request: Request) -> Result<Asked, ConsoleError> {
         self.no_args(args)?;
         Ok(Asked::plainly(request))
+    }
+
+    /// A text as it is, or in quotes with `\n`, `\t`, `\"` and `\\`.
+    fn text(&self, text: &str) -> Result<String, ConsoleError> {
+        let Some(quoted) = text.strip_prefix('"') else { return Ok(text.to_owned()) };
+        let open = || self.misuse("the text ends within its quotes");
+        let quoted = quoted.strip_suffix('"').ok_or_else(open)?;
+        let (mut out, mut chars) = (String::new(), quoted.chars());
+        while let Some(c) = chars.next() {
+            out.push(match c {
+                '\\' => match chars.next().ok_or_else(open)? {
+                    'n' => '\n',
+                    't' => '\t',
+                    other => other,
+                },
+                other => other,
+            });
+        }
+        Ok(out)
     }
 
     /// A number among the words.

@@ -11,7 +11,7 @@ pub(super) const TRACE: Command = Command {
     aliases: &["t"],
     usage: "trace FUNCTION | FILE:LINE | /REGEX/ | *ADDRESS [thread N] [if CONDITION] [print EXPRESSION, ...]",
     summary: "prints every arrival over the whole recording, in order, with values as they were there",
-    words: Words::NONE,
+    words: Words::Places,
     parse: trace,
 };
 

@@ -66,11 +66,11 @@ fn option<'a>(text: &'a str, known: &[&str]) -> Option<(&'a str, &'a str, &'a st
 }
 
 fn request(command: &Command, args: &str) -> Result<PrintRequest, ConsoleError> {
-    let (mut frame, mut numbers, mut page, mut rest) = (0, NumberText::Natural, None, args);
+    let (mut frame, mut numbers, mut page, mut rest) = (None, NumberText::Natural, None, args);
     loop {
         if let Some((name, value, after)) = option(rest, &["-format", "-fmt", "-frame", "-page"]) {
             match name {
-                "-frame" => frame = command.number(value)?,
+                "-frame" => frame = Some(command.number(value)?),
                 "-page" => page = Some(page_of(command, value)?),
                 _ => numbers = format_of(command, value)?,
             }
@@ -119,10 +119,10 @@ fn page_of(command: &Command, text: &str) -> Result<PageRequest, ConsoleError> {
 }
 
 fn variables(command: &Command, args: &str, which: Which) -> Result<Asked, ConsoleError> {
-    let (mut frame, mut rest) = (0, args);
+    let (mut frame, mut rest) = (None, args);
     loop {
         if let Some((_, value, after)) = option(rest, &["-frame"]) {
-            frame = command.number(value)?;
+            frame = Some(command.number(value)?);
             rest = after;
         } else if let Some(after) = rest.strip_prefix("-v") {
             // Types are in the JSON form; values are always shown.

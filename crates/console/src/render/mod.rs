@@ -1,5 +1,7 @@
 //! Outputs as text for people and as JSON for programs. Nothing is printed here.
 
+mod showing;
+mod stops;
 mod text;
 mod values;
 

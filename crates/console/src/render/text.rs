@@ -3,11 +3,11 @@
 use std::fmt::Write;
 
 use retake_debugger::{
-    Access, BreakpointId, CheckpointView, FrameView, PlaceView, SourceView, StopReason, StopView,
-    ThreadView, TraceLine, TraceView, WatchView,
+    Access, BreakpointId, CheckpointView, FrameView, LineView, PlaceView, SourceView, ThreadView,
+    TraceLine, TraceView, WatchView,
 };
 
-use super::values;
+use super::{showing, stops, values};
 use crate::output::{BreakpointView, HelpView, HitsView, MemoryView, Output, WhenView};
 use crate::render;
 
@@ -15,14 +15,32 @@ use crate::render;
 /// say.
 pub fn text(output: &Output) -> String {
     let lines: Vec<String> = match output {
-        Output::Exit | Output::Assert(_) => Vec::new(),
+        Output::Exit | Output::Assert(_) | Output::Expect(_) => Vec::new(),
         Output::Set(all) => all.iter().map(|view| format!("set {}", breakpoint(view))).collect(),
         Output::Cleared(all) => {
             all.iter().map(|view| format!("cleared {} at {}", view.id, view.location)).collect()
         }
         Output::Breakpoints(all) => or("no breakpoints", all.iter().map(breakpoint).collect()),
         Output::Watches(all) => or("no watches", all.iter().map(watch).collect()),
-        Output::Stop(view) => vec![stop(view)],
+        Output::Stop(stop) => stops::stop(stop),
+        Output::Failed(view) => vec![view.problem.clone()],
+        Output::Output(pieces) => showing::printed(pieces),
+        Output::Events(page) => showing::events(page),
+        Output::Frame(view) => frame(view),
+        Output::Code(view) => showing::code(view),
+        Output::Displays(all) => or("no displays", all.iter().map(stops::display).collect()),
+        Output::Bookmarks(all) => or("no bookmarks", all.iter().map(showing::bookmark).collect()),
+        Output::Called(view) => showing::called(view),
+        Output::Substitutions(all) => {
+            or("no substitutions", all.iter().map(showing::substitution).collect())
+        }
+        Output::Config(all) => {
+            all.iter().map(|setting| format!("{}  {}", setting.name, setting.value)).collect()
+        }
+        Output::Transcript(view) => vec![match &view.file {
+            Some(file) => format!("commands and answers are written to {file}"),
+            None => "commands and answers are no longer written".to_owned(),
+        }],
         Output::Hits(view) => hits(view),
         Output::Trace(view) => trace(view),
         Output::Stack(frames) => frames.iter().flat_map(frame).collect(),
@@ -39,7 +57,7 @@ pub fn text(output: &Output) -> String {
         Output::List(view) => list(view),
         Output::When(view) => when(view),
         Output::Checkpoints(all) => or("no checkpoints", all.iter().map(checkpoint).collect()),
-        Output::Value(value) => vec![value.clone()],
+        Output::Value(value) | Output::Said(value) => vec![value.clone()],
         Output::Script(steps) => steps
             .iter()
             .map(|step| render::text(&step.output))
@@ -54,7 +72,7 @@ fn or(nothing: &str, lines: Vec<String>) -> Vec<String> {
     if lines.is_empty() { vec![nothing.to_owned()] } else { lines }
 }
 
-fn place(view: &PlaceView) -> String {
+pub(super) fn place(view: &PlaceView) -> String {
     let mut out = view.pc.to_string();
     if let Some(function) = &view.function {
         let _ = write!(out, " in {function}");
@@ -65,14 +83,18 @@ fn place(view: &PlaceView) -> String {
     out
 }
 
-fn numbers(ids: &[BreakpointId]) -> String {
+pub(super) fn numbers(ids: &[BreakpointId]) -> String {
     ids.iter().map(BreakpointId::to_string).collect::<Vec<_>>().join(",")
 }
 
 fn breakpoint(view: &BreakpointView) -> String {
-    let mut out = format!("breakpoint {}: {}", view.id, view.location);
+    let name = view.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+    let mut out = format!("breakpoint {}{name}: {}", view.id, view.location);
     for place in &view.places {
         let _ = write!(out, "\n    {place}");
+    }
+    for command in &view.commands {
+        let _ = write!(out, "\n    on each stop: {command}");
     }
     out
 }
@@ -83,26 +105,6 @@ fn watch(view: &WatchView) -> String {
         Access::ReadWrite => "accesses",
     };
     format!("watch {}: {accesses} of {} bytes at {}", view.id, view.len, view.addr)
-}
-
-fn stop(view: &StopView) -> String {
-    let reason = |reason: &StopReason| match reason {
-        StopReason::Reached => "reached".to_owned(),
-        StopReason::Breakpoint => format!("breakpoint {}", numbers(&view.breakpoints)),
-        StopReason::Catch => {
-            let event = view.event.as_ref().map(|event| format!(": {}", event.what));
-            format!("catch {}{}", numbers(&view.catches), event.unwrap_or_default())
-        }
-        StopReason::Watch => "watched memory was accessed".to_owned(),
-        StopReason::Stepped => "stepped".to_owned(),
-        StopReason::FrameEnd => "the function ends here".to_owned(),
-        StopReason::Start => "the start of the recording".to_owned(),
-        StopReason::End => "the end of the recording".to_owned(),
-        StopReason::Fatal(signal) => format!("{signal} ends the process"),
-    };
-    let reasons: Vec<String> = view.reasons.iter().map(reason).collect();
-    let reasons = reasons.join(", ");
-    format!("{}  thread {}  {}  ({reasons})", view.position, view.task, place(&view.place))
 }
 
 fn hits(view: &HitsView) -> Vec<String> {
@@ -151,7 +153,7 @@ pub fn trace_line(line: &TraceLine) -> String {
     out
 }
 
-fn frame(view: &FrameView) -> Vec<String> {
+pub(super) fn frame(view: &FrameView) -> Vec<String> {
     let inlined = if view.inlined { " (inlined)" } else { "" };
     let mut lines = vec![format!("{:>3}  {}{inlined}", view.n, place(&view.place))];
     lines.extend(values::of_frame(&view.variables));
@@ -194,26 +196,41 @@ fn list(view: &SourceView) -> Vec<String> {
     };
     let frame = view.frame.as_ref().map(of).unwrap_or_default();
     let mut lines = vec![format!("{frame}{}:", view.file)];
-    lines.extend(view.lines.iter().map(|line| {
-        let arrow = if line.here { "=>" } else { "  " };
-        format!("{arrow} {:>5}  {}", line.line, line.text).trim_end().to_owned()
-    }));
+    lines.extend(view.lines.iter().map(line));
     lines
+}
+
+/// A line of source.
+pub(super) fn line(line: &LineView) -> String {
+    let arrow = if line.here { "=>" } else { "  " };
+    format!("{arrow} {:>5}  {}", line.line, line.text).trim_end().to_owned()
 }
 
 fn when(view: &WhenView) -> Vec<String> {
     let (position, events, task) = (&view.position, view.events, view.task);
     let mut lines =
         vec![format!("{position} of {events} events  thread {task}  {}", place(&view.place))];
+    let mut times = Vec::new();
+    times.extend(view.run_time_ns.map(|ns| format!("{} s of run time", seconds(ns))));
+    times.extend(view.per_mille.map(|share| format!("{}.{} %", share / 10, share % 10)));
+    times
+        .extend(view.clock.as_ref().map(|clock| format!("the program's clock says {clock} (UTC)")));
+    if !times.is_empty() {
+        lines.push(format!("  {}", times.join(", ")));
+    }
     lines.extend(view.previous_event.iter().map(|event| format!("  last event: {event}")));
     lines.extend(view.next_event.iter().map(|event| format!("  next event: {event}")));
     lines
 }
 
+/// `1.234567`
+fn seconds(ns: u64) -> String {
+    format!("{}.{:06}", ns / 1_000_000_000, ns / 1000 % 1_000_000)
+}
+
 fn checkpoint(view: &CheckpointView) -> String {
-    let (seconds, micros) = (view.run_time_ns / 1_000_000_000, view.run_time_ns / 1000 % 1_000_000);
     let (n, event) = (view.checkpoint, view.event);
-    format!("{n:>5}  event {event:<10} {seconds}.{micros:06} s")
+    format!("{n:>5}  event {event:<10} {} s", seconds(view.run_time_ns))
 }
 
 fn help(view: &HelpView) -> String {

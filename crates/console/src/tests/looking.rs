@@ -68,6 +68,7 @@ fn moments_and_assertions() {
 1@0x7010#1  thread 1  0x7010 in puts at lib.c:9  (reached)
 > when
 1@0x7010#1 of 3 events  thread 1  0x7010 in puts at lib.c:9
+  0.001000 s of run time
   last event: 0: write(1, \"a\", 1) = 1
   next event: 1: clone() = 102
 > assert $event == 1 && *(u32)($rsp+8) == 42
@@ -120,6 +121,7 @@ fn source_text_is_read_where_it_is() {
 error: no source line is known for this place
 > goto 0@0x1000#1
 0@0x1000#1  thread 1  0x1000 in main at PATH:7  (reached)
+=>     7  line 7
 > list
 PATH:
        2  line 2
@@ -183,6 +185,7 @@ error: bad expression: something is missing at column 1
 error: a location is missing; usage: trace FUNCTION | FILE:LINE | /REGEX/ | *ADDRESS [thread N] [if CONDITION] [print EXPRESSION, ...]
 > when
 0 of 3 events  thread 1  0x0
+  0.000000 s of run time
   next event: 0: write(1, \"a\", 1) = 1
 > bp
 no breakpoints

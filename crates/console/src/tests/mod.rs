@@ -1,9 +1,13 @@
 //! Lines over a debugger of a fake execution.
 
+mod bad_input;
+mod completing;
+mod every_word;
 mod journal;
 mod looking;
 mod moving;
 mod scripts;
+mod sessions;
 
 use retake_debugger::{Debugger, TextReader};
 use retake_model::RegisterName;

@@ -156,7 +156,7 @@ error: \"\" is not a number; usage: condition BREAKPOINT [CONDITION] | -hitcount
 > cond -per-g-hitcount 2 == 1
 error: goroutines are not counted apart, threads are: -per-thread-hitcount; usage: condition BREAKPOINT [CONDITION] | -hitcount BREAKPOINT OP N | -per-thread-hitcount BREAKPOINT OP N | -clear BREAKPOINT
 > tbreak work thread x
-error: \"x\" is not a number; usage: tbreak FUNCTION | FILE:LINE | /REGEX/ | *ADDRESS [thread N] [if CONDITION]
+error: \"x\" is not a number; usage: tbreak [NAME] FUNCTION | FILE:LINE | /REGEX/ | *ADDRESS [thread N] [if CONDITION]
 ",
     );
 }
@@ -237,7 +237,7 @@ error: there is no checkpoint 7
 > goto event 99
 error: failed to seek to 99: there is no such moment
 > goto nowhere else
-error: \"nowhere else\" is not a moment; usage: goto hit [BREAKPOINT] N | event N | checkpoint N | start | end | POSITION
+error: \"nowhere else\" is not a moment; usage: goto hit [BREAKPOINT] N | event N | checkpoint N | output TEXT | time HH:MM:SS | SECONDSs | PERCENT% | failure | main | start | end | BOOKMARK | POSITION
 ",
     );
 }

@@ -99,7 +99,7 @@ fn json_can_be_read_back() {
 fn a_step_is_one_object() {
     let output = Ok(Output::Exit);
     assert_eq!(render::json_step("q", &output), r#"{"command":"q","kind":"exit"}"#);
-    let error = Err(ConsoleError::UnknownCommand("j".to_owned()));
+    let error = Err(ConsoleError::UnknownCommand { name: "j".to_owned(), meant: None });
     let wanted = r#"{"command":"j","error":"there is no command \"j\" (try help)"}"#;
     assert_eq!(render::json_step("j", &error), wanted);
 }

@@ -14,6 +14,9 @@ use crate::location::Location;
 pub struct BreakpointView {
     /// Its number.
     pub id: BreakpointId,
+    /// Its name, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// As it was asked for.
     pub location: Location,
     /// It stops only where this holds.
@@ -28,6 +31,9 @@ pub struct BreakpointView {
     /// How long it stays.
     #[serde(default, skip_serializing_if = "Lifetime::is_until_cleared")]
     pub lifetime: Lifetime,
+    /// What front ends run at its stops.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<String>,
     /// Where it stops.
     pub places: Vec<BreakpointPlace>,
 }

@@ -4,9 +4,13 @@ mod breakpoints;
 mod looking;
 mod moments;
 mod page;
+mod showing;
 mod trace;
 mod values;
 
+use std::borrow::Cow;
+
+use crate::requests::Substitution;
 use crate::watches::WatchView;
 use retake_values::Shown;
 use serde::{Deserialize, Serialize};
@@ -17,6 +21,9 @@ pub use looking::{
 };
 pub use moments::{CheckpointView, EventView, HitView, StopReason, StopView, WhenView};
 pub use page::Page;
+pub use showing::{
+    BookmarkView, CalledView, CodeView, DisplayView, InstructionView, PrintedView, StreamName,
+};
 pub use trace::{TraceLine, TraceValue, TraceView};
 pub use values::{TypeField, TypeView, VariableView};
 
@@ -66,4 +73,36 @@ pub enum Answer {
     Type(TypeView),
     /// The assertion holds.
     Holds,
+    /// What the program printed, in order.
+    Output(Vec<PrintedView>),
+    /// Events, in order.
+    Events(Page<EventView>),
+    /// The frame that is selected now.
+    Frame(FrameView),
+    /// Machine code.
+    Code(CodeView),
+    /// Displays.
+    Displays(Vec<DisplayView>),
+    /// Bookmarks.
+    Bookmarks(Vec<BookmarkView>),
+    /// A call of a function returned.
+    Called(CalledView),
+    /// Where sources are looked for.
+    Substitutions(Vec<Substitution>),
+}
+
+impl Answer {
+    /// The answer without the text of source files: those are not part of a recording, and may have changed.
+    pub(crate) fn of_recording(&self) -> Cow<'_, Self> {
+        match self {
+            Self::Stop(stop) if stop.line.is_some() => {
+                Cow::Owned(Self::Stop(StopView { line: None, ..stop.clone() }))
+            }
+            Self::Source(source) => {
+                let lines = Vec::new();
+                Cow::Owned(Self::Source(SourceView { lines, ..source.clone() }))
+            }
+            _ => Cow::Borrowed(self),
+        }
+    }
 }

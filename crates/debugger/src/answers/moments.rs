@@ -3,7 +3,7 @@
 use retake_model::{CheckpointIndex, EventIndex, Position, Signal, TaskId};
 use serde::{Deserialize, Serialize};
 
-use super::PlaceView;
+use super::{DisplayView, FrameView, LineView, PlaceView};
 use crate::BreakpointId;
 
 /// The end of a movement.
@@ -26,6 +26,18 @@ pub struct StopView {
     /// The event that comes next, if that was caught.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<EventView>,
+    /// How the program failed, if this is where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// The frame that is selected, where that is not the innermost one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame: Option<FrameView>,
+    /// The source line of the selected frame, if it can be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<LineView>,
+    /// What is shown at every stop.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub displays: Vec<DisplayView>,
 }
 
 /// One reason for the end of a movement.
@@ -81,6 +93,15 @@ pub struct WhenView {
     pub task: TaskId,
     /// Where it is.
     pub place: PlaceView,
+    /// The program's run time up to the last event, in nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_time_ns: Option<u64>,
+    /// The same in thousandths of the whole run time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_mille: Option<u32>,
+    /// What the program's clock said last, in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<String>,
     /// The last event that took effect.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub previous_event: Option<EventView>,

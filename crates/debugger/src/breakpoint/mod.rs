@@ -47,6 +47,9 @@ impl fmt::Display for BreakpointId {
 pub struct Breakpoint {
     /// Its number.
     pub id: BreakpointId,
+    /// Its name, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// As it was asked for.
     #[serde(with = "crate::location::as_written")]
     pub location: Location,
@@ -68,6 +71,9 @@ pub struct Breakpoint {
     /// How long it stays.
     #[serde(default, skip_serializing_if = "Lifetime::is_until_cleared")]
     pub lifetime: Lifetime,
+    /// What front ends run at its stops.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<String>,
 }
 
 /// How long a breakpoint stays.
@@ -110,6 +116,7 @@ impl Breakpoint {
 /// What a breakpoint is made of, before it has a number.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
+    pub(crate) name: Option<String>,
     pub(crate) location: Location,
     pub(crate) places: Vec<Place>,
     pub(crate) condition: Option<Expression>,
@@ -164,18 +171,18 @@ impl Breakpoints {
     pub(crate) fn add(&mut self, draft: Draft) -> &Breakpoint {
         self.last += 1;
         let at = self.all.len();
-        let Draft { location, places, condition, judged, thread, lifetime } = draft;
-        let id = BreakpointId(self.last);
-        let hits = None;
+        let Draft { name, location, places, condition, judged, thread, lifetime } = draft;
         self.all.push(Breakpoint {
-            id,
+            id: BreakpointId(self.last),
+            name,
             location,
             places,
             condition,
             judged,
             thread,
-            hits,
+            hits: None,
             lifetime,
+            commands: Vec::new(),
         });
         &self.all[at]
     }

@@ -8,7 +8,7 @@ use crate::breakpoint::{Breakpoint, Catch, Draft, Place};
 use crate::expr::{self, Expression};
 use crate::history::History;
 use crate::location::{Found, Location};
-use crate::requests::{Chosen, NewBreakpoint, NewCondition, NewHitCondition};
+use crate::requests::{Chosen, NewBreakpoint, NewCondition, NewHitCondition, OnHit};
 use crate::variables::can_be_traced;
 use crate::{Answer, BreakpointId, DebugError, Debugger, RequestControl};
 
@@ -31,7 +31,13 @@ pub(super) fn draft(
     let places = places(debugger, &new.location, control)?;
     let judged = judged(debugger, new.condition.as_ref(), &places)?;
     let thread = new.thread.map(|number| thread(debugger, number)).transpose()?;
+    if let Some(name) = &new.name
+        && debugger.breakpoints.all().iter().any(|other| other.name.as_ref() == Some(name))
+    {
+        return Err(DebugError::NotFound(format!("there is a breakpoint {name:?} already")));
+    }
     Ok(Draft {
+        name: new.name.clone(),
         location: new.location.clone(),
         places,
         condition: new.condition.clone(),
@@ -95,6 +101,15 @@ pub(super) fn clear_conditions(
         breakpoint.judged = Vec::new();
         breakpoint.hits = None;
     })
+}
+
+/// Has a command run at the stops of a breakpoint.
+pub(super) fn on_hit(debugger: &mut Debugger, new: &OnHit) -> Result<Answer, DebugError> {
+    let set = debugger.breakpoints.change(new.breakpoint, |breakpoint| match &new.command {
+        Some(command) => breakpoint.commands.push(command.clone()),
+        None => breakpoint.commands.clear(),
+    })?;
+    Ok(Answer::Set(view(debugger, &set)))
 }
 
 fn change(
@@ -196,11 +211,13 @@ pub(super) fn numbers(debugger: &Debugger, of: &Chosen) -> Result<Vec<Breakpoint
 fn view(debugger: &Debugger, breakpoint: &Breakpoint) -> BreakpointView {
     BreakpointView {
         id: breakpoint.id,
+        name: breakpoint.name.clone(),
         location: breakpoint.location.clone(),
         condition: breakpoint.condition.clone(),
         thread: breakpoint.thread,
         hits: breakpoint.hits,
         lifetime: breakpoint.lifetime,
+        commands: breakpoint.commands.clone(),
         places: place_views(debugger, &breakpoint.places),
     }
 }

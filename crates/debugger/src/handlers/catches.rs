@@ -6,6 +6,7 @@ use retake_model::EventIndex;
 use super::breakpoints;
 use crate::breakpoint::{CatchKind, Place};
 use crate::location::{Found, Location};
+use crate::requests::{Chosen, HandleSignal, SignalAction};
 use crate::running::event_filter;
 use crate::{Answer, DebugError, Debugger};
 
@@ -28,6 +29,18 @@ pub(super) fn set(debugger: &mut Debugger, what: &CatchKind) -> Result<Answer, D
     };
     let set = debugger.breakpoints.add_catch(what.clone(), places).clone();
     Ok(Answer::CatchSet(breakpoints::catch_view(debugger, &set)))
+}
+
+/// Has runs stop at a signal, or go on.
+pub(super) fn handle(debugger: &mut Debugger, new: HandleSignal) -> Result<Answer, DebugError> {
+    let what = CatchKind::Signal(Some(new.signal));
+    let caught = debugger.breakpoints.catches().iter().filter(|catch| catch.what == what);
+    let ids: Vec<_> = caught.map(|catch| catch.id).collect();
+    match (new.action, ids.is_empty()) {
+        (SignalAction::Stop, true) => set(debugger, &what),
+        (SignalAction::Stop, false) => Ok(breakpoints::list(debugger)),
+        (SignalAction::Pass, _) => breakpoints::clear(debugger, &Chosen::These(ids)),
+    }
 }
 
 fn throws(debugger: &Debugger) -> Result<Vec<Place>, DebugError> {

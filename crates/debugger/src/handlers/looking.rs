@@ -47,6 +47,7 @@ pub(super) fn select(debugger: &mut Debugger, number: u32) -> Result<Answer, Deb
         DebugError::NotFound(format!("there is no thread {number} at this moment"))
     })?;
     debugger.selected = Some(found.task);
+    debugger.frame = 0;
     Ok(Answer::Thread(thread(debugger, &found)))
 }
 

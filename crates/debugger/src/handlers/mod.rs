@@ -1,22 +1,43 @@
 //! Doing what is asked: a family of requests a file, and one place that knows all of them.
 
+mod bookmarks;
 mod breakpoints;
+mod calls;
 mod catches;
+mod disassembly;
 mod expressions;
+mod frames;
 mod hits;
 mod looking;
 mod moments;
 mod moving;
 mod names;
+mod opening;
+mod output;
 mod source;
+mod stops;
+mod times;
 mod trace;
 mod values;
 mod watches;
 
 use crate::{Answer, DebugError, Debugger, Request, RequestControl};
 
+pub(crate) use moments::share_of_run;
+
 /// Does what is asked.
 pub(crate) fn answer(
+    debugger: &mut Debugger,
+    request: &Request,
+    control: &RequestControl,
+) -> Result<Answer, DebugError> {
+    Ok(match dispatch(debugger, request, control)? {
+        Answer::Stop(stop) => Answer::Stop(stops::complete(debugger, stop, control)),
+        other => other,
+    })
+}
+
+fn dispatch(
     debugger: &mut Debugger,
     request: &Request,
     control: &RequestControl,
@@ -38,7 +59,7 @@ pub(crate) fn answer(
         Request::Run { direction } => moving::run(debugger, *direction),
         Request::RunTo(to) => moving::run_to(debugger, to, control),
         Request::Step(step) => moving::step(debugger, step, control),
-        Request::Seek(moment) => moving::seek(debugger, *moment, control),
+        Request::Seek(moment) => moving::seek(debugger, moment, control),
         Request::Hits { of, page } => hits::list(debugger, of, *page, control),
         Request::Trace(request) => trace::trace(debugger, request, control),
         Request::Stack { depth, detail } => {
@@ -57,5 +78,22 @@ pub(crate) fn answer(
         Request::WhatIs(request) => values::what_is(debugger, request, control),
         Request::HitValues(request) => trace::hit_values(debugger, request, control),
         Request::Assert(expression) => expressions::assert(debugger, expression, control),
+        Request::ExpectOutput(text) => output::expect(debugger, text),
+        Request::Output => output::show(debugger),
+        Request::Events(request) => output::events(debugger, *request),
+        Request::SelectFrame(choice) => frames::select(debugger, *choice),
+        Request::Disassemble(request) => disassembly::show(debugger, request, control),
+        Request::OnHit(new) => breakpoints::on_hit(debugger, new),
+        Request::Handle(new) => catches::handle(debugger, *new),
+        Request::Display(expression) => Ok(stops::display(debugger, expression, control)),
+        Request::Displays => Ok(Answer::Displays(stops::displays(debugger, control))),
+        Request::ClearDisplay { id } => stops::clear_display(debugger, *id),
+        Request::Bookmark(new) => bookmarks::set(debugger, new),
+        Request::Bookmarks => Ok(bookmarks::list(debugger)),
+        Request::ClearBookmark { name } => bookmarks::clear(debugger, name),
+        Request::Call(request) => calls::call(debugger, request, control),
+        Request::Substitute(new) => {
+            Ok(Answer::Substitutions(debugger.sources.substitute(new).to_vec()))
+        }
     }
 }

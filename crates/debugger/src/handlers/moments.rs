@@ -2,6 +2,7 @@
 
 use retake_execution::CheckpointInfo;
 
+use super::times::{RunTimes, last_clock};
 use crate::answers::{CheckpointView, EventView, WhenView};
 use crate::{Answer, DebugError, Debugger};
 
@@ -13,14 +14,25 @@ pub(super) fn when(debugger: &Debugger) -> Result<Answer, DebugError> {
         Ok::<_, DebugError>(EventView { event, what })
     };
     let next = position.event();
+    let run_time_ns = RunTimes::of(debugger).at(next);
     Ok(Answer::When(WhenView {
         position,
         events,
         task: execution.current_task(),
         place: debugger.place_of(execution.current_task()),
+        run_time_ns,
+        per_mille: share_of_run(debugger),
+        clock: last_clock(debugger, next)?,
         previous_event: next.previous().map(describe).transpose()?,
         next_event: (next < events).then(|| describe(next)).transpose()?,
     }))
+}
+
+/// How much of the run lies before the current moment, in thousandths.
+pub(crate) fn share_of_run(debugger: &Debugger) -> Option<u32> {
+    let times = RunTimes::of(debugger);
+    let ns = times.at(debugger.execution.position().event())?;
+    u32::try_from(u128::from(ns) * 1000 / u128::from(times.known_whole()?)).ok()
 }
 
 pub(super) fn checkpoints(debugger: &Debugger) -> Answer {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use retake_execution::{self as execution, Direction, Site, SiteId, Stop};
 use retake_model::{CheckpointIndex, Position, Predicate};
 
-use super::{breakpoints, hits};
+use super::{breakpoints, hits, opening, output, times};
 use crate::answers::{EventView, StopReason, StopView};
 use crate::breakpoint::{Owner, Place};
 use crate::requests::{Moment, RunTo, Scope, StepKind, StepRequest};
@@ -82,19 +82,56 @@ fn step_or_stop(
 /// Goes to a moment.
 pub(super) fn seek(
     debugger: &mut Debugger,
-    moment: Moment,
+    moment: &Moment,
     control: &RequestControl,
 ) -> Result<Answer, DebugError> {
     let to = match moment {
+        Moment::Failure => {
+            return opening::failure(debugger)?.ok_or_else(|| {
+                DebugError::NotFound("the program did not fail: it exits with 0".to_owned())
+            });
+        }
+        Moment::Opening => {
+            if let Some(failure) = opening::failure(debugger)? {
+                return Ok(failure);
+            }
+            return go(debugger, opening::main);
+        }
+        Moment::Main => return go(debugger, opening::main),
+        Moment::Output { text, n } => {
+            return go(debugger, |debugger| output::goto(debugger, text, *n));
+        }
+        Moment::Bookmark(name) => debugger.bookmarks.find(name)?.position,
+        Moment::Clock(time) => times::clock(debugger, *time)?,
+        Moment::RunTime(ns) => times::run_time(debugger, *ns)?,
+        Moment::PerMille(share) => times::share(debugger, *share)?,
         Moment::Start => Position::START,
         Moment::End => Position::at_event(debugger.execution.event_count()),
-        Moment::Event(event) => Position::at_event(event),
-        Moment::Checkpoint(index) => checkpoint(debugger, index)?,
-        Moment::Hit { breakpoint, n } => hits::nth(debugger, breakpoint, n, control)?.position,
-        Moment::Position(position) => position,
+        Moment::Event(event) => Position::at_event(*event),
+        Moment::Checkpoint(index) => checkpoint(debugger, *index)?,
+        Moment::Hit { breakpoint, n } => hits::nth(debugger, *breakpoint, *n, control)?.position,
+        Moment::Position(position) => *position,
     };
     let stop = debugger.execution.seek(to)?;
     Ok(stopped(debugger, &stop))
+}
+
+/// Goes somewhere; if that fails on the way, it is where it was.
+fn go(
+    debugger: &mut Debugger,
+    travel: impl FnOnce(&mut Debugger) -> Result<Stop, DebugError>,
+) -> Result<Answer, DebugError> {
+    let before = debugger.execution.position();
+    match travel(debugger) {
+        Ok(stop) => Ok(stopped(debugger, &stop)),
+        Err(err) => {
+            if debugger.execution.position() != before {
+                debugger.execution.interrupter().store(false, Ordering::SeqCst);
+                debugger.execution.seek(before)?;
+            }
+            Err(err)
+        }
+    }
 }
 
 fn checkpoint(debugger: &Debugger, index: CheckpointIndex) -> Result<Position, DebugError> {
@@ -107,16 +144,37 @@ fn checkpoint(debugger: &Debugger, index: CheckpointIndex) -> Result<Position, D
 
 /// The end of a movement that no breakpoint ends.
 pub(super) fn stopped(debugger: &mut Debugger, stop: &Stop) -> Answer {
-    Answer::Stop(stop_view(debugger, stop))
+    Answer::Stop(reached(debugger, stop))
+}
+
+/// The end of a movement; a site that is nobody's breakpoint is where somebody wanted to go.
+pub(super) fn reached(debugger: &mut Debugger, stop: &Stop) -> StopView {
+    let mut view = stop_view(debugger, stop);
+    if view.reasons.is_empty() {
+        view.reasons.push(StopReason::Reached);
+    }
+    view
 }
 
 fn stop_view(debugger: &mut Debugger, stop: &Stop) -> StopView {
     debugger.selected = None;
+    debugger.frame = 0;
     let place = debugger.place_of(stop.task);
     let reasons = stop.reasons.iter().filter_map(reason).collect();
     let (position, task) = (stop.position, stop.task);
-    let (breakpoints, catches, event) = (Vec::new(), Vec::new(), None);
-    StopView { position, task, place, reasons, breakpoints, catches, event }
+    StopView {
+        position,
+        task,
+        place,
+        reasons,
+        breakpoints: Vec::new(),
+        catches: Vec::new(),
+        event: None,
+        failure: None,
+        frame: None,
+        line: None,
+        displays: Vec::new(),
+    }
 }
 
 /// The end of a run. Temporary breakpoints that ended it are gone.

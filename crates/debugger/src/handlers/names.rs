@@ -22,15 +22,17 @@ pub(super) struct DebuggerNames<'a> {
 }
 
 impl<'a> DebuggerNames<'a> {
+    /// In the selected frame.
     pub(super) fn new(debugger: &'a mut Debugger, control: &'a RequestControl) -> Self {
-        Self::in_frame(debugger, control, 0)
+        Self::in_frame(debugger, control, None)
     }
 
     pub(super) fn in_frame(
         debugger: &'a mut Debugger,
         control: &'a RequestControl,
-        frame: usize,
+        frame: Option<usize>,
     ) -> Self {
+        let frame = frame.unwrap_or(debugger.frame);
         Self { debugger, control, frame, scope: None }
     }
 

@@ -1,6 +1,6 @@
 //! Source text.
 
-use super::{looking, names};
+use super::{frames, looking, names};
 use crate::answers::{FrameView, LineView, SourceView};
 use crate::code::SourceLine;
 use crate::location::{Found, Location};
@@ -37,34 +37,43 @@ pub(super) fn show(
         }
     };
     let source = source.ok_or_else(unknown)?;
-    lines(source, wanted.around).map(Answer::Source)
+    lines(debugger, source, wanted.around).map(Answer::Source)
 }
 
 fn unknown() -> DebugError {
     DebugError::NotFound("no source line is known for this place".to_owned())
 }
 
-/// The source around the selected task: of the innermost frame whose source can be read. At a
+/// The source around the selected task: of the selected frame; else of the innermost frame whose source can be read. At a
 /// panic or inside a library that is the caller's.
 fn here(debugger: &Debugger, around: u32) -> Result<SourceView, DebugError> {
+    if let Some(frame) = frames::selected(debugger) {
+        let source = frame.place.source.clone().ok_or_else(unknown)?;
+        let view = lines(debugger, source, around)?;
+        return Ok(SourceView { frame: Some(frame), ..view });
+    }
     let innermost = debugger.place_of(debugger.task()).source;
-    let first = match innermost.ok_or_else(unknown).and_then(|source| lines(source, around)) {
+    let shown = innermost.ok_or_else(unknown).and_then(|source| lines(debugger, source, around));
+    let first = match shown {
         Ok(view) => return Ok(view),
         Err(err) => err,
     };
     let of_frame = |frame: FrameView| {
-        let view = lines(frame.place.source.clone()?, around).ok()?;
+        let view = lines(debugger, frame.place.source.clone()?, around).ok()?;
         Some(SourceView { frame: Some(frame), ..view })
     };
     let frames = looking::stack(debugger, DEPTH, Detail::Places).unwrap_or_default();
     frames.into_iter().skip(1).find_map(of_frame).ok_or(first)
 }
 
-/// The lines around a line. Sources are not part of a recording: they are read where they are now.
-fn lines(source: SourceLine, around: u32) -> Result<SourceView, DebugError> {
-    let bytes = std::fs::read(&source.file)
-        .map_err(|err| DebugError::Read { path: source.file.clone(), source: err })?;
-    let text = String::from_utf8_lossy(&bytes);
+/// The text of a line, if it can be read.
+pub(super) fn line(debugger: &Debugger, source: &SourceLine) -> Option<LineView> {
+    lines(debugger, source.clone(), 0).ok()?.lines.pop()
+}
+
+/// The lines around a line.
+fn lines(debugger: &Debugger, source: SourceLine, around: u32) -> Result<SourceView, DebugError> {
+    let text = debugger.sources.text(&source.file)?;
     let first = source.line.saturating_sub(around).max(1);
     let last = source.line.saturating_add(around);
     let shown = (1_u32..).zip(text.lines()).filter(|(line, _)| (first..=last).contains(line));

@@ -87,7 +87,7 @@ pub(super) fn variables(
     let pattern = pattern.map_err(|err| DebugError::NotFound(format!("bad pattern: {err}")))?;
     let fits = |name: &str| pattern.as_ref().is_none_or(|pattern| pattern.is_match(name));
     let task = debugger.task();
-    let scope = FrameScope::of(debugger, task, request.frame)?;
+    let scope = FrameScope::of(debugger, task, request.frame.unwrap_or(debugger.frame))?;
     if let Some(why) = scope.nothing_known() {
         return Err(DebugError::NotFound(format!("no variables are known here: {why}")));
     }

@@ -9,6 +9,9 @@ use crate::location::Location;
 /// A breakpoint that is to be set, in every process and at every time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewBreakpoint {
+    /// A name for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Where it stops.
     pub location: Location,
     /// It stops only where this is not 0.
@@ -25,7 +28,13 @@ pub struct NewBreakpoint {
 impl NewBreakpoint {
     /// One that stops every thread at every arrival, until it is removed.
     pub const fn at(location: Location) -> Self {
-        Self { location, condition: None, thread: None, lifetime: Lifetime::UntilCleared }
+        Self {
+            name: None,
+            location,
+            condition: None,
+            thread: None,
+            lifetime: Lifetime::UntilCleared,
+        }
     }
 }
 

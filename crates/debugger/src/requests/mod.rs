@@ -7,6 +7,7 @@ mod breakpoints;
 mod hits;
 mod looking;
 mod moving;
+mod showing;
 mod trace;
 mod values;
 
@@ -18,6 +19,10 @@ pub use breakpoints::{Chosen, NewBreakpoint, NewCondition, NewHitCondition};
 pub use hits::PageRequest;
 pub use looking::{MemoryRange, NewWatch, SourceRequest};
 pub use moving::{Moment, RunTo, Scope, StepKind, StepRequest};
+pub use showing::{
+    CallRequest, DisassembleRequest, EventsRequest, FrameChoice, HandleSignal, NewBookmark, OnHit,
+    SignalAction, Substitution,
+};
 pub use trace::TraceRequest;
 pub use values::{Detail, HitValuesRequest, NumberText, PrintRequest, VariablesRequest, Which};
 
@@ -120,4 +125,40 @@ pub enum Request {
     HitValues(HitValuesRequest),
     /// Fail unless an expression holds.
     Assert(Expression),
+    /// Fail unless the program had printed a text until now.
+    ExpectOutput(String),
+    /// What the program had printed until now.
+    Output,
+    /// Some events, as strace shows them.
+    Events(EventsRequest),
+    /// Select the frame that other requests look at, until the next movement.
+    SelectFrame(FrameChoice),
+    /// Machine code.
+    Disassemble(DisassembleRequest),
+    /// Have a command run at the stops of a breakpoint.
+    OnHit(OnHit),
+    /// Say what runs do at a signal.
+    Handle(HandleSignal),
+    /// Show the value of an expression at every stop.
+    Display(Expression),
+    /// The displays with their values here.
+    Displays,
+    /// Remove a display.
+    ClearDisplay {
+        /// Its number.
+        id: u32,
+    },
+    /// Give the current moment a name.
+    Bookmark(NewBookmark),
+    /// List the bookmarks.
+    Bookmarks,
+    /// Remove a bookmark.
+    ClearBookmark {
+        /// Its name.
+        name: String,
+    },
+    /// Call a function of the program in a diversion.
+    Call(CallRequest),
+    /// Say where sources are now.
+    Substitute(Substitution),
 }

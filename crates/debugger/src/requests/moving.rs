@@ -7,10 +7,11 @@ use retake_model::{CheckpointIndex, EventIndex, Position};
 use serde::{Deserialize, Serialize};
 
 use crate::BreakpointId;
+use crate::clock::ClockTime;
 use crate::location::Location;
 
 /// A moment that somebody names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Moment {
     /// The start of the recording.
@@ -32,6 +33,27 @@ pub enum Moment {
     },
     /// A position.
     Position(#[serde(with = "crate::as_text")] Position),
+    /// A bookmark, by its name.
+    Bookmark(String),
+    /// Right before a text is printed for the `n`th time, from 1.
+    Output {
+        /// The text.
+        text: String,
+        /// Which time.
+        n: NonZeroU64,
+    },
+    /// When the program's own clock reads said so.
+    Clock(#[serde(with = "crate::as_text")] ClockTime),
+    /// When the program had run for so many nanoseconds.
+    RunTime(u64),
+    /// When so many thousandths of its run time were over.
+    PerMille(u32),
+    /// The failure that ended the run, with the user's frame selected.
+    Failure,
+    /// The start of the program's `main`.
+    Main,
+    /// The failure if there is one, else `main`.
+    Opening,
 }
 
 /// A run of the selected task to a location.

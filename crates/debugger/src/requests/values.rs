@@ -10,9 +10,9 @@ use crate::expr::Expression;
 pub struct PrintRequest {
     /// What.
     pub expression: Expression,
-    /// In which frame of the stack.
-    #[serde(default)]
-    pub frame: usize,
+    /// In which frame of the stack; the selected one if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame: Option<usize>,
     /// How integers are written.
     #[serde(default)]
     pub numbers: NumberText,
@@ -46,9 +46,9 @@ pub struct VariablesRequest {
     /// Only those whose names match this regular expression.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
-    /// In which frame of the stack.
-    #[serde(default)]
-    pub frame: usize,
+    /// In which frame of the stack; the selected one if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame: Option<usize>,
 }
 
 /// Some variables.

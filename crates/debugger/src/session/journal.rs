@@ -14,6 +14,8 @@ pub(super) struct Journal {
     file: File,
     /// Bytes of whole lines.
     len: u64,
+    /// Lines that could not be written yet, as on a full disk.
+    pending: Vec<u8>,
 }
 
 impl Journal {
@@ -37,23 +39,26 @@ impl Journal {
         if len < bytes.len() as u64 {
             file.set_len(len).map_err(at("cut", path))?;
         }
-        let mut journal = Self { path: path.to_owned(), file, len };
+        let mut journal = Self { path: path.to_owned(), file, len, pending: Vec::new() };
         if !current {
             journal.append(&Record::Open { version: VERSION })?;
         }
         Ok((journal, records))
     }
 
-    /// Writes a record. When this returns, a SIGKILL cannot take it back.
+    /// Writes a record, behind those that could not be written before. When this returns well, a SIGKILL
+    /// cannot take it back; else it is kept, and written with the next one.
     pub(super) fn append(&mut self, record: &Record) -> Result<(), SessionError> {
         let line = record.to_line().map_err(io::Error::other);
         let line = line.map_err(at("write", &self.path))?;
-        if let Err(err) = self.file.write_all(line.as_bytes()) {
+        self.pending.extend_from_slice(line.as_bytes());
+        if let Err(err) = self.file.write_all(&self.pending) {
             // Half a line in front of later ones would be damage, not a torn end.
             self.file.set_len(self.len).map_err(at("cut", &self.path))?;
             return Err(at("write", &self.path)(err));
         }
-        self.len += line.len() as u64;
+        self.len += self.pending.len() as u64;
+        self.pending.clear();
         Ok(())
     }
 }

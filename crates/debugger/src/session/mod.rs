@@ -1,12 +1,14 @@
 //! Sessions: what brings a debugger back after a crash.
 //!
-//! A session is a folder `sessions/NUMBER` of a recording with a `lock` and a `journal`. A request
+//! A session is a folder `sessions/NAME` of a recording with a `lock` and a `journal`. A request
 //! is in the journal before it is done, and what it led to afterwards; see [`record`] for the lines.
-//! [`Session::create`] starts one, [`Session::resume`] goes on with the last one.
+//! [`Session::create`] starts one, [`Session::resume`] goes on with the one that was used last,
+//! [`Session::named`] with one of a name. [`strict`] does everything again and compares.
 
 mod journal;
 mod lock;
 pub mod record;
+pub mod strict;
 #[cfg(test)]
 mod tests;
 
@@ -45,6 +47,9 @@ pub enum SessionError {
         /// The other debugger's process, if it wrote that down.
         pid: Option<u32>,
     },
+    /// A name that a folder cannot have.
+    #[error("{0:?} is no name for a session: use letters, digits, '-', '_' and '.'")]
+    Name(String),
     /// There is nothing to resume.
     #[error("there is no session to resume in {}", .0.display())]
     None(PathBuf),
@@ -77,6 +82,11 @@ pub struct Session {
     journal: Journal,
     next: u64,
     chain: String,
+    trouble: Option<SessionError>,
+    /// The recording's folder for what can be had again.
+    index: PathBuf,
+    /// Which of the two files the next place is kept in.
+    next_place: usize,
     _lock: Lock,
 }
 
@@ -90,6 +100,15 @@ pub struct Resumed {
     /// Requests that had begun and did not complete, in order, as they were written. They are not
     /// applied.
     pub interrupted: Vec<String>,
+    /// Requests that completed, in order.
+    pub(crate) done: Vec<Done>,
+}
+
+/// A request that completed, as the journal tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Done {
+    pub(crate) begin: Begin,
+    pub(crate) end: End,
 }
 
 /// A request that is in the journal and has not completed.
@@ -102,50 +121,91 @@ pub struct Begun {
 }
 
 impl Session {
-    /// Starts a new session in a recording's folder.
+    /// Starts a new session in a recording's folder; its name is a number.
     ///
     /// # Errors
     /// When the folder cannot be written.
     pub fn create(recording: &Path) -> Result<Self, SessionError> {
         let sessions = recording.join("sessions");
         fs::create_dir_all(&sessions).map_err(at("create", &sessions))?;
-        let mut number = numbers(&sessions)?.last().copied().unwrap_or(0);
+        let numbers = names(&sessions)?.into_iter().filter_map(|name| name.parse::<u64>().ok());
+        let mut number = numbers.max().unwrap_or(0);
         loop {
-            number += 1;
+            number = number.saturating_add(1);
             let folder = sessions.join(number.to_string());
             match fs::create_dir(&folder) {
-                Ok(()) => return Ok(Self::open(&folder, number)?.0),
+                Ok(()) => return Ok(Self::open(&folder, &number.to_string())?.0),
                 Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(err) => return Err(at("create", &folder)(err)),
             }
         }
     }
 
-    /// Goes on with the last session of a recording.
+    /// Goes on with the session of a recording that was used last.
     ///
     /// # Errors
     /// When there is none, another debugger is in it, or its journal is damaged before its end.
     pub fn resume(recording: &Path) -> Result<(Self, Resumed), SessionError> {
         let sessions = recording.join("sessions");
-        let last = numbers(&sessions)?.last().copied();
-        let number = last.ok_or_else(|| SessionError::None(sessions.clone()))?;
-        let (mut session, resumed) = Self::open(&sessions.join(number.to_string()), number)?;
-        session.journal.append(&Record::Resume)?;
+        let used = |name: &String| {
+            let journal = fs::metadata(sessions.join(name).join("journal"));
+            let at = journal.and_then(|data| data.modified()).ok();
+            // Sessions that were used within the same tick of the clock: the one that began later.
+            (at, name.parse::<u64>().ok())
+        };
+        let last = names(&sessions)?.into_iter().max_by_key(used);
+        let name = last.ok_or_else(|| SessionError::None(sessions.clone()))?;
+        Self::go_on(&sessions, &name)
+    }
+
+    /// Goes on with the session of a name; starts it if there is none.
+    ///
+    /// # Errors
+    /// As [`Self::resume`], and when it cannot be a name of a folder.
+    pub fn named(recording: &Path, name: &str) -> Result<(Self, Resumed), SessionError> {
+        let is_name = name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c));
+        if !is_name || name.is_empty() || name.starts_with('.') || name == "history" {
+            return Err(SessionError::Name(name.to_owned()));
+        }
+        let sessions = recording.join("sessions");
+        let folder = sessions.join(name);
+        fs::create_dir_all(&folder).map_err(at("create", &folder))?;
+        Self::go_on(&sessions, name)
+    }
+
+    fn go_on(sessions: &Path, name: &str) -> Result<(Self, Resumed), SessionError> {
+        let (mut session, resumed) = Self::open(&sessions.join(name), name)?;
+        if resumed.completed > 0 || !resumed.interrupted.is_empty() {
+            session.write(&Record::Resume);
+        }
         Ok((session, resumed))
     }
 
-    fn open(folder: &Path, number: u64) -> Result<(Self, Resumed), SessionError> {
-        let name = number.to_string();
-        let lock = Lock::take(&folder.join("lock"), &name)?;
+    fn open(folder: &Path, name: &str) -> Result<(Self, Resumed), SessionError> {
+        let lock = Lock::take(&folder.join("lock"), name)?;
         let (journal, records) = Journal::open(&folder.join("journal"))?;
-        let mut session = Self { name, journal, next: 1, chain: String::new(), _lock: lock };
+        let name = name.to_owned();
+        // A session lies in `sessions/NAME` of the recording.
+        let recording = folder.parent().and_then(Path::parent).unwrap_or(folder);
+        let mut session = Self {
+            name,
+            journal,
+            next: 1,
+            chain: String::new(),
+            trouble: None,
+            index: recording.join("index"),
+            next_place: 0,
+            _lock: lock,
+        };
+        session.next_place = session.older_place();
         let resumed = session.replay(records);
         Ok((session, resumed))
     }
 
     /// What the records say.
     fn replay(&mut self, records: Vec<Record>) -> Resumed {
-        let mut resumed = Resumed { state: None, completed: 0, interrupted: Vec::new() };
+        let (interrupted, done) = (Vec::new(), Vec::new());
+        let mut resumed = Resumed { state: None, completed: 0, interrupted, done };
         let mut open: Vec<Begin> = Vec::new();
         for record in records {
             match record {
@@ -156,15 +216,38 @@ impl Session {
                     open.push(begin);
                 }
                 Record::End(end) => {
-                    open.retain(|begin| begin.seq != end.seq);
-                    self.chain = end.chain;
+                    let begun = open.iter().position(|begin| begin.seq == end.seq);
+                    let begin = begun.map(|begun| open.remove(begun));
+                    self.chain.clone_from(&end.chain);
                     resumed.completed += 1;
-                    resumed.state = Some(end.state);
+                    resumed.state = Some(end.state.clone());
+                    resumed.done.extend(begin.map(|begin| Done { begin, end: *end }));
                 }
             }
         }
         resumed.interrupted = open.into_iter().map(|begin| begin.command).collect();
         resumed
+    }
+
+    /// The files in which it keeps places: two, so that the one that brings it back is not the one that is
+    /// written.
+    pub fn places(&self) -> Vec<PathBuf> {
+        (0..2).map(|n| self.index.join(format!("place-{}-{n}", self.name))).collect()
+    }
+
+    /// Which of them is not the last one that was written.
+    fn older_place(&self) -> usize {
+        let written = |path: &PathBuf| fs::metadata(path).and_then(|data| data.modified()).ok();
+        let times: Vec<_> = self.places().iter().map(written).collect();
+        usize::from(times.first() > times.get(1))
+    }
+
+    pub(crate) fn next_place(&self) -> PathBuf {
+        self.index.join(format!("place-{}-{}", self.name, self.next_place))
+    }
+
+    pub(crate) fn place_kept(&mut self) {
+        self.next_place = 1 - self.next_place;
     }
 
     /// The session's name.
@@ -177,48 +260,67 @@ impl Session {
         &self.chain
     }
 
-    /// Journals a request that is about to be done, and the line that somebody wrote for it.
+    /// Journals a request that is about to be done, and the line that somebody wrote for it. A record that
+    /// cannot be written now is written with the next one: [`Self::trouble`] says why.
     ///
     /// # Errors
-    /// When it cannot be written; the request must not be done then.
+    /// When it has no form in a journal.
     pub fn begin(&mut self, request: &Request, line: Option<&str>) -> Result<Begun, SessionError> {
         let value = serde_json::to_value(request).map_err(SessionError::Json)?;
         let begun = Begun { seq: self.next, request: value.to_string() };
         let command = line.unwrap_or(&begun.request).to_owned();
-        self.journal.append(&Record::Begin(Begin {
-            seq: begun.seq,
-            command,
-            request: Some(value),
-        }))?;
+        let begin = Begin { seq: begun.seq, command, request: Some(value) };
+        self.write(&Record::Begin(begin));
         self.next += 1;
         Ok(begun)
     }
 
-    /// Journals what a request led to.
+    /// Why the journal is not written at this time, if it is not: what was done since then is lost if the
+    /// debugger is killed before it can be written again.
+    pub fn trouble(&self) -> Option<&SessionError> {
+        self.trouble.as_ref()
+    }
+
+    fn write(&mut self, record: &Record) {
+        self.trouble = self.journal.append(record).err();
+    }
+
+    /// Journals what a request led to, as [`Self::begin`] does.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it has no form in a journal.
     pub fn end(
         &mut self,
         begun: Begun,
         state: &SavedState,
         result: &Result<Answer, DebugError>,
     ) -> Result<(), SessionError> {
-        let answer = match result {
-            Ok(answer) => record::hash_of(answer),
-            Err(err) => record::hash_of(&err.to_string()),
-        };
-        let answer = answer.map_err(SessionError::Json)?;
-        let chain = record::chain(&self.chain, &begun.request, state.position, answer);
-        let end = End { seq: begun.seq, state: state.clone(), chain: chain.clone() };
-        self.journal.append(&Record::End(end))?;
+        let chain = next_in_chain(&self.chain, &begun.request, state, result)?;
+        let cancelled = result.as_ref().is_err_and(DebugError::is_interrupted);
+        let end = End { seq: begun.seq, state: state.clone(), chain: chain.clone(), cancelled };
+        self.write(&Record::End(Box::new(end)));
         self.chain = chain;
         Ok(())
     }
 }
 
-/// The numbers of all sessions, ascending.
-fn numbers(sessions: &Path) -> Result<Vec<u64>, SessionError> {
+/// The hash chain after a request.
+pub(crate) fn next_in_chain(
+    before: &str,
+    request: &str,
+    state: &SavedState,
+    result: &Result<Answer, DebugError>,
+) -> Result<String, SessionError> {
+    let answer = match result {
+        Ok(answer) => record::hash_of(answer.of_recording().as_ref()),
+        Err(err) => record::hash_of(&err.to_string()),
+    };
+    let answer = answer.map_err(SessionError::Json)?;
+    Ok(record::chain(before, request, state.position, answer))
+}
+
+/// The names of all sessions.
+fn names(sessions: &Path) -> Result<Vec<String>, SessionError> {
     let entries = match fs::read_dir(sessions) {
         Ok(entries) => entries,
         Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -226,10 +328,12 @@ fn numbers(sessions: &Path) -> Result<Vec<u64>, SessionError> {
     };
     let mut all = Vec::new();
     for entry in entries {
-        let name = entry.map_err(at("list", sessions))?.file_name();
-        all.extend(name.to_str().and_then(|name| name.parse::<u64>().ok()));
+        let entry = entry.map_err(at("list", sessions))?;
+        // The history of the prompt is a file beside them.
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            all.extend(entry.file_name().into_string().ok());
+        }
     }
-    all.sort_unstable();
     Ok(all)
 }
 

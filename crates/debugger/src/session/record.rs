@@ -16,7 +16,10 @@ use retake_model::{Position, TaskId};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128};
 
+use crate::bookmarks::Bookmarks;
 use crate::breakpoint::Breakpoints;
+use crate::displays::Displays;
+use crate::sources::Sources;
 use crate::watches::Watches;
 use crate::{BreakpointId, Request};
 
@@ -38,7 +41,7 @@ pub enum Record {
     /// A request is about to be done.
     Begin(Begin),
     /// A request was done, well or not.
-    End(End),
+    End(Box<End>),
     /// Another debugger went on from here.
     Resume,
 }
@@ -72,6 +75,9 @@ pub struct End {
     pub state: SavedState,
     /// The hash chain up to here.
     pub chain: String,
+    /// Somebody cancelled it: done again, it would have another answer.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub cancelled: bool,
 }
 
 /// What a debugger is at.
@@ -84,11 +90,30 @@ pub struct SavedState {
     pub task: TaskId,
     /// The task that requests look at, if it is another.
     pub selected: Option<TaskId>,
+    /// Which of its frames.
+    #[serde(default, skip_serializing_if = "is_innermost")]
+    pub frame: usize,
+    #[serde(default, skip_serializing_if = "Displays::is_empty")]
+    pub(crate) displays: Displays,
+    #[serde(default, skip_serializing_if = "Bookmarks::is_empty")]
+    pub(crate) bookmarks: Bookmarks,
+    #[serde(default, skip_serializing_if = "Sources::is_empty")]
+    pub(crate) sources: Sources,
     pub(crate) breakpoints: Breakpoints,
     #[serde(default)]
     pub(crate) watches: Watches,
     /// The breakpoints of the last list of hits.
     pub(crate) hits_of: Vec<BreakpointId>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_innermost(frame: &usize) -> bool {
+    *frame == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 const BEFORE_SUM: &str = "{\"sum\":\"";

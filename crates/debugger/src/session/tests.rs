@@ -12,6 +12,7 @@ fn state(event: u64) -> SavedState {
     for n in 0..event {
         let location: Location = format!("*{n}").parse().unwrap();
         breakpoints.add(Draft {
+            name: None,
             location,
             places: vec![Place::Absolute(Addr::new(n))],
             condition: None,
@@ -24,6 +25,10 @@ fn state(event: u64) -> SavedState {
         position: Position::at_event(EventIndex::new(event)),
         task: TaskId::new(1),
         selected: None,
+        frame: 0,
+        displays: crate::displays::Displays::default(),
+        bookmarks: crate::bookmarks::Bookmarks::default(),
+        sources: crate::sources::Sources::default(),
         breakpoints,
         watches: crate::watches::Watches::default(),
         hits_of: Vec::new(),

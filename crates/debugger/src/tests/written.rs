@@ -112,7 +112,7 @@ fn written() -> Vec<(Request, &'static str)> {
         (
             Request::Print(PrintRequest {
                 expression: expression("a.b[1]"),
-                frame: 2,
+                frame: Some(2),
                 numbers: NumberText::Hex,
                 page: Some(PageRequest { from: 3, limit: None }),
             }),
@@ -122,7 +122,7 @@ fn written() -> Vec<(Request, &'static str)> {
             Request::Variables(VariablesRequest {
                 which: Which::Locals,
                 pattern: Some("^a".to_owned()),
-                frame: 0,
+                frame: None,
             }),
             r#"{"variables":{"which":"locals","pattern":"^a","frame":0}}"#,
         ),

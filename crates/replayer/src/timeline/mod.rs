@@ -1,11 +1,13 @@
 //! A whole recording, and a moment in it.
 
 mod backward;
+mod chronicle;
 mod ends;
 mod events;
 mod forward;
 mod listing;
 mod outputs;
+mod places;
 mod remembered;
 mod scan;
 mod scouts;
@@ -16,18 +18,19 @@ mod travel;
 use std::cell::OnceCell;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use retake_execution::{
-    CheckpointInfo, Direction, Diversion, EventFilter, Execution, ExecutionError, FileBytes,
-    FileInfo, Hit, Judge, Look, RunPlan, Seen, Site, State, Stop, StopReason, SyscallName,
-    TaskInfo, Watch,
+    CheckpointInfo, ClockRead, Direction, Diversion, EventFilter, EventText, Execution,
+    ExecutionError, FileBytes, FileInfo, Hit, Judge, Look, Printed, ProgramEnd, RunPlan, Seen,
+    Site, State, Stop, StopReason, SyscallName, TaskInfo, Watch,
 };
 use retake_model::{
     Addr, EventIndex, FileId, Mapping, Place, Position, Registers, TaskId, VectorState,
 };
-use retake_recording::Recording;
+use retake_recording::{ExitStatus, Recording};
 
 use crate::diversion::Divert;
 use crate::failure::Failure;
@@ -68,6 +71,12 @@ pub struct Timeline {
     all_tasks: OnceCell<Vec<TaskId>>,
     /// Searches for texts in the program's output, as far as they have come.
     outputs: Vec<OutputSearch>,
+    /// What the program printed, as far as somebody has asked.
+    printed: chronicle::Output,
+    /// Once somebody has asked.
+    clock_reads: OnceCell<Arc<[ClockRead]>>,
+    /// Of the last file that was kept or used.
+    kept: Option<Position>,
     /// The machine is not at `position`: something failed on the way.
     lost: bool,
     control: Control,
@@ -115,6 +124,9 @@ impl Timeline {
             last_moment: ends::last_moment(&recording),
             all_tasks: OnceCell::new(),
             outputs: Vec::new(),
+            printed: chronicle::Output::default(),
+            clock_reads: OnceCell::new(),
+            kept: None,
             lost: true,
             control,
             at_once: thread.intervals_at_once(),
@@ -223,6 +235,37 @@ impl Execution for Timeline {
         Ok(crate::describe::describe_event(&found))
     }
 
+    fn event_texts(
+        &mut self,
+        from: EventIndex,
+        count: usize,
+    ) -> Result<Vec<EventText>, ExecutionError> {
+        let found = self.texts_of_events(from, count);
+        found.map_err(|failure| failure.while_doing(format!("read the events from {from} on")))
+    }
+
+    fn program_end(&self) -> Option<ProgramEnd> {
+        let end = self.recording.manifest().end.as_ref()?;
+        Some(match end.status {
+            ExitStatus::Exited(code) => ProgramEnd::Exited(code),
+            ExitStatus::Killed(signal) => ProgramEnd::Killed(signal),
+        })
+    }
+
+    fn whole_run_time(&self) -> Option<u64> {
+        self.recording.manifest().end.as_ref().map(|end| end.wall_ns)
+    }
+
+    fn clock_reads(&self) -> Result<Arc<[ClockRead]>, ExecutionError> {
+        let reads = self.all_clock_reads();
+        reads.map_err(|failure| failure.while_doing("look for clock reads"))
+    }
+
+    fn printed(&mut self, until: EventIndex) -> Result<Vec<Printed>, ExecutionError> {
+        let printed = self.printed_before(until);
+        printed.map_err(|failure| failure.while_doing("read what the program printed"))
+    }
+
     fn find_event(
         &mut self,
         direction: Direction,
@@ -314,6 +357,19 @@ impl Execution for Timeline {
         });
         let diverted = diverted.map_err(|failure| failure.while_doing("begin a diversion"))?;
         Ok(Box::new(diverted))
+    }
+
+    fn keep_place(&mut self, file: &Path) -> Result<bool, ExecutionError> {
+        let kept = self.keep_here(file);
+        kept.map_err(|failure| {
+            failure.while_doing(format!("keep this place in {}", file.display()))
+        })
+    }
+
+    fn use_places(&mut self, files: &[PathBuf]) {
+        for file in files {
+            self.use_place(file);
+        }
     }
 
     fn interrupter(&self) -> Arc<AtomicBool> {

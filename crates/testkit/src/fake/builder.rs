@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use retake_execution::{EventFilter, TaskInfo};
+use retake_execution::{Clock, ClockRead, EventFilter, ProgramEnd, TaskInfo};
 use retake_model::{
     Addr, AddrRange, Backing, EventIndex, FileId, FileOffset, Mapping, Position, Protection,
     RegisterName, Registers, Signal, SpaceId, SyscallNo, TaskId, Tid,
@@ -192,6 +192,21 @@ impl FakeBuilder {
     #[must_use]
     pub fn fatal(mut self, signal: Signal) -> Self {
         self.script.fatal = Some(signal);
+        self
+    }
+
+    /// The program ended like this.
+    #[must_use]
+    pub fn ends(mut self, end: ProgramEnd) -> Self {
+        self.script.end = Some(end);
+        self
+    }
+
+    /// The last event reads a clock.
+    #[must_use]
+    pub fn reads_clock(mut self, clock: Clock, ns: u64) -> Self {
+        let event = EventIndex::new(self.current_event().get().saturating_sub(1));
+        self.script.clock_reads.push(ClockRead { event, clock, ns });
         self
     }
 

@@ -1,6 +1,6 @@
 //! Events of a script, by their kinds.
 
-use retake_execution::{Direction, EventFilter, SyscallName};
+use retake_execution::{Direction, EventFilter, Printed, StandardStream, SyscallName};
 use retake_model::{EventIndex, SyscallNo};
 
 use super::moment::Script;
@@ -24,6 +24,17 @@ pub(super) fn find(
         Direction::Backward => (0..from.get()).rev().find(is_wanted),
     };
     found.map(EventIndex::new)
+}
+
+/// What events before a number write, all of it to standard output.
+pub(super) fn printed(script: &Script, until: EventIndex) -> Vec<Printed> {
+    let before = script.kinds.iter().filter(|(event, _)| *event < until.get());
+    let piece = |(event, kind): &(u64, EventFilter)| {
+        let bytes = output(kind).to_vec();
+        let event = EventIndex::new(*event);
+        (!bytes.is_empty()).then_some(Printed { event, stream: StandardStream::Output, bytes })
+    };
+    before.filter_map(piece).collect()
 }
 
 fn is(script: &Script, event: u64, wanted: &EventFilter) -> bool {

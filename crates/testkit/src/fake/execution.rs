@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use retake_execution::{
-    CheckpointInfo, Direction, Divergence, Diversion, ErrorKind, EventFilter, Execution,
-    ExecutionError, FileBytes, FileInfo, Hit, Judge, RunPlan, Site, SiteTarget, State, Stop,
-    StopReason, SyscallName, TaskInfo, Verdict,
+    CheckpointInfo, ClockRead, Direction, Divergence, Diversion, ErrorKind, EventFilter, EventText,
+    Execution, ExecutionError, FileBytes, FileInfo, Hit, Judge, Printed, ProgramEnd, RunPlan, Site,
+    SiteTarget, State, Stop, StopReason, SyscallName, TaskInfo, Verdict,
 };
 use retake_model::{
     Addr, Backing, CheckpointIndex, EventIndex, FileId, Judged, Mapping, Position, Predicate,
     Protection, Registers, SpaceId, TaskId, VectorState,
 };
 
-use super::events::{find, syscall_names};
+use super::diversion::FakeDiversion;
+use super::events::{find, printed, syscall_names};
 use super::moment::{FakeTask, Moment, Script};
 
 /// An [`Execution`] over a script: see [`super::FakeBuilder`].
@@ -318,6 +319,33 @@ impl Execution for FakeExecution {
         })
     }
 
+    fn event_texts(
+        &mut self,
+        from: EventIndex,
+        count: usize,
+    ) -> Result<Vec<EventText>, ExecutionError> {
+        self.describe_event(from)?;
+        let all = (0..).map(EventIndex::new).zip(&self.script.events);
+        let wanted = all.skip(index_of(from.get())).take(count);
+        Ok(wanted.map(|(event, text)| EventText { event, text: text.clone() }).collect())
+    }
+
+    fn program_end(&self) -> Option<ProgramEnd> {
+        self.script.end
+    }
+
+    fn whole_run_time(&self) -> Option<u64> {
+        self.script.end.map(|_| (self.script.events.len() as u64).saturating_mul(1_000_000))
+    }
+
+    fn clock_reads(&self) -> Result<Arc<[ClockRead]>, ExecutionError> {
+        Ok(self.script.clock_reads.clone().into())
+    }
+
+    fn printed(&mut self, until: EventIndex) -> Result<Vec<Printed>, ExecutionError> {
+        Ok(printed(&self.script, until))
+    }
+
     fn find_event(
         &mut self,
         direction: Direction,
@@ -412,8 +440,7 @@ impl Execution for FakeExecution {
     }
 
     fn divert(&mut self) -> Result<Box<dyn Diversion>, ExecutionError> {
-        let what = "a script has no processes".to_owned();
-        Err(ExecutionError::new("begin a diversion", ErrorKind::NotFound(what)))
+        Ok(Box::new(FakeDiversion::of(self)))
     }
 
     fn interrupter(&self) -> Arc<AtomicBool> {

@@ -5,6 +5,7 @@
 //! position, with divergence and interruption where the test asks for them.
 
 mod builder;
+mod diversion;
 mod events;
 mod execution;
 mod moment;

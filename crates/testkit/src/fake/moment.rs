@@ -50,4 +50,6 @@ pub(super) struct Script {
     pub(super) checkpoints: Vec<u64>,
     pub(super) diverges_at: Option<u64>,
     pub(super) fatal: Option<retake_model::Signal>,
+    pub(super) end: Option<retake_execution::ProgramEnd>,
+    pub(super) clock_reads: Vec<retake_execution::ClockRead>,
 }

@@ -1,15 +1,21 @@
-//! The prompt: a line editor with history and completion.
+//! The prompt: a line editor with history, completion and colors.
 
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use retake_console::{Completion, complete};
+use retake_console::{Completion, Console, commands};
 use rustyline::completion::{Completer, FilenameCompleter, Pair};
 use rustyline::error::ReadlineError;
+use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::history::FileHistory;
-use rustyline::{CompletionType, Config, Context, Editor, Helper, Highlighter, Hinter, Validator};
+use rustyline::{CompletionType, Config, Context, Editor, Helper, Hinter, Validator};
+
+use super::style::Colors;
 
 /// What the user typed.
-pub(crate) enum Line {
+pub(super) enum Line {
     /// A command.
     Command(String),
     /// Nothing to run (Ctrl-C, or an empty line before any command).
@@ -19,7 +25,7 @@ pub(crate) enum Line {
 }
 
 /// The prompt.
-pub(crate) struct Prompt {
+pub(super) struct Prompt {
     editor: Editor<Words, FileHistory>,
     history: PathBuf,
     /// An empty line repeats this, as in Delve.
@@ -28,21 +34,27 @@ pub(crate) struct Prompt {
 
 impl Prompt {
     /// A prompt with the history of this file, if there is one.
-    pub(crate) fn new(history: &Path) -> Result<Self, ReadlineError> {
+    pub(super) fn new(
+        history: &Path,
+        console: Rc<RefCell<Console>>,
+        colors: Colors,
+    ) -> Result<Self, ReadlineError> {
         let config = Config::builder()
             .auto_add_history(true)
             .completion_type(CompletionType::List)
+            // Lines that are pasted run one after the other, not as one.
+            .bracketed_paste(false)
             .max_history_size(10_000)?
             .build();
         let mut editor = Editor::with_config(config)?;
-        editor.set_helper(Some(Words { files: FilenameCompleter::new() }));
+        editor.set_helper(Some(Words { files: FilenameCompleter::new(), console, colors }));
         // The first session has no history; any other failure costs only convenience.
         let _ = editor.load_history(history);
         Ok(Self { editor, history: history.to_owned(), last: None })
     }
 
     /// The next line.
-    pub(crate) fn read(&mut self) -> Result<Line, ReadlineError> {
+    pub(super) fn read(&mut self) -> Result<Line, ReadlineError> {
         let line = match self.editor.readline("(retake) ") {
             Ok(line) => line,
             Err(ReadlineError::Interrupted) => return Ok(Line::Nothing),
@@ -58,10 +70,12 @@ impl Prompt {
     }
 }
 
-/// Completes what the console says can be completed.
-#[derive(Helper, Highlighter, Hinter, Validator)]
+/// Completes what the console says can be completed, and colors commands.
+#[derive(Helper, Hinter, Validator)]
 struct Words {
     files: FilenameCompleter,
+    console: Rc<RefCell<Console>>,
+    colors: Colors,
 }
 
 impl Completer for Words {
@@ -73,7 +87,7 @@ impl Completer for Words {
         at: usize,
         context: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<Pair>)> {
-        match complete(line.get(..at).unwrap_or(line)) {
+        match self.console.borrow().complete(line.get(..at).unwrap_or(line)) {
             Completion::File => self.files.complete(line, at, context),
             Completion::Words { start, words } => {
                 Ok((start, words.into_iter().map(pair).collect()))
@@ -82,6 +96,22 @@ impl Completer for Words {
     }
 }
 
-fn pair(word: &str) -> Pair {
-    Pair { display: word.to_owned(), replacement: format!("{word} ") }
+fn pair(word: String) -> Pair {
+    Pair { replacement: format!("{word} "), display: word }
+}
+
+impl Highlighter for Words {
+    fn highlight<'l>(&self, line: &'l str, _at: usize) -> Cow<'l, str> {
+        let end = line.find(char::is_whitespace).unwrap_or(line.len());
+        let (name, rest) = line.split_at(end);
+        let known = commands().iter().any(|one| one.name == name || one.aliases.contains(&name));
+        if !known || self.colors == Colors::None {
+            return Cow::Borrowed(line);
+        }
+        Cow::Owned(format!("{}{rest}", self.colors.command(name)))
+    }
+
+    fn highlight_char(&self, _line: &str, _at: usize, _kind: CmdKind) -> bool {
+        self.colors == Colors::Ansi
+    }
 }

@@ -1,0 +1,134 @@
+//! A diversion of a script: calls return the sum of their first two arguments, and print a line.
+
+use retake_execution::{
+    Company, Diversion, Diverted, ErrorKind, ExecutionError, Go, StandardStream, State, TaskInfo,
+};
+use retake_model::{Addr, Mapping, Position, RegisterName, Registers, TaskId, VectorState};
+
+use super::FakeExecution;
+
+/// What is changed in it is kept; memory is what was written, and zeros.
+#[derive(Debug)]
+pub(super) struct FakeDiversion {
+    position: Position,
+    task: TaskId,
+    tasks: Vec<(TaskInfo, Registers)>,
+    mappings: Vec<Mapping>,
+    written: Vec<(Addr, Vec<u8>)>,
+    output: Vec<(StandardStream, Vec<u8>)>,
+}
+
+impl FakeDiversion {
+    pub(super) fn of(execution: &FakeExecution) -> Self {
+        let task = execution.current_task();
+        let registers = |info: TaskInfo| {
+            let registers = execution.registers(info.task).unwrap_or_default();
+            (info, registers)
+        };
+        Self {
+            position: execution.position(),
+            task,
+            tasks: execution.tasks().into_iter().map(registers).collect(),
+            mappings: execution.mappings(task).unwrap_or_default(),
+            written: Vec::new(),
+            output: Vec::new(),
+        }
+    }
+
+    fn task(&mut self, task: TaskId) -> Result<&mut Registers, ExecutionError> {
+        let found = self.tasks.iter_mut().find(|(info, _)| info.task == task);
+        found.map(|(_, registers)| registers).ok_or_else(|| missing(task))
+    }
+}
+
+fn missing(task: TaskId) -> ExecutionError {
+    let what = format!("task {task} does not exist");
+    ExecutionError::new("look at a diversion", ErrorKind::NotFound(what))
+}
+
+impl State for FakeDiversion {
+    fn position(&self) -> Position {
+        self.position
+    }
+
+    fn current_task(&self) -> TaskId {
+        self.task
+    }
+
+    fn tasks(&self) -> Vec<TaskInfo> {
+        self.tasks.iter().map(|(info, _)| info.clone()).collect()
+    }
+
+    fn registers(&self, task: TaskId) -> Result<Registers, ExecutionError> {
+        let found = self.tasks.iter().find(|(info, _)| info.task == task);
+        found.map(|(_, registers)| *registers).ok_or_else(|| missing(task))
+    }
+
+    fn vector_registers(&self, task: TaskId) -> Result<VectorState, ExecutionError> {
+        self.registers(task)?;
+        Ok(VectorState::from_bytes(vec![0; 576]))
+    }
+
+    fn read_some(&self, task: TaskId, addr: Addr, out: &mut [u8]) -> Result<usize, ExecutionError> {
+        self.registers(task)?;
+        out.fill(0);
+        let found = self.written.iter().rev().find(|(at, _)| *at == addr);
+        if let Some((_, bytes)) = found {
+            out.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        }
+        Ok(out.len())
+    }
+
+    fn mappings(&self, _task: TaskId) -> Result<Vec<Mapping>, ExecutionError> {
+        Ok(self.mappings.clone())
+    }
+}
+
+impl Diversion for FakeDiversion {
+    fn write_memory(
+        &mut self,
+        _task: TaskId,
+        addr: Addr,
+        bytes: &[u8],
+    ) -> Result<(), ExecutionError> {
+        self.written.push((addr, bytes.to_vec()));
+        Ok(())
+    }
+
+    fn set_registers(&mut self, task: TaskId, registers: &Registers) -> Result<(), ExecutionError> {
+        *self.task(task)? = *registers;
+        Ok(())
+    }
+
+    fn set_vector_registers(
+        &mut self,
+        task: TaskId,
+        _vector: &VectorState,
+    ) -> Result<(), ExecutionError> {
+        self.task(task).map(|_| ())
+    }
+
+    fn run(
+        &mut self,
+        task: TaskId,
+        _go: Go,
+        breakpoints: &[Addr],
+    ) -> Result<Diverted, ExecutionError> {
+        let registers = self.task(task)?;
+        let sum = registers.rdi.wrapping_add(registers.rsi);
+        registers.set(RegisterName::Rax, sum);
+        registers.rsp = registers.rsp.wrapping_add(8);
+        self.output.push((StandardStream::Output, b"called\n".to_vec()));
+        let Some(back) = breakpoints.first() else {
+            return Ok(Diverted::Over("it has no end".to_owned()));
+        };
+        self.task(task)?.rip = back.get();
+        Ok(Diverted::Breakpoint(*back))
+    }
+
+    fn keep_company(&mut self, _company: Company) {}
+
+    fn take_output(&mut self) -> Vec<(StandardStream, Vec<u8>)> {
+        std::mem::take(&mut self.output)
+    }
+}
