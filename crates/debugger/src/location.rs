@@ -95,7 +95,8 @@ impl fmt::Display for Location {
     }
 }
 
-fn compiled(pattern: &str) -> Result<Regex, DebugError> {
+/// A pattern, or one line that says what is wrong with it.
+pub(crate) fn compiled(pattern: &str) -> Result<Regex, DebugError> {
     Regex::new(pattern)
         // The lines before the last one show the pattern again.
         .map_err(|err| {

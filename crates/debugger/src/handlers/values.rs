@@ -1,11 +1,11 @@
 //! Values of variables and expressions at the current moment.
 
-use regex::Regex;
 use retake_values::{Kind, Limits, NumberFormat, Role, show};
 
 use super::names::DebuggerNames;
 use crate::answers::{TypeField, TypeView, VariableView};
 use crate::expr::{self, Datum, Names};
+use crate::location::compiled;
 use crate::requests::{NumberText, PrintRequest, VariablesRequest, Which};
 use crate::variables::{FrameScope, TaskMemory};
 use crate::{Answer, DebugError, Debugger, RequestControl};
@@ -83,8 +83,7 @@ pub(super) fn variables(
     debugger: &Debugger,
     request: &VariablesRequest,
 ) -> Result<Answer, DebugError> {
-    let pattern = request.pattern.as_deref().map(Regex::new).transpose();
-    let pattern = pattern.map_err(|err| DebugError::NotFound(format!("bad pattern: {err}")))?;
+    let pattern = request.pattern.as_deref().map(compiled).transpose()?;
     let fits = |name: &str| pattern.as_ref().is_none_or(|pattern| pattern.is_match(name));
     let task = debugger.task();
     let scope = FrameScope::of(debugger, task, request.frame.unwrap_or(debugger.frame))?;

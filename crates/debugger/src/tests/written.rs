@@ -124,7 +124,7 @@ fn written() -> Vec<(Request, &'static str)> {
                 pattern: Some("^a".to_owned()),
                 frame: None,
             }),
-            r#"{"variables":{"which":"locals","pattern":"^a","frame":0}}"#,
+            r#"{"variables":{"which":"locals","pattern":"^a"}}"#,
         ),
         (
             Request::HitValues(HitValuesRequest {
