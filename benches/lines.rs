@@ -9,6 +9,8 @@
 
 #[expect(dead_code, reason = "what runs of programs need")]
 mod measure;
+#[path = "measure/moments.rs"]
+mod moments;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -16,25 +18,12 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
 use measure::{duration, median};
+use moments::{Random, moments};
 use retake_testkit::{Retake, fixture};
 use serde_json::Value;
 
 /// Lines from a hit on, at most.
 const AHEAD: u64 = 4;
-
-fn moments() -> usize {
-    let text = std::env::var("RETAKE_BENCH_MOMENTS").ok();
-    text.and_then(|text| text.parse().ok()).unwrap_or(200).max(1)
-}
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
-        (self.0 >> 33) % end.max(1)
-    }
-}
 
 /// `retake debug --json`, asked line by line.
 struct Debugger {

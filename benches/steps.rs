@@ -9,6 +9,8 @@
 
 #[expect(dead_code, reason = "what runs of programs need")]
 mod measure;
+#[path = "measure/moments.rs"]
+mod moments;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroU64;
@@ -16,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use measure::{duration, median};
+use moments::{Random, moments};
 use retake_execution::{
     Direction, Execution, RunPlan, Site, SiteId, SiteTarget, State, Stop, StopReason,
 };
@@ -36,20 +39,6 @@ enum Moments {
     AfterEvents,
     /// Arrivals at a place, of which there are so many.
     Arrivals(Addr, u64),
-}
-
-fn moments() -> usize {
-    let text = std::env::var("RETAKE_BENCH_MOMENTS").ok();
-    text.and_then(|text| text.parse().ok()).unwrap_or(200).max(1)
-}
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
-        (self.0 >> 33) % end.max(1)
-    }
 }
 
 #[derive(Debug, PartialEq)]

@@ -19,6 +19,23 @@ mod rust;
 /// An expression, and how its value is shown.
 type Row = (&'static str, &'static str);
 
+/// What `order` gets in the programs of Go and Rust, at each of its three calls.
+#[track_caller]
+fn check_orders(retake: &Retake, dir: &Path, function: &str) {
+    let script = format!("break {function}\nhits 1 print sku, count, *left");
+    let output = retake.debug(dir, &[], &script).good().output();
+    let lines: Vec<&str> = output.lines().filter(|line| line.contains("sku = ")).collect();
+    let ends = [
+        "sku = \"apple\", count = 0, *left = 5",
+        "sku = \"pear\", count = 2, *left = 6",
+        "sku = \"fig\", count = 4, *left = 8",
+    ];
+    assert_eq!(lines.len(), 3, "{output}");
+    for (line, end) in lines.iter().zip(ends) {
+        assert!(line.ends_with(end), "{}: {line}", dir.display());
+    }
+}
+
 /// Checks what expressions are where a recording first comes to a line.
 #[track_caller]
 fn check(retake: &Retake, dir: &Path, at: &str, rows: &[Row]) {

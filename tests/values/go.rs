@@ -2,7 +2,7 @@
 
 use retake_testkit::{Retake, fixture};
 
-use super::{check, mark};
+use super::{check, check_orders, mark};
 
 const SOURCE: &str = "go/values.go";
 
@@ -124,16 +124,5 @@ fn arguments_at_each_hit() {
     let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
     let Some(program) = fixture::go_for_delve("arguments_at_each_hit", SOURCE) else { return };
     let (dir, _) = retake.record("recording", &[], &[program]);
-    let script = "break main.order\nhits 1 print sku, count, *left";
-    let output = retake.debug(&dir, &[], script).good().output();
-    let lines: Vec<&str> = output.lines().filter(|line| line.contains("sku = ")).collect();
-    let ends = [
-        "sku = \"apple\", count = 0, *left = 5",
-        "sku = \"pear\", count = 2, *left = 6",
-        "sku = \"fig\", count = 4, *left = 8",
-    ];
-    assert_eq!(lines.len(), 3, "{output}");
-    for (line, end) in lines.iter().zip(ends) {
-        assert!(line.ends_with(end), "{line}");
-    }
+    check_orders(&retake, &dir, "main.order");
 }

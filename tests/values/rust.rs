@@ -2,7 +2,7 @@
 
 use retake_testkit::{Retake, fixture};
 
-use super::{check, check_but, mark};
+use super::{check, check_but, check_orders, mark};
 
 const SOURCE: &str = "rust/values/values.rs";
 
@@ -117,17 +117,6 @@ fn arguments_at_each_hit() {
     let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
     for flags in ["-Copt-level=0", "-Copt-level=2"] {
         let (dir, _) = retake.record(flags, &[], &[fixture::rust(SOURCE, &[flags])]);
-        let script = "break values::order\nhits 1 print sku, count, *left";
-        let output = retake.debug(&dir, &[], script).good().output();
-        let lines: Vec<&str> = output.lines().filter(|line| line.contains("sku = ")).collect();
-        let ends = [
-            "sku = \"apple\", count = 0, *left = 5",
-            "sku = \"pear\", count = 2, *left = 6",
-            "sku = \"fig\", count = 4, *left = 8",
-        ];
-        assert_eq!(lines.len(), 3, "{output}");
-        for (line, end) in lines.iter().zip(ends) {
-            assert!(line.ends_with(end), "{flags}: {line}");
-        }
+        check_orders(&retake, &dir, "values::order");
     }
 }
