@@ -38,6 +38,18 @@ fn code_without_events_has_checkpoints() {
     assert!(at_end.contains("the end of the recording"), "{at_end}");
 }
 
+/// Calls that are recorded without a stop are events, but a checkpoint is not made at one.
+#[test]
+fn code_that_asks_for_the_time_has_checkpoints() {
+    let retake = retake();
+    let program = fixture::c("c/hot/asks_the_time.c", &[]);
+    let program = [program.to_str().expect("a path"), "5"];
+    let ended = retake.round_trip("recording", &["--checkpoint-every", "500ms"], &program);
+    assert_eq!(ended.code(), 0, "{}", ended.errors());
+    let lines = checkpoints(&retake, &retake.path("recording"));
+    assert!(lines >= 4, "{lines} lines, one of them a heading");
+}
+
 /// A recorder that is killed leaves the checkpoints that it has made.
 #[test]
 fn a_killed_recorder_leaves_them() {

@@ -39,6 +39,8 @@ pub(crate) struct Schedule {
     events: u32,
     made: u32,
     announced: bool,
+    /// When one could last have been made, on the monotonic clock: a task stood at an event.
+    possible: Duration,
 }
 
 /// What is to be done about checkpoints.
@@ -62,6 +64,7 @@ impl Schedule {
             events: 0,
             made: 0,
             announced: false,
+            possible: Duration::ZERO,
         }
     }
 
@@ -86,13 +89,18 @@ impl Schedule {
 
     /// Time the program has been running.
     pub(crate) fn run_time(&self) -> Duration {
-        self.run_time + monotonic().saturating_sub(self.since)
+        self.run_time_at(monotonic())
     }
 
-    /// Due when re-executing from the last checkpoint would take an interval by now, unless
-    /// checkpoints would take too large a share of the time.
+    fn run_time_at(&self, now: Duration) -> Duration {
+        self.run_time + now.saturating_sub(self.since)
+    }
+
+    /// Asked where one can be made. Due when re-executing from the last checkpoint would take an interval by
+    /// now, unless checkpoints would take too large a share of the time.
     pub(crate) fn due(&mut self) -> Due {
-        let ran = self.run_time().saturating_sub(self.last);
+        self.possible = monotonic();
+        let ran = self.run_time_at(self.possible).saturating_sub(self.last);
         let replay = ran.max(EVENT_COST.saturating_mul(self.events));
         if replay >= self.interval && ran >= self.cost.saturating_mul(LARGEST_SHARE) {
             return Due::Now;
@@ -104,10 +112,11 @@ impl Schedule {
         Due::No
     }
 
-    /// Whether one is due in the middle of code that has run for so long without an event.
-    fn is_due_in_stretch(&self, quiet: Duration) -> bool {
-        let ran = self.run_time().saturating_sub(self.last);
-        quiet >= self.interval.max(LEAST_STRETCH)
+    /// Whether one is due in the middle of code, where none could be made for so long. Calls that are made
+    /// without a stop are events where none can be made.
+    pub(crate) fn is_due_in_stretch(&self, now: Duration) -> bool {
+        let ran = self.run_time_at(now).saturating_sub(self.last);
+        now.saturating_sub(self.possible) >= self.interval.max(LEAST_STRETCH)
             && ran >= self.interval
             && ran >= self.cost.saturating_mul(LARGEST_SHARE)
     }
@@ -183,12 +192,6 @@ impl Session {
             let bytes = pages.saturating_mul(PAGE_SIZE);
             self.writer.prepare_for(usize::try_from(bytes).unwrap_or(usize::MAX));
         }
-    }
-
-    /// Whether the running task has run for so long without an event that a checkpoint is due.
-    pub(crate) fn stretch_is_due(&self, now: Duration) -> bool {
-        let (events, since) = self.quiet_since;
-        events == self.event_count() && self.schedule.is_due_in_stretch(now.saturating_sub(since))
     }
 
     /// Makes an event in such a stretch: the checkpoint follows before the task goes on.

@@ -49,7 +49,7 @@ impl Session {
             return Ok(());
         }
         let look = self.look(task, now);
-        if look != Look::GoOn || signal_is_due(task, now) || self.stretch_is_due(now) {
+        if look != Look::GoOn || signal_is_due(task, now) || self.schedule.is_due_in_stretch(now) {
             self.ask_to_stop(task, now)?;
         }
         self.look_again(task, now);
@@ -120,7 +120,7 @@ impl Session {
             task.held_since = now;
         }
         match self.look(task, now) {
-            Look::GoOn if self.stretch_is_due(now) => self.mark_stretch(task, stopped),
+            Look::GoOn if self.schedule.is_due_in_stretch(now) => self.mark_stretch(task, stopped),
             Look::GoOn => self.go_on_meanwhile(task, stopped),
             Look::Examine => self.examine_for_others(task, stopped, Arrivals::Unknown),
             Look::Leave => self.leave(task, stopped),
