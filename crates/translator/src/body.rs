@@ -1,6 +1,6 @@
 //! The instructions of one block, with what is added to them.
 
-use iced_x86::{Encoder, Instruction, OpKind};
+use iced_x86::{Instruction, OpKind};
 use retake_model::Addr;
 
 use crate::clock::{Update, touch, update};
@@ -187,8 +187,8 @@ impl Count {
             }
             Some(Update::FlagsAfterTouch { before }) if before == n => {
                 builder.point(pc, put_aside, ahead, PointKind::Exact);
-                if let Some(bytes) = touch(&decoded.instruction).and_then(|touch| encode(&touch)) {
-                    builder.unit.emitter.raw(&bytes);
+                if let Some(touch) = touch(&decoded.instruction) {
+                    builder.unit.emitter.instruction(&touch);
                 }
                 builder.between(pc, put_aside);
                 builder.unit.emitter.add_to(word, branches);
@@ -236,13 +236,6 @@ fn plain(
     } else {
         builder.unit.emitter.raw(block.bytes_of(decoded));
     }
-}
-
-/// The bytes of an instruction that does not depend on where it lies.
-pub(crate) fn encode(instruction: &Instruction) -> Option<Vec<u8>> {
-    let mut encoder = Encoder::new(64);
-    encoder.encode(instruction, 0).ok()?;
-    Some(encoder.take_buffer())
 }
 
 /// Emits the comparison of a block's code with what it was translated from.

@@ -140,7 +140,10 @@ mod tests {
     }
 
     fn update_in(bytes: &'static [u8]) -> Option<Update> {
-        update(&decode(Addr::new(0x1000), 64, Extent::OnePiece, &mut Bytes(bytes)).unwrap())
+        let mut block = Block::default();
+        let start = Addr::new(0x1000);
+        decode(start, 64, Extent::OnePiece, &mut Bytes(bytes), &mut block).expect("a block");
+        update(&block)
     }
 
     #[test]

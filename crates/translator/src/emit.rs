@@ -1,5 +1,7 @@
 //! Instructions that the translator adds, as bytes (Intel SDM vol. 2).
 
+use iced_x86::{Encoder, Instruction};
+
 use crate::register::Gpr;
 
 /// REX.W, and the bits that number registers above seven.
@@ -38,6 +40,19 @@ impl Emitter {
 
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// An instruction that does not depend on where it lies; `ud2` if there is none like that.
+    pub(crate) fn instruction(&mut self, instruction: &Instruction) {
+        let before = self.bytes.len();
+        let mut encoder = Encoder::new(64);
+        encoder.set_buffer(std::mem::take(&mut self.bytes));
+        let encoded = encoder.encode(instruction, 0);
+        self.bytes = encoder.take_buffer();
+        if encoded.is_err() {
+            self.bytes.truncate(before);
+            self.raw(&[0x0f, 0x0b]);
+        }
     }
 
     fn absolute(&mut self, rex: u8, opcode: &[u8], register: u8, address: u32) {
@@ -95,6 +110,12 @@ impl Emitter {
     pub(crate) fn push_from(&mut self, address: u32) {
         self.raw(&[0xff, 0x34, 0x25]);
         self.raw(&address.to_le_bytes());
+    }
+
+    /// `push value`, which is sign-extended: at most 31 bits of an address.
+    pub(crate) fn push(&mut self, value: i32) {
+        self.raw(&[0x68]);
+        self.raw(&value.to_le_bytes());
     }
 
     /// `jmp qword [table + r11 * 8]`
@@ -168,6 +189,12 @@ impl Emitter {
             XmmHalf::Lower => self.raw(&[0x66, rex, 0x0f, 0x7e, modrm]),
             XmmHalf::Upper => self.raw(&[0x66, rex, 0x0f, 0x3a, 0x16, modrm, 1]),
         }
+    }
+
+    /// Leaves the cache with this number, by the code at `common`.
+    pub(crate) fn leave(&mut self, number: u64, common: u32) {
+        self.set(Gpr::RAX, number);
+        self.jump(common);
     }
 
     /// `jmp` to an offset in the room.
@@ -274,6 +301,7 @@ mod tests {
             e.load_near(Gpr::RCX, Gpr::R11, 8);
             e.store_near(Gpr::RCX, 16, Gpr::RAX);
             e.push_from(0x3800_2000);
+            e.push(0x40_1136);
             e.jump_through(0x3800_1000);
             e.advance(Gpr::RAX, 1);
             e.advance(r(11), 2);
@@ -294,6 +322,7 @@ mod tests {
                 "mov rcx,[r11+8]",
                 "mov [rcx+10h],rax",
                 "push qword ptr [38002000h]",
+                "push 401136h",
                 "jmp qword ptr [r11*8+38001000h]",
                 "lea rax,[rax+1]",
                 "lea r12,[r12+2]",

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use iced_x86::{Instruction, InstructionInfoFactory, Mnemonic, OpKind, Register};
 use retake_model::{Addr, AddrRange};
 
-use crate::body::encode;
 use crate::clock::Update;
 use crate::conditions::Test;
 use crate::points::PointKind;
@@ -87,6 +86,11 @@ pub(crate) fn base(
     Some(Base { register, address, first, last })
 }
 
+/// An address below 2 GiB, which instructions reach by itself: 32 bits are sign-extended (Intel SDM vol. 2, 2.2.1.3).
+pub(crate) fn low(address: u64) -> Option<i32> {
+    i32::try_from(address).ok()
+}
+
 fn displacement(base: u64, address: u64) -> Option<i32> {
     i32::try_from(address.wrapping_sub(base).cast_signed()).ok()
 }
@@ -106,13 +110,14 @@ pub(crate) fn emit(
                 builder.unit.emitter.raw(opcode);
                 builder.unit.emitter.raw(&address.to_le_bytes());
             }
+            Direct::Low(address) => with_base(builder, instruction, Register::None, address),
         }
         return;
     }
     if let Some(base) = base.filter(|_| !takes_no_rex(instruction))
         && let Some(displacement) = displacement(base.address, address)
     {
-        with_register(builder, instruction, base.register, displacement);
+        with_base(builder, instruction, base.register.iced(), displacement);
         return;
     }
     let pc = Addr::new(instruction.ip());
@@ -124,7 +129,7 @@ pub(crate) fn emit(
     let spilled = put_aside.with(register);
     builder.point(pc, spilled, ahead, PointKind::Exact);
     builder.unit.emitter.set(register, address);
-    with_register(builder, instruction, register, 0);
+    with_base(builder, instruction, register.iced(), 0);
     if loaded.is_none() {
         let next = Addr::new(instruction.next_ip());
         builder.point(next, spilled, ahead, PointKind::Exact);
@@ -132,22 +137,20 @@ pub(crate) fn emit(
     }
 }
 
-fn with_register(
+/// Emits an instruction with its operand relative to `base` instead, or to nothing.
+fn with_base(
     builder: &mut Builder<'_, '_>,
     instruction: &Instruction,
-    register: Gpr,
+    base: Register,
     displacement: i32,
 ) {
     let mut moved = *instruction;
-    moved.set_memory_base(register.iced());
+    moved.set_memory_base(base);
     moved.set_memory_index(Register::None);
     moved.set_memory_displacement64(i64::from(displacement).cast_unsigned());
-    moved.set_memory_displ_size(if displacement == 0 { 0 } else { 8 });
-    match encode(&moved) {
-        Some(bytes) => builder.unit.emitter.raw(&bytes),
-        // Every such operand can be one with a base; `ud2` if not.
-        None => builder.unit.emitter.raw(&[0x0f, 0x0b]),
-    }
+    let needs_none = displacement == 0 && base != Register::None;
+    moved.set_memory_displ_size(if needs_none { 0 } else { 8 });
+    builder.unit.emitter.instruction(&moved);
 }
 
 /// What needs no register for the address.
@@ -156,12 +159,18 @@ enum Direct {
     Address(Gpr, u64),
     /// A move between memory and the accumulator: an address of 64 bits follows the opcode.
     Accumulator(&'static [u8]),
+    /// An address below 2 GiB.
+    Low(i32),
 }
 
 fn direct(instruction: &Instruction) -> Option<Direct> {
     use iced_x86::Code as C;
     let (to, from) = (instruction.op0_register(), instruction.op1_register());
     let address = instruction.ip_rel_memory_address();
+    let is_lea = instruction.mnemonic() == Mnemonic::Lea;
+    if !is_lea && let Some(low) = low(address) {
+        return Some(Direct::Low(low));
+    }
     if instruction.has_segment_prefix() {
         return None;
     }

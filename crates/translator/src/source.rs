@@ -30,9 +30,10 @@ pub trait Code {
 }
 
 /// What a block ends with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum End {
     /// It goes on right behind: the block was long enough.
+    #[default]
     FallsThrough,
     /// The instruction that follows cannot be executed from the cache.
     Outside,
@@ -94,7 +95,7 @@ pub(crate) enum LeadsOn {
 }
 
 /// Code with one way through it: straight pieces, each of which leads to the next by a jump or a call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Block {
     pub(crate) start: Addr,
     pub(crate) bytes: Vec<u8>,
@@ -114,6 +115,15 @@ pub(crate) enum Extent {
 const MOST_PIECES: usize = 4;
 
 impl Block {
+    /// Empties it: room for instructions is kept, since there is a block to decode every microsecond.
+    fn begin(&mut self, start: Addr) {
+        self.start = start;
+        self.bytes.clear();
+        self.pieces.clear();
+        self.instructions.clear();
+        self.end = End::FallsThrough;
+    }
+
     /// Right behind its last instruction.
     pub(crate) fn behind(&self) -> Addr {
         let last = self.instructions.last();
@@ -144,22 +154,17 @@ impl Block {
     }
 }
 
-/// Decodes the block at `start`, of at most `most` instructions. None if nothing can be executed there
-/// from the cache.
+/// Decodes the block at `start`, of at most `most` instructions, in the place of what is in `block`. None if
+/// nothing can be executed there from the cache.
 pub(crate) fn decode(
     start: Addr,
     most: usize,
     extent: Extent,
     code: &mut dyn Code,
-) -> Option<Block> {
-    let mut block = Block {
-        start,
-        bytes: Vec::new(),
-        pieces: Vec::new(),
-        instructions: Vec::with_capacity(8),
-        end: End::FallsThrough,
-    };
-    add_piece(&mut block, start, most, code)?;
+    block: &mut Block,
+) -> Option<()> {
+    block.begin(start);
+    add_piece(block, start, most, code)?;
     while let End::Branch(Branch::Jump { to } | Branch::Call { to }) = block.end
         && extent == Extent::Extended
         && block.pieces.len() < MOST_PIECES
@@ -173,14 +178,14 @@ pub(crate) fn decode(
         };
         let last = block.instructions.len() - 1;
         let room = most - block.instructions.len();
-        if add_piece(&mut block, to, room, code).is_none() {
+        if add_piece(block, to, room, code).is_none() {
             break;
         }
         if let Some(branch) = block.instructions.get_mut(last) {
             branch.leads_on = Some(leads_on);
         }
     }
-    Some(block)
+    Some(())
 }
 
 /// Adds straight code to a block. None, and nothing is added, if there is none.

@@ -3,9 +3,10 @@
 use iced_x86::{Instruction, MemoryOperand, Register};
 use retake_model::Addr;
 
-use crate::body::{encode, is_through_memory, through};
+use crate::body::{is_through_memory, through};
 use crate::points::PointKind;
 use crate::register::{Gpr, Spilled};
+use crate::relative::low;
 use crate::source::{Block, Branch};
 use crate::unit::{Arrival, Builder, IndirectBranch};
 
@@ -110,6 +111,10 @@ fn in_line(builder: &mut Builder<'_, '_>, to: Addr) -> Option<Addr> {
 /// Pushes where a call returns to, which is translated too.
 pub(crate) fn push(builder: &mut Builder<'_, '_>, value: Addr) {
     builder.want(value, Arrival::Indirect);
+    if let Some(low) = low(value.get()) {
+        builder.unit.emitter.push(low);
+        return;
+    }
     let constants = builder.shared.room.constants().start;
     let offset = constants + builder.shared.constants.offset(value.get());
     let address = builder.unit.emitter.address(offset);
@@ -147,9 +152,9 @@ fn target(builder: &mut Builder<'_, '_>, instruction: &Instruction) {
         instruction.segment_prefix(),
     );
     let load = Instruction::with2(iced_x86::Code::Mov_r64_rm64, Register::RCX, operand);
-    match load.ok().and_then(|load| encode(&load)) {
-        Some(bytes) => builder.unit.emitter.raw(&bytes),
-        None => builder.unit.emitter.raw(&[0x0f, 0x0b]),
+    match load {
+        Ok(load) => builder.unit.emitter.instruction(&load),
+        Err(_) => builder.unit.emitter.raw(&[0x0f, 0x0b]),
     }
 }
 

@@ -149,11 +149,27 @@ impl Constants {
     }
 }
 
+/// Code that is executed once or never: ways out of the cache. It lies by itself, so that what is executed again
+/// and again lies dense.
+#[derive(Debug)]
+pub(crate) struct Cold {
+    pub(crate) emitter: Emitter,
+    pub(crate) points: Points,
+}
+
+impl Cold {
+    fn between(&mut self, pc: Addr) {
+        let (offset, spilled) = (self.emitter.here(), Spilled::NONE);
+        self.points.push(Point { offset, pc, spilled, ahead: 0, kind: PointKind::Between });
+    }
+}
+
 /// A unit, ready to be put into the cache.
 #[derive(Debug)]
 pub(crate) struct Unit {
     pub(crate) emitter: Emitter,
     pub(crate) points: Points,
+    pub(crate) cold: Cold,
     pub(crate) bodies: Vec<(Addr, u32)>,
     pub(crate) entries: Vec<(Addr, u32)>,
     pub(crate) sources: Vec<(Addr, AddrRange)>,
@@ -173,6 +189,8 @@ pub(crate) struct Builder<'a, 'b> {
     links: Vec<(Hole, Addr)>,
     misses: Vec<Miss>,
     blocks: usize,
+    /// The one that is laid out.
+    block: Block,
 }
 
 /// Where an indirect transfer goes on that came to the wrong place.
@@ -191,11 +209,13 @@ pub(crate) enum Arrival {
 }
 
 impl<'a, 'b> Builder<'a, 'b> {
-    pub(crate) fn new(shared: &'a mut Shared<'b>, start: u32) -> Self {
-        let emitter = Emitter::new(shared.room.addr(0), start);
+    /// One whose code begins at `start`, and what is seldom executed of it at `cold`.
+    pub(crate) fn new(shared: &'a mut Shared<'b>, start: u32, cold: u32) -> Self {
+        let at = |start| Emitter::new(shared.room.addr(0), start);
         let unit = Unit {
-            emitter,
+            emitter: at(start),
             points: Points::default(),
+            cold: Cold { emitter: at(cold), points: Points::default() },
             bodies: Vec::new(),
             entries: Vec::new(),
             sources: Vec::new(),
@@ -204,15 +224,18 @@ impl<'a, 'b> Builder<'a, 'b> {
             passed: Vec::new(),
         };
         let (new, waiting) = (NumberMap::default(), VecDeque::new());
-        Self { shared, unit, new, waiting, links: Vec::new(), misses: Vec::new(), blocks: 0 }
+        let (links, misses, block) = (Vec::new(), Vec::new(), Block::default());
+        Self { shared, unit, new, waiting, links, misses, blocks: 0, block }
     }
 
     /// Translates what is at `pc`, and what it leads to.
     pub(crate) fn build(mut self, pc: Addr, arrival: Arrival, code: &mut dyn Code) -> Unit {
         self.waiting.push_back((pc, arrival));
         while let Some((pc, arrival)) = self.waiting.pop_front() {
+            if self.is_full() && !self.has(pc) {
+                continue;
+            }
             let new = match arrival {
-                // An entry may be all that there was room for.
                 Arrival::Indirect => self.entry(pc) || !self.has(pc),
                 Arrival::Direct => !self.has(pc),
             };
@@ -237,22 +260,32 @@ impl<'a, 'b> Builder<'a, 'b> {
         self.new.get(&pc).or_else(|| self.shared.bodies.get(&pc)).copied()
     }
 
+    fn is_full(&self) -> bool {
+        self.blocks >= self.shared.limits.blocks
+    }
+
     /// Code that leaves the cache for `to`.
     fn stub(&mut self, to: Addr, hole: Hole) -> u32 {
-        let here = self.unit.emitter.here();
-        self.between(to, Spilled::NONE);
-        let rax = self.shared.room.slot(Gpr::RAX);
-        self.unit.emitter.store(rax, Gpr::RAX);
-        self.exit(Exit::Direct { to, hole });
+        let number = self.number(Exit::Direct { to, hole });
+        let (rax, common) = (self.shared.room.slot(Gpr::RAX), self.shared.common);
+        let cold = &mut self.unit.cold;
+        let here = cold.emitter.here();
+        cold.between(to);
+        cold.emitter.store(rax, Gpr::RAX);
+        cold.emitter.leave(number, common);
         here
     }
 
     /// Leaves the cache; `rax` is in its slot already.
     pub(crate) fn exit(&mut self, exit: Exit) {
+        let number = self.number(exit);
+        self.unit.emitter.leave(number, self.shared.common);
+    }
+
+    fn number(&mut self, exit: Exit) -> u64 {
         let number = self.shared.first_exit + self.unit.exits.len();
         self.unit.exits.push(exit);
-        self.unit.emitter.set(Gpr::RAX, number as u64);
-        self.unit.emitter.jump(self.shared.common);
+        number as u64
     }
 
     /// Notes that an indirect branch is executed: where it leads to an address that cannot be, the processor faults
@@ -296,13 +329,13 @@ impl<'a, 'b> Builder<'a, 'b> {
 
     /// The transfer was to another place: on to the next one that has the same lower 16 bits.
     fn miss(&mut self, Miss { pc, hole, next }: Miss) {
-        let here = self.unit.emitter.here();
-        self.between(pc, Spilled::NONE);
-        let emitter = &mut self.unit.emitter;
-        emitter.fill(hole, here);
-        emitter.set(Gpr::R11, pc.get());
-        emitter.add_to_rcx(Gpr::R11);
-        emitter.jump(next);
+        let cold = &mut self.unit.cold;
+        let here = cold.emitter.here();
+        cold.between(pc);
+        cold.emitter.set(Gpr::R11, pc.get());
+        cold.emitter.add_to_rcx(Gpr::R11);
+        cold.emitter.jump(next);
+        self.unit.emitter.fill(hole, here);
     }
 
     fn latest_head(&self, pc: Addr) -> u32 {
@@ -329,16 +362,14 @@ impl<'a, 'b> Builder<'a, 'b> {
                 Constancy::Told if self.shared.limits.extends => Extent::Extended,
                 _ => Extent::OnePiece,
             };
-            let block = match self.blocks < self.shared.limits.blocks {
-                true => decode(pc, most, extent, code),
-                false => None,
-            };
-            let Some(block) = block else {
+            let mut block = std::mem::take(&mut self.block);
+            if self.is_full() || decode(pc, most, extent, code, &mut block).is_none() {
+                self.block = block;
                 self.exactly(pc);
                 let hole = self.unit.emitter.jump_hole();
                 self.links.push((hole, pc));
                 return;
-            };
+            }
             self.blocks += 1;
             let body = self.unit.emitter.here();
             self.new.insert(pc, body);
@@ -352,6 +383,7 @@ impl<'a, 'b> Builder<'a, 'b> {
                 body::emit(self, &block, transfer::Last::TurnOfLoop);
             }
             next = body::emit(self, &block, transfer::Last::Block);
+            self.block = block;
             if let Some(next) = next {
                 // A dropped block begins with a jump, which must not reach into the next one.
                 self.exactly(next);

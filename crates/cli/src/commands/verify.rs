@@ -84,9 +84,9 @@ impl VerifyArgs {
         if self.stats {
             let t = report.translation;
             out.line(format_args!(
-                "code cache: {} units, {} blocks, {} bytes; left for new code {}, by unknown transfers \
+                "code cache: {} units, {} blocks, {} bytes and {} cold; left for new code {}, by unknown transfers \
                  {}, for instructions outside {}, at tests {}; {} blocks dropped, emptied {} times",
-                t.units, t.blocks, t.bytes, t.moved, t.unknown, t.outside, t.tests, t.dropped, t.emptied,
+                t.units, t.blocks, t.bytes, t.cold, t.moved, t.unknown, t.outside, t.tests, t.dropped, t.emptied,
             ))?;
         }
         out.finish()?;

@@ -16,7 +16,7 @@ use crate::layout::{Room, TABLE_ENTRIES};
 use crate::memory::CacheMemory;
 use crate::points::{Point, PointKind, Points};
 use crate::register::{Gpr, Spilled};
-use crate::source::{Code, Extent, decode};
+use crate::source::{Block, Code, Extent, decode};
 use crate::unit::{Arrival, Builder, Constants, Exit, IndirectBranch, Limits, Shared, Unit};
 
 pub use statistics::Statistics;
@@ -26,6 +26,8 @@ pub use stops::Stop;
 const UNKNOWN: u32 = u32::MAX;
 /// Room that one unit may take. The cache is emptied when there is less.
 const UNIT_ROOM: u32 = 256 << 10;
+/// This part of all code is cold.
+const COLD_SHARE: u32 = 3;
 
 /// Room that the way to a dropped block takes.
 const WAY_ROOM: u32 = 64;
@@ -37,6 +39,32 @@ pub enum Entry {
     Cache(Addr),
     /// Where it is: the instruction cannot be executed from the cache.
     Outside,
+}
+
+/// The pages that the code of a block lies in: mostly one.
+#[derive(Debug)]
+enum Pages {
+    One(PageAddr),
+    Several(Vec<PageAddr>),
+}
+
+impl Pages {
+    fn all(&self) -> &[PageAddr] {
+        match self {
+            Self::One(page) => std::slice::from_ref(page),
+            Self::Several(pages) => pages,
+        }
+    }
+
+    fn add(&mut self, page: PageAddr) {
+        if self.all().contains(&page) {
+            return;
+        }
+        match self {
+            Self::One(first) => *self = Self::Several(vec![*first, page]),
+            Self::Several(pages) => pages.push(page),
+        }
+    }
 }
 
 /// Where all old translations of a block lead to: to the new one, or out of the cache.
@@ -62,6 +90,8 @@ pub struct Translator<M> {
     memory: M,
     limits: Limits,
     next: u32,
+    /// The next place for code that is seldom executed.
+    cold: u32,
     common: u32,
     common_stop: u32,
     miss: u32,
@@ -71,8 +101,7 @@ pub struct Translator<M> {
     heads: NumberMap<u16, u32>,
     passed: NumberMap<Addr, u32>,
     sources: BTreeMap<PageAddr, Vec<(Addr, AddrRange)>>,
-    /// The pages that the code of each block lies in.
-    pages: NumberMap<Addr, Vec<PageAddr>>,
+    pages: NumberMap<Addr, Pages>,
     units: BTreeMap<u32, Points>,
     exits: Vec<Exit>,
     branches: Vec<IndirectBranch>,
@@ -102,6 +131,7 @@ impl<M: CacheMemory> Translator<M> {
             memory,
             limits,
             next: 0,
+            cold: 0,
             common: 0,
             common_stop: 0,
             miss: 0,
@@ -175,6 +205,7 @@ impl<M: CacheMemory> Translator<M> {
         emitter.raw(&[0x0f, 0x0b]);
         self.memory.write(start, &emitter.bytes)?;
         self.next = emitter.here();
+        self.cold = self.end();
         let miss = u64::from(self.room.addr(self.miss)).to_le_bytes();
         let table = miss.repeat(TABLE_ENTRIES as usize);
         self.memory.write(self.room.table() - self.room.addr(0), &table)
@@ -195,7 +226,8 @@ impl<M: CacheMemory> Translator<M> {
             && (arrival == Arrival::Direct || self.entries.contains_key(&pc));
         let mut emptied = false;
         if !known {
-            if !self.bodies.contains_key(&pc) && decode(pc, 1, Extent::OnePiece, code).is_none() {
+            let (one, block) = (Extent::OnePiece, &mut Block::default());
+            if !self.bodies.contains_key(&pc) && decode(pc, 1, one, code, block).is_none() {
                 return Ok(Entry::Outside);
             }
             emptied = self.translate(pc, arrival, code)?;
@@ -223,9 +255,15 @@ impl<M: CacheMemory> Translator<M> {
     }
 
     /// Where code ends at the latest.
-    fn end(&self) -> u32 {
+    fn last(&self) -> u32 {
         let area = self.room.code();
         area.end.min(area.start.saturating_add(self.limits.code))
+    }
+
+    /// The same of code that is not cold; that lies behind it.
+    fn end(&self) -> u32 {
+        let last = self.last();
+        last - (last - self.room.code().start) / COLD_SHARE
     }
 
     fn at(&self, offset: u32) -> Addr {
@@ -235,8 +273,10 @@ impl<M: CacheMemory> Translator<M> {
     /// Translates what is at `pc`. True if the cache was emptied for that.
     fn translate(&mut self, pc: Addr, arrival: Arrival, code: &mut dyn Code) -> io::Result<bool> {
         let constants = self.room.constants();
-        let (start, end) = (self.room.code().start, self.end());
-        let full = self.next + UNIT_ROOM.min((end - start) / 4) > end
+        let (end, last) = (self.end(), self.last());
+        let least = UNIT_ROOM.min((last - self.room.code().start) / 5);
+        let full = self.next + least > end
+            || self.cold + least > last
             || self.constants.len() + 4096 > constants.end - constants.start;
         if full {
             self.statistics.emptied += 1;
@@ -257,7 +297,7 @@ impl<M: CacheMemory> Translator<M> {
             supplied_at: self.supplied_at,
             heads: &|pc| heads.get(&hash(pc)).copied().unwrap_or(miss),
         };
-        let unit = Builder::new(&mut shared, self.next).build(pc, arrival, code);
+        let unit = Builder::new(&mut shared, self.next, self.cold).build(pc, arrival, code);
         self.take(unit)?;
         Ok(full)
     }
@@ -267,10 +307,13 @@ impl<M: CacheMemory> Translator<M> {
         let (first, constants) = self.constants.take_fresh();
         self.memory.write(self.room.constants().start + first, &constants)?;
         self.memory.write(start, &unit.emitter.bytes)?;
+        self.memory.write(unit.cold.emitter.start(), &unit.cold.emitter.bytes)?;
         self.next = unit.emitter.here().next_multiple_of(16);
+        self.cold = unit.cold.emitter.here();
         self.statistics.units += 1;
         self.statistics.blocks += unit.bodies.len() as u64;
         self.statistics.bytes += unit.emitter.bytes.len() as u64;
+        self.statistics.cold += unit.cold.emitter.bytes.len() as u64;
         for (pc, entry) in &unit.entries {
             let hash = hash(*pc);
             self.heads.insert(hash, *entry);
@@ -284,12 +327,15 @@ impl<M: CacheMemory> Translator<M> {
         for (pc, range) in unit.sources {
             for page in range.to_pages().pages() {
                 self.sources.entry(page).or_default().push((pc, range));
-                self.pages.entry(pc).or_default().push(page);
+                self.pages.entry(pc).or_insert(Pages::One(page)).add(page);
             }
         }
         self.exits.extend(unit.exits);
         self.branches.extend(unit.branches);
         self.units.insert(start, unit.points);
+        if !unit.cold.emitter.bytes.is_empty() {
+            self.units.insert(unit.cold.emitter.start(), unit.cold.points);
+        }
         Ok(())
     }
 
@@ -321,8 +367,8 @@ impl<M: CacheMemory> Translator<M> {
         }
         self.passed.remove(&pc);
         self.statistics.dropped += 1;
-        for page in self.pages.remove(&pc).unwrap_or_default() {
-            if let Some(blocks) = self.sources.get_mut(&page) {
+        for page in self.pages.remove(&pc).iter().flat_map(Pages::all) {
+            if let Some(blocks) = self.sources.get_mut(page) {
                 blocks.retain(|(other, _)| *other != pc);
             }
         }

@@ -7,8 +7,10 @@ pub struct Statistics {
     pub units: u64,
     /// Blocks in them.
     pub blocks: u64,
-    /// Bytes of translated code.
+    /// Bytes of translated code, but for the cold.
     pub bytes: u64,
+    /// Bytes of code that is seldom executed.
+    pub cold: u64,
     /// Exits to code that was not translated yet, or not linked.
     pub moved: u64,
     /// Exits of indirect transfers.
@@ -31,6 +33,7 @@ impl Statistics {
             units: self.units + other.units,
             blocks: self.blocks + other.blocks,
             bytes: self.bytes + other.bytes,
+            cold: self.cold + other.cold,
             moved: self.moved + other.moved,
             unknown: self.unknown + other.unknown,
             outside: self.outside + other.outside,
