@@ -41,6 +41,25 @@ fn a_timer_over_three_shifts() {
     assert!(mid_code(&events) >= 2, "{events}");
 }
 
+/// What tells one turn from the next is in memory that a pointer in memory leads to, behind calls that are never
+/// made.
+#[test]
+fn a_timer_over_a_loop_of_a_sanitizer() {
+    let program = fixture::c("c/hot/checked.c", &["-O0", "-fsanitize=address"]);
+    for _ in 0..rounds() {
+        let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+        let ended = retake.round_trip("recording", &[], &[&program]);
+        assert_eq!(ended.output(), "10 ticks in many turns\n");
+    }
+}
+
+/// `rbp` need not be the address of a frame: what cannot be read tells nothing.
+#[test]
+fn code_that_keeps_another_address_in_rbp() {
+    let events = check("c/hot/no_frame.c", &[], &WAYS[..1]);
+    assert!(mid_code(&events) >= 5, "{events}");
+}
+
 #[test]
 fn threads_that_compute_side_by_side() {
     let events = check("c/hot_loop.c", &["150000000"], &WAYS[..1]);

@@ -134,6 +134,8 @@ pub enum ThreadCall {
     Restart,
     /// process_vm_writev(2): writes memory of another task.
     WriteOther,
+    /// ptrace(2): a task has one tracer, which is the recorder. It does for the program what that asks for.
+    Trace,
     /// personality(2): `READ_IMPLIES_EXEC` and `STICKY_TIMEOUTS` change other calls.
     Personality,
     /// unshare(2), setns(2): namespaces; tids of new tasks and clocks may change meaning.

@@ -168,6 +168,21 @@ constants! {
         PR_GET_MEMORY_MERGE = 68,
         PR_GET_AUXV = 0x4155_5856,
     }
+    /// Requests of ptrace(2).
+    ptrace {
+        PTRACE_PEEKTEXT = 1,
+        PTRACE_PEEKDATA = 2,
+        PTRACE_PEEKUSER = 3,
+        PTRACE_CONT = 7,
+        PTRACE_GETREGS = 12,
+        PTRACE_GETFPREGS = 14,
+        PTRACE_ATTACH = 16,
+        PTRACE_DETACH = 17,
+        PTRACE_GETSIGINFO = 0x4202,
+        PTRACE_GETREGSET = 0x4204,
+        PTRACE_SEIZE = 0x4206,
+        PTRACE_INTERRUPT = 0x4207,
+    }
     /// Codes of arch_prctl(2).
     arch {
         ARCH_SET_GS = 0x1001,

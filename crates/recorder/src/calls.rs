@@ -85,10 +85,7 @@ impl Session {
         let Made { by, no, args } = made;
         let call = retake_abi::resolve(no, &args);
         let answer = match call.class {
-            Class::Refuse(errno) => {
-                self.warn_refused(call.no);
-                Answer::Now(errno.to_result())
-            }
+            Class::Refuse(errno) => Answer::Now(errno.to_result()),
             Class::Pretend(result) => Answer::Now(result),
             Class::Thread(ThreadCall::Clock) => self.clock_call(task, no, &args),
             Class::Thread(kind) => self.thread_call(task, kind, call.no, &args)?,
@@ -102,7 +99,10 @@ impl Session {
             Class::Task(kind @ (TaskCall::Exec | TaskCall::ExecAt)) => {
                 self.exec_call(task, kind, &args)
             }
-            _ => self.output_call(task, call.no, &args),
+            _ => match self.wait_for_traced(task, call.no, &args) {
+                Some(answer) => answer,
+                None => self.output_call(task, call.no, &args),
+            },
         };
         if let Answer::Now(result) = answer {
             return self.answer(task, stopped, no, &entry, result);
@@ -392,6 +392,7 @@ impl Session {
                 }
                 Answer::Now(result)
             }
+            ThreadCall::Trace => self.trace_call(task, args)?,
             ThreadCall::XcompPermission => Answer::Now(einval),
             _ => Answer::Kernel,
         })

@@ -73,7 +73,7 @@ impl Session {
     }
 
     /// Writes where the program itself could; false if it could not.
-    fn give(&mut self, task: &Task, to: Addr, bytes: &[u8]) -> bool {
+    pub(crate) fn give(&mut self, task: &Task, to: Addr, bytes: &[u8]) -> bool {
         if !task.memory.write_as_allowed(to, bytes) {
             return false;
         }

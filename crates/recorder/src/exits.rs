@@ -154,6 +154,7 @@ impl Session {
             return Ok(());
         }
         task.ended = true;
+        self.release_traced_by(task.id);
         if task.tid == self.root {
             self.status = Some(status);
         }

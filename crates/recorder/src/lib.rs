@@ -52,6 +52,7 @@ mod shared_memory;
 mod signals;
 mod task;
 mod task_calls;
+mod tracing;
 mod tracking;
 mod unfinished;
 mod unkillable;

@@ -79,7 +79,7 @@ impl Session {
             self.wake_those_that_waited();
         }
         let unseen = others_have_stopped(task.tid);
-        let ready = self.tasks.values().filter(|other| other.run.is_ready());
+        let ready = self.tasks.values().filter(|other| other.can_run());
         let others = ready.map(Task::candidate);
         self.scheduler.look(now, self.quiet_since.1, others, unseen)
     }
@@ -367,15 +367,22 @@ fn probes(task: &Task, space: Option<&Space>, registers: &Registers) -> Vec<(Add
     let mut words = Vec::with_capacity(2 * PROBES);
     for start in [registers.rsp, registers.rbp.wrapping_sub(LEN as u64)].map(Addr::new) {
         let mut bytes = [0_u8; LEN];
-        let is_mapped = space.is_some_and(|space| space.table.find(start).is_some());
-        let got = if is_mapped { task.memory.read(start, &mut bytes).unwrap_or(0) } else { 0 };
+        // `rbp` may hold anything, such as an address that the program cannot read.
+        let mapping = space.and_then(|space| space.table.find(start));
+        let is_its_own = mapping.is_some_and(|mapping| mapping.prot.allows(Protection::READ));
+        let got = if is_its_own { task.memory.read(start, &mut bytes).unwrap_or(0) } else { 0 };
         let read = read_words(bytes.get(..got / 8 * 8).unwrap_or_default());
         let at = |n: u64| start.checked_add(n * 8);
         words.extend((0..).zip(read).filter_map(|(n, word)| Some((at(n)?, word))));
     }
     for addr in written_nearby(task, registers) {
         let is_known = words.iter().any(|(known, _)| *known == addr);
-        if !is_known && let Ok(word) = task.memory.read_u64(addr) {
+        // On a way that is not taken an address may be anything. Replay has the task itself read the word.
+        let is_its_own = space.is_some_and(|space| space.can_write(addr, 8));
+        if is_its_own
+            && !is_known
+            && let Ok(word) = task.memory.read_u64(addr)
+        {
             words.push((addr, word));
         }
     }

@@ -12,6 +12,8 @@ use crate::waiting::{Known, LONGEST, Step};
 
 /// So many instructions are looked at. A step costs 3 to 40 µs.
 const AHEAD: usize = 32;
+/// So many ways around calls.
+const MOST_WAYS: usize = 8;
 /// Bytes below the stack pointer that a task uses (x86-64 psABI), and from there on those that are taken for
 /// its own frames.
 const RED_ZONE: u64 = 128;
@@ -62,37 +64,83 @@ fn step_at(memory: &ProcessMemory, pc: Addr) -> Option<Step> {
     Code::of(memory).step(pc)
 }
 
-/// The instructions from `pc` on, once around a loop if there is one, up to where registers or memory say how
-/// the code goes on.
-fn ahead(memory: &ProcessMemory, pc: Addr) -> Vec<Step> {
-    let mut code = Code::of(memory);
-    let mut list = Vec::new();
-    let mut at = Some(pc);
-    while let Some(pc) = at.filter(|_| list.len() < AHEAD) {
-        if list.iter().any(|step: &Step| step.is_at(pc)) {
-            break;
+/// A way that code may go.
+#[derive(Clone, Debug, Default)]
+struct Way {
+    steps: Vec<Step>,
+    /// Branches ahead that were not taken: how many steps come before what they lead to, and where that is.
+    untaken: Vec<(usize, Addr)>,
+    /// It ends where registers or memory say how the code goes on, or where it leaves the program.
+    is_open: bool,
+}
+
+impl Way {
+    /// Goes on from `pc`, once around a loop if there is one.
+    fn extend(&mut self, code: &mut Code<'_>, pc: Addr) {
+        let mut at = Some(pc);
+        self.is_open = false;
+        while let Some(pc) = at.filter(|_| self.steps.len() < AHEAD) {
+            if self.steps.iter().any(|step| step.is_at(pc)) {
+                return;
+            }
+            let step = code.step(pc);
+            at = step.as_ref().and_then(Step::next);
+            self.is_open = at.is_none();
+            let Some(step) = step else { return };
+            self.steps.push(step);
+            if let Some(target) = self.steps.last().and_then(Step::leads_ahead) {
+                self.untaken.push((self.steps.len(), target));
+            }
         }
-        let Some(step) = code.step(pc) else { break };
-        at = step.next();
-        list.push(step);
     }
-    list
+
+    /// The way that takes the last of its branches that were not taken.
+    fn other(mut self, code: &mut Code<'_>) -> Option<Self> {
+        let (len, target) = self.untaken.pop()?;
+        self.steps.truncate(len);
+        self.extend(code, target);
+        Some(self)
+    }
+}
+
+/// The instructions from `pc` on, up to where registers or memory say how the code goes on.
+fn ahead(memory: &ProcessMemory, pc: Addr) -> Vec<Step> {
+    let mut way = Way::default();
+    way.extend(&mut Code::of(memory), pc);
+    way.steps
+}
+
+/// The same, and where that ends at a call or the like, the ways around it: sanitizers have a call that is never
+/// made at each access of memory.
+fn ways_ahead(memory: &ProcessMemory, pc: Addr) -> Vec<Vec<Step>> {
+    let mut code = Code::of(memory);
+    let mut way = Way::default();
+    way.extend(&mut code, pc);
+    let mut ways = vec![way.steps.clone()];
+    while way.is_open && ways.len() < MOST_WAYS {
+        let Some(other) = way.other(&mut code) else { break };
+        ways.push(other.steps.clone());
+        way = other;
+    }
+    ways
 }
 
 /// Words of memory that the code around `registers` writes: by aligned addresses, of what needs no register
 /// that changes on the way.
 pub(crate) fn written_nearby(task: &Task, registers: &Registers) -> Vec<Addr> {
-    let mut known = Known::all(registers);
     let mut words = Vec::new();
-    for step in ahead(&task.memory, registers.pc()) {
-        let accesses = step.accesses(&known).unwrap_or_default();
-        for access in accesses.iter().filter(|access| access.writes) {
-            let word = Addr::new(access.addr.get() & !7);
-            if !words.contains(&word) && words.len() < MOST_WORDS {
-                words.push(word);
+    for way in ways_ahead(&task.memory, registers.pc()) {
+        let mut known = Known::all(registers);
+        for step in way {
+            let accesses = step.accesses(&known).unwrap_or_default();
+            for access in accesses.iter().filter(|access| access.writes) {
+                let word = Addr::new(access.addr.get() & !7);
+                if !words.contains(&word) && words.len() < MOST_WORDS {
+                    words.push(word);
+                }
             }
+            step.pass(&mut known, &task.memory);
         }
-        step.pass(&mut known, &task.memory);
     }
     words
 }

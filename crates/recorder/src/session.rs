@@ -152,7 +152,7 @@ impl Session {
     /// Takes in what happened to tasks that were waiting in the kernel. Waits only if no task could
     /// run meanwhile.
     fn collect(&mut self) -> Result<(), RecordError> {
-        let ready = self.tasks.values().any(|task| task.run.is_ready());
+        let ready = self.tasks.values().any(|task| task.can_run());
         if ready {
             let waiting = self.tasks.values().any(|task| matches!(task.run, Run::Kernel));
             return if waiting { self.poll() } else { Ok(()) };
@@ -205,7 +205,7 @@ impl Session {
             if woke
                 && self.scheduler.once_in(2)
                 && let Some(task) = self.tasks.get_mut(&tid)
-                && task.run.is_ready()
+                && task.can_run()
             {
                 task.woken = true;
             }
@@ -214,7 +214,7 @@ impl Session {
     }
 
     fn is_ready(&self, tid: Tid) -> bool {
-        self.tasks.get(&tid).is_some_and(|task| task.run.is_ready())
+        self.tasks.get(&tid).is_some_and(|task| task.can_run())
     }
 
     /// The task to run.
@@ -232,7 +232,7 @@ impl Session {
             self.wake_those_that_waited();
         }
         self.candidates.clear();
-        let ready = self.tasks.values().filter(|task| task.run.is_ready());
+        let ready = self.tasks.values().filter(|task| task.can_run());
         self.candidates.extend(ready.map(Task::candidate));
         let now = monotonic();
         let ran = self.scheduler.ran(now);
@@ -311,7 +311,7 @@ impl Session {
             if !watches
                 && !task.is_armed()
                 && self.scheduler.chaos().is_some()
-                && self.tasks.values().any(|other| other.run.is_ready())
+                && self.tasks.values().any(|other| other.can_run())
             {
                 let now = monotonic();
                 if let Some(soon) = self.scheduler.ends_soon(now) {

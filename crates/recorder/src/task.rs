@@ -91,6 +91,8 @@ pub(crate) struct Task {
     pub(crate) confinement: Confinement,
     /// Vector registers and blocked signals, while its process is stopped.
     pub(crate) stopped: Option<(VectorState, u64)>,
+    /// Another task of the recording traces it.
+    pub(crate) traced: Option<crate::tracing::Traced>,
     /// Its end is sure: it runs no user code any more.
     pub(crate) dying: bool,
     /// Its end has been recorded.
@@ -148,6 +150,7 @@ impl Task {
             fast_code: None,
             confinement: Confinement::inherited(),
             stopped: None,
+            traced: None,
             dying: false,
             ended: false,
         }

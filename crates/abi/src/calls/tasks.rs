@@ -35,7 +35,8 @@ calls! {
             fixed(2, 12).at(16).when(When::Always),
             out(4, Size::Special(Special::WaitidUsage)),
         ]);
-    PTRACE ptrace(request: Int, pid: Int, addr: Word, data: Word).refused(Errno::EPERM);
+    PTRACE ptrace(request: Int, pid: Int, addr: Word, data: Word)
+        .is(Class::Thread(ThreadCall::Trace));
     PRCTL prctl(option: Int, arg2: Word, arg3: Word, arg4: Word, arg5: Word);
     ARCH_PRCTL arch_prctl(code: Flags, addr: Word);
     SET_TID_ADDRESS set_tid_address(tid: Ptr).is(Class::Thread(ThreadCall::SetTidAddress));

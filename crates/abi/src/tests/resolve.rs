@@ -33,11 +33,10 @@ fn flags_keep_calls_from_waiting() {
 
 #[test]
 fn refusals() {
-    let cases: [(SyscallNo, &[u64], Errno); 12] = [
+    let cases: [(SyscallNo, &[u64], Errno); 11] = [
         (nr::CLONE3, &[], Errno::ENOSYS),
         (nr::IO_URING_SETUP, &[], Errno::ENOSYS),
         (nr::USERFAULTFD, &[], Errno::ENOSYS),
-        (nr::PTRACE, &[], Errno::EPERM),
         (nr::FUTEX, &[0, 6 | 128], Errno::ENOSYS),
         (nr::FUTEX, &[0, 99], Errno::ENOSYS),
         (nr::MADVISE, &[0, 0, 8], Errno::EINVAL),

@@ -78,7 +78,7 @@ impl Session {
         };
         let now = monotonic();
         let happened = self.event_count();
-        if events != happened || self.tasks.values().any(|task| task.run.is_ready()) {
+        if events != happened || self.tasks.values().any(|task| task.can_run()) {
             self.ending.phase = Phase::Settling { since, events: happened, quiet_since: now };
             return false;
         }

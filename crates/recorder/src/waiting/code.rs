@@ -157,6 +157,13 @@ impl Step {
         }
     }
 
+    /// Where it leads to if it is a branch ahead that may be taken.
+    pub(crate) fn leads_ahead(&self) -> Option<Addr> {
+        let target = self.instruction.near_branch_target();
+        let is_branch = self.instruction.flow_control() == FlowControl::ConditionalBranch;
+        (is_branch && target > self.instruction.ip()).then(|| Addr::new(target))
+    }
+
     /// The memory that it reads, changes and writes without a lock, if it does: another CPU can write there
     /// in between.
     pub(crate) fn update(&self, registers: &Registers) -> Option<Access> {
@@ -224,9 +231,15 @@ impl Step {
         }
     }
 
-    /// What it puts into its first operand, for plain loads of 32 and 64 bits.
+    /// What it puts into its first operand, for plain loads and moves of 32 and 64 bits.
     fn loads(&self, known: &Known, memory: &ProcessMemory) -> Option<u64> {
         let to = self.instruction.op0_register();
+        let is_move = self.instruction.mnemonic() == Mnemonic::Mov
+            && self.instruction.op1_kind() == OpKind::Register
+            && (to.is_gpr32() || to.is_gpr64());
+        if is_move {
+            return known.value(self.instruction.op1_register());
+        }
         let is_load = self.instruction.mnemonic() == Mnemonic::Mov
             && self.instruction.op1_kind() == OpKind::Memory
             && (to.is_gpr32() || to.is_gpr64());

@@ -179,7 +179,7 @@ impl Session {
         let mut wanted = Armed::default();
         if let Some(WaitedAt { pc, passed: ..ARRIVALS }) = task.waited_at
             && task.registers.pc() == pc
-            && self.tasks.values().any(|other| other.run.is_ready())
+            && self.tasks.values().any(|other| other.can_run())
         {
             wanted.add(Watchpoint::Execute(pc));
             // It stands there: only the next arrival counts.
@@ -289,7 +289,7 @@ impl Session {
                 true => Some(word.addr),
                 false => seen_from(own, self.spaces.get(&waiting.space)?, word),
             });
-            if seen.is_some() && other.run.is_ready() {
+            if seen.is_some() && other.can_run() {
                 (other.waiting, other.expects) =
                     (None, other.waiting.take().or(other.expects.take()));
                 other.woken = true;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use retake_model::{Addr, EventIndex, TaskId};
+use retake_model::{Addr, EventIndex, Protection, TaskId};
 use retake_recording::{Event, Fingerprint};
 use retake_translator::{Filter, Test, can_be_compiled};
 
@@ -32,14 +32,36 @@ impl Machine {
         print: &Fingerprint,
     ) -> Result<Option<Step>, Failure> {
         let known = self.learned.take().filter(|learned| learned.event == index);
-        let mut learned = known.unwrap_or_else(|| Learned {
-            event: index,
-            order: Order::new(&event.before, &print.probes, print.vector.as_bytes()),
-            filter: None,
-        });
+        let mut learned = match known {
+            Some(learned) => learned,
+            None => {
+                let probes = self.readable(event.task, &print.probes)?;
+                let order = Order::new(&event.before, &probes, print.vector.as_bytes());
+                Learned { event: index, order, filter: None }
+            }
+        };
         let found = self.look_for(index, event, print, &mut learned);
         self.learned = Some(learned);
         found
+    }
+
+    /// The words that the task itself can read: a test of another one never holds. The recorder reads what no
+    /// program can (`PROT_NONE`), and looks below `rbp`, which need not be an address of a frame.
+    fn readable(
+        &mut self,
+        id: TaskId,
+        probes: &[(Addr, u64)],
+    ) -> Result<Vec<(Addr, u64)>, Failure> {
+        let space = self.task(id)?.space;
+        let table = &self.space(space).table;
+        let is_readable = |(addr, _): &&(Addr, u64)| {
+            let last = addr.checked_add(7);
+            [Some(*addr), last].into_iter().all(|at| {
+                let mapping = at.and_then(|at| table.find(at));
+                mapping.is_some_and(|mapping| mapping.prot.allows(Protection::READ))
+            })
+        };
+        Ok(probes.iter().filter(is_readable).copied().collect())
     }
 
     fn look_for(
