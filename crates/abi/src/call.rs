@@ -331,6 +331,13 @@ pub enum Size {
     Special(Special),
 }
 
+impl Size {
+    /// Whether its capacity stands in memory, where it can be wrong.
+    const fn has_length(self) -> bool {
+        matches!(self, Self::LenWord { .. } | Self::Msghdr | Self::Mmsghdr { .. })
+    }
+}
+
 /// Where a number of elements comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Count {
@@ -441,12 +448,17 @@ impl Syscall {
 
     /// Whether what the kernel wrote is exactly what [`crate::outputs`] says for this result. If
     /// not, page differences have to be stored: for [`Class::Unknown`] whatever it returned, and
-    /// for a call with outputs that failed with `EFAULT`, perhaps halfway through its writes.
+    /// for a call with outputs that failed with `EFAULT`, perhaps halfway through its writes; or with
+    /// `EINVAL`, which may be about the length of an address behind the data.
     pub fn outputs_are_exact(&self, result: i64) -> bool {
         match self.class {
             Class::Unknown => false,
             Class::Refuse(_) | Class::Pretend(_) => true,
-            _ => self.outputs.is_empty() || Errno::from_result(result) != Some(Errno::EFAULT),
+            _ => match Errno::from_result(result) {
+                Some(Errno::EFAULT) => self.outputs.is_empty(),
+                Some(Errno::EINVAL) => !self.outputs.iter().any(|output| output.size.has_length()),
+                _ => true,
+            },
         }
     }
 }
