@@ -6,7 +6,7 @@ use retake_abi::{
 };
 use retake_model::{Addr, Registers, Signal, SyscallNo};
 use retake_ptrace::{ProcessMemory, Resume, StopEvent, Stopped};
-use retake_recording::{Effect, EventKind};
+use retake_recording::{Effect, EventKind, LocalSegment};
 
 use crate::convention::Made;
 use crate::error::RecordError;
@@ -479,6 +479,18 @@ impl Session {
             ThreadCall::SetTidAddress => task.clear_tid = Addr::new(first),
             ThreadCall::Namespace => self.changed_namespaces = true,
             ThreadCall::SetRobustList => task.robust = Addr::new(first),
+            // Its errors are no negative numbers.
+            ThreadCall::ModifyLdt if result == 0 => {
+                let mut descriptor = [0; 16];
+                task.memory.read_exact(Addr::new(second), &mut descriptor)?;
+                // It was one of two small numbers, or the call would have failed.
+                let function = u8::try_from(first & 0xff).unwrap_or(0);
+                let segment = LocalSegment { function, descriptor };
+                self.space(task.space)?.segments.insert(segment.entry(), segment);
+                self.effect(&Effect::Segment { segment });
+                // What stands in segment registers is not written down by calls without a stop.
+                self.trace_all_calls(task)?;
+            }
             ThreadCall::SetName => {
                 let mut name = [0_u8; 16];
                 let _ = task.memory.read(Addr::new(second), &mut name);

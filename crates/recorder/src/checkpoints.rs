@@ -12,7 +12,7 @@ use crate::error::RecordError;
 use crate::leaving::Purpose;
 use crate::places::Search;
 use crate::session::{Next, Session};
-use crate::task::{Run, Task};
+use crate::task::{Run, Space, Task};
 
 /// Replaying an event takes about this long, whatever it took to record.
 const EVENT_COST: Duration = Duration::from_micros(5);
@@ -176,7 +176,13 @@ impl Session {
         let shared = self.shared_drafts();
         let run_time_ns = u64::try_from(self.schedule.run_time().as_nanos()).unwrap_or(u64::MAX);
         let event = self.event_count();
-        let draft = CheckpointDraft { event, run_time_ns, current, tasks, spaces, shared };
+        let segments_of = |(id, space): (&SpaceId, &Space)| {
+            let id = *id;
+            space.segments.values().map(|segment| (id, *segment)).collect::<Vec<_>>()
+        };
+        let segments = self.spaces.iter().flat_map(segments_of).collect();
+        let draft =
+            CheckpointDraft { event, run_time_ns, current, tasks, spaces, shared, segments };
         let _index: CheckpointIndex = self.writer.add_checkpoint(draft)?;
         self.schedule.made(monotonic().saturating_sub(started), once);
         Ok(())

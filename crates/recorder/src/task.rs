@@ -8,7 +8,7 @@ use retake_model::{
     Addr, AddrRange, Protection, Registers, SigInfo, SpaceId, SyscallNo, TaskId, Tid, VectorState,
 };
 use retake_ptrace::{ProcessMemory, Resume, Stopped, monotonic};
-use retake_recording::EventKind;
+use retake_recording::{EventKind, LocalSegment};
 use retake_tracee::MappingTable;
 
 use crate::forced::SignalState;
@@ -299,6 +299,8 @@ pub(crate) struct Space {
     pub(crate) tracking: crate::tracking::Tracking,
     /// `PR_SET_DUMPABLE`, as the program knows it.
     pub(crate) dumpable: bool,
+    /// Segments of the program's own, by their number.
+    pub(crate) segments: BTreeMap<u32, LocalSegment>,
     /// Set where the program registered an rseq area.
     pub(crate) rseq: BTreeMap<TaskId, Addr>,
     /// How often other processes changed this one.
@@ -321,6 +323,7 @@ impl Space {
             cleared: Vec::new(),
             tracking: crate::tracking::Tracking::default(),
             dumpable: true,
+            segments: BTreeMap::new(),
             rseq: BTreeMap::new(),
             foreign_changes: 0,
             inheritance: crate::inheritance::Inheritance::default(),
@@ -351,6 +354,7 @@ impl Space {
     pub(crate) fn fork(&self) -> Self {
         Self {
             attached: self.attached.clone(),
+            segments: self.segments.clone(),
             rseq: self.rseq.clone(),
             dumpable: self.dumpable,
             inheritance: self.inheritance.clone(),
