@@ -86,6 +86,8 @@ pub enum TaskCall {
     /// clone(2). `CLONE_CHILD_SETTID` is written by the child, in the child's memory: it is no
     /// output of this call.
     Clone,
+    /// clone3(2): as [`Self::Clone`], with its arguments in memory.
+    Clone3,
     /// fork(2).
     Fork,
     /// vfork(2).
@@ -98,6 +100,13 @@ pub enum TaskCall {
     Exit,
     /// exit_group(2).
     ExitGroup,
+}
+
+impl TaskCall {
+    /// Whether it makes a task.
+    pub const fn makes_a_task(self) -> bool {
+        matches!(self, Self::Clone | Self::Clone3 | Self::Fork | Self::Vfork)
+    }
 }
 
 /// A call that needs code of its own in the recorder.
@@ -140,6 +149,14 @@ pub enum ThreadCall {
     Namespace,
     /// clock_gettime(2), gettimeofday(2), time(2): the recorder may read the clock itself.
     Clock,
+    /// futex(2) on a priority-inheriting lock: the recorder keeps it, also who waits for it.
+    InheritedLock,
+    /// sched_setattr(2): a real-time policy would starve the recorder.
+    SchedulingAttributes,
+    /// perf_event_open(2): the recorder lets counters be made that software counts.
+    Counter,
+    /// prctl(2) `PR_SET_SYSCALL_USER_DISPATCH`: the recorder keeps it and sends the signals.
+    UserDispatch,
 }
 
 /// A call on signal state.

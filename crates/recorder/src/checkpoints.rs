@@ -9,6 +9,7 @@ use retake_recording::{CheckpointDraft, PageBatch, SharedDraft, SpaceDraft, Task
 use retake_tracee::{InjectPage, inject};
 
 use crate::error::RecordError;
+use crate::files::SharedObject;
 use crate::leaving::Purpose;
 use crate::places::Search;
 use crate::session::{Next, Session};
@@ -287,17 +288,19 @@ impl Session {
     }
 
     fn shared_drafts(&self) -> Vec<SharedDraft> {
-        let pool = self.writer.pool();
-        self.files
-            .shared()
-            .map(|object| {
-                let pages = match &object.file {
-                    Some(file) => crate::files::nonzero_pages(pool, file, 0, object.len),
-                    None => self.mapped_pages(object.id),
-                };
-                SharedDraft { shared: object.id, len: object.len, complete: true, pages }
-            })
-            .collect()
+        let draft = |object: &SharedObject| {
+            let pages = self.pages_of_object(object);
+            SharedDraft { shared: object.id, len: object.len, complete: true, pages }
+        };
+        self.files.shared().map(draft).collect()
+    }
+
+    /// What a shared object holds now.
+    pub(crate) fn pages_of_object(&self, object: &SharedObject) -> PageBatch {
+        match &object.file {
+            Some(file) => crate::files::nonzero_pages(self.writer.pool(), file, 0, object.len),
+            None => self.mapped_pages(object.id),
+        }
     }
 
     /// The contents of a shared object that cannot be opened (anonymous memory needs privilege), from

@@ -87,10 +87,16 @@ pub(crate) struct Task {
     pub(crate) hides_forced: Option<SigInfo>,
     /// Code for calls without a stop, where there can be such.
     pub(crate) fast_code: Option<std::rc::Rc<retake_tracee::fast::FastCode>>,
+    /// Reading the time-stamp counter is a fault (prctl(2), `PR_SET_TSC`).
+    pub(crate) counter_faults: bool,
+    /// Which of its calls it handles itself.
+    pub(crate) dispatch: Option<crate::user_dispatch::Dispatch>,
     /// What seccomp(2) lets it do.
     pub(crate) confinement: Confinement,
     /// Vector registers and blocked signals, while its process is stopped.
     pub(crate) stopped: Option<(VectorState, u64)>,
+    /// Its number in its own PID namespace, once asked for.
+    pub(crate) own_number: Option<u32>,
     /// Its end is sure: it runs no user code any more.
     pub(crate) dying: bool,
     /// Its end has been recorded.
@@ -146,8 +152,11 @@ impl Task {
             signal_state,
             hides_forced: None,
             fast_code: None,
+            counter_faults: false,
+            dispatch: None,
             confinement: Confinement::inherited(),
             stopped: None,
+            own_number: None,
             dying: false,
             ended: false,
         }
@@ -255,17 +264,18 @@ pub(crate) struct OpenCall {
     pub(crate) pages: Option<crate::page_diff::PagesBefore>,
     /// All memory before the call, for the audit.
     pub(crate) audit: Option<crate::audit::MemoryBefore>,
+    /// The task that it is to make.
+    pub(crate) new_task: crate::new_task::NewTask,
+    /// What the kernel may write when the task leaves its memory by this call.
+    pub(crate) last_words: Vec<crate::last_words::LastWord>,
+    /// It waits for a lock that the recorder keeps.
+    pub(crate) lock_wait: Option<crate::inherited_locks::LockWait>,
 }
 
 impl OpenCall {
     /// Whether the call is one in which a task waits for the child that it made (clone(2), `CLONE_VFORK`).
     pub(crate) fn waited_for_child(&self) -> bool {
-        const CLONE_VFORK: u64 = 0x4000;
-        match self.call.class {
-            Class::Task(TaskCall::Vfork) => true,
-            Class::Task(TaskCall::Clone) => self.args[0] & CLONE_VFORK != 0,
-            _ => false,
-        }
+        self.new_task.is_waited_for()
     }
 
     /// The number under which it is recorded.
