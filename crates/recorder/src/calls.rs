@@ -189,7 +189,14 @@ impl Session {
         }
         // `vfork` waits too, but the child is reported first; its entry is recorded with the child.
         let makes_task = matches!(call.class, Class::Task(kind) if kind.makes_a_task());
-        let next = if waits && !makes_task { Next::Waiting } else { Next::Soon };
+        // What the kernel writes by an `execve` nobody may see before that is an event. (With other threads,
+        // these have to come to their ends first.)
+        let leaves_words = task.open.as_ref().is_some_and(|open| !open.last_words.is_empty())
+            && !self.tasks.values().any(|other| other.pid == task.pid);
+        let next = match waits && !makes_task && !leaves_words {
+            true => Next::Waiting,
+            false => Next::Soon,
+        };
         Ok(resumed(stopped.resume(Resume::Syscall, None)?, next))
     }
 

@@ -153,8 +153,13 @@ pub(crate) fn hold_meanwhile(
     stopped: &mut Stopped,
     signal: Signal,
 ) -> Result<bool, RecordError> {
-    let info = stopped.siginfo()?;
-    if is_synchronous(signal, &info) || task.hides_forced(&info, &stopped.registers()?) {
+    let (info, registers) = (stopped.siginfo()?, stopped.registers()?);
+    if is_synchronous(signal, &info) || task.hides_forced(&info, &registers) {
+        return Ok(false);
+    }
+    if !task.mid_code && registers == task.registers {
+        // Its place is here, right behind the last event: what a task sends to itself by a call is handled
+        // before that call returns.
         return Ok(false);
     }
     match disposition(task, signal) {
