@@ -149,3 +149,21 @@ fn tracers_are_refused() {
         assert!(ended.errors().contains("not permitted"), "{}", ended.errors());
     }
 }
+
+/// A task that is asked to stop right at an instruction that traps reports that stop first: the fault waits.
+#[test]
+fn faults_that_wait_behind_another_stop() {
+    let program = fixture::c("c/spawns.c", &[]);
+    for _ in 0..4 * rounds() {
+        let retake = retake();
+        let options = ["--chaos", "--checkpoint-every", "20ms"];
+        let (dir, recorded) = retake.record("recording", &options, &[&program]);
+        assert_eq!(
+            (recorded.code(), recorded.output().as_str()),
+            (0, "270\n"),
+            "{}",
+            recorded.errors()
+        );
+        assert_eq!(retake.replay(&dir).output(), "270\n");
+    }
+}

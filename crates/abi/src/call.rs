@@ -86,6 +86,8 @@ pub enum TaskCall {
     /// clone(2). `CLONE_CHILD_SETTID` is written by the child, in the child's memory: it is no
     /// output of this call.
     Clone,
+    /// clone3(2): as [`Self::Clone`], with its arguments in memory.
+    Clone3,
     /// fork(2).
     Fork,
     /// vfork(2).
@@ -98,6 +100,13 @@ pub enum TaskCall {
     Exit,
     /// exit_group(2).
     ExitGroup,
+}
+
+impl TaskCall {
+    /// Whether it makes a task.
+    pub const fn makes_a_task(self) -> bool {
+        matches!(self, Self::Clone | Self::Clone3 | Self::Fork | Self::Vfork)
+    }
 }
 
 /// A call that needs code of its own in the recorder.
@@ -142,6 +151,14 @@ pub enum ThreadCall {
     Namespace,
     /// clock_gettime(2), gettimeofday(2), time(2): the recorder may read the clock itself.
     Clock,
+    /// futex(2) on a priority-inheriting lock: the recorder keeps it, also who waits for it.
+    InheritedLock,
+    /// sched_setattr(2): a real-time policy would starve the recorder.
+    SchedulingAttributes,
+    /// perf_event_open(2): the recorder lets counters be made that software counts.
+    Counter,
+    /// prctl(2) `PR_SET_SYSCALL_USER_DISPATCH`: the recorder keeps it and sends the signals.
+    UserDispatch,
 }
 
 /// A call on signal state.
@@ -333,6 +350,13 @@ pub enum Size {
     Special(Special),
 }
 
+impl Size {
+    /// Whether its capacity stands in memory, where it can be wrong.
+    const fn has_length(self) -> bool {
+        matches!(self, Self::LenWord { .. } | Self::Msghdr | Self::Mmsghdr { .. })
+    }
+}
+
 /// Where a number of elements comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Count {
@@ -443,12 +467,17 @@ impl Syscall {
 
     /// Whether what the kernel wrote is exactly what [`crate::outputs`] says for this result. If
     /// not, page differences have to be stored: for [`Class::Unknown`] whatever it returned, and
-    /// for a call with outputs that failed with `EFAULT`, perhaps halfway through its writes.
+    /// for a call with outputs that failed with `EFAULT`, perhaps halfway through its writes; or with
+    /// `EINVAL`, which may be about the length of an address behind the data.
     pub fn outputs_are_exact(&self, result: i64) -> bool {
         match self.class {
             Class::Unknown => false,
             Class::Refuse(_) | Class::Pretend(_) => true,
-            _ => self.outputs.is_empty() || Errno::from_result(result) != Some(Errno::EFAULT),
+            _ => match Errno::from_result(result) {
+                Some(Errno::EFAULT) => self.outputs.is_empty(),
+                Some(Errno::EINVAL) => !self.outputs.iter().any(|output| output.size.has_length()),
+                _ => true,
+            },
         }
     }
 }

@@ -129,7 +129,7 @@ impl<F: FnMut(Addr, u64)> Emit<'_, F> {
             Size::PageBytes(arg) => self.arg(arg).div_ceil(PAGE_SIZE),
             Size::FdSet { nfds } => bit_set_bytes(count_of(self.arg(nfds))),
             Size::NodeMask(arg) => bit_set_bytes(self.arg(arg).saturating_sub(1)),
-            Size::LenWord { arg } => self.length_word(arg, Addr::new(self.arg(arg))),
+            Size::LenWord { arg } => self.told_length(start, arg),
             Size::OwnPrefix { cap } => {
                 read_u32(self.mem, start).map_or(0, |len| u64::from(len).min(self.arg(cap)))
             }
@@ -152,6 +152,16 @@ impl<F: FnMut(Addr, u64)> Emit<'_, F> {
             (Some(before), Some(after)) => u64::from(before.min(after)),
             _ => 0,
         }
+    }
+
+    /// The same for an output at `start`. A word in its middle has been overwritten: then all there was room
+    /// for may have been.
+    fn told_length(&self, start: Addr, arg: u8) -> u64 {
+        let word = Addr::new(self.arg(arg));
+        let room = self.before.word(arg).map_or(0, u64::from);
+        let apart = word.offset_from(start).is_none_or(|offset| offset >= room)
+            && start.offset_from(word).is_none_or(|offset| offset >= 4);
+        if apart { self.length_word(arg, word) } else { room }
     }
 
     fn array_fields(&mut self, start: Addr, count: Count, stride: u32, at: u32, len: u32) {

@@ -86,7 +86,7 @@ fn known_or_refused(row: Syscall, error: Errno) -> Syscall {
 
 /// `SCHED_FIFO`, `SCHED_RR`, `SCHED_DEADLINE` (sched(7)): would starve the recorder, which runs on
 /// the same processor.
-const fn is_realtime_policy(policy: u64) -> bool {
+pub const fn is_realtime_policy(policy: u64) -> bool {
     const SCHED_RESET_ON_FORK: u64 = 0x4000_0000;
     matches!(policy & !SCHED_RESET_ON_FORK, 1 | 2 | 6)
 }

@@ -14,7 +14,7 @@ pub(crate) const OTHER_TABLE: u32 = 1;
 
 /// Calls that a replaying process may really make: those that shape its memory, make tasks, and end
 /// it; `recvmsg` and `close` fetch the recorded files from the replayer.
-pub const REPLAY_CALLS: [i64; 15] = [
+pub const REPLAY_CALLS: [i64; 16] = [
     libc::SYS_mmap,
     libc::SYS_munmap,
     libc::SYS_mprotect,
@@ -30,6 +30,7 @@ pub const REPLAY_CALLS: [i64; 15] = [
     libc::SYS_prctl,
     libc::SYS_rseq,
     libc::SYS_rt_sigaction,
+    libc::SYS_modify_ldt,
 ];
 
 /// Where the vsyscall page is (arch/x86/include/uapi/asm/vsyscall.h).

@@ -120,6 +120,24 @@ impl Stopped {
     /// # Errors
     /// When the task is gone.
     pub fn has_queued_watchpoint(&self) -> Result<bool, PtraceError> {
+        Ok(self.queued()?.iter().any(is_watchpoint))
+    }
+
+    /// Whether the signal of a fault or trap waits to be reported: another stop came first. The instruction
+    /// that caused it has not been executed.
+    ///
+    /// # Errors
+    /// When the task is gone.
+    pub fn has_queued_fault(&self) -> Result<bool, PtraceError> {
+        let faults = [Signal::SEGV, Signal::BUS, Signal::ILL, Signal::FPE, Signal::TRAP];
+        let is_fault = |info: &SigInfo| {
+            info.code() > 0 && info.signal().is_ok_and(|signal| faults.contains(&signal))
+        };
+        Ok(self.queued()?.iter().any(is_fault))
+    }
+
+    /// The first signals that wait for the task itself.
+    fn queued(&self) -> Result<Vec<SigInfo>, PtraceError> {
         /// `struct ptrace_peeksiginfo_args` (ptrace(2)).
         #[repr(C)]
         struct Peek {
@@ -138,7 +156,7 @@ impl Stopped {
             (&raw const peek).expose_provenance(),
             &mut queued,
         )?;
-        Ok(queued.into_iter().map(SigInfo::from_bytes).any(|info| is_watchpoint(&info)))
+        Ok(queued.into_iter().map(SigInfo::from_bytes).collect())
     }
 }
 

@@ -6,10 +6,11 @@ use retake_abi::{
 };
 use retake_model::{Addr, Registers, Signal, SyscallNo};
 use retake_ptrace::{ProcessMemory, Resume, StopEvent, Stopped};
-use retake_recording::{Effect, EventKind};
+use retake_recording::{Effect, EventKind, LocalSegment};
 
 use crate::convention::Made;
 use crate::error::RecordError;
+use crate::new_task::NewTask;
 use crate::seccomp::Judged;
 use crate::session::{Next, Session, resumed};
 use crate::task::{OpenCall, Task};
@@ -48,6 +49,25 @@ pub(crate) enum Answer {
     Now(i64),
 }
 
+/// sched_setattr(2). A real-time policy would starve the recorder, which runs on the same processor: the
+/// answer is that of an unprivileged user.
+fn scheduling_call(task: &Task, args: &[u64; 6]) -> Answer {
+    /// `SCHED_FLAG_KEEP_POLICY`
+    const KEEPS_POLICY: u64 = 8;
+    let [_, attributes, ..] = *args;
+    // `sched_policy` behind the size, and `sched_flags` (`struct sched_attr`).
+    let policy = task.memory.read_u64(Addr::new(attributes)).map(|word| word >> 32);
+    let flags = task.memory.read_u64(Addr::new(attributes.wrapping_add(8)));
+    match (policy, flags) {
+        (Ok(policy), Ok(flags))
+            if flags & KEEPS_POLICY == 0 && retake_abi::is_realtime_policy(policy) =>
+        {
+            Answer::Now(Errno::EPERM.to_result())
+        }
+        _ => Answer::Kernel,
+    }
+}
+
 impl Session {
     pub(crate) fn call_entered(
         &mut self,
@@ -73,6 +93,12 @@ impl Session {
             task.send_again(info)?;
         }
         let made = Made::at(&stopped, &entry)?;
+        if task.dispatch.is_some() {
+            match self.dispatch(task, stopped, &entry, &made)? {
+                Judged::Allowed(allowed) => stopped = allowed,
+                Judged::Done(next) => return Ok(next),
+            }
+        }
         if !task.confinement.is_free() {
             match self.judge(task, stopped, &entry, &made)? {
                 Judged::Allowed(allowed) => stopped = allowed,
@@ -89,6 +115,9 @@ impl Session {
             Class::Pretend(result) => Answer::Now(result),
             Class::Thread(ThreadCall::Clock) => self.clock_call(task, no, &args),
             Class::Thread(kind) => self.thread_call(task, kind, call.no, &args)?,
+            Class::Memory(MemoryCall::Map) if self.is_refused_mapping(task, &args) => {
+                Answer::Now(Errno::EPERM.to_result())
+            }
             Class::Memory(MemoryCall::Map) => {
                 self.map_anonymous_shared(task, &mut stopped, &entry, &args)?
             }
@@ -98,6 +127,9 @@ impl Session {
             }
             Class::Task(kind @ (TaskCall::Exec | TaskCall::ExecAt)) => {
                 self.exec_call(task, kind, &args)
+            }
+            Class::Task(kind @ (TaskCall::Clone | TaskCall::Clone3)) => {
+                self.keep_traced(task, &mut stopped, &entry, kind)?
             }
             _ => match self.wait_for_traced(task, call.no, &args) {
                 Some(answer) => answer,
@@ -129,6 +161,9 @@ impl Session {
             writes_directly: waits && !call.outputs.is_empty(),
             pages: None,
             audit: None,
+            new_task: NewTask::of_call(&call, &args, &task.memory),
+            last_words: Vec::new(),
+            lock_wait: None,
         };
         match call.class {
             Class::Unknown => {
@@ -136,8 +171,11 @@ impl Session {
                 open.pages = Some(crate::page_diff::PagesBefore::take(space, &task.memory)?);
                 open.writes_directly = true;
             }
-            Class::Task(kind) => self.prepare_task_call(task, &mut stopped, kind, &entry)?,
+            _ if open.replaces_memory() => open.last_words = self.last_words(task),
             Class::Memory(kind) => self.prepare_memory_call(task, &mut stopped, kind, &entry)?,
+            Class::Thread(ThreadCall::InheritedLock) => {
+                self.wait_for_lock(task, &mut stopped, &mut open)?;
+            }
             // Scratch memory is beyond the reach of 32-bit pointers.
             _ if waits && !alone && by == Convention::Native => {
                 self.redirect(task, &mut stopped, &mut open)?
@@ -150,9 +188,15 @@ impl Session {
             self.record_entry(task)?;
         }
         // `vfork` waits too, but the child is reported first; its entry is recorded with the child.
-        let makes_task =
-            matches!(call.class, Class::Task(TaskCall::Fork | TaskCall::Vfork | TaskCall::Clone));
-        let next = if waits && !makes_task { Next::Waiting } else { Next::Soon };
+        let makes_task = matches!(call.class, Class::Task(kind) if kind.makes_a_task());
+        // What the kernel writes by an `execve` nobody may see before that is an event. (With other threads,
+        // these have to come to their ends first.)
+        let leaves_words = task.open.as_ref().is_some_and(|open| !open.last_words.is_empty())
+            && !self.tasks.values().any(|other| other.pid == task.pid);
+        let next = match waits && !makes_task && !leaves_words {
+            true => Next::Waiting,
+            false => Next::Soon,
+        };
         Ok(resumed(stopped.resume(Resume::Syscall, None)?, next))
     }
 
@@ -272,12 +316,13 @@ impl Session {
         open: &OpenCall,
     ) -> Result<(Next, Option<Errno>), RecordError> {
         let mut after = stopped.registers()?;
-        let result = after.rax.cast_signed();
+        let result = self.lock_result(task, open, &mut stopped, after.rax.cast_signed())?;
         let sigreturn = matches!(open.call.class, Class::Signal(SignalCall::Return));
         let executed = open.replaces_memory() && result == 0;
         if !sigreturn && !executed && open.by == Convention::Native {
             let [rdi, rsi, rdx, r10, r8, r9] = open.args;
-            let restored = Registers { rdi, rsi, rdx, r10, r8, r9, ..after };
+            let rax = result.cast_unsigned();
+            let restored = Registers { rdi, rsi, rdx, r10, r8, r9, rax, ..after };
             if restored != after {
                 stopped.set_registers(&restored)?;
                 after = restored;
@@ -298,7 +343,7 @@ impl Session {
                 crate::own_memory::unmap_below(task, &mut stopped, call, &after)?;
                 self.memory_call_done(task, kind, &open.args, result)?;
             }
-            Class::Task(_) => {}
+            Class::Task(_) => self.add_told(task, &open.new_task),
             Class::Signal(kind) => {
                 if kind == SignalCall::Return {
                     let state = stopped.vector()?;
@@ -308,7 +353,7 @@ impl Session {
                     task.signal_call_done(&stopped, kind, &open.args)?;
                 }
             }
-            Class::Thread(kind) => self.thread_call_done(task, kind, &open.args, result),
+            Class::Thread(kind) => self.thread_call_done(task, kind, &open.args, result)?,
             _ => self.note_output(task, open, result),
         }
         self.note_file_changes(task, open, result)?;
@@ -351,9 +396,13 @@ impl Session {
         if let Some(redirected) = &open.redirect {
             return self.copy_back(task, open, redirected, result);
         }
-        if !open.call.outputs_are_exact(result) {
+        if !open.call.outputs_are_exact(result) || self.goes_too_far(task, open)? {
             return self.capture_possible_outputs(task, open);
         }
+        // What a program says of its memory may be far from true.
+        const LARGE: u64 = 1 << 20;
+        let space = self.spaces.get(&task.space);
+        let writable = |addr, len| space.map_or(0, |space| space.writable_len(addr, len));
         let effects = &mut self.effects;
         let memory = &task.memory;
         retake_abi::outputs(
@@ -363,6 +412,8 @@ impl Session {
             result,
             &View(memory),
             &mut |addr, len| {
+                let len = if len > LARGE { writable(addr, len) } else { len };
+                // All of it is memory of a process: it fits.
                 let len = usize::try_from(len).unwrap_or(0);
                 effects.write_with(addr, len, |out| memory.read(addr, out).unwrap_or(0));
             },
@@ -382,7 +433,7 @@ impl Session {
         Ok(match kind {
             ThreadCall::Rseq => Answer::Now(self.rseq(task, args)?),
             ThreadCall::CpuidFaulting => Answer::Now(Errno::ENODEV.to_result()),
-            ThreadCall::Tsc => self.tsc_flag(task, args),
+            ThreadCall::Tsc => self.counter_call(task, args),
             ThreadCall::Dumpable => self.dumpable(task, args)?,
             ThreadCall::Seccomp | ThreadCall::NoNewPrivs => {
                 let result = self.confine(task, no, args);
@@ -394,19 +445,34 @@ impl Session {
             }
             ThreadCall::Trace => self.trace_call(task, args)?,
             ThreadCall::XcompPermission => Answer::Now(einval),
+            ThreadCall::InheritedLock => self.lock_call(task, args)?,
+            ThreadCall::SchedulingAttributes => scheduling_call(task, args),
+            ThreadCall::Counter => crate::refusals::counter_call(task, args),
+            ThreadCall::UserDispatch => Answer::Now(self.set_user_dispatch(task, args)?),
             _ => Answer::Kernel,
         })
     }
 
-    /// prctl(2) `PR_SET_TSC` and `PR_GET_TSC`: the program is always told that it may use it.
-    fn tsc_flag(&mut self, task: &Task, args: &[u64; 6]) -> Answer {
+    /// prctl(2) `PR_SET_TSC` and `PR_GET_TSC`. The counter is trapped in any case: whether that is a fault
+    /// is for the recorder to say.
+    fn counter_call(&mut self, task: &mut Task, args: &[u64; 6]) -> Answer {
         const PR_GET_TSC: u64 = 25;
-        const PR_TSC_ENABLE: i32 = 1;
-        let [option, addr, ..] = *args;
-        if option == PR_GET_TSC {
-            self.write_now(task, Addr::new(addr), &PR_TSC_ENABLE.to_le_bytes());
-        }
-        Answer::Now(0)
+        const PR_TSC_ENABLE: u64 = 1;
+        const PR_TSC_SIGSEGV: u64 = 2;
+        let [option, value, ..] = *args;
+        let efault = Errno::EFAULT.to_result();
+        Answer::Now(match (option & 0xffff_ffff, value & 0xffff_ffff) {
+            (PR_GET_TSC, _) => {
+                let state: u32 = if task.counter_faults { 2 } else { 1 };
+                let given = self.give(task, Addr::new(value), &state.to_le_bytes());
+                if given { 0 } else { efault }
+            }
+            (_, mode @ (PR_TSC_ENABLE | PR_TSC_SIGSEGV)) => {
+                task.counter_faults = mode == PR_TSC_SIGSEGV;
+                0
+            }
+            _ => Errno::EINVAL.to_result(),
+        })
     }
 
     /// prctl(2) `PR_SET_DUMPABLE` and `PR_GET_DUMPABLE`. The kernel is not told: it would lock the
@@ -465,15 +531,27 @@ impl Session {
         kind: ThreadCall,
         args: &[u64; 6],
         result: i64,
-    ) {
+    ) -> Result<(), RecordError> {
         if result < 0 {
-            return;
+            return Ok(());
         }
         let [first, second, ..] = *args;
         match kind {
             ThreadCall::SetTidAddress => task.clear_tid = Addr::new(first),
             ThreadCall::Namespace => self.changed_namespaces = true,
             ThreadCall::SetRobustList => task.robust = Addr::new(first),
+            // Its errors are no negative numbers.
+            ThreadCall::ModifyLdt if result == 0 => {
+                let mut descriptor = [0; 16];
+                task.memory.read_exact(Addr::new(second), &mut descriptor)?;
+                // It was one of two small numbers, or the call would have failed.
+                let function = u8::try_from(first & 0xff).unwrap_or(0);
+                let segment = LocalSegment { function, descriptor };
+                self.space(task.space)?.segments.insert(segment.entry(), segment);
+                self.effect(&Effect::Segment { segment });
+                // What stands in segment registers is not written down by calls without a stop.
+                self.trace_all_calls(task)?;
+            }
             ThreadCall::SetName => {
                 let mut name = [0_u8; 16];
                 let _ = task.memory.read(Addr::new(second), &mut name);
@@ -483,5 +561,6 @@ impl Session {
             }
             _ => {}
         }
+        Ok(())
     }
 }

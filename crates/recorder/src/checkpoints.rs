@@ -9,10 +9,11 @@ use retake_recording::{CheckpointDraft, PageBatch, SharedDraft, SpaceDraft, Task
 use retake_tracee::{InjectPage, inject};
 
 use crate::error::RecordError;
+use crate::files::SharedObject;
 use crate::leaving::Purpose;
 use crate::places::Search;
 use crate::session::{Next, Session};
-use crate::task::{Run, Task};
+use crate::task::{Run, Space, Task};
 
 /// Replaying an event takes about this long, whatever it took to record.
 const EVENT_COST: Duration = Duration::from_micros(5);
@@ -176,7 +177,13 @@ impl Session {
         let shared = self.shared_drafts();
         let run_time_ns = u64::try_from(self.schedule.run_time().as_nanos()).unwrap_or(u64::MAX);
         let event = self.event_count();
-        let draft = CheckpointDraft { event, run_time_ns, current, tasks, spaces, shared };
+        let segments_of = |(id, space): (&SpaceId, &Space)| {
+            let id = *id;
+            space.segments.values().map(|segment| (id, *segment)).collect::<Vec<_>>()
+        };
+        let segments = self.spaces.iter().flat_map(segments_of).collect();
+        let draft =
+            CheckpointDraft { event, run_time_ns, current, tasks, spaces, shared, segments };
         let _index: CheckpointIndex = self.writer.add_checkpoint(draft)?;
         self.schedule.made(monotonic().saturating_sub(started), once);
         Ok(())
@@ -281,17 +288,19 @@ impl Session {
     }
 
     fn shared_drafts(&self) -> Vec<SharedDraft> {
-        let pool = self.writer.pool();
-        self.files
-            .shared()
-            .map(|object| {
-                let pages = match &object.file {
-                    Some(file) => crate::files::nonzero_pages(pool, file, 0, object.len),
-                    None => self.mapped_pages(object.id),
-                };
-                SharedDraft { shared: object.id, len: object.len, complete: true, pages }
-            })
-            .collect()
+        let draft = |object: &SharedObject| {
+            let pages = self.pages_of_object(object);
+            SharedDraft { shared: object.id, len: object.len, complete: true, pages }
+        };
+        self.files.shared().map(draft).collect()
+    }
+
+    /// What a shared object holds now.
+    pub(crate) fn pages_of_object(&self, object: &SharedObject) -> PageBatch {
+        match &object.file {
+            Some(file) => crate::files::nonzero_pages(self.writer.pool(), file, 0, object.len),
+            None => self.mapped_pages(object.id),
+        }
     }
 
     /// The contents of a shared object that cannot be opened (anonymous memory needs privilege), from

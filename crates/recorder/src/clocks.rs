@@ -1,6 +1,6 @@
 //! Clocks: read here, on the program's behalf.
 //!
-//! With the vdso hidden every look at a clock is a system call, and runtimes look at clocks a lot.
+//! The functions of the vdso make calls (`vdso.rs`), and runtimes look at clocks a lot.
 //! The clocks are the system's, so the recorder reads them as well as the program would, and the call
 //! needs no second stop.
 
@@ -74,7 +74,10 @@ impl Session {
 
     /// Writes where the program itself could; false if it could not.
     pub(crate) fn give(&mut self, task: &Task, to: Addr, bytes: &[u8]) -> bool {
-        if !task.memory.write_as_allowed(to, bytes) {
+        // Nothing is written, not a part either.
+        let space = self.spaces.get(&task.space);
+        let fits = space.is_some_and(|space| space.can_write(to, bytes.len() as u64));
+        if !fits || !task.memory.write_as_allowed(to, bytes) {
             return false;
         }
         self.effects.write_with(to, bytes.len(), |out| {

@@ -1,19 +1,13 @@
 //! Ends of tasks.
 
-use retake_abi::{DefaultAction, default_action};
-use retake_model::{Addr, AddrRange, Signal, Tid};
-use retake_ptrace::{
-    ProcessMemory, PtraceStop, Resume, StopEvent, Stopped, WaitFlags, wait, yield_cpu,
-};
-use retake_recording::{Effect, EventKind, ExitStatus, Where};
+use retake_model::{AddrRange, Signal, Tid};
+use retake_ptrace::{PtraceStop, Resume, StopEvent, Stopped, WaitFlags, wait, yield_cpu};
+use retake_recording::{EventKind, ExitStatus, Where};
 use retake_tracee::InjectPage;
 
 use crate::error::RecordError;
 use crate::session::{Next, Session, resumed};
 use crate::task::Task;
-
-/// How many robust futexes are looked at; the kernel's own limit is 2048 (`ROBUST_LIST_LIMIT`).
-const ROBUST_LIMIT: usize = 2048;
 
 fn decode(status: u64) -> ExitStatus {
     let signal = i64::try_from(status & 0x7f).unwrap_or(0);
@@ -33,29 +27,28 @@ impl Session {
         let status = decode(stopped.event_message()?);
         let others_in_process = self.tasks.values().any(|other| other.pid == task.pid);
         let is_leader = task.tid == task.pid;
-        let shared = self.shares_memory(task);
-        let words = if shared { words_the_kernel_writes(task, &task.memory) } else { Vec::new() };
+        let words = self.last_words(task);
         let tid = task.tid;
-        if !shared {
+        if !self.shares_memory(task) && words.is_empty() {
             self.record_end(task, status, Some(&stopped))?;
             return Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Waiting));
         }
         // Others see what the kernel writes when the task goes: wait until it has.
         let at = self.place_of(task, Some(&stopped))?;
-        let waits_for_dump = match status {
-            ExitStatus::Killed(signal) => default_action(signal) == DefaultAction::Core,
-            ExitStatus::Exited(_) => false,
-        };
+        let waits_for_dump = is_dumping(tid);
         let _running = stopped.resume(Resume::Continue, None)?;
         if waits_for_dump {
-            // A dumping process waits for all its threads: it must not wait for one.
+            // Before Linux 5.16 threads come here first, and then a dump waits for all of them: it must
+            // not wait for one. These kernels leave the word of `set_tid_address` alone.
+            self.effects.clear();
             self.append_end(task, status, at)?;
             return Ok(Next::Waiting);
         }
         if is_leader && others_in_process {
             // Its end is reported only when the last of its threads is gone.
             until_memory_is_left(tid);
-            self.add_words_written(task, words);
+            self.effects.clear();
+            self.add_last_words(task, &words);
             self.append_end(task, status, at)?;
             return Ok(Next::Waiting);
         }
@@ -65,29 +58,14 @@ impl Session {
             // ended, which they do not without us.
             until_memory_is_left(tid);
         }
-        self.add_words_written(task, words);
+        self.effects.clear();
+        self.add_last_words(task, &words);
         self.append_end(task, status, at)?;
         if !is_reported {
             return Ok(Next::Waiting);
         }
         self.free_space_of(task);
         Ok(Next::Gone)
-    }
-
-    /// Adds what the kernel wrote to these words when the task went to the next event.
-    fn add_words_written(&mut self, task: &Task, words: Vec<(Addr, [u8; 4])>) {
-        self.effects.clear();
-        let Some(reader) = self.sharer(task) else { return };
-        let mut effects = Vec::new();
-        for (addr, old) in words {
-            let mut bytes = [0; 4];
-            if reader.memory.read_exact(addr, &mut bytes).is_ok() && bytes != old {
-                effects.push(Effect::Write { addr, bytes: bytes.to_vec() });
-            }
-        }
-        for effect in &effects {
-            self.effect(effect);
-        }
     }
 
     fn place_of(
@@ -155,6 +133,7 @@ impl Session {
         }
         task.ended = true;
         self.release_traced_by(task.id);
+        self.leave_locks(task)?;
         if task.tid == self.root {
             self.status = Some(status);
         }
@@ -173,13 +152,8 @@ impl Session {
         }
         let at = self.place_of(task, None)?;
         self.effects.clear();
-        if let Some(sharer) = self.sharer(task) {
-            until_memory_is_left(task.tid);
-            let words = words_the_kernel_writes(task, &sharer.memory);
-            for (addr, bytes) in words {
-                self.effect(&Effect::Write { addr, bytes: bytes.to_vec() });
-            }
-        }
+        until_memory_is_left(task.tid);
+        self.add_unseen_last_words(task);
         self.append_end(task, status, at)
     }
 
@@ -196,6 +170,13 @@ impl Session {
         self.free_space_of(task);
         Ok(())
     }
+}
+
+/// Whether a task's process writes a core file now.
+fn is_dumping(tid: Tid) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{tid}/status"));
+    // Without the line (before Linux 4.15), or without the task, none that would wait for it is known.
+    status.is_ok_and(|status| status.lines().any(|line| line == "CoreDumping:\t1"))
 }
 
 /// How often a task that ends is given the CPU before its end is looked for in another way.
@@ -233,35 +214,4 @@ fn until_memory_is_left(tid: Tid) {
         }
         yield_cpu();
     }
-}
-
-/// Words that the kernel writes when the task ends, with what they hold now in its memory: the one of
-/// `set_tid_address`, and robust futexes (linux/futex.h, `struct robust_list_head`).
-fn words_the_kernel_writes(task: &Task, memory: &ProcessMemory) -> Vec<(Addr, [u8; 4])> {
-    let mut words = Vec::new();
-    let mut add = |addr: Addr| {
-        let mut bytes = [0; 4];
-        if !addr.is_null() && memory.read_exact(addr, &mut bytes).is_ok() {
-            words.push((addr, bytes));
-        }
-    };
-    add(task.clear_tid);
-    let head = task.robust;
-    let read = |addr: u64| memory.read_u64(Addr::new(addr)).unwrap_or(0);
-    if !head.is_null() {
-        let offset = read(head.get() + 8);
-        let mut entry = read(head.get());
-        for _ in 0..ROBUST_LIMIT {
-            if entry == 0 || entry & !1 == head.get() {
-                break;
-            }
-            add(Addr::new((entry & !1).wrapping_add(offset)));
-            entry = read(entry & !1);
-        }
-        let pending = read(head.get() + 16);
-        if pending != 0 {
-            add(Addr::new((pending & !1).wrapping_add(offset)));
-        }
-    }
-    words
 }

@@ -73,6 +73,15 @@ impl SignalState {
         }
     }
 
+    /// Takes the handlers away (clone(2), `CLONE_CLEAR_SIGHAND`): what is ignored stays so.
+    pub(crate) fn lose_handlers(&mut self) {
+        let kept = |action: Action| match action.handler() {
+            SIG_IGN => action,
+            _ => Action::default(),
+        };
+        self.actions = Rc::new(Cell::new(self.actions.get().map(kept)));
+    }
+
     fn action(&self, signal: Signal) -> Option<Action> {
         let at = FORCED.iter().position(|forced| *forced == signal)?;
         self.actions.get().get(at).copied()

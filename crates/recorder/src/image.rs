@@ -39,8 +39,11 @@ fn maps(tid: Tid) -> Result<Vec<MapsEntry>, RecordError> {
     read_maps(tid).map_err(|error| RecordError::System { attempt: "read /proc/PID/maps", error })
 }
 
-fn is_kernels(path: &str) -> bool {
-    path == "[vdso]" || path == "[vvar]" || path == "[vvar_vclock]"
+const VDSO: &str = "[vdso]";
+
+/// Whether it is memory that the kernel writes the time to.
+fn is_clock(path: &str) -> bool {
+    path == "[vvar]" || path == "[vvar_vclock]"
 }
 
 /// Changes the auxiliary vector's pointer to the vdso to an entry that is passed over
@@ -68,7 +71,7 @@ fn hide_vdso_pointer(memory: &mut ProcessMemory, sp: Addr) -> Result<(), RecordE
 }
 
 impl Session {
-    /// Makes a fresh image ours (our page in, the vdso out, the stack at its full size) and adds it to
+    /// Makes a fresh image ours (our page in, clocks out, the stack at its full size) and adds it to
     /// the next event. Gives the registers the program starts with.
     pub(crate) fn take_image(
         &mut self,
@@ -110,9 +113,18 @@ impl Session {
         task.held.extend(made.signals);
         task.memory.write(page, &InjectPage::CODE)?;
         let entries = maps(task.tid)?;
-        for entry in entries.iter().filter(|entry| is_kernels(&entry.path)) {
+        let vdso = entries.iter().find(|entry| entry.path == VDSO);
+        let vdso = vdso.filter(|vdso| crate::vdso::lead_to_calls(&mut task.memory, vdso));
+        let (shown, taken_away): (Vec<_>, Vec<_>) = entries
+            .iter()
+            .filter(|e| is_clock(&e.path) || e.path == VDSO)
+            .partition(|entry| vdso.is_some_and(|vdso| vdso.range == entry.range));
+        for entry in &taken_away {
             let args = [entry.range.start().get(), entry.range.len(), 0, 0, 0, 0];
             task.held.extend(inject(stopped, registers, nr::MUNMAP, args)?.signals);
+        }
+        if shown.is_empty() {
+            hide_vdso_pointer(&mut task.memory, registers.sp())?;
         }
         if let Some(stack) = entries.iter().find(|entry| entry.path == "[stack]") {
             grow_stack(task, stopped, registers, stack.range.end())?;
@@ -125,8 +137,9 @@ impl Session {
         let done = inject(stopped, registers, nr::BRK, [0; 6])?;
         task.held.extend(done.signals);
         let brk = done.result.cast_unsigned();
-        hide_vdso_pointer(&mut task.memory, registers.sp())?;
-        Ok((brk, self.map_fast_code(task, stopped, registers)?))
+        // The kernel has nothing there any more.
+        let below = vdso.and_then(|vdso| crate::vdso::page_below(vdso, &taken_away));
+        Ok((brk, self.map_fast_code(task, stopped, registers, below)?))
     }
 
     fn mappings_and_pages(
@@ -141,6 +154,7 @@ impl Session {
                 continue;
             }
             let backing = match entry.ino {
+                0 if entry.path == VDSO => Backing::Copied,
                 0 => Backing::Anonymous,
                 _ => self.kept_backing(task.tid, &entry)?.unwrap_or(Backing::Copied),
             };

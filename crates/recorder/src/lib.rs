@@ -1,8 +1,8 @@
 //! Records a program: runs it natively under ptrace and seccomp, one task at a time, and writes down
 //! everything its own instructions do not determine.
 //!
-//! The way in is [`record`]. The recorder changes what the program sees in few, documented ways (no
-//! vdso, one CPU, refused interfaces, call sites led to code of retake's); it never changes what the
+//! The way in is [`record`]. The recorder changes what the program sees in few, documented ways (a
+//! vdso that makes calls, one CPU, refused interfaces, call sites led to code of retake's); it never changes what the
 //! program computes, and needs neither hardware counters nor privileges. It refuses interfaces where the
 //! kernel writes memory outside of any call (io_uring, kernel aio, userfaultfd), with the error that
 //! programs know how to handle.
@@ -31,10 +31,13 @@ mod growth;
 mod hidden;
 mod image;
 mod inheritance;
+mod inherited_locks;
+mod last_words;
 mod leaving;
 mod memory_calls;
 mod midcode;
 mod nearby;
+mod new_task;
 mod outer_filter;
 mod output;
 mod own_memory;
@@ -57,6 +60,8 @@ mod tracking;
 mod unfinished;
 mod unkillable;
 mod updates;
+mod user_dispatch;
+mod vdso;
 mod vsyscall;
 mod waiting;
 

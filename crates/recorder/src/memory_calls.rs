@@ -11,6 +11,7 @@ use retake_model::{
 };
 use retake_ptrace::Stopped;
 use retake_recording::Effect;
+use retake_tracee::MappingTable;
 
 use crate::error::RecordError;
 use crate::files::{Mapped, nonzero_pages_in};
@@ -22,6 +23,7 @@ const MAP_SHARED: u64 = 1;
 const MAP_ANONYMOUS: u64 = 0x20;
 const MAP_GROWSDOWN: u64 = 0x100;
 const PROT_GROWSDOWN: u64 = 0x0100_0000;
+const PROT_GROWSUP: u64 = 0x0200_0000;
 const MREMAP_DONTUNMAP: u64 = 4;
 
 /// First address above user memory (4-level page tables).
@@ -37,9 +39,24 @@ fn pages(start: u64, len: u64) -> Option<AddrRange> {
     AddrRange::with_len(Addr::new(start), len).map(AddrRange::to_pages)
 }
 
+/// Where a mapping that grows downwards starts; what it has grown by is listed apart. `None` if `at` is in
+/// none.
+fn grown_start(table: &MappingTable, at: Addr) -> Option<Addr> {
+    let first = table.find(at).filter(|mapping| mapping.grows_down)?;
+    let mut start = first.range.start();
+    while let Some(below) = start.get().checked_sub(1).and_then(|at| table.find(Addr::new(at)))
+        && below.grows_down
+        && below.prot == first.prot
+    {
+        start = below.range.start();
+    }
+    Some(start)
+}
+
 impl Session {
-    /// Growth of a mapping downwards would depend on what is touched when: such mappings are plain. What is
-    /// moved must be one mapping if it is without us.
+    /// Growth of a mapping downwards would depend on what is touched when: such mappings are plain, and are
+    /// protected down to their start on the program's behalf. What is moved must be one mapping if it is
+    /// without us.
     pub(crate) fn prepare_memory_call(
         &mut self,
         task: &Task,
@@ -48,8 +65,27 @@ impl Session {
         entry: &Registers,
     ) -> Result<(), RecordError> {
         match kind {
-            MemoryCall::Map if entry.r10 & MAP_GROWSDOWN != 0 => {
+            // Of anything but private anonymous memory the kernel refuses it.
+            MemoryCall::Map
+                if entry.r10 & (MAP_GROWSDOWN | MAP_SHARED | MAP_ANONYMOUS)
+                    == MAP_GROWSDOWN | MAP_ANONYMOUS =>
+            {
                 stopped.set_registers(&Registers { r10: entry.r10 & !MAP_GROWSDOWN, ..*entry })?;
+            }
+            MemoryCall::Protect
+                if entry.rdx & (PROT_GROWSDOWN | PROT_GROWSUP) == PROT_GROWSDOWN =>
+            {
+                let table = &self.space(task.space)?.table;
+                let start = Addr::new(entry.rdi);
+                if let Some(whole) = pages(entry.rdi, entry.rsi)
+                    && whole.start() == start
+                    && !whole.is_empty()
+                    && let Some(start) = grown_start(table, start)
+                {
+                    let rsi = whole.end().get() - start.get();
+                    let rdx = entry.rdx & !PROT_GROWSDOWN;
+                    stopped.set_registers(&Registers { rdi: start.get(), rsi, rdx, ..*entry })?;
+                }
             }
             MemoryCall::Unmap => crate::own_memory::spare(stopped, entry)?,
             MemoryCall::Remap => {
@@ -102,7 +138,8 @@ impl Session {
                     if c & PROT_GROWSDOWN != 0 {
                         // Down to where the mapping starts.
                         let table = &self.space(task.space)?.table;
-                        let start = table.find(range.start()).map(|m| m.range.start());
+                        let start = grown_start(table, range.start())
+                            .or_else(|| table.find(range.start()).map(|m| m.range.start()));
                         let whole = start.and_then(|start| AddrRange::new(start, range.end()));
                         return self.follow_protections(task, whole.unwrap_or(range));
                     }
@@ -274,8 +311,9 @@ impl Session {
         let link = PathBuf::from(format!("/proc/{}/fd/{}", task.tid, fd as i32));
         let path = std::fs::read_link(&link).unwrap_or_default();
         let offset = FileOffset::new(offset);
+        let identity = std::fs::metadata(&link).ok().map(|meta| (meta.dev(), meta.ino()));
         let Ok(file) = File::open(&link) else {
-            return self.map_by_contents(task, plain(Backing::Copied));
+            return self.map_by_contents(task, plain(Backing::Copied), identity);
         };
         let meta = file.metadata().ok();
         if shared
@@ -320,7 +358,7 @@ impl Session {
                 self.change(task, Effect::Map { mapping: plain(backing) })
             }
             Mapped::Zero => self.change(task, Effect::Map { mapping: plain(Backing::Anonymous) }),
-            Mapped::Other => self.map_by_contents(task, plain(Backing::Copied)),
+            Mapped::Other => self.map_by_contents(task, plain(Backing::Copied), identity),
         }
     }
 
@@ -331,9 +369,27 @@ impl Session {
             || std::fs::symlink_metadata(link).is_ok_and(|meta| meta.mode() & 0o200 != 0)
     }
 
-    /// A mapping of something we cannot keep: its bytes as they are now.
-    fn map_by_contents(&mut self, task: &Task, mapping: Mapping) -> Result<(), RecordError> {
+    /// A mapping of something we cannot keep: its bytes as they are now. Where there are none, as of a socket,
+    /// touching it is a fault: so it is with what is behind the end of an object.
+    fn map_by_contents(
+        &mut self,
+        task: &Task,
+        mapping: Mapping,
+        identity: Option<(u64, u64)>,
+    ) -> Result<(), RecordError> {
         let range = mapping.range;
+        if let Some(identity) = identity
+            && task.memory.read_exact(range.start(), &mut [0]).is_err()
+        {
+            let mut effects = Vec::new();
+            let shared =
+                self.files.shared_object(&mut self.writer, identity, 0, None, &mut effects);
+            for effect in &effects {
+                self.effect(effect);
+            }
+            let backing = Backing::Shared { shared, offset: FileOffset::new(0) };
+            return self.change(task, Effect::Map { mapping: Mapping { backing, ..mapping } });
+        }
         self.change(task, Effect::Map { mapping })?;
         let len = usize::try_from(range.len()).unwrap_or(0);
         let memory = &task.memory;

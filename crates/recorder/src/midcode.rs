@@ -102,7 +102,7 @@ impl Session {
         stopped: Stopped,
     ) -> Result<Next, RecordError> {
         task.asked_to_stop = false;
-        if task.is_armed() && stopped.has_queued_watchpoint()? {
+        if stopped.has_queued_fault()? {
             // It came at the same time: the next stop is for that.
             return Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon));
         }

@@ -8,7 +8,7 @@ use crate::error::RecordError;
 use crate::session::Session;
 use crate::task::{OpenCall, Task};
 
-use retake_abi::{ReadMemory, nr};
+use retake_abi::{ReadMemory, Size, nr};
 
 fn descriptor(arg: u64) -> i32 {
     #[expect(clippy::cast_possible_truncation, reason = "the kernel takes 32 bits too")]
@@ -85,6 +85,24 @@ impl Session {
             let (addr, hash) = (Addr::new(base), hash.finish());
             self.effect(&Effect::Output { stream, addr, len, hash });
         }
+    }
+
+    /// Whether a call that gives as much as there is room for was given room that the program cannot write to:
+    /// what it came to may not be all that was written.
+    pub(crate) fn goes_too_far(
+        &mut self,
+        task: &Task,
+        open: &OpenCall,
+    ) -> Result<bool, RecordError> {
+        let space = self.space(task.space)?;
+        let arg = |n: u8| open.args.get(usize::from(n)).copied().unwrap_or(0);
+        Ok(open.call.outputs.iter().any(|output| match output.size {
+            Size::Result { cap } => {
+                let (start, room) = (arg(output.arg), arg(cap));
+                start != 0 && !space.can_write(Addr::new(start), room)
+            }
+            _ => false,
+        }))
     }
 
     /// After a call that failed halfway: whatever it may have written, as it is now.

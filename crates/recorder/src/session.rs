@@ -44,6 +44,8 @@ pub(crate) struct Session {
     pub(crate) descriptors: Descriptors,
     pub(crate) effects: EffectBuffer,
     pub(crate) schedule: Schedule,
+    /// Locks that the recorder keeps.
+    pub(crate) locks: crate::inherited_locks::InheritedLocks,
     /// What the manifest warns of already.
     pub(crate) warned: BTreeSet<String>,
     pub(crate) audit: Option<crate::audit::Audit>,
@@ -110,6 +112,7 @@ impl Session {
             descriptors: Descriptors::default(),
             effects: EffectBuffer::new(),
             schedule: Schedule::new(interval),
+            locks: crate::inherited_locks::InheritedLocks::default(),
             warned: BTreeSet::new(),
             audit: None,
             root,
@@ -556,7 +559,13 @@ impl Session {
 
     /// Another task that sees the same memory.
     pub(crate) fn sharer(&self, task: &Task) -> Option<&Task> {
-        self.tasks.values().find(|other| other.space == task.space && other.id != task.id)
+        self.sharers(task).next()
+    }
+
+    /// The other tasks that see the same memory.
+    pub(crate) fn sharers(&self, task: &Task) -> impl Iterator<Item = &Task> {
+        let (space, id) = (task.space, task.id);
+        self.tasks.values().filter(move |other| other.space == space && other.id != id)
     }
 
     /// The address space of a task.

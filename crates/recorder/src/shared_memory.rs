@@ -21,6 +21,7 @@ use crate::task::Task;
 const MAP_TYPE: u64 = 0xf;
 const MAP_SHARED: u64 = 1;
 const MAP_ANONYMOUS: u64 = 0x20;
+const MAP_GROWSDOWN: u64 = 0x100;
 const MFD_CLOEXEC: u64 = 1;
 
 impl Session {
@@ -34,7 +35,9 @@ impl Session {
     ) -> Result<Answer, RecordError> {
         let [addr, len, prot, flags, fd, _] = *args;
         let anonymous = flags & MAP_ANONYMOUS != 0 || is_zero_device(task, fd);
-        if flags & MAP_TYPE != MAP_SHARED || !anonymous || len == 0 {
+        // What is to grow is refused by the kernel.
+        let grows = flags & MAP_GROWSDOWN != 0;
+        if flags & MAP_TYPE != MAP_SHARED || !anonymous || len == 0 || grows {
             return Ok(Answer::Kernel);
         }
         let mut call = |no, args| -> Result<i64, RecordError> {

@@ -1,7 +1,7 @@
 //! Signals: faults, traps, and those that come from elsewhere.
 
 use retake_abi::{DefaultAction, Errno, default_action, nr};
-use retake_model::{Addr, AddrRange, Registers, SigInfo, Signal};
+use retake_model::{Addr, AddrRange, PAGE_SIZE, Registers, SigInfo, Signal};
 use retake_ptrace::{Resume, StopEvent, Stopped, kill_task, monotonic, read_tsc};
 use retake_recording::{Delivery, Effect, EventKind, TrappedInstruction, Where};
 
@@ -153,8 +153,13 @@ pub(crate) fn hold_meanwhile(
     stopped: &mut Stopped,
     signal: Signal,
 ) -> Result<bool, RecordError> {
-    let info = stopped.siginfo()?;
-    if is_synchronous(signal, &info) || task.hides_forced(&info, &stopped.registers()?) {
+    let (info, registers) = (stopped.siginfo()?, stopped.registers()?);
+    if is_synchronous(signal, &info) || task.hides_forced(&info, &registers) {
+        return Ok(false);
+    }
+    if !task.mid_code && registers == task.registers {
+        // Its place is here, right behind the last event: what a task sends to itself by a call is handled
+        // before that call returns.
         return Ok(false);
     }
     match disposition(task, signal) {
@@ -321,6 +326,10 @@ impl Session {
             }
             _ => return Ok(None),
         };
+        if task.counter_faults {
+            // It is what the program asked for.
+            return Ok(None);
+        }
         let tsc = read_tsc();
         let mut after = Registers {
             rip: registers.rip + len,
@@ -480,8 +489,7 @@ impl Session {
         match stopped.resume_and_wait(Resume::Step, Some(signal))? {
             StopEvent::Signal(Signal::TRAP) => {}
             StopEvent::Signal(other) => {
-                // The frame could not be written (stack overflow): that is a fault of its own.
-                return self.signal_arrived(task, stopped, other);
+                return self.frame_failed(task, stopped, (info, before), old_sp, other);
             }
             StopEvent::Exit => return self.task_ends(task, stopped),
             other => {
@@ -500,6 +508,34 @@ impl Session {
         let kind = EventKind::Signal { info, delivery: Delivery::Handler, at };
         self.append(task, &kind, before, &after)?;
         Ok(Next::Ready(stopped))
+    }
+
+    /// A handler's frame could not be written, such as for a stack that is full: the kernel has forced another
+    /// signal on the task instead. Two events, with no user code in between.
+    fn frame_failed(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+        (info, before): (SigInfo, &Registers),
+        old_sp: u64,
+        forced: Signal,
+    ) -> Result<Next, RecordError> {
+        let after = stopped.registers()?;
+        // It is written from its end on: part of it may be there.
+        let top = old_sp.wrapping_sub(RED_ZONE);
+        let space = self.space(task.space)?;
+        let mut start = top;
+        while top - start < FRAME_REACH && space.can_write(Addr::new(start.wrapping_sub(1)), 1) {
+            start = start.wrapping_sub(1) & !(PAGE_SIZE - 1);
+        }
+        let len = usize::try_from(top - start).unwrap_or(0);
+        let (start, memory) = (Addr::new(start), &task.memory);
+        self.effects.write_with(start, len, |out| memory.read(start, out).unwrap_or(0));
+        let kind = EventKind::Signal { info, delivery: Delivery::Ignored, at: Where::Located };
+        self.append(task, &kind, before, &after)?;
+        task.mask_changed(&stopped)?;
+        let info = stopped.siginfo()?;
+        self.deliver(task, stopped, forced, info, &after)
     }
 
     /// Makes a signal that the task blocks, ignores or handles end it (kernel/signal.c,

@@ -8,7 +8,7 @@ use retake_model::{
     Addr, AddrRange, Protection, Registers, SigInfo, SpaceId, SyscallNo, TaskId, Tid, VectorState,
 };
 use retake_ptrace::{ProcessMemory, Resume, Stopped, monotonic};
-use retake_recording::EventKind;
+use retake_recording::{EventKind, LocalSegment};
 use retake_tracee::MappingTable;
 
 use crate::forced::SignalState;
@@ -87,12 +87,18 @@ pub(crate) struct Task {
     pub(crate) hides_forced: Option<SigInfo>,
     /// Code for calls without a stop, where there can be such.
     pub(crate) fast_code: Option<std::rc::Rc<retake_tracee::fast::FastCode>>,
+    /// Reading the time-stamp counter is a fault (prctl(2), `PR_SET_TSC`).
+    pub(crate) counter_faults: bool,
+    /// Which of its calls it handles itself.
+    pub(crate) dispatch: Option<crate::user_dispatch::Dispatch>,
     /// What seccomp(2) lets it do.
     pub(crate) confinement: Confinement,
     /// Vector registers and blocked signals, while its process is stopped.
     pub(crate) stopped: Option<(VectorState, u64)>,
     /// Another task of the recording traces it.
     pub(crate) traced: Option<crate::tracing::Traced>,
+    /// Its number in its own PID namespace, once asked for.
+    pub(crate) own_number: Option<u32>,
     /// Its end is sure: it runs no user code any more.
     pub(crate) dying: bool,
     /// Its end has been recorded.
@@ -148,9 +154,12 @@ impl Task {
             signal_state,
             hides_forced: None,
             fast_code: None,
+            counter_faults: false,
+            dispatch: None,
             confinement: Confinement::inherited(),
             stopped: None,
             traced: None,
+            own_number: None,
             dying: false,
             ended: false,
         }
@@ -258,17 +267,18 @@ pub(crate) struct OpenCall {
     pub(crate) pages: Option<crate::page_diff::PagesBefore>,
     /// All memory before the call, for the audit.
     pub(crate) audit: Option<crate::audit::MemoryBefore>,
+    /// The task that it is to make.
+    pub(crate) new_task: crate::new_task::NewTask,
+    /// What the kernel may write when the task leaves its memory by this call.
+    pub(crate) last_words: Vec<crate::last_words::LastWord>,
+    /// It waits for a lock that the recorder keeps.
+    pub(crate) lock_wait: Option<crate::inherited_locks::LockWait>,
 }
 
 impl OpenCall {
     /// Whether the call is one in which a task waits for the child that it made (clone(2), `CLONE_VFORK`).
     pub(crate) fn waited_for_child(&self) -> bool {
-        const CLONE_VFORK: u64 = 0x4000;
-        match self.call.class {
-            Class::Task(TaskCall::Vfork) => true,
-            Class::Task(TaskCall::Clone) => self.args[0] & CLONE_VFORK != 0,
-            _ => false,
-        }
+        self.new_task.is_waited_for()
     }
 
     /// The number under which it is recorded.
@@ -302,6 +312,8 @@ pub(crate) struct Space {
     pub(crate) tracking: crate::tracking::Tracking,
     /// `PR_SET_DUMPABLE`, as the program knows it.
     pub(crate) dumpable: bool,
+    /// Segments of the program's own, by their number.
+    pub(crate) segments: BTreeMap<u32, LocalSegment>,
     /// Set where the program registered an rseq area.
     pub(crate) rseq: BTreeMap<TaskId, Addr>,
     /// How often other processes changed this one.
@@ -324,6 +336,7 @@ impl Space {
             cleared: Vec::new(),
             tracking: crate::tracking::Tracking::default(),
             dumpable: true,
+            segments: BTreeMap::new(),
             rseq: BTreeMap::new(),
             foreign_changes: 0,
             inheritance: crate::inheritance::Inheritance::default(),
@@ -354,6 +367,7 @@ impl Space {
     pub(crate) fn fork(&self) -> Self {
         Self {
             attached: self.attached.clone(),
+            segments: self.segments.clone(),
             rseq: self.rseq.clone(),
             dumpable: self.dumpable,
             inheritance: self.inheritance.clone(),

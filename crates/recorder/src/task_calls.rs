@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use retake_abi::TaskCall;
 use retake_model::{Addr, Registers, SpaceId, TaskId, Tid};
 use retake_ptrace::{
     ProcessMemory, PtraceStop, Resume, StopEvent, Stopped, WaitFlags, monotonic, wait,
@@ -11,30 +10,11 @@ use retake_recording::{Effect, EventKind};
 
 use crate::error::RecordError;
 use crate::exec_calls::check_program;
+use crate::new_task::NewTask;
 use crate::session::{Next, Session, resumed};
 use crate::task::{Identity, OpenCall, Run, Task};
 
-const CLONE_VM: u64 = 0x100;
-const CLONE_PARENT_SETTID: u64 = 0x10_0000;
-const CLONE_CHILD_CLEARTID: u64 = 0x20_0000;
-const CLONE_UNTRACED: u64 = 0x80_0000;
-const CLONE_CHILD_SETTID: u64 = 0x100_0000;
-const CLONE_THREAD: u64 = 0x1_0000;
-
 impl Session {
-    pub(crate) fn prepare_task_call(
-        &mut self,
-        _task: &Task,
-        stopped: &mut Stopped,
-        kind: TaskCall,
-        entry: &Registers,
-    ) -> Result<(), RecordError> {
-        if kind == TaskCall::Clone && entry.rdi & CLONE_UNTRACED != 0 {
-            stopped.set_registers(&Registers { rdi: entry.rdi & !CLONE_UNTRACED, ..*entry })?;
-        }
-        Ok(())
-    }
-
     /// `clone`, `fork` or `vfork` made a task: the parent is in the middle of its call.
     pub(crate) fn task_created(
         &mut self,
@@ -45,21 +25,17 @@ impl Session {
         let Some(open) = task.open.take() else {
             return Ok(Next::Ready(stopped));
         };
-        let flags = match open.call.class {
-            retake_abi::Class::Task(TaskCall::Clone) => open.args[0],
-            retake_abi::Class::Task(TaskCall::Vfork) => CLONE_VM,
-            _ => 0,
-        };
+        let new = open.new_task;
         let child = self.first_stop(tid)?;
         let no = open.call.no;
         let entry = open.entry;
-        let vfork = matches!(open.call.class, retake_abi::Class::Task(TaskCall::Vfork))
-            || flags & 0x4000 != 0;
+        self.effects.clear();
         if let Some(child) = child {
-            let open = &open;
-            self.adopt(task, child, flags, open)?;
+            self.adopt(task, child, &new)?;
         }
-        if vfork {
+        // A child with the same memory sees that, too.
+        self.add_told(task, &new);
+        if new.is_waited_for() {
             // The parent waits until the child executes or ends; the child runs now.
             self.append(task, &EventKind::SyscallEnter { no }, &entry, &entry)?;
             task.open = Some(OpenCall { entered: true, ..open });
@@ -73,15 +49,8 @@ impl Session {
             }
         };
         let mut after = stopped.registers()?;
-        if flags & CLONE_PARENT_SETTID != 0 {
-            let mut bytes = [0; 4];
-            let addr = Addr::new(open.args[2]);
-            if task.memory.read_exact(addr, &mut bytes).is_ok() {
-                self.effect(&Effect::Write { addr, bytes: bytes.to_vec() });
-            }
-        }
-        if after.rdi != open.args[0] {
-            after.rdi = open.args[0];
+        if after.rdi != entry.rdi {
+            after.rdi = entry.rdi;
             stopped.set_registers(&after)?;
         }
         self.audit_after(task, &open, after.rax.cast_signed())?;
@@ -104,19 +73,13 @@ impl Session {
         }
     }
 
-    fn adopt(
-        &mut self,
-        parent: &Task,
-        child: Stopped,
-        flags: u64,
-        open: &OpenCall,
-    ) -> Result<(), RecordError> {
+    fn adopt(&mut self, parent: &Task, child: Stopped, new: &NewTask) -> Result<(), RecordError> {
         let tid = child.tid();
         let registers = child.registers()?;
         let id = self.next_task;
         self.next_task = id.next();
-        let pid = if flags & CLONE_THREAD != 0 { parent.pid } else { tid };
-        let space = if flags & CLONE_VM != 0 {
+        let pid = if new.is_thread() { parent.pid } else { tid };
+        let space = if new.shares_memory() {
             parent.space
         } else {
             let fresh = self.next_space;
@@ -131,23 +94,24 @@ impl Session {
             self.inherit(space)?;
         }
         let memory = ProcessMemory::new(tid);
-        if flags & CLONE_CHILD_SETTID != 0 {
-            let addr = Addr::new(open.args[3]);
+        if let Some(addr) = new.own_tid() {
             let mut bytes = [0; 4];
             if memory.read_exact(addr, &mut bytes).is_ok() {
                 self.effect(&Effect::ForeignWrite { space, addr, bytes: bytes.to_vec() });
             }
         }
-        let clear_tid =
-            if flags & CLONE_CHILD_CLEARTID != 0 { Addr::new(open.args[3]) } else { Addr::NULL };
         let identity = Identity { id, tid, pid, space };
-        let signal_state = parent.signal_state.inherited(crate::forced::shares_actions(flags));
+        let mut signal_state = parent.signal_state.inherited(new.shares_actions());
+        if new.loses_handlers() {
+            signal_state.lose_handlers();
+        }
         let task = Task {
             name: parent.name.clone(),
             run: Run::Ready(child),
             registers,
-            clear_tid,
+            clear_tid: new.clear_tid(),
             fast_code: parent.fast_code.clone(),
+            counter_faults: parent.counter_faults,
             confinement: parent.confinement.clone(),
             ..Task::new(identity, parent.onward, signal_state)
         };
@@ -176,6 +140,7 @@ impl Session {
             self.free_space_of(&leader);
         }
         task.tid = tid;
+        task.own_number = None;
         task.memory = ProcessMemory::new(tid);
         self.scheduler.renamed(former, tid);
         Ok(Some(task))
@@ -189,6 +154,8 @@ impl Session {
         open: &OpenCall,
     ) -> Result<Next, RecordError> {
         let old = task.space;
+        self.add_last_words(task, &open.last_words);
+        self.leave_locks(task)?;
         let space = self.next_space;
         self.next_space = space.next();
         task.memory = ProcessMemory::new(task.tid);
@@ -198,6 +165,7 @@ impl Session {
         task.space = space;
         task.clear_tid = Addr::NULL;
         task.robust = Addr::NULL;
+        task.dispatch = None;
         task.signal_state = crate::forced::SignalState::of_new_program(&stopped)?;
         self.echo.forget();
         self.descriptors.forget();

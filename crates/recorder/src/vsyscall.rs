@@ -48,6 +48,9 @@ impl Session {
                     writes_directly: false,
                     pages: None,
                     audit: None,
+                    new_task: crate::new_task::NewTask::default(),
+                    last_words: Vec::new(),
+                    lock_wait: None,
                 };
                 self.capture_outputs(task, &open, done.result)?;
                 done.result

@@ -6,6 +6,8 @@ use retake_model::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::segment::LocalSegment;
+
 /// One checkpoint as it is stored: pages are listed as changes since the checkpoint before, unless
 /// it is complete.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +28,13 @@ pub struct Checkpoint {
     pub spaces: Vec<SpaceState>,
     /// Every shared object that is mapped, in ascending order.
     pub shared: Vec<SharedState>,
+    /// Segments of the program's own. On disk they follow the record, if there are any.
+    #[serde(skip)]
+    pub segments: Segments,
 }
+
+/// The segments of all address spaces that have some, in ascending order.
+pub type Segments = Vec<(SpaceId, LocalSegment)>;
 
 /// A task in a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use retake_model::{AddrRange, EventIndex, Mapping, PageId, SharedId, SpaceId, Ta
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::batch::PageBatch;
-use crate::checkpoint::TaskState;
+use crate::checkpoint::{Segments, TaskState};
 
 /// Bytes of a page.
 pub(crate) const PAGE: usize = 4096;
@@ -29,6 +29,8 @@ pub struct CheckpointDraft {
     pub spaces: Vec<SpaceDraft>,
     /// Every shared object.
     pub shared: Vec<SharedDraft>,
+    /// Segments of the program's own.
+    pub segments: Segments,
 }
 
 /// An address space to be written.

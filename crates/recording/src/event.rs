@@ -6,6 +6,8 @@ use retake_model::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::segment::LocalSegment;
+
 /// One thing that the program's own instructions do not determine.
 ///
 /// Between two events only one task runs: the task of the later one. The order of the events *is*
@@ -298,6 +300,11 @@ pub enum Effect {
         space: SpaceId,
         /// What happened to it.
         effect: Box<Effect>,
+    },
+    /// A segment of the program's own was set.
+    Segment {
+        /// The segment.
+        segment: LocalSegment,
     },
 }
 

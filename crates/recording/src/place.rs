@@ -100,6 +100,7 @@ mod tests {
             tasks: Vec::new(),
             spaces: Vec::new(),
             shared: Vec::new(),
+            segments: Vec::new(),
         };
         let place = KeptPlace {
             recording: "abc".to_owned(),

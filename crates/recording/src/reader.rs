@@ -350,6 +350,15 @@ fn read_files(map: &MappedFile, frames: &[(Frame, usize)]) -> Vec<FileEntry> {
     frames.iter().filter_map(|(frame, at)| take(&mut unpack(map, frame, *at)?.as_slice())).collect()
 }
 
+/// A checkpoint with what follows it.
+fn take_checkpoint(mut raw: &[u8]) -> Option<Checkpoint> {
+    let mut checkpoint: Checkpoint = take(&mut raw)?;
+    if !raw.is_empty() {
+        checkpoint.segments = take(&mut raw)?;
+    }
+    Some(checkpoint)
+}
+
 fn read_checkpoints(
     map: &MappedFile,
     frames: &[(Frame, usize)],
@@ -359,7 +368,7 @@ fn read_checkpoints(
     let mut list = Vec::new();
     for (frame, at) in frames {
         let decoded = unpack(map, frame, *at)
-            .and_then(|raw| take::<Checkpoint>(&mut raw.as_slice()))
+            .and_then(|raw| take_checkpoint(&raw))
             .filter(|checkpoint| checkpoint.event.get() <= event_count);
         // Later ones build on this one: without it they are worth nothing.
         let Some(checkpoint) = decoded else { break };

@@ -91,6 +91,7 @@ impl Worker {
             tasks: draft.tasks,
             spaces: Vec::new(),
             shared: Vec::new(),
+            segments: draft.segments,
         };
         for space in draft.spaces {
             let mut pages = Vec::new();
@@ -147,6 +148,9 @@ impl Worker {
         }
         let mut raw = Vec::new();
         put(&checkpoint, &mut raw);
+        if !checkpoint.segments.is_empty() {
+            put(&checkpoint.segments, &mut raw);
+        }
         self.checkpoints.write_all(&pack(index.get(), checkpoint.event.get(), 1, &raw)?)?;
         if self.synced.elapsed() >= Duration::from_secs(1) {
             self.pages.file().sync_data()?;

@@ -85,6 +85,12 @@ impl Machine {
                 self.task(task)?.name.clone_from(name);
                 Ok(())
             }
+            Effect::Segment { segment } => {
+                self.task(task)?.set_segment(segment)?;
+                let space = self.task(task)?.space;
+                self.space(space).segments.insert(segment.entry(), *segment);
+                Ok(())
+            }
             Effect::Output { stream, addr, len, hash } => {
                 self.output(task, *stream, (*addr, *len), *hash, sink)
             }

@@ -98,6 +98,14 @@ impl Machine {
             let (e, a) = (format!("{missing:?}"), format!("{extra:?}"));
             return Err(self.differs(checkpoint, None, what, e, a));
         }
+        let of_space = checkpoint.segments.iter().filter(|(of, _)| *of == state.space);
+        let wanted: Vec<_> = of_space.map(|(_, segment)| *segment).collect();
+        let segments: Vec<_> = self.space(state.space).segments.values().copied().collect();
+        if segments != wanted {
+            let what = format!("segments of address space {}", state.space);
+            let (e, a) = (format!("{wanted:?}"), format!("{segments:?}"));
+            return Err(self.differs(checkpoint, None, what, e, a));
+        }
         let Some(task) = self.task_in(state.space) else {
             return Ok(());
         };

@@ -10,6 +10,7 @@ use retake_model::{
     Addr, AddrRange, FileOffset, Protection, Registers, SpaceId, SyscallNo, TaskId, Tid,
 };
 use retake_ptrace::{Cpuid, ProcessMemory, Stopped, send_fd, spawn_stub, wait};
+use retake_recording::LocalSegment;
 use retake_tracee::{InjectPage, call_in_place, inject_in_replay};
 
 use crate::failure::Failure;
@@ -29,6 +30,8 @@ const MESSAGE: u64 = 256;
 const MESSAGE_IOV: u64 = MESSAGE + 64;
 const MESSAGE_BYTE: u64 = MESSAGE + 96;
 const MESSAGE_CONTROL: u64 = MESSAGE + 128;
+/// Where in it a segment's description lies.
+const DESCRIPTOR: u64 = 512;
 
 /// One task of the recording, as it lives in the replay.
 #[derive(Debug)]
@@ -207,6 +210,21 @@ impl LiveTask {
     pub(crate) fn discard(&mut self, range: AddrRange) -> Result<(), Failure> {
         const MADV_DONTNEED: u64 = 4;
         self.call(nr::MADVISE, [range.start().get(), range.len(), MADV_DONTNEED, 0, 0, 0]).map(drop)
+    }
+
+    /// Sets a segment of the program's own.
+    pub(crate) fn set_segment(&mut self, segment: &LocalSegment) -> Result<(), Failure> {
+        let at = InjectPage::ADDR.get() + DESCRIPTOR;
+        self.memory.write(Addr::new(at), &segment.descriptor)?;
+        let args = [segment.function.into(), at, segment.descriptor.len() as u64, 0, 0, 0];
+        match self.call(nr::MODIFY_LDT, args)? {
+            0 => Ok(()),
+            // The kernel returns its errors as unsigned numbers of 32 bits.
+            other => {
+                let call = retake_abi::format_call(nr::MODIFY_LDT, &args);
+                Err(Failure::Refused(format!("{call} in the replay gave {other:#x}")))
+            }
+        }
     }
 
     /// A new task: a sharer of this one's memory if it is in the same address space, else a copy.

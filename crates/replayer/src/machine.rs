@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use retake_model::{Addr, EventIndex, FileId, SharedId, SpaceId, TaskId};
-use retake_recording::{Event, EventCursor, ExitStatus, Recording, Stream};
+use retake_recording::{Event, EventCursor, ExitStatus, LocalSegment, Recording, Stream};
 use retake_tracee::MappingTable;
 use retake_tracee::fast::FastCode;
 use retake_translator::Limits;
@@ -105,6 +105,8 @@ pub struct Machine {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LiveSpace {
     pub(crate) table: MappingTable,
+    /// Segments of the program's own, by their number.
+    pub(crate) segments: BTreeMap<u32, LocalSegment>,
 }
 
 impl Machine {

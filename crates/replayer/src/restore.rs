@@ -9,7 +9,7 @@ use retake_model::{
     SpaceId, TaskId,
 };
 use retake_ptrace::ProcessMemory;
-use retake_recording::{Checkpoint, TaskState, page_id};
+use retake_recording::{Checkpoint, LocalSegment, TaskState, page_id};
 
 use crate::failure::Failure;
 use crate::live::Identity;
@@ -135,6 +135,7 @@ impl Machine {
         for space in &checkpoint.spaces {
             if let Some(task) = self.task_in(space.space).map(|task| task.id) {
                 self.change_space(task, space.space, &space.mappings, &space.pages)?;
+                self.change_segments(task, space.space, checkpoint)?;
             }
         }
         for state in &checkpoint.tasks {
@@ -179,7 +180,33 @@ impl Machine {
                 checkpoint.index, state.space
             )));
         };
-        self.change_space(state.task, state.space, &space.mappings, &space.pages)
+        self.change_space(state.task, state.space, &space.mappings, &space.pages)?;
+        self.change_segments(state.task, state.space, checkpoint)
+    }
+
+    /// Gives an address space the segments that it has at a checkpoint.
+    fn change_segments(
+        &mut self,
+        task: TaskId,
+        space: SpaceId,
+        checkpoint: &Checkpoint,
+    ) -> Result<(), Failure> {
+        let wanted: BTreeMap<u32, LocalSegment> = checkpoint
+            .segments
+            .iter()
+            .filter(|(of, _)| *of == space)
+            .map(|(_, segment)| (segment.entry(), *segment))
+            .collect();
+        let there = std::mem::take(&mut self.space(space).segments);
+        let gone = there.keys().filter(|entry| !wanted.contains_key(entry));
+        let gone: Vec<LocalSegment> = gone.map(|entry| LocalSegment::empty(*entry)).collect();
+        let changed =
+            wanted.values().filter(|segment| there.get(&segment.entry()) != Some(segment));
+        for segment in gone.iter().chain(changed) {
+            self.task(task)?.set_segment(segment)?;
+        }
+        self.space(space).segments = wanted;
+        Ok(())
     }
 
     /// Ends all tasks: the machine is at the start again.

@@ -17,4 +17,4 @@ mod rounds;
 pub use delve::Delve;
 pub use require::{NO_SKIP, find, require, skip};
 pub use retake::{Ended, Guarded, Retake, finish};
-pub use rounds::{OFTEN, check_fixture, rounds};
+pub use rounds::{OFTEN, check_as_native, check_fixture, rounds};

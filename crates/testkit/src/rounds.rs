@@ -31,3 +31,30 @@ pub fn check_fixture(bin: impl AsRef<Path>, name: &str, code: i32) -> String {
     }
     output
 }
+
+/// All lines but the last, which is different in each run.
+fn head(output: &str) -> &str {
+    output.trim_end().rsplit_once('\n').map_or("", |(head, _)| head)
+}
+
+/// Records, replays and verifies a C fixture as [`check_fixture`] does, and with `--chaos` as well: it must
+/// print what it prints by itself, but for its last line. Gives that.
+///
+/// # Panics
+/// When it does not.
+#[track_caller]
+pub fn check_as_native(bin: impl AsRef<Path>, name: &str) -> String {
+    let program = fixture::c(name, &[]);
+    let native = crate::finish(std::process::Command::new(&program)).good().output();
+    assert!(head(&native).lines().count() > 3, "{native}");
+    for _ in 0..rounds() {
+        for chaos in [&[][..], &["--chaos"]] {
+            let options = [OFTEN, chaos].concat();
+            let retake = Retake::new(bin.as_ref());
+            let ended = retake.round_trip("recording", &options, &[&program]);
+            assert_eq!(ended.code(), 0, "{}\n{}", ended.output(), ended.errors());
+            assert_eq!(head(&ended.output()), head(&native), "{options:?}");
+        }
+    }
+    native
+}

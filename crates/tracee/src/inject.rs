@@ -176,7 +176,7 @@ fn run_call(
     let mut signals = Vec::new();
     // What the task blocks, if that was changed for the call.
     let (mut arrived, mut mask) = (0, None);
-    let mut stopped_by_group = false;
+    let (mut stopped_by_group, mut had_fault) = (false, false);
     let mut entered = false;
     let result = loop {
         match task.resume_and_wait(how, None)? {
@@ -186,8 +186,14 @@ fn run_call(
             StopEvent::Signal(signal) => {
                 let info = task.siginfo()?;
                 if is_fault(signal, &info) && is_within(task.registers()?.pc(), at) {
-                    // Holding the signal back would only repeat the fault, for ever.
-                    return Err(InjectError::NoCode(at));
+                    if had_fault || is_within(info.fault_addr(), at) {
+                        // Holding the signal back would only repeat the fault, for ever.
+                        return Err(InjectError::NoCode(at));
+                    }
+                    // Of an instruction of the task's: the stop in which the call is made came before that
+                    // of the fault. It faults again when the task goes on.
+                    had_fault = true;
+                    continue;
                 }
                 // As in the kernel, one that waits already is enough.
                 let merged = !signal.is_realtime()

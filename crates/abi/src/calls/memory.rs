@@ -12,7 +12,9 @@ calls! {
     MREMAP mremap(old: Ptr, old_size: Size, new_size: Size, flags: Flags, new: Ptr)
         .is(Class::Memory(MemoryCall::Remap));
     MSYNC msync(addr: Ptr, length: Size, flags: Flags).may_block();
-    MINCORE mincore(addr: Ptr, length: Size, vec: Ptr).writes(&[out(2, Size::PageBytes(1))]);
+    // What it knows of the pages before a hole is written, and then it fails.
+    MINCORE mincore(addr: Ptr, length: Size, vec: Ptr)
+        .writes(&[out(2, Size::PageBytes(1)).when(When::SuccessOr(Errno::ENOMEM))]);
     MADVISE madvise(addr: Ptr, length: Size, advice: Int);
     SHMAT shmat(shmid: Int, addr: Ptr, flags: Flags).is(Class::Memory(MemoryCall::ShmAttach));
     SHMDT shmdt(addr: Ptr).is(Class::Memory(MemoryCall::ShmDetach));

@@ -1,7 +1,7 @@
 //! The machine as a whole: mounts, modules, quotas, randomness, names (`man 2 mount`, …).
 
 use crate::Errno;
-use crate::call::{Class, Size, Special, When, calls, fixed, out};
+use crate::call::{Class, Size, Special, ThreadCall, When, calls, fixed, out};
 
 calls! {
     IOCTL ioctl(fd: Fd, request: Flags, arg: Word);
@@ -47,8 +47,10 @@ calls! {
     OPEN_BY_HANDLE_AT open_by_handle_at(mount: Fd, handle: Ptr, flags: Flags)
         .may_block().changes_fds();
     // The kernel writes its ring buffer at any time.
+    // A structure of another size is told the kernel's.
     PERF_EVENT_OPEN perf_event_open(attr: Ptr, pid: Int, cpu: Int, group: Fd, flags: Flags)
-        .refused(Errno::ENOSYS);
+        .is(Class::Thread(ThreadCall::Counter)).changes_fds()
+        .writes(&[fixed(0, 4).at(4).when(When::SuccessOr(Errno::E2BIG))]);
     BPF bpf(cmd: Int, attr: Ptr, size: Int).may_block().changes_fds().is(Class::Unknown);
     OPEN_TREE open_tree(dirfd: Fd, path: Text, flags: Flags).may_block().changes_fds();
     OPEN_TREE_ATTR open_tree_attr(dirfd: Fd, path: Text, flags: Flags, attr: Ptr, size: Size)

@@ -14,9 +14,13 @@ calls! {
     GETTID gettid();
     CLONE clone(flags: Flags, stack: Ptr, parent_tid: Ptr, child_tid: Ptr, tls: Ptr)
         .is(Class::Task(TaskCall::Clone)).changes_fds()
-        .writes(&[out(2, Size::FixedIfFlag { bytes: 4, arg: 0, mask: CLONE_PARENT_SETTID | CLONE_PIDFD })]);
-    // Its arguments lie in memory that other threads can change; libc falls back to clone.
-    CLONE3 clone3(args: Ptr, size: Size).refused(Errno::ENOSYS);
+        .writes(&[
+            // A call that fails may have told the descriptor.
+            out(2, Size::FixedIfFlag { bytes: 4, arg: 0, mask: CLONE_PARENT_SETTID | CLONE_PIDFD })
+                .when(When::Always),
+        ]);
+    // Where it writes stands in its structure: `pidfd` and `parent_tid`.
+    CLONE3 clone3(args: Ptr, size: Size).is(Class::Task(TaskCall::Clone3)).changes_fds();
     FORK fork().is(Class::Task(TaskCall::Fork));
     VFORK vfork().may_block().is(Class::Task(TaskCall::Vfork));
     EXECVE execve(path: Text, argv: Ptr, envp: Ptr).may_block().changes_fds()
@@ -69,9 +73,10 @@ calls! {
     SCHED_GET_PRIORITY_MAX sched_get_priority_max(policy: Int);
     SCHED_GET_PRIORITY_MIN sched_get_priority_min(policy: Int);
     SCHED_RR_GET_INTERVAL sched_rr_get_interval(pid: Int, interval: Ptr).writes(&[fixed(1, 16)]);
-    // The policy lies in memory. A real-time policy would starve the recorder on their common
-    // processor, so the answer is that of an unprivileged user.
-    SCHED_SETATTR sched_setattr(pid: Int, attr: Ptr, flags: Flags).refused(Errno::EPERM);
+    // A structure of another size is told the kernel's.
+    SCHED_SETATTR sched_setattr(pid: Int, attr: Ptr, flags: Flags)
+        .is(Class::Thread(ThreadCall::SchedulingAttributes))
+        .writes(&[fixed(1, 4).when(When::SuccessOr(Errno::E2BIG))]);
     SCHED_GETATTR sched_getattr(pid: Int, attr: Ptr, size: Int, flags: Flags)
         .writes(&[out(1, Size::ArgBytes(2))]);
     GETPRIORITY getpriority(which: Int, who: Int);

@@ -52,8 +52,8 @@ commands! { TABLE:
     p::PR_SET_SPECULATION_CTRL, "PR_SET_SPECULATION_CTRL";
     p::PR_SET_IO_FLUSHER, "PR_SET_IO_FLUSHER";
     p::PR_GET_IO_FLUSHER, "PR_GET_IO_FLUSHER";
-    // Would turn the program's system calls into signals before the recorder sees them.
-    p::PR_SET_SYSCALL_USER_DISPATCH, "PR_SET_SYSCALL_USER_DISPATCH".refused(Errno::EINVAL);
+    p::PR_SET_SYSCALL_USER_DISPATCH, "PR_SET_SYSCALL_USER_DISPATCH"
+        .is(Class::Thread(ThreadCall::UserDispatch));
     // Only PR_SCHED_CORE_GET (0 in the second argument) writes; for the others the fifth
     // argument is null.
     p::PR_SCHED_CORE, "PR_SCHED_CORE".writes(&[fixed(4, 8)]);
@@ -80,7 +80,7 @@ commands! { ARCH:
     arch::ARCH_REQ_XCOMP_PERM, "ARCH_REQ_XCOMP_PERM".is(Class::Thread(ThreadCall::XcompPermission));
     arch::ARCH_GET_XCOMP_GUEST_PERM, "ARCH_GET_XCOMP_GUEST_PERM".writes(&[fixed(1, 8)]);
     arch::ARCH_REQ_XCOMP_GUEST_PERM, "ARCH_REQ_XCOMP_GUEST_PERM";
-    // The vdso is hidden (DESIGN.md §3); a kernel without checkpoint/restore says the same.
+    // Would be a vdso that reads clocks without a call; a kernel without checkpoint/restore says the same.
     arch::ARCH_MAP_VDSO_X32, "ARCH_MAP_VDSO_X32".refused(Errno::EINVAL);
     arch::ARCH_MAP_VDSO_32, "ARCH_MAP_VDSO_32".refused(Errno::EINVAL);
     arch::ARCH_MAP_VDSO_64, "ARCH_MAP_VDSO_64".refused(Errno::EINVAL);

@@ -48,12 +48,14 @@ commands! { LDT:
     0x11, "write".is(Class::Thread(ThreadCall::ModifyLdt));
 }
 
+const SOL_IP: u64 = 0;
 const SOL_TCP: u64 = 6;
+const SOL_IPV6: u64 = 41;
 const SOL_PACKET: u64 = 263;
 const SOL_NETLINK: u64 = 270;
 const SOL_XDP: u64 = 283;
 
-/// Options that map memory shared with the kernel do not exist for a recorded program.
+/// Options that map memory shared with the kernel do not exist for a recorded program. Some write memory.
 pub(crate) fn set_option(call: Syscall, level: u64, name: u64) -> Syscall {
     match (level, name) {
         // PACKET_RX_RING, PACKET_TX_RING
@@ -61,6 +63,9 @@ pub(crate) fn set_option(call: Syscall, level: u64, name: u64) -> Syscall {
         // NETLINK_RX_RING, NETLINK_TX_RING
         | (SOL_NETLINK, 6 | 7)
         | (SOL_XDP, _) => call.refused(Errno::ENOPROTOOPT),
+        // IPT_SO_SET_REPLACE, ARPT_SO_SET_REPLACE, EBT_SO_SET_ENTRIES, IP6T_SO_SET_REPLACE: the old
+        // counters are written to where a pointer in the value leads.
+        (SOL_IP, 64 | 96 | 128) | (SOL_IPV6, 64) => call.is(Class::Unknown),
         _ => call,
     }
 }

@@ -56,6 +56,11 @@ fn thread(kind: ThreadCall) -> &'static str {
             "emulated: retake owns the switch"
         }
         ThreadCall::Seccomp => "emulated: retake applies the filters",
+        ThreadCall::InheritedLock => "emulated: retake keeps the lock and who waits for it",
+        ThreadCall::SchedulingAttributes => "recorded; real-time policies are refused: EPERM",
+        ThreadCall::Counter => "recorded; other than software counters are refused: ENOENT",
+        ThreadCall::UserDispatch => "emulated: retake sends the signals",
+        ThreadCall::ModifyLdt => "executed again",
         ThreadCall::WriteOther => "recorded, with what it writes to other recorded processes",
         _ => "recorded",
     }

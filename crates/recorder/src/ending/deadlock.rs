@@ -30,7 +30,9 @@ fn waits(open: &OpenCall) -> Option<Waits> {
     match open.call.no {
         nr::FUTEX => {
             let command = second & f::FUTEX_CMD_MASK;
-            let is_wait = [f::FUTEX_WAIT, f::FUTEX_WAIT_BITSET].contains(&command);
+            let waiting =
+                [f::FUTEX_WAIT, f::FUTEX_WAIT_BITSET, f::FUTEX_LOCK_PI, f::FUTEX_LOCK_PI2];
+            let is_wait = waiting.contains(&command);
             (is_wait && fourth == 0).then_some(Waits::ForWake)
         }
         nr::WAIT4 if third & WNOHANG == 0 => Some(Waits::ForChild),

@@ -110,12 +110,14 @@ impl Task {
 }
 
 impl Session {
-    /// Puts the code and its buffer into a fresh image.
+    /// Puts the code and its buffer into a fresh image, and a page for the stubs of the vdso where there is
+    /// one. (Near it there is hardly any room.)
     pub(crate) fn map_fast_code(
         &mut self,
         task: &mut Task,
         stopped: &mut Stopped,
         registers: &Registers,
+        below_vdso: Option<Addr>,
     ) -> Result<FastCalls, RecordError> {
         const READ_WRITE: u64 = 3;
         const READ_EXEC: u64 = 5;
@@ -128,7 +130,13 @@ impl Session {
             task.memory.write(CURSOR, &FIRST_ENTRY.get().to_le_bytes())?;
             task.memory.write(CODE, &code.page())?;
         }
-        Ok(FastCalls { present, ..FastCalls::absent() })
+        let mut stubs = Vec::new();
+        if let Some(page) = below_vdso.filter(|_| present)
+            && map_at(task, stopped, registers, page, PAGE_SIZE, READ_EXEC)?
+        {
+            stubs.push(Stubs { page, used: 0 });
+        }
+        Ok(FastCalls { present, stubs, ..FastCalls::absent() })
     }
 
     /// Makes every call of an address space a traced one again.

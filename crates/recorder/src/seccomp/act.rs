@@ -11,8 +11,27 @@ use crate::error::RecordError;
 use crate::session::{Next, Session, call_number, resumed};
 use crate::task::Task;
 
-/// `SYS_SECCOMP`: the code of the SIGSYS of a filter.
-const SYS_SECCOMP: i32 = 1;
+/// Why a task gets SIGSYS for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// A filter says so, and the program may handle it.
+    Trap(u16),
+    /// A filter says so, and it ends the process.
+    Kill(u16),
+    /// The program handles its calls itself.
+    Dispatch,
+}
+
+impl Cause {
+    /// `si_code` (`SYS_SECCOMP`, `SYS_USER_DISPATCH`) and `si_errno`.
+    fn code_and_data(self) -> (i32, u16) {
+        match self {
+            Self::Trap(data) | Self::Kill(data) => (1, data),
+            Self::Dispatch => (2, 0),
+        }
+    }
+}
+
 /// `exit` in the 32-bit table.
 const I386_EXIT: u64 = 1;
 
@@ -45,15 +64,17 @@ impl Session {
                 self.effects.clear();
                 self.answer(task, stopped, made.no, entry, result)?
             }
-            Verdict::Trap(data) => self.send_sigsys(task, stopped, (entry, made), data, true)?,
+            Verdict::Trap(data) => {
+                self.send_sigsys(task, stopped, (entry, made), Cause::Trap(data))?
+            }
             Verdict::KillProcess(data) => {
-                self.send_sigsys(task, stopped, (entry, made), data, false)?
+                self.send_sigsys(task, stopped, (entry, made), Cause::Kill(data))?
             }
             Verdict::KillThread(data) => {
                 if self.tasks.values().any(|other| other.pid == task.pid && !other.ended) {
                     self.end_thread(task, stopped, entry, made)?
                 } else {
-                    self.send_sigsys(task, stopped, (entry, made), data, false)?
+                    self.send_sigsys(task, stopped, (entry, made), Cause::Kill(data))?
                 }
             }
             Verdict::KillStrict => {
@@ -70,17 +91,17 @@ impl Session {
 
     /// The kernel skips the call and forces SIGSYS on the task (kernel/seccomp.c,
     /// `force_sig_seccomp`).
-    fn send_sigsys(
+    pub(crate) fn send_sigsys(
         &mut self,
         task: &mut Task,
         mut stopped: Stopped,
         (entry, made): (&Registers, &Made),
-        data: u16,
-        may_handle: bool,
+        cause: Cause,
     ) -> Result<Next, RecordError> {
         // As after `syscall_rollback`, and with no call to be made.
         let skipped = Registers { rax: entry.orig_rax, orig_rax: u64::MAX, ..*entry };
-        let info = siginfo(entry, super::arch(made), data);
+        let info = siginfo(entry, super::arch(made), cause);
+        let may_handle = !matches!(cause, Cause::Kill(_));
         if !(may_handle && crate::signals::would_handle(task, &stopped, Signal::SYS)?) {
             self.make_fatal(task, &mut stopped, Signal::SYS, &skipped)?;
         }
@@ -108,14 +129,15 @@ impl Session {
     }
 }
 
-/// `siginfo_t` of a filter's SIGSYS: `si_call_addr`, `si_syscall`, `si_arch`.
-fn siginfo(entry: &Registers, arch: u32, data: u16) -> SigInfo {
+/// `siginfo_t` of a SIGSYS for a call: `si_call_addr`, `si_syscall`, `si_arch`.
+fn siginfo(entry: &Registers, arch: u32, cause: Cause) -> SigInfo {
+    let (code, data) = cause.code_and_data();
     let mut bytes = [0; SigInfo::SIZE];
     let number = Signal::SYS.number();
     let fields: [(usize, &[u8]); 6] = [
         (0, &number.to_le_bytes()),
         (4, &i32::from(data).to_le_bytes()),
-        (8, &SYS_SECCOMP.to_le_bytes()),
+        (8, &code.to_le_bytes()),
         (16, &entry.rip.to_le_bytes()),
         (24, &call_number(entry).get().to_le_bytes()),
         (28, &arch.to_le_bytes()),

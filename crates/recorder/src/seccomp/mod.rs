@@ -17,7 +17,7 @@ use std::sync::Arc;
 use retake_abi::Convention;
 use retake_model::Registers;
 
-pub(crate) use act::Judged;
+pub(crate) use act::{Cause, Judged};
 use bpf::{DATA_LEN, Program};
 
 use crate::convention::Made;

@@ -80,6 +80,7 @@ impl Machine {
             tasks: Vec::new(),
             spaces: Vec::new(),
             shared: Vec::new(),
+            segments: Vec::new(),
         };
         for (id, task) in &mut self.tasks {
             state.tasks.push(TaskState {
@@ -97,6 +98,10 @@ impl Machine {
         let (mut pages, mut contents) = (Vec::new(), Vec::new());
         let spaces: Vec<SpaceId> = self.spaces.keys().copied().collect();
         for space in spaces {
+            if !self.space(space).segments.is_empty() {
+                // Such a file has no room for them: the way there is made again.
+                return Ok(None);
+            }
             let mappings = self.space(space).table.to_vec();
             let found = self.private_pages(space, &mappings)?;
             if pages.len() + found.len() > MOST_PAGES {

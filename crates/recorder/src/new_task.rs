@@ -1,0 +1,160 @@
+//! What clone(2), clone3(2), fork(2) and vfork(2) are asked for, in one form.
+
+use retake_abi::{Class, Errno, Syscall, TaskCall};
+use retake_model::{Addr, Registers};
+use retake_ptrace::{ProcessMemory, Stopped};
+use retake_recording::Effect;
+use retake_tracee::InjectPage;
+
+use crate::calls::Answer;
+use crate::error::RecordError;
+use crate::session::Session;
+use crate::task::Task;
+
+const CLONE_VM: u64 = 0x100;
+const CLONE_PIDFD: u64 = 0x1000;
+const CLONE_VFORK: u64 = 0x4000;
+const CLONE_THREAD: u64 = 0x1_0000;
+const CLONE_PARENT_SETTID: u64 = 0x10_0000;
+const CLONE_CHILD_CLEARTID: u64 = 0x20_0000;
+const CLONE_UNTRACED: u64 = 0x80_0000;
+const CLONE_CHILD_SETTID: u64 = 0x100_0000;
+const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
+
+/// Where the arguments of a clone3(2) stand that are not quite the program's.
+const OWN_ARGUMENTS: u64 = InjectPage::ADDR.get() + InjectPage::LEN / 4;
+/// Room for them. (`struct clone_args` has 88 bytes in Linux 6.)
+const ROOM: u64 = InjectPage::LEN / 4;
+
+/// A task that is to be made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct NewTask {
+    flags: u64,
+    pidfd: Addr,
+    child_tid: Addr,
+    parent_tid: Addr,
+}
+
+impl NewTask {
+    /// What a call asks for; nothing if it is none of these, or if its arguments cannot be read.
+    pub(crate) fn of_call(call: &Syscall, args: &[u64; 6], memory: &ProcessMemory) -> Self {
+        let [first, _, third, fourth, ..] = *args;
+        match call.class {
+            Class::Task(TaskCall::Clone) => Self {
+                flags: first & 0xffff_ffff,
+                pidfd: Addr::new(third),
+                parent_tid: Addr::new(third),
+                child_tid: Addr::new(fourth),
+            },
+            Class::Task(TaskCall::Clone3) => Self::of_clone3(first, memory).unwrap_or_default(),
+            Class::Task(TaskCall::Vfork) => {
+                Self { flags: CLONE_VM | CLONE_VFORK, ..Self::default() }
+            }
+            _ => Self::default(),
+        }
+    }
+
+    /// The first four words of `struct clone_args` (linux/sched.h).
+    fn of_clone3(arguments: u64, memory: &ProcessMemory) -> Option<Self> {
+        let word = |n: u64| memory.read_u64(Addr::new(arguments.checked_add(n * 8)?)).ok();
+        Some(Self {
+            flags: word(0)?,
+            pidfd: Addr::new(word(1)?),
+            child_tid: Addr::new(word(2)?),
+            parent_tid: Addr::new(word(3)?),
+        })
+    }
+
+    /// It has the memory of its maker.
+    pub(crate) fn shares_memory(&self) -> bool {
+        self.flags & CLONE_VM != 0
+    }
+
+    /// It is of its maker's process.
+    pub(crate) fn is_thread(&self) -> bool {
+        self.flags & CLONE_THREAD != 0
+    }
+
+    /// Its maker waits until it executes a program or ends.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.flags & CLONE_VFORK != 0
+    }
+
+    /// It has the actions at signals of its maker, not a copy.
+    pub(crate) fn shares_actions(&self) -> bool {
+        crate::forced::shares_actions(self.flags)
+    }
+
+    /// It has no handlers.
+    pub(crate) fn loses_handlers(&self) -> bool {
+        self.flags & CLONE_CLEAR_SIGHAND != 0
+    }
+
+    /// Where the kernel writes its number, in its own memory.
+    pub(crate) fn own_tid(&self) -> Option<Addr> {
+        (self.flags & CLONE_CHILD_SETTID != 0).then_some(self.child_tid)
+    }
+
+    /// Where the kernel writes 0 when it ends.
+    pub(crate) fn clear_tid(&self) -> Addr {
+        if self.flags & CLONE_CHILD_CLEARTID != 0 { self.child_tid } else { Addr::NULL }
+    }
+
+    /// What the kernel writes in its maker's memory: its number, and a descriptor.
+    fn told(&self) -> impl Iterator<Item = Addr> {
+        let pidfd = (self.flags & CLONE_PIDFD != 0).then_some(self.pidfd);
+        let tid = (self.flags & CLONE_PARENT_SETTID != 0).then_some(self.parent_tid);
+        [pidfd, tid].into_iter().flatten()
+    }
+}
+
+impl Session {
+    /// Adds what the kernel has told the maker of a task to the next event. A call that fails may have done
+    /// that before.
+    pub(crate) fn add_told(&mut self, task: &Task, new: &NewTask) {
+        for addr in new.told() {
+            let mut bytes = [0; 4];
+            // What cannot be written is no error for the kernel.
+            if task.memory.read_exact(addr, &mut bytes).is_ok() {
+                self.effect(&Effect::Write { addr, bytes: bytes.to_vec() });
+            }
+        }
+    }
+
+    /// A task at the entry of clone(2) or clone3(2): what it makes must not escape the recorder
+    /// (`CLONE_UNTRACED`).
+    pub(crate) fn keep_traced(
+        &mut self,
+        task: &mut Task,
+        stopped: &mut Stopped,
+        entry: &Registers,
+        kind: TaskCall,
+    ) -> Result<Answer, RecordError> {
+        match kind {
+            TaskCall::Clone if entry.rdi & CLONE_UNTRACED != 0 => {
+                stopped.set_registers(&Registers { rdi: entry.rdi & !CLONE_UNTRACED, ..*entry })?;
+            }
+            TaskCall::Clone3 => {
+                let (at, len) = (Addr::new(entry.rdi), entry.rsi);
+                let Ok(flags) = task.memory.read_u64(at) else { return Ok(Answer::Kernel) };
+                if flags & CLONE_UNTRACED == 0 {
+                    return Ok(Answer::Kernel);
+                }
+                if len > ROOM {
+                    // As where the kernel does not know what is behind its own structure.
+                    return Ok(Answer::Now(Errno::E2BIG.to_result()));
+                }
+                let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
+                if task.memory.read_exact(at, &mut bytes).is_err() {
+                    return Ok(Answer::Kernel);
+                }
+                let own = Addr::new(OWN_ARGUMENTS);
+                task.memory.write(own, &bytes)?;
+                task.memory.write(own, &(flags & !CLONE_UNTRACED).to_le_bytes())?;
+                stopped.set_registers(&Registers { rdi: own.get(), ..*entry })?;
+            }
+            _ => {}
+        }
+        Ok(Answer::Kernel)
+    }
+}
