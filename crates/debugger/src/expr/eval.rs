@@ -6,6 +6,7 @@ use retake_values::{
     payload_of,
 };
 
+use super::vectors::{Lanes, Vector};
 use super::{Binary, Datum, Expr, ExprError, Int, Names, Part, Unary};
 use crate::DebugError;
 
@@ -31,6 +32,7 @@ pub fn evaluate_datum(expr: &Expr, names: &mut dyn Names) -> Result<Datum, Debug
         Expr::Number(value) => Ok(Datum::Number(*value)),
         Expr::Float(text) => Ok(Datum::Float(text.parse().unwrap_or(f64::NAN))),
         Expr::Text(text) => Ok(Datum::Text(text.clone())),
+        Expr::Name(name) if Vector::is_name(name) => names.vector(name).map(Datum::Vector),
         Expr::Name(name) => names.value(name).map(Datum::Number),
         Expr::Hits(breakpoint) => {
             let breakpoint = evaluate(breakpoint, names)?;
@@ -128,6 +130,7 @@ fn evaluate_part(of: &Expr, part: &Part, names: &mut dyn Names) -> Result<Datum,
             return Ok(Datum::Number(i128::try_from(text.len()).unwrap_or(i128::MAX)));
         }
         Datum::Items { items, .. } => return item_among(&items, part, names),
+        Datum::Lanes(lanes) => return lane(&lanes, part, names),
         _ => return Err(ExprError::Value("a number has no parts".to_owned()).into()),
     };
     match part {
@@ -178,6 +181,7 @@ fn evaluate_part(of: &Expr, part: &Part, names: &mut dyn Names) -> Result<Datum,
 fn field_of(of: &Expr, field: &str, names: &mut dyn Names) -> Result<Datum, DebugError> {
     let value = match evaluate_datum(of, names) {
         Ok(Datum::Value(value)) => value,
+        Ok(Datum::Vector(vector)) => return Ok(Datum::Lanes(vector.lanes(field)?)),
         Ok(_) => return Err(ExprError::Value("a number has no fields".to_owned()).into()),
         Err(err) => {
             let whole = dotted(of).map(|path| format!("{path}.{field}"));
@@ -246,6 +250,19 @@ fn item_among(items: &[Value], part: &Part, names: &mut dyn Names) -> Result<Dat
             found.cloned().map(Datum::Value).ok_or_else(|| of_value(none))
         }
         _ => Err(ExprError::Value("several values have elements only".to_owned()).into()),
+    }
+}
+
+fn lane(lanes: &Lanes, part: &Part, names: &mut dyn Names) -> Result<Datum, DebugError> {
+    let len = lanes.len();
+    match part {
+        Part::Length => Ok(Datum::Number(i128::try_from(len).unwrap_or(i128::MAX))),
+        Part::Item(index) => {
+            let index = evaluate(index, names)?;
+            let found = usize::try_from(index).ok().and_then(|index| lanes.get(index));
+            found.ok_or_else(|| of_value(ValueError::OutOfRange { index, len: len as u64 }))
+        }
+        _ => Err(ExprError::Value("a vector has elements only".to_owned()).into()),
     }
 }
 
