@@ -155,3 +155,16 @@ fn debug_information_in_a_file_beside_the_program() {
     let errors = retake.debug(&dir, &[], &script).errors();
     assert!(errors.contains("no code at values.c"), "{errors}");
 }
+
+#[test]
+fn a_function_has_several_names() {
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let (dir, _) = retake.record("recording", &[], &[fixture::c("c/aliases.c", &["-O0"])]);
+    for name in ["__internal_add", "add"] {
+        let found = hits(&retake, &dir, name);
+        assert!(found.ends_with("1 hit\n"), "{name}: {found}");
+    }
+    // In a stack it has the one that others call it by.
+    let stack = retake.debug(&dir, &[], "break add\ncontinue\nstack").good().output();
+    assert!(stack.contains(" in add at "), "{stack}");
+}

@@ -101,11 +101,23 @@ impl UnitCode {
             call: unit.entry(code.die).ok().and_then(|entry| call(&dwarf, &unit, &entry)),
         };
         Some(Outline {
-            name: name(function.die),
+            name: name(function.die).map(|name| module.public_name(name, function.entry)),
             entry: function.entry,
             ranges: function.ranges.clone(),
             inlined: function.inlined.iter().map(inlined).collect(),
         })
+    }
+}
+
+impl Module {
+    /// What callers know a function as: `write`, which the C library defines as `__libc_write`.
+    fn public_name(&self, name: Arc<str>, entry: u64) -> Arc<str> {
+        if !name.starts_with("__") {
+            return name;
+        }
+        let symbol = self.symbols().at(entry).filter(|symbol| symbol.addr == entry);
+        let public = symbol.filter(|symbol| !symbol.name.starts_with('_'));
+        public.map_or(name, |symbol| Arc::from(symbol.name.as_str()))
     }
 }
 

@@ -53,6 +53,8 @@ impl Index {
         let numbers: Vec<usize> = (0..units.len()).collect();
         let named = parallel::map(&numbers, |number| named_codes(module, &units, *number));
         let mut named: Vec<Named<'_>> = named.into_iter().flatten().collect();
+        let aliases = aliases(module, &named);
+        named.extend(aliases);
         let symbols = undescribed(module, &units);
         named.extend(symbols.iter().map(|(readable, linkage, code)| Named {
             name: readable.as_bytes(),
@@ -143,6 +145,25 @@ fn resolved<'a>(units: &[UnitContents<'a>], unit: &UnitContents<'a>, said: Said<
         other = next.other;
     }
     whole
+}
+
+/// The other names of described functions: the C library's `write` is described as `__libc_write`.
+fn aliases<'m>(module: &'m Module, named: &[Named<'m>]) -> Vec<Named<'m>> {
+    let functions = named.iter().filter(|named| !named.code.inlined);
+    let mut functions: Vec<&Named<'m>> = functions.collect();
+    functions.sort_unstable_by_key(|named| named.code.start);
+    let alias = |symbol: &'m crate::symtab::CodeSymbol| {
+        let from = functions.partition_point(|named| named.code.start < symbol.addr);
+        let same = functions.get(from..)?.iter().take_while(|n| n.code.start == symbol.addr);
+        let own = symbol.name.as_bytes();
+        let is_known = same.clone().any(|named| named.linkage == own || named.name == own);
+        let first = same.clone().next().filter(|_| !is_known && !symbol.indirect)?;
+        Some(Named { name: own, linkage: &[], code: first.code })
+    };
+    // Mangled names are those that DWARF has; parts of functions have a dot in theirs.
+    let plain =
+        |name: &str| !name.starts_with("_Z") && !name.starts_with("_R") && !name.contains('.');
+    module.symbols().iter().filter(|symbol| plain(&symbol.name)).filter_map(alias).collect()
 }
 
 /// Assembler and libraries without DWARF are known by their symbols only: the readable name, the linker's, and

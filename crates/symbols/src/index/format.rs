@@ -16,6 +16,8 @@ use super::{Code, Index, NameTable, UnitRange};
 const MAGIC: [u8; 8] = *b"retake\0i";
 /// 1: the first one.
 const VERSION: u32 = 1;
+/// Bytes before the columns; the last 8 are the check.
+const HEAD: usize = 40;
 /// What stands for no unit.
 const NO_UNIT: u32 = u32::MAX;
 
@@ -65,31 +67,34 @@ impl Index {
     /// As bytes that [`Self::from_bytes`] reads.
     pub(crate) fn to_bytes(&self, content: ContentHash) -> Vec<u8> {
         let (text, ends) = self.names.parts();
-        let mut rest = Vec::with_capacity(text.len() + ends.len() * 8 + self.codes.len() * 25);
-        put_len(&mut rest, text.len());
-        rest.extend_from_slice(text.as_bytes());
-        put_u64(&mut rest, ends.iter().copied());
-        put_u32(&mut rest, self.codes.iter().map(|code| code.name));
-        put_u32(&mut rest, self.codes.iter().map(|code| code.unit.unwrap_or(NO_UNIT)));
-        put_u64(&mut rest, self.codes.iter().map(|code| code.start));
-        put_u64(&mut rest, self.codes.iter().map(|code| code.end));
-        put_len(&mut rest, self.codes.len());
-        rest.extend(self.codes.iter().map(|code| u8::from(code.inlined)));
-        put_u64(&mut rest, self.units.iter().copied());
-        put_u64(&mut rest, self.ranges.iter().map(|range| range.start));
-        put_u64(&mut rest, self.ranges.iter().map(|range| range.end));
-        put_u64(&mut rest, self.ranges.iter().map(|range| range.unit));
-        put_u64(&mut rest, self.silent.iter().copied());
-        put_u64(&mut rest, self.indirect.iter().copied());
-        put_u32(&mut rest, self.files.iter().map(|(hash, _)| *hash));
-        put_u32(&mut rest, self.files.iter().map(|(_, unit)| *unit));
-        let mut out = Vec::with_capacity(rest.len() + 40);
+        let columns = text.len() + ends.len() * 8 + self.codes.len() * 25;
+        let mut out = Vec::with_capacity(HEAD + columns + self.files.len() * 8);
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
         out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(&content.hash().to_le_bytes());
-        out.extend_from_slice(&xxh3_64(&rest).to_le_bytes());
-        out.extend_from_slice(&rest);
+        out.extend_from_slice(&[0; 8]);
+        put_len(&mut out, text.len());
+        out.extend_from_slice(text.as_bytes());
+        put_u64(&mut out, ends.iter().copied());
+        put_u32(&mut out, self.codes.iter().map(|code| code.name));
+        put_u32(&mut out, self.codes.iter().map(|code| code.unit.unwrap_or(NO_UNIT)));
+        put_u64(&mut out, self.codes.iter().map(|code| code.start));
+        put_u64(&mut out, self.codes.iter().map(|code| code.end));
+        put_len(&mut out, self.codes.len());
+        out.extend(self.codes.iter().map(|code| u8::from(code.inlined)));
+        put_u64(&mut out, self.units.iter().copied());
+        put_u64(&mut out, self.ranges.iter().map(|range| range.start));
+        put_u64(&mut out, self.ranges.iter().map(|range| range.end));
+        put_u64(&mut out, self.ranges.iter().map(|range| range.unit));
+        put_u64(&mut out, self.silent.iter().copied());
+        put_u64(&mut out, self.indirect.iter().copied());
+        put_u32(&mut out, self.files.iter().map(|(hash, _)| *hash));
+        put_u32(&mut out, self.files.iter().map(|(_, unit)| *unit));
+        let check = out.get(HEAD..).map_or(0, xxh3_64);
+        if let Some(place) = out.get_mut(HEAD - 8..HEAD) {
+            place.copy_from_slice(&check.to_le_bytes());
+        }
         out
     }
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use retake_model::Addr;
 
-use super::go;
 use super::maps::entries;
 use super::table::{Len, Shape, shape_of};
 use super::walk::{address, number, parameter, plain_path, walk};
+use super::{go, go_maps};
 use crate::dwarf::{Kind, Language, TypeId};
 use crate::space::Space;
 use crate::value::{Scalar, Value};
@@ -319,7 +319,7 @@ pub fn entry_of(value: &Value, key: &Key, space: &dyn Space) -> Result<Value, Va
     if let Some(why) = value.why_missing() {
         return Err(why.clone().into());
     }
-    let found = go::entries(value, space, 0, MAX_NODES).or_else(|| {
+    let found = go_maps::entries(value, space, 0, MAX_NODES).or_else(|| {
         let shape = shape_of(&plain_path(value))?;
         entries(value, shape, space, 0, MAX_NODES)
     });

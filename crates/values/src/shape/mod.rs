@@ -7,6 +7,7 @@ mod dynamic;
 mod elements;
 mod enums;
 mod go;
+mod go_maps;
 mod goroutines;
 mod maps;
 mod show;
