@@ -103,7 +103,11 @@ fn variant(shower: &Shower<'_>, value: &Value, chosen: &Variant, depth: usize) -
     let owner = path.last().map_or("", String::as_str).split('<').next().unwrap_or("");
     // `Some` and `Ok` stand alone, others with their type.
     let name = match owner {
-        owner if owner.starts_with("{async_") => async_state(&path, &name, chosen.line),
+        owner if owner.starts_with("{async_") => {
+            // The variants have numbers, and what is in them the names.
+            let state = inner.plain().1.and_then(|ty| ty.name.clone());
+            async_state(&path, state.as_deref().unwrap_or(&name), chosen.line)
+        }
         "Option" | "Result" => name,
         owner => format!("{owner}::{name}"),
     };
