@@ -17,9 +17,9 @@ pub(crate) struct EntryCode<'a> {
 fn address<'a>(
     dwarf: &Dwarf<Slice<'a>>,
     unit: &Unit<Slice<'a>>,
-    value: Option<&AttributeValue<Slice<'a>>>,
+    value: Option<AttributeValue<Slice<'a>>>,
 ) -> Option<u64> {
-    dwarf.attr_address(unit, value?.clone()).ok().flatten()
+    dwarf.attr_address(unit, value?).ok().flatten()
 }
 
 impl<'a> EntryCode<'a> {
@@ -43,21 +43,21 @@ impl<'a> EntryCode<'a> {
         unit: &Unit<Slice<'a>>,
     ) -> Vec<(u64, u64)> {
         let is_code = |range: &(u64, u64)| range.0 < range.1 && elf.is_code(range.0);
-        let list = self.ranges.clone().map(|value| dwarf.attr_ranges(unit, value));
+        let list = self.ranges.map(|value| dwarf.attr_ranges(unit, value));
         if let Some(Ok(Some(mut list))) = list {
             let next = || list.next().ok().flatten().map(|range| (range.begin, range.end));
             return std::iter::from_fn(next).filter(is_code).collect();
         }
-        let Some(low) = address(dwarf, unit, self.low.as_ref()) else { return Vec::new() };
+        let Some(low) = address(dwarf, unit, self.low) else { return Vec::new() };
         let end = match self.high {
             Some(AttributeValue::Udata(size)) => low.checked_add(size),
-            _ => address(dwarf, unit, self.high.as_ref()),
+            _ => address(dwarf, unit, self.high),
         };
         end.map(|end| (low, end)).filter(is_code).into_iter().collect()
     }
 
     /// Where the code is entered (DWARF 5 §2.18), if that is said.
     pub(crate) fn entry(&self, dwarf: &Dwarf<Slice<'a>>, unit: &Unit<Slice<'a>>) -> Option<u64> {
-        address(dwarf, unit, self.entry.as_ref())
+        address(dwarf, unit, self.entry)
     }
 }
