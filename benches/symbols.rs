@@ -48,7 +48,7 @@ fn row(retake: &Retake, dir: &Path, line: &str) {
         std::fs::remove_dir_all(&cache).expect("the cache of this bench");
     }
     let first = ask(retake, dir, line);
-    let later = median((0..LATER).map(|_| ask(retake, dir, line)).collect());
+    let later = median((0..LATER).map(|_| ask(retake, dir, line)).collect::<Vec<_>>());
     println!("| {line} | {} | {} |", duration(first), duration(later));
 }
 
@@ -64,7 +64,7 @@ fn main() {
     let size = std::fs::metadata(&command[0]).map_or(0, |about| about.len() >> 20);
     let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
     let (dir, _) = retake.record("recording", &[], &command);
-    println!("{} MiB", size);
+    println!("{size} MiB");
     println!("| command | first time | later |");
     println!("| --- | ---: | ---: |");
     row(&retake, &dir, &format!("break {}", function.as_deref().unwrap_or("main")));

@@ -28,7 +28,7 @@ fn goroutines_are_those_that_delve_lists() {
     let (dir, _) = delve.retake.record("recording", &[], &[program]);
     let dir_text = dir.to_str().unwrap();
     let said = delve.script(
-        &["replay", dir_text],
+        ["replay", dir_text],
         "break main.giveUp\ncontinue\ngoroutines\ngoroutine 7\nstack\nprint \"end\"",
     );
     let said = said.output();

@@ -109,6 +109,10 @@ fn sketch(text: &str) -> String {
         (r" /rustc/\S+", ""),
         (r"\n  [0-9.]+ s of run time.*", ""),
         (r"(last|next) event: \d+", "$1 event: N"),
+        // Who gets which job, and waits first, is the scheduler's matter.
+        (r#"id: \d+, name: "job-\d+""#, "JOB"),
+        (r"value: \d+", "value: N"),
+        (r"goroutine \d+, goroutine \d+, goroutine \d+", "three goroutines"),
         // In the C library, as far as its names are known.
         (r" in \S+ +\((SIGABRT|reached)", " ($1"),
         (r"(?m)^ +\d+ +ADDR in", "N ADDR in"),
