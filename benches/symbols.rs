@@ -4,7 +4,7 @@
 //! and asks debuggers with an empty cache and with a filled one. `RETAKE_BENCH_FUNCTION` is what it breaks at.
 
 #![expect(clippy::print_stdout, reason = "a report")]
-#![expect(clippy::expect_used, reason = "a bench fails by panicking")]
+#![expect(clippy::panic, clippy::expect_used, reason = "a bench fails by panicking")]
 
 #[expect(dead_code, reason = "what runs of programs need")]
 mod measure;
