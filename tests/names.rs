@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
+use std::process::Command;
 
 use retake_testkit::{Retake, fixture};
 
@@ -91,4 +92,79 @@ fn lines_of_the_file_that_it_is_in() {
     assert!(output.contains(&format!("values.c:{}  (breakpoint 3)", line + 2)), "{output}");
     let text = retake.debug(&dir, &[], "break 7").errors();
     assert!(text.contains("write FILE:LINE"), "{text}");
+}
+
+/// What `break` and `hits` say of one location.
+fn hits(retake: &Retake, dir: &Path, wanted: &str) -> String {
+    retake.debug(dir, &[], &format!("break {wanted}\nhits")).good().output()
+}
+
+#[test]
+fn indirect_functions_mean_what_was_chosen() {
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let flags = ["-O0", "-fno-builtin"];
+    let (dir, _) = retake.record("recording", &[], &[fixture::c("c/indirect.c", &flags)]);
+    let own = hits(&retake, &dir, "count");
+    let line = fixture::line_of("c/indirect.c", "chosen");
+    assert!(own.contains(&format!("indirect.c:{line}")), "{own}");
+    assert!(own.ends_with("5 hits\n"), "{own}");
+    // Who asks for the resolver gets it.
+    let resolver = hits(&retake, &dir, "choose");
+    assert!(resolver.contains("in choose") && !resolver.contains("in plain"), "{resolver}");
+    let library = hits(&retake, &dir, "strcpy");
+    assert!(library.ends_with("5 hits\n"), "{library}");
+}
+
+fn run(command: &mut Command) {
+    let status = command.status().unwrap();
+    assert!(status.success(), "{command:?}: {status}");
+}
+
+#[test]
+fn debug_information_in_a_file_beside_the_program() {
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let whole = fixture::c("c/values/values.c", &["-O0"]);
+    let (dir, _) = retake.record("whole", &[], &[&whole]);
+    let line = fixture::line_of("c/values/values.c", "all");
+    let script = format!("break values.c:{line}\ncontinue\nlocals\nstack");
+    let expected = retake.debug(&dir, &[], &script).good().output();
+
+    let folder = retake.path("stripped");
+    std::fs::create_dir(&folder).unwrap();
+    let (program, debug) = (folder.join("values"), folder.join("values.debug"));
+    std::fs::copy(&whole, &program).unwrap();
+    let objcopy = || {
+        let mut command = Command::new("objcopy");
+        command.current_dir(&folder);
+        command
+    };
+    run(objcopy().arg("--only-keep-debug").arg(&program).arg(&debug));
+    run(objcopy().arg("--strip-all").arg("--add-gnu-debuglink=values.debug").arg(&program));
+    let (dir, _) = retake.record("stripped-program", &[], &[&program]);
+    let found = retake.debug(&dir, &[], &script).good().output();
+    let of_code = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| line.contains("values.c:"));
+        lines.map(|line| line.rsplit("0x").next().unwrap()[12..].to_owned()).collect()
+    };
+    assert_eq!(of_code(&found), of_code(&expected));
+    assert!(of_code(&found).len() >= 3, "{found}");
+
+    // One that belongs to another program is none.
+    let other = fixture::c("c/indirect.c", &["-O0", "-fno-builtin"]);
+    run(objcopy().arg("--only-keep-debug").arg(&other).arg(&debug));
+    let errors = retake.debug(&dir, &[], &script).errors();
+    assert!(errors.contains("no code at values.c"), "{errors}");
+}
+
+#[test]
+fn a_function_has_several_names() {
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let (dir, _) = retake.record("recording", &[], &[fixture::c("c/aliases.c", &["-O0"])]);
+    for name in ["__internal_add", "add"] {
+        let found = hits(&retake, &dir, name);
+        assert!(found.ends_with("1 hit\n"), "{name}: {found}");
+    }
+    // In a stack it has the one that others call it by.
+    let stack = retake.debug(&dir, &[], "break add\ncontinue\nstack").good().output();
+    assert!(stack.contains(" in add at "), "{stack}");
 }

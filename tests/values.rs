@@ -13,6 +13,8 @@ mod conditions;
 mod cpp;
 #[path = "values/go.rs"]
 mod go;
+#[path = "values/newer.rs"]
+mod newer;
 #[path = "values/rust.rs"]
 mod rust;
 

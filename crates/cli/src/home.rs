@@ -211,6 +211,17 @@ fn root(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
         .or_else(|| Some(set("HOME")?.join(".local/share/retake")))
 }
 
+/// Where what was found out about programs is kept: `$XDG_CACHE_HOME/retake/symbols`, else below `~/.cache`.
+pub(crate) fn cache() -> Option<PathBuf> {
+    cache_of(|name| std::env::var_os(name))
+}
+
+fn cache_of(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let set = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let root = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
+    Some(root.join("retake/symbols"))
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -260,6 +271,17 @@ mod tests {
         let useless = [("RETAKE_DIR", ""), ("XDG_DATA_HOME", "x"), ("HOME", "/h")];
         assert_eq!(of(&useless), Some("/h/.local/share/retake".into()));
         assert_eq!(of(&[]), None);
+    }
+
+    #[test]
+    fn the_environment_names_the_cache() {
+        let of = |set: &[(&str, &str)]| {
+            cache_of(|name| set.iter().find(|(n, _)| *n == name).map(|(_, v)| OsString::from(v)))
+        };
+        let all = [("XDG_CACHE_HOME", "/c"), ("HOME", "/h")];
+        assert_eq!(of(&all), Some("/c/retake/symbols".into()));
+        assert_eq!(of(&all[1..]), Some("/h/.cache/retake/symbols".into()));
+        assert_eq!(of(&[("XDG_CACHE_HOME", "c"), ("HOME", "")]), None);
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub(crate) enum Scope {
     Thread(u32),
     /// In a frame.
     Frame(FrameChoice),
+    /// In a goroutine.
+    Goroutine(u64),
 }
 
 /// A change of how things are shown.

@@ -223,6 +223,7 @@ impl Console {
         let request = match scope {
             Scope::Thread(number) => Request::SelectThread { number },
             Scope::Frame(choice) => Request::SelectFrame(choice),
+            Scope::Goroutine(id) => Request::SelectGoroutine { id: Some(id) },
         };
         let ask = |debugger: &mut Debugger, request: &Request| {
             let control = debugger.control().with_line(line);
@@ -234,6 +235,9 @@ impl Console {
         if self.debugger.state().position == before.position {
             let task = before.selected.unwrap_or(before.task);
             ask(&mut self.debugger, &Request::SelectThread { number: task.get() })?;
+            if before.goroutine.is_some() {
+                ask(&mut self.debugger, &Request::SelectGoroutine { id: before.goroutine })?;
+            }
             ask(&mut self.debugger, &Request::SelectFrame(FrameChoice::Number(before.frame)))?;
         }
         result

@@ -2,8 +2,8 @@
 
 use retake_debugger::{
     BookmarkView, BreakpointId, CalledView, CheckpointView, CodeView, DisplayView, EventView,
-    FrameView, HitView, Page, PlaceView, PrintedView, RegisterView, Shown, SourceView, StopView,
-    Substitution, ThreadView, TraceView, TypeView, VariableView, WatchView,
+    FrameView, GoroutineView, HitView, Page, PlaceView, PrintedView, RegisterView, Shown,
+    SourceView, StopView, Substitution, ThreadView, TraceView, TypeView, VariableView, WatchView,
 };
 use retake_model::{Addr, TaskId};
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,10 @@ pub enum Output {
     Threads(Vec<ThreadView>),
     /// The task that was selected.
     Thread(ThreadView),
+    /// The living goroutines.
+    Goroutines(Vec<GoroutineView>),
+    /// The goroutine that is selected now.
+    Goroutine(GoroutineView),
     /// General registers.
     Registers(Vec<RegisterView>),
     /// Memory.

@@ -30,6 +30,8 @@ pub(crate) fn output(answer: Answer, shown: &Shown) -> Output {
         Answer::Stack(frames) => Output::Stack(frames),
         Answer::Threads(all) => Output::Threads(all),
         Answer::Thread(view) => Output::Thread(view),
+        Answer::Goroutines(all) => Output::Goroutines(all),
+        Answer::Goroutine(view) => Output::Goroutine(view),
         Answer::Registers(all) => Output::Registers(all),
         Answer::Memory(view) => Output::Memory(memory(&view, shown)),
         Answer::Source(view) => Output::List(view),

@@ -13,6 +13,8 @@ use crate::bookmarks::Bookmarks;
 use crate::breakpoint::Breakpoints;
 use crate::code::{Catalog, CodeReader};
 use crate::displays::Displays;
+use crate::goroutine::Parked;
+use crate::handlers::Chosen;
 use crate::history::History;
 use crate::location::Location;
 use crate::session::{SavedState, Session};
@@ -29,12 +31,16 @@ pub struct Debugger {
     pub(crate) watches: Watches,
     /// The task that requests look at, if not the one that runs.
     pub(crate) selected: Option<TaskId>,
+    /// The goroutine that requests look at, if it is on no thread.
+    pub(crate) parked: Option<Parked>,
     /// Which of its frames, from the innermost one.
     pub(crate) frame: usize,
     pub(crate) displays: Displays,
     pub(crate) bookmarks: Bookmarks,
     pub(crate) sources: Sources,
     pub(crate) history: History,
+    /// What indirect functions lead to, as far as somebody asked.
+    pub(crate) chosen: Vec<Chosen>,
     session: Option<Session>,
     places: Places,
 }
@@ -58,11 +64,13 @@ impl Debugger {
             breakpoints: Breakpoints::default(),
             watches: Watches::default(),
             selected: None,
+            parked: None,
             frame: 0,
             displays: Displays::default(),
             bookmarks: Bookmarks::default(),
             sources: Sources::default(),
             history: History::default(),
+            chosen: Vec::new(),
             session: None,
             places: Places::NotKept,
         }
@@ -112,6 +120,7 @@ impl Debugger {
         self.breakpoints = state.breakpoints.clone();
         self.watches = state.watches.clone();
         self.selected = state.selected;
+        self.parked = handlers::parked(self, state.goroutine);
         self.frame = state.frame;
         self.displays = state.displays.clone();
         self.bookmarks = state.bookmarks.clone();
@@ -126,6 +135,7 @@ impl Debugger {
             position: self.execution.position(),
             task: self.execution.current_task(),
             selected: self.selected,
+            goroutine: self.parked.map(|parked| parked.id),
             frame: self.frame,
             displays: self.displays.clone(),
             bookmarks: self.bookmarks.clone(),

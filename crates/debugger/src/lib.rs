@@ -26,6 +26,7 @@ mod debugger;
 mod displays;
 mod error;
 pub mod expr;
+mod goroutine;
 mod handlers;
 mod history;
 mod location;
@@ -42,10 +43,10 @@ mod watches;
 
 pub use answers::{
     Answer, BookmarkView, BreakpointList, BreakpointPlace, BreakpointView, CalledView, CatchView,
-    CheckpointView, CodeView, DisplayView, EventView, FrameView, HitView, InstructionView,
-    LineView, MemoryView, Page, PlaceView, PrintedView, RegisterView, SourceView, StopReason,
-    StopView, StreamName, ThreadView, TraceLine, TraceValue, TraceView, TypeField, TypeView,
-    VariableView, WhenView,
+    CheckpointView, CodeView, DisplayView, EventView, FrameView, GoroutineView, HitView,
+    InstructionView, LineView, MemoryView, Page, PlaceView, PrintedView, RegisterView, SourceView,
+    StopReason, StopView, StreamName, ThreadView, TraceLine, TraceValue, TraceView, TypeField,
+    TypeView, VariableView, WhenView,
 };
 pub use breakpoint::{
     Breakpoint, BreakpointId, CatchKind, Counted, HitCondition, HitNumbers, Lifetime, Place,
@@ -53,7 +54,7 @@ pub use breakpoint::{
 #[cfg(any(test, feature = "text-code"))]
 pub use code::text::TextReader;
 pub use code::{
-    CallerFrame, Cfa, CodeFrame, CodeModule, CodePlace, CodeReader, FrameKind, FrameRule,
+    CallerFrame, Cfa, CodeFile, CodeFrame, CodeModule, CodePlace, CodeReader, FrameKind, FrameRule,
     FunctionCode, InlinedCode, Loaded, NoCode, PcKind, RawFrame, RuleSource, Saved, SourceLine,
     Statement, Trampoline, default_reader,
 };

@@ -22,8 +22,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use retake_model::{
-    Addr, CheckpointIndex, EventIndex, FileId, Mapping, Position, Registers, SpaceId, SyscallNo,
-    TaskId, Tid, VectorState,
+    Addr, CheckpointIndex, ContentHash, EventIndex, FileId, Mapping, Position, Registers, SpaceId,
+    SyscallNo, TaskId, Tid, VectorState,
 };
 
 pub use chronicle::{Clock, ClockRead, EventText, Printed, ProgramEnd};
@@ -166,6 +166,11 @@ pub trait Execution: State {
     /// # Errors
     /// When the recording does not hold them (damaged).
     fn file_bytes(&self, file: FileId) -> Result<FileBytes, ExecutionError>;
+
+    /// The hash of those bytes, if the recording knows it.
+    fn file_hash(&self, _file: FileId) -> Option<ContentHash> {
+        None
+    }
 
     /// One line that says what event `event` is.
     ///

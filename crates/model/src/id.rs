@@ -123,6 +123,28 @@ impl fmt::Debug for PageId {
     }
 }
 
+/// What tells the contents of a file from those of any other: a hash of 128 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContentHash(u128);
+
+impl ContentHash {
+    /// Wraps a hash that was computed over all of a file.
+    pub const fn from_hash(hash: u128) -> Self {
+        Self(hash)
+    }
+
+    /// The hash.
+    pub const fn hash(self) -> u128 {
+        self.0
+    }
+}
+
+impl fmt::Display for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
 impl EventIndex {
     /// The start of every recording.
     pub const ZERO: Self = Self(0);

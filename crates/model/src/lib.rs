@@ -18,8 +18,8 @@ mod vector;
 
 pub use addr::{Addr, AddrRange, FileAddr, FileOffset, PAGE_LEN, PAGE_SIZE, PageAddr};
 pub use id::{
-    CheckpointIndex, EventIndex, FileId, PageId, ParseIndexError, SharedId, SpaceId, SyscallNo,
-    TaskId, Tid,
+    CheckpointIndex, ContentHash, EventIndex, FileId, PageId, ParseIndexError, SharedId, SpaceId,
+    SyscallNo, TaskId, Tid,
 };
 pub use mapping::{Backing, Mapping, Protection};
 pub use position::{Arrival, Exact, ParsePositionError, Place, Position};

@@ -46,6 +46,7 @@ pub use event::{
 };
 pub use manage::{disk_usage, is_recording, list, remove};
 pub use manifest::{Cut, End, Machine, Manifest};
+pub use mmap::MappedFile;
 pub use output_hash::{OutputHash, PageHasher};
 pub use place::KeptPlace;
 pub use reader::{CheckpointSummary, EventCursor, PageSink, Recording};

@@ -10,10 +10,10 @@ use crate::error::RecordingError;
 
 /// The bytes of a file as they are now.
 ///
-/// Recordings are append-only: bytes that are there do not change. Someone who truncates a recording
+/// Recordings are append-only, and kept files are never written again: bytes that are there do not change. Someone who truncates a recording
 /// while it is read gets a SIGBUS, as with every mapped file; retake itself never does.
 #[derive(Debug)]
-pub(crate) struct MappedFile(Option<Mmap>);
+pub struct MappedFile(Option<Mmap>);
 
 impl MappedFile {
     pub(crate) fn open(path: &Path) -> Result<Self, RecordingError> {
@@ -23,12 +23,18 @@ impl MappedFile {
             return Ok(Self(None));
         }
         // SAFETY: the mapping is read-only and private to this process's view; the files of a
-        // recording are only ever appended to (see the type's page for what that leaves open).
+        // recording are only ever appended to, those that it keeps are not written again (see the type's page for what that leaves open).
         let map = unsafe { Mmap::map(&file) }.map_err(failed)?;
         Ok(Self(Some(map)))
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
         self.0.as_deref().unwrap_or_default()
+    }
+}
+
+impl AsRef<[u8]> for MappedFile {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes()
     }
 }

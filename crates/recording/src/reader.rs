@@ -318,11 +318,23 @@ impl Recording {
     /// # Errors
     /// When the recording does not keep it.
     pub fn open_file(&self, id: FileId) -> Result<File, RecordingError> {
+        let path = self.kept_path(id)?;
+        File::open(&path).map_err(|error| RecordingError::new("open", &path, error))
+    }
+
+    /// The bytes of a kept file. Large ones cost nothing until they are looked at.
+    ///
+    /// # Errors
+    /// When the recording does not keep it.
+    pub fn map_file(&self, id: FileId) -> Result<MappedFile, RecordingError> {
+        MappedFile::open(&self.kept_path(id)?)
+    }
+
+    fn kept_path(&self, id: FileId) -> Result<PathBuf, RecordingError> {
         let Some(entry) = self.inner.files.iter().find(|entry| entry.id == id) else {
             return Err(self.missing(format!("file {id} is not in the file table")));
         };
-        let path = self.file_path(entry);
-        File::open(&path).map_err(|error| RecordingError::new("open", &path, error))
+        Ok(self.file_path(entry))
     }
 }
 

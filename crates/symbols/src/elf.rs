@@ -106,6 +106,11 @@ impl Elf {
         })
     }
 
+    /// The whole file.
+    pub(crate) fn bytes(&self) -> &SharedBytes {
+        &self.bytes
+    }
+
     /// The parsed headers. They parsed once, so they parse again; no borrow is kept in between.
     pub(crate) fn file(&self) -> Option<ElfFile<'_>> {
         ElfFile::parse(self.bytes.as_slice()).ok()

@@ -1,8 +1,10 @@
 //! What runs at an address: the function and line, and those that it was inlined into.
 
+use std::sync::Arc;
+
 use retake_model::FileAddr;
 
-use crate::demangle::demangle;
+use crate::function_code::FunctionCode;
 use crate::module::Module;
 
 /// A line of source.
@@ -29,37 +31,28 @@ impl Module {
     /// What runs at `addr`: the innermost inlined function first, the function that really has the
     /// code last. Empty if nothing is known.
     pub fn frames_at(&self, addr: FileAddr) -> Vec<CodeFrame> {
-        let mut list = self.dwarf_frames(addr.get());
-        if list.iter().all(|frame| frame.function.is_none())
-            && let Some(symbol) = self.symbols().at(addr.get())
-        {
-            let name = demangle(&symbol.name).unwrap_or_else(|| symbol.name.clone());
-            match list.last_mut() {
-                Some(frame) => frame.function = Some(name),
-                None => list.push(CodeFrame { function: Some(name), location: None }),
-            }
+        let Some(code) = self.function_code(addr) else { return Vec::new() };
+        let Some(offset) = self.offset_of_file_addr(addr) else { return Vec::new() };
+        let text = |name: &Option<Arc<str>>| name.as_deref().map(str::to_owned);
+        let mut location = self.source_at(addr, &code);
+        let mut list = Vec::new();
+        for inlined in code.chain(code.inlined_at(offset)) {
+            let around = inlined.call.clone();
+            let location = std::mem::replace(&mut location, around);
+            list.push(CodeFrame { function: text(&inlined.name), location });
         }
+        list.push(CodeFrame { function: text(&code.name), location });
+        list.retain(|frame| frame.function.is_some() || frame.location.is_some());
         list
     }
 
-    fn dwarf_frames(&self, addr: u64) -> Vec<CodeFrame> {
-        let Some(context) = self.context() else { return Vec::new() };
-        let Ok(mut frames) = context.find_frames(addr).skip_all_loads() else { return Vec::new() };
-        let mut list = Vec::new();
-        while let Ok(Some(frame)) = frames.next() {
-            let function = frame.function.and_then(|function| {
-                let raw = function.raw_name().ok()?.into_owned();
-                Some(demangle(&raw).unwrap_or(raw))
-            });
-            let location = frame.location.and_then(|location| {
-                Some(SourceLocation {
-                    file: location.file?.to_owned(),
-                    line: location.line?,
-                    column: location.column.unwrap_or(0),
-                })
-            });
-            list.push(CodeFrame { function, location });
-        }
-        list
+    fn source_at(&self, addr: FileAddr, code: &FunctionCode) -> Option<SourceLocation> {
+        let offset = self.offset_of_file_addr(addr)?;
+        let range = code.ranges.iter().find(|range| range.contains(&offset))?;
+        let address = |offset| self.file_addr_of_offset(offset).map(FileAddr::get);
+        let start = address(range.start)?;
+        let end = start.checked_add(range.end.get().checked_sub(range.start.get())?)?;
+        let units = self.units().at(self, addr.get());
+        units.iter().find_map(|(_, unit)| unit.lines.source_at(addr.get(), (start, end)))
     }
 }

@@ -125,10 +125,9 @@ impl Module {
             unit.function_at(addr.get()).map(|function| (*offset, unit, function))
         });
         match described {
-            Some((offset, unit, function)) => self
-                .kept((Some(offset), function.outline.entry), || {
-                    statements::build(self, &function.outline, Some(unit))
-                }),
+            Some((offset, unit, function)) => self.kept((Some(offset), function.entry), || {
+                statements::build(self, &unit.outline(self, function)?, Some(unit))
+            }),
             None => {
                 let symbol = self.symbols().at(addr.get()).map(|symbol| symbol.addr);
                 let frame = || self.frame_table().range_at(addr.get()).map(|(start, _)| start);

@@ -7,12 +7,17 @@
 //!
 //! Bytes are fed in: this crate opens no file and reaches no process. Hostile bytes give an error or
 //! no answer, never a panic.
+//!
+//! What a module has is looked up in an index, which is made by going through all of its debug
+//! information once. An [`IndexStore`] keeps it for the next session. The rest is read unit by unit.
 
 mod addresses;
 mod bytes;
 mod caller;
+mod debug_file;
 mod demangle;
 mod elf;
+mod entry_code;
 mod error;
 mod expression;
 mod frame_guess;
@@ -21,11 +26,13 @@ mod frame_table;
 mod frames;
 mod function_code;
 mod functions;
+mod index;
 mod lines;
 mod module;
 mod names;
 mod naming;
 mod objects;
+mod parallel;
 mod plt;
 mod prologue;
 mod sections;
@@ -46,6 +53,7 @@ pub use frame_rule::{Cfa, FrameKind, FrameRule, RuleSource, Saved};
 pub use frames::{CodeFrame, SourceLocation};
 pub use function_code::{FunctionCode, InlinedCode, Statement};
 pub use functions::FunctionPlace;
+pub use index::IndexStore;
 pub use lines::LinePlace;
 pub use module::Module;
 pub use plt::Trampoline;

@@ -1,31 +1,33 @@
 //! One file of code. What is asked of it is read when it is first asked.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
+
+use retake_model::ContentHash;
 
 use crate::bytes::SharedBytes;
 use crate::demangle::demangle;
 use crate::elf::{DebugLink, Elf, ThreadLocals};
 use crate::error::ModuleError;
 use crate::frame_table::FrameTable;
-use crate::functions::Functions;
+use crate::index::{Index, IndexSource, IndexStore};
 use crate::objects::Objects;
 use crate::plt::Plt;
-use crate::sections::{DebugSections, DwarfBytes, Owned};
+use crate::sections::{DebugSections, DwarfBytes};
 use crate::symtab::SymbolTable;
 use crate::units::Units;
 use crate::unwind::FrameSections;
 
-type Context = addr2line::Context<Owned>;
-
 /// An executable or a library.
 pub struct Module {
     elf: Elf,
+    /// What was split off: debug information and symbols.
+    debug: Option<Elf>,
     sections: OnceLock<DebugSections>,
     symbols: OnceLock<SymbolTable>,
     objects: OnceLock<Objects>,
-    functions: OnceLock<Functions>,
-    context: OnceLock<Option<Mutex<Context>>>,
+    index: OnceLock<Index>,
+    index_source: Option<IndexSource>,
     frame_sections: OnceLock<FrameSections>,
     frame_table: OnceLock<FrameTable>,
     units: OnceLock<Units>,
@@ -46,16 +48,28 @@ impl Module {
     pub fn parse(bytes: SharedBytes) -> Result<Self, ModuleError> {
         Ok(Self {
             elf: Elf::parse(bytes)?,
+            debug: None,
             sections: OnceLock::new(),
             symbols: OnceLock::new(),
             objects: OnceLock::new(),
-            functions: OnceLock::new(),
-            context: OnceLock::new(),
+            index: OnceLock::new(),
+            index_source: None,
             frame_sections: OnceLock::new(),
             frame_table: OnceLock::new(),
             units: OnceLock::new(),
             plt: OnceLock::new(),
         })
+    }
+
+    /// The same module, whose index is kept in `store`. `content` is the hash of its bytes, if it is known already.
+    #[must_use]
+    pub fn with_index_store(
+        mut self,
+        store: Arc<dyn IndexStore>,
+        content: Option<ContentHash>,
+    ) -> Self {
+        self.index_source = Some(IndexSource { store, content });
+        self
     }
 
     /// Whether it has DWARF: functions with lines, not symbols only.
@@ -112,20 +126,34 @@ impl Module {
         &self.elf
     }
 
+    pub(crate) fn debug_elf(&self) -> Option<&Elf> {
+        self.debug.as_ref()
+    }
+
+    /// What was found out without it is forgotten.
+    pub(crate) fn use_debug_file(&mut self, debug: Elf) {
+        self.debug = Some(debug);
+        self.sections = OnceLock::new();
+        self.symbols = OnceLock::new();
+        self.objects = OnceLock::new();
+        self.index = OnceLock::new();
+        self.units = OnceLock::new();
+    }
+
     pub(crate) fn sections(&self) -> &DebugSections {
-        self.sections.get_or_init(|| DebugSections::load(&self.elf))
+        self.sections.get_or_init(|| DebugSections::load(self.debug.as_ref().unwrap_or(&self.elf)))
     }
 
     pub(crate) fn symbols(&self) -> &SymbolTable {
-        self.symbols.get_or_init(|| SymbolTable::load(&self.elf))
+        self.symbols.get_or_init(|| SymbolTable::load(&self.elf, self.debug.as_ref()))
     }
 
     pub(crate) fn objects(&self) -> &Objects {
-        self.objects.get_or_init(|| Objects::load(&self.elf))
+        self.objects.get_or_init(|| Objects::load(&self.elf, self.debug.as_ref()))
     }
 
-    pub(crate) fn functions(&self) -> &Functions {
-        self.functions.get_or_init(|| Functions::load(self))
+    pub(crate) fn index(&self) -> &Index {
+        self.index.get_or_init(|| Index::of(self, self.index_source.as_ref()))
     }
 
     pub(crate) fn frame_sections(&self) -> &FrameSections {
@@ -137,22 +165,10 @@ impl Module {
     }
 
     pub(crate) fn units(&self) -> &Units {
-        self.units.get_or_init(|| Units::load(self))
+        self.units.get_or_init(Units::default)
     }
 
     pub(crate) fn plt(&self) -> &Plt {
         self.plt.get_or_init(|| Plt::load(self))
-    }
-
-    /// The index from addresses to lines and inlined functions; none without DWARF.
-    pub(crate) fn context(&self) -> Option<MutexGuard<'_, Context>> {
-        let make = || {
-            if !self.has_debug_info() {
-                return None;
-            }
-            Context::from_dwarf(self.sections().owned_dwarf()).ok().map(Mutex::new)
-        };
-        let context = self.context.get_or_init(make).as_ref()?;
-        Some(context.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -66,6 +66,12 @@ impl<'a> Asked<'a> {
         let last = last.rsplit(['.', ')', '*', '(']).next().unwrap_or(last);
         Self { text, path, last }
     }
+
+    /// A word that the name has for certain, mangled or not; empty if no such word is known.
+    pub(crate) fn word(&self) -> &'a str {
+        let is_end = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+        self.last.split(is_end).max_by_key(|word| word.len()).unwrap_or_default()
+    }
 }
 
 /// A name without its result type and parameters: `int twice<int>(int)` as `twice<int>`.

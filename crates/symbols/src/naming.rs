@@ -44,10 +44,6 @@ impl<'d, 'a> Namer<'d, 'a> {
         Self { dwarf, headers, units: RefCell::default() }
     }
 
-    pub(crate) fn dwarf(&self) -> &'d Dwarf<Slice<'a>> {
-        self.dwarf
-    }
-
     /// The names of an entry, which may be said by another one that it refers to.
     pub(crate) fn name_of(
         &self,

@@ -15,11 +15,11 @@ pub(crate) struct Objects {
 }
 
 impl Objects {
-    pub(crate) fn load(elf: &Elf) -> Self {
-        let Some(file) = elf.file() else { return Self::default() };
-        let mut by_addr: Vec<(u64, u64, String)> = file
-            .symbols()
-            .chain(file.dynamic_symbols())
+    pub(crate) fn load(elf: &Elf, debug: Option<&Elf>) -> Self {
+        let files: Vec<_> = std::iter::once(elf).chain(debug).filter_map(Elf::file).collect();
+        let mut by_addr: Vec<(u64, u64, String)> = files
+            .iter()
+            .flat_map(|file| file.symbols().chain(file.dynamic_symbols()))
             .filter(|symbol| {
                 let is_data = matches!(symbol.kind(), SymbolKind::Data | SymbolKind::Unknown);
                 is_data && symbol.address() != 0

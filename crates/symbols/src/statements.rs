@@ -53,10 +53,10 @@ pub(crate) fn build(
     unit: Option<&UnitCode>,
 ) -> Option<FunctionCode> {
     let entry = offset(module, outline.entry)?;
-    let rows = unit.map_or(&[][..], |unit| &unit.rows);
     let first = outline.ranges.iter().find(|(start, end)| (*start..*end).contains(&outline.entry));
     let end = first.map_or(outline.entry, |(_, end)| *end);
-    let stop_at = offset(module, module.stop_address(outline.entry, end, rows)).unwrap_or(entry);
+    let stop_at = unit.map(|unit| module.stop_address(outline.entry, end, &unit.lines));
+    let stop_at = stop_at.and_then(|addr| offset(module, addr)).unwrap_or(entry);
     let inlined = |code: &InlinedOutline| InlinedCode {
         name: code.name.clone(),
         parent: code.parent,
@@ -82,14 +82,13 @@ fn statements(module: &Module, outline: &Outline, unit: &UnitCode) -> Vec<Statem
     let mut list: Vec<Statement> = Vec::new();
     let mut inlined = Sweep::new(outline);
     for &(start, end) in &outline.ranges {
-        let from = unit.rows.partition_point(|row| row.addr < start);
-        let until = unit.rows.partition_point(|row| row.addr < end);
-        let rows = unit.rows.get(from..until).unwrap_or_default();
+        let rows = unit.lines.between(start, end);
         // The line that the rows are in, and whether the last statement is its begin.
         let mut current: Option<(Key, bool)> = None;
         for rows in rows.chunk_by(|a, b| a.addr == b.addr) {
             let Some(row) = meant(rows) else { continue };
-            let (Some(at), Some(file)) = (offset(module, row.addr), unit.file(row.file)) else {
+            let (Some(at), Some(file)) = (offset(module, row.addr), unit.lines.file(row.file))
+            else {
                 continue;
             };
             let innermost = inlined.at(row.addr);

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use object::elf::STT_GNU_IFUNC;
 use object::{Object, ObjectSymbol, SymbolKind};
 
 use crate::elf::Elf;
@@ -13,6 +14,8 @@ pub(crate) struct CodeSymbol {
     /// Bytes; 0 if the assembler did not say.
     pub(crate) size: u64,
     pub(crate) name: String,
+    /// Whether it is an indirect function: the code chooses the implementation.
+    pub(crate) indirect: bool,
 }
 
 /// The function symbols of `.symtab` and `.dynsym`, by address, one for each.
@@ -24,11 +27,11 @@ pub(crate) struct SymbolTable {
 }
 
 impl SymbolTable {
-    pub(crate) fn load(elf: &Elf) -> Self {
-        let Some(file) = elf.file() else { return Self::default() };
-        let mut list: Vec<CodeSymbol> = file
-            .symbols()
-            .chain(file.dynamic_symbols())
+    pub(crate) fn load(elf: &Elf, debug: Option<&Elf>) -> Self {
+        let files: Vec<_> = std::iter::once(elf).chain(debug).filter_map(Elf::file).collect();
+        let mut list: Vec<CodeSymbol> = files
+            .iter()
+            .flat_map(|file| file.symbols().chain(file.dynamic_symbols()))
             .filter(|symbol| symbol.kind() == SymbolKind::Text && elf.is_code(symbol.address()))
             .filter_map(|symbol| {
                 let name = symbol.name().ok().filter(|name| !name.is_empty())?;
@@ -36,6 +39,7 @@ impl SymbolTable {
                     addr: symbol.address(),
                     size: symbol.size(),
                     name: name.to_owned(),
+                    indirect: symbol.elf_symbol().st_type() == STT_GNU_IFUNC,
                 })
             })
             .collect();

@@ -1,16 +1,16 @@
-//! One compilation unit: its line table, its functions, and what is inlined into them.
+//! One compilation unit: its line table, its functions, and what is inlined into them. Names are read when
+//! somebody asks for a function.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gimli::{
-    AttributeValue, DebugInfoOffset, DebuggingInformationEntry, DwAt, Dwarf, Unit, UnitOffset,
-    constants,
+    AttributeValue, DebugInfoOffset, DebuggingInformationEntry, DwAt, Dwarf, EntriesRaw, Unit,
+    UnitOffset, constants,
 };
 
+use crate::entry_code::EntryCode;
 use crate::frames::SourceLocation;
-use crate::functions::entry_pc;
-use crate::lines::{Row, code_rows, file_path};
+use crate::lines::{UnitLines, file_path};
 use crate::module::Module;
 use crate::naming::Namer;
 use crate::sections::Slice;
@@ -24,9 +24,8 @@ type Entry<'a, 'u> = DebuggingInformationEntry<'u, 'u, Slice<'a>>;
 /// A parsed unit.
 #[derive(Debug, Default)]
 pub(crate) struct UnitCode {
-    /// By address.
-    pub(crate) rows: Vec<Row>,
-    files: BTreeMap<u64, Arc<str>>,
+    offset: usize,
+    pub(crate) lines: Arc<UnitLines>,
     functions: Vec<Function>,
     /// First address, end, function; ascending.
     ranges: Vec<(u64, u64, usize)>,
@@ -35,42 +34,39 @@ pub(crate) struct UnitCode {
 /// A function that really exists.
 #[derive(Debug)]
 pub(crate) struct Function {
-    pub(crate) outline: Outline,
+    die: UnitOffset,
+    pub(crate) entry: u64,
+    /// Ascending.
+    ranges: Vec<(u64, u64)>,
+    inlined: Vec<Inlined>,
+}
+
+/// A function inlined into another one.
+#[derive(Debug)]
+struct Inlined {
+    die: UnitOffset,
+    parent: Option<usize>,
+    depth: usize,
+    entry: u64,
+    /// Ascending.
+    ranges: Vec<(u64, u64)>,
 }
 
 impl UnitCode {
     pub(crate) fn load(module: &Module, at: DebugInfoOffset) -> Option<Self> {
         let dwarf = module.sections().dwarf();
         let unit = dwarf.unit(dwarf.debug_info.header_from_offset(at).ok()?).ok()?;
-        let rows = code_rows(module, &unit);
-        let mut files = BTreeMap::new();
-        for row in &rows {
-            if !files.contains_key(&row.file)
-                && let Some(path) = file_path(&dwarf, &unit, row.file)
-            {
-                files.insert(row.file, Arc::from(path));
-            }
-        }
-        let mut walk = Walk {
-            module,
-            dwarf: &dwarf,
-            namer: Namer::new(&dwarf),
-            unit: &unit,
-            names: BTreeMap::new(),
-            functions: Vec::new(),
-        };
+        let mut walk =
+            Walk { module, dwarf: &dwarf, unit: &unit, functions: Vec::new(), around: Vec::new() };
         walk.run();
         let functions = walk.functions;
         let mut ranges: Vec<(u64, u64, usize)> = Vec::new();
         for (index, function) in functions.iter().enumerate() {
-            ranges.extend(function.outline.ranges.iter().map(|(s, e)| (*s, *e, index)));
+            ranges.extend(function.ranges.iter().map(|(s, e)| (*s, *e, index)));
         }
         ranges.sort_unstable();
-        Some(Self { rows, files, functions, ranges })
-    }
-
-    pub(crate) fn file(&self, index: u64) -> Option<&Arc<str>> {
-        self.files.get(&index)
+        let lines = module.units().lines(module, at.0);
+        Some(Self { offset: at.0, lines, functions, ranges })
     }
 
     /// The function at `addr`; of several the one that begins last.
@@ -83,11 +79,62 @@ impl UnitCode {
 
     /// Whether the line table has a row in the code of a function.
     pub(crate) fn has_row(&self, outline: &Outline) -> bool {
-        outline.ranges.iter().any(|(start, end)| {
-            let at = self.rows.partition_point(|row| row.addr < *start);
-            self.rows.get(at).is_some_and(|row| row.addr < *end)
+        outline.ranges.iter().any(|(start, end)| !self.lines.between(*start, *end).is_empty())
+    }
+
+    /// A function of this unit, with the names of what is in it.
+    pub(crate) fn outline(&self, module: &Module, function: &Function) -> Option<Outline> {
+        let dwarf = module.sections().dwarf();
+        let at = DebugInfoOffset(self.offset);
+        let unit = dwarf.unit(dwarf.debug_info.header_from_offset(at).ok()?).ok()?;
+        let namer = Namer::new(&dwarf);
+        let name = |die| {
+            let entry = unit.entry(die).ok()?;
+            namer.name_of(&unit, &entry).map(|name| Arc::from(name.readable))
+        };
+        let inlined = |code: &Inlined| InlinedOutline {
+            name: name(code.die),
+            parent: code.parent,
+            depth: code.depth,
+            entry: code.entry,
+            ranges: code.ranges.clone(),
+            call: unit.entry(code.die).ok().and_then(|entry| call(&dwarf, &unit, &entry)),
+        };
+        Some(Outline {
+            name: name(function.die).map(|name| module.public_name(name, function.entry)),
+            entry: function.entry,
+            ranges: function.ranges.clone(),
+            inlined: function.inlined.iter().map(inlined).collect(),
         })
     }
+}
+
+impl Module {
+    /// What callers know a function as: `write`, which the C library defines as `__libc_write`.
+    fn public_name(&self, name: Arc<str>, entry: u64) -> Arc<str> {
+        if !name.starts_with("__") {
+            return name;
+        }
+        let symbol = self.symbols().at(entry).filter(|symbol| symbol.addr == entry);
+        let public = symbol.filter(|symbol| !symbol.name.starts_with('_'));
+        public.map_or(name, |symbol| Arc::from(symbol.name.as_str()))
+    }
+}
+
+/// Where an inlined function is called.
+fn call<'a>(
+    dwarf: &Dwarf<Slice<'a>>,
+    unit: &Unit<Slice<'a>>,
+    entry: &Entry<'a, '_>,
+) -> Option<SourceLocation> {
+    let number = |at: DwAt| match entry.attr_value(at).ok()?? {
+        AttributeValue::FileIndex(index) => Some(index),
+        value => value.udata_value(),
+    };
+    let file = file_path(dwarf, unit, number(constants::DW_AT_call_file)?)?;
+    let line = u32::try_from(number(constants::DW_AT_call_line)?).ok()?;
+    let column = number(constants::DW_AT_call_column).unwrap_or(0);
+    Some(SourceLocation { file, line, column: u32::try_from(column).unwrap_or(0) })
 }
 
 /// What the entry around others is.
@@ -101,103 +148,77 @@ enum Around {
 struct Walk<'w, 'a> {
     module: &'w Module,
     dwarf: &'w Dwarf<Slice<'a>>,
-    namer: Namer<'w, 'a>,
     unit: &'w Unit<Slice<'a>>,
-    /// Of functions that are inlined, by the entry that describes them.
-    names: BTreeMap<usize, Option<Arc<str>>>,
     functions: Vec<Function>,
+    /// For each function from the outermost to the current one: its depth, and what it is.
+    around: Vec<(isize, Around)>,
 }
 
-impl<'w, 'a> Walk<'w, 'a> {
+impl<'a> Walk<'_, 'a> {
     fn run(&mut self) {
-        let mut entries = self.unit.entries();
-        // For each entry from the unit's to the current one: its depth, and what it is.
-        let mut around: Vec<(isize, Around)> = Vec::new();
-        let mut depth = 0_isize;
-        while let Ok(Some((delta, entry))) = entries.next_dfs() {
-            depth = depth.saturating_add(delta);
-            while around.pop_if(|(outer, _)| *outer >= depth).is_some() {}
-            let outside = around.last().map_or(Around::Nothing, |(_, around)| *around);
-            let this = match entry.tag() {
-                constants::DW_TAG_subprogram => self.function(entry),
-                constants::DW_TAG_inlined_subroutine => self.inlined(entry, outside),
-                _ => outside,
-            };
-            around.push((depth, this));
+        let Ok(mut entries) = self.unit.entries_raw(None) else { return };
+        while !entries.is_empty() {
+            if self.entry(&mut entries).is_none() {
+                break;
+            }
         }
     }
 
-    fn function(&mut self, entry: &Entry<'a, '_>) -> Around {
-        let mut ranges = self.ranges(entry);
+    fn entry(&mut self, entries: &mut EntriesRaw<'_, '_, Slice<'a>>) -> Option<()> {
+        let (die, depth) = (entries.next_offset(), entries.next_depth());
+        let Some(abbreviation) = entries.read_abbreviation().ok()? else { return Some(()) };
+        let tag = abbreviation.tag();
+        if !matches!(tag, constants::DW_TAG_subprogram | constants::DW_TAG_inlined_subroutine) {
+            return entries.skip_attributes(abbreviation.attributes()).ok();
+        }
+        let mut code = EntryCode::default();
+        for spec in abbreviation.attributes() {
+            code.add(&entries.read_attribute(*spec).ok()?);
+        }
+        while self.around.pop_if(|(outer, _)| *outer >= depth).is_some() {}
+        let outside = self.around.last().map_or(Around::Nothing, |(_, around)| *around);
+        let this = match tag {
+            constants::DW_TAG_subprogram => self.function(die, &code),
+            _ => self.inlined(die, &code, outside),
+        };
+        self.around.push((depth, this));
+        Some(())
+    }
+
+    /// The code of an entry, in the order in which DWARF has it.
+    fn ranges(&self, code: &EntryCode<'a>) -> Vec<(u64, u64)> {
+        code.ranges(self.module.elf(), self.dwarf, self.unit)
+    }
+
+    fn function(&mut self, die: UnitOffset, code: &EntryCode<'a>) -> Around {
+        let mut ranges = self.ranges(code);
         let Some(&(first, _)) = ranges.first() else { return Around::Nothing };
-        let start = entry_pc(self.dwarf, self.unit, entry)
+        let entry = code
+            .entry(self.dwarf, self.unit)
             .filter(|pc| ranges.iter().any(|(start, end)| (*start..*end).contains(pc)))
             .unwrap_or(first);
         ranges.sort_unstable();
-        let name = self.namer.name_of(self.unit, entry).map(|name| Arc::from(name.readable));
-        let outline = Outline { name, entry: start, ranges, inlined: Vec::new() };
-        self.functions.push(Function { outline });
+        self.functions.push(Function { die, entry, ranges, inlined: Vec::new() });
         Around::Function(self.functions.len() - 1)
     }
 
-    fn inlined(&mut self, entry: &Entry<'a, '_>, outside: Around) -> Around {
+    fn inlined(&mut self, die: UnitOffset, code: &EntryCode<'a>, outside: Around) -> Around {
         let (index, parent) = match outside {
             Around::Nothing => return Around::Nothing,
             Around::Function(function) => (function, None),
             Around::Inlined(function, inlined) => (function, Some(inlined)),
         };
-        let mut ranges = self.ranges(entry);
+        let mut ranges = self.ranges(code);
         let Some(&(first, _)) = ranges.first() else { return outside };
-        let start = entry_pc(self.dwarf, self.unit, entry).unwrap_or(first);
+        let entry = code.entry(self.dwarf, self.unit).unwrap_or(first);
         ranges.sort_unstable();
-        let name = self.inlined_name(entry);
-        let call = self.call(entry);
         let Some(function) = self.functions.get_mut(index) else { return Around::Nothing };
-        let list = &mut function.outline.inlined;
+        let list = &mut function.inlined;
         let depth = parent.and_then(|parent| list.get(parent)).map_or(1, |outer| outer.depth + 1);
         if depth > MAX_DEPTH {
             return outside;
         }
-        list.push(InlinedOutline { name, parent, depth, entry: start, ranges, call });
+        list.push(Inlined { die, parent, depth, entry, ranges });
         Around::Inlined(index, list.len() - 1)
-    }
-
-    /// The code of an entry, in the order in which DWARF has it.
-    fn ranges(&self, entry: &Entry<'a, '_>) -> Vec<(u64, u64)> {
-        let mut list = Vec::new();
-        if let Ok(mut all) = self.dwarf.die_ranges(self.unit, entry) {
-            while let Ok(Some(range)) = all.next() {
-                if range.begin < range.end && self.module.elf().is_code(range.begin) {
-                    list.push((range.begin, range.end));
-                }
-            }
-        }
-        list
-    }
-
-    fn inlined_name(&mut self, entry: &Entry<'a, '_>) -> Option<Arc<str>> {
-        let (namer, unit) = (&self.namer, self.unit);
-        let name = || namer.name_of(unit, entry).map(|name| Arc::from(name.readable));
-        let origin = match entry.attr_value(constants::DW_AT_abstract_origin) {
-            Ok(Some(AttributeValue::UnitRef(UnitOffset(origin)))) => origin,
-            // Of another unit. Offsets in `.debug_info` as a whole must not be mixed with those above.
-            Ok(Some(AttributeValue::DebugInfoRef(DebugInfoOffset(origin)))) => {
-                usize::MAX.wrapping_sub(origin)
-            }
-            _ => return name(),
-        };
-        self.names.entry(origin).or_insert_with(name).clone()
-    }
-
-    /// Where an inlined function is called.
-    fn call(&self, entry: &Entry<'a, '_>) -> Option<SourceLocation> {
-        let number = |at: DwAt| match entry.attr_value(at).ok()?? {
-            AttributeValue::FileIndex(index) => Some(index),
-            value => value.udata_value(),
-        };
-        let file = file_path(self.dwarf, self.unit, number(constants::DW_AT_call_file)?)?;
-        let line = u32::try_from(number(constants::DW_AT_call_line)?).ok()?;
-        let column = number(constants::DW_AT_call_column).unwrap_or(0);
-        Some(SourceLocation { file, line, column: u32::try_from(column).unwrap_or(0) })
     }
 }

@@ -122,6 +122,7 @@ impl Retake {
             .args(self.launcher.as_ref().map(|_| &self.bin))
             .args(args)
             .env("RETAKE_DIR", self.home.path().join("retake"))
+            .env("XDG_CACHE_HOME", self.path("cache"))
             .env_remove("RUST_BACKTRACE")
             .current_dir(self.home.path())
             .stdin(Stdio::null());

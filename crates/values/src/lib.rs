@@ -27,8 +27,8 @@ pub use dwarf::{
 pub use error::{Missing, ValueError};
 pub use location::At;
 pub use shape::{
-    Field, Key, Limits, Node, NumberFormat, Shown, Style, entry_of, held_in, item_of, length_of,
-    payload_of, show, text_of,
+    Field, Goroutine, GoroutineStatus, Key, Limits, Node, NumberFormat, SavedRegisters, Shown,
+    Style, entry_of, goroutines, held_in, item_of, length_of, payload_of, show, text_of,
 };
 pub use space::{Frame, KnownRegisters, Space};
 pub use value::{Scalar, Value};

@@ -1,17 +1,22 @@
 //! Where a variable is: location descriptions (DWARF 5 §2.5, §2.6).
 
+mod operands;
+mod pieces;
+
 use std::sync::Arc;
 
 use gimli::{
     AttributeValue, DebugInfoOffset, DieReference, DwAt, EvaluationResult, Expression, Location,
-    Piece, Reader, UnitOffset, ValueType, constants,
+    Piece, constants,
 };
 use retake_model::Addr;
 
 use crate::Missing;
-use crate::dwarf::{Bytes, Encoding, Entry, Info, Kind, TypeId, UnitInfo};
+use crate::dwarf::{Bytes, Entry, Info, TypeId, UnitInfo};
 use crate::space::{Frame, Space};
-use crate::value::{Part, Stored, Value};
+use crate::value::Stored;
+
+use operands::{constant, memory, typed, value_bytes, value_type, word};
 
 /// Compilers write a few dozen operations.
 const MAX_OPERATIONS: u32 = 10_000;
@@ -310,114 +315,6 @@ impl<'a> At<'a> {
             _ => Err(GONE),
         }
     }
-
-    fn stored(
-        &self,
-        info: &Arc<Info>,
-        pieces: Vec<Piece<Bytes>>,
-        left: usize,
-    ) -> Result<Stored, Missing> {
-        let [piece] = pieces.as_slice() else {
-            if pieces.iter().any(|piece| piece.size_in_bits.is_some_and(|bits| bits % 8 != 0)) {
-                return self.of_bits(info, &pieces, left);
-            }
-            let mut parts = Vec::new();
-            for piece in &pieces {
-                let bits = piece.size_in_bits.unwrap_or(0);
-                let len = bits.div_ceil(8);
-                if len > MAX_PIECE {
-                    return Err(unclear("it lies in pieces that are too large"));
-                }
-                let what = self.piece(info, piece, left);
-                parts.push(Part { len, what });
-            }
-            if parts.iter().all(|part| part.what.is_err()) {
-                return Err(Missing::OptimizedOut("no part of it is kept at this instruction"));
-            }
-            return Ok(Stored::Parts(parts.into()));
-        };
-        let stored = self.piece(info, piece, left)?;
-        match piece.size_in_bits {
-            // The rest is nowhere.
-            Some(bits) => {
-                let len = bits.div_ceil(8).min(MAX_PIECE);
-                Ok(Stored::Parts(vec![Part { len, what: Ok(stored) }].into()))
-            }
-            None => Ok(stored),
-        }
-    }
-
-    /// Pieces that do not end between bytes: bit fields. A byte of which a part is known is taken for known, as
-    /// nobody keeps the unused bits behind a field.
-    fn of_bits(
-        &self,
-        info: &Arc<Info>,
-        pieces: &[Piece<Bytes>],
-        left: usize,
-    ) -> Result<Stored, Missing> {
-        let most = usize::try_from(8 * MAX_PIECE).unwrap_or(usize::MAX);
-        let (mut whole, mut known, mut at): (Vec<u8>, Vec<bool>, usize) = (vec![], vec![], 0);
-        for piece in pieces {
-            let count = usize::try_from(piece.size_in_bits.unwrap_or(0)).unwrap_or(usize::MAX);
-            let end = at.checked_add(count).filter(|end| *end <= most);
-            let end = end.ok_or_else(|| unclear("it lies in pieces that are too large"))?;
-            whole.resize(end.div_ceil(8), 0);
-            known.resize(end.div_ceil(8), false);
-            let first = usize::try_from(piece.bit_offset.unwrap_or(0) % 8).unwrap_or(0);
-            let len = u64::try_from((first + count).div_ceil(8)).unwrap_or(u64::MAX);
-            let bytes =
-                self.piece(info, piece, left).and_then(|found| found.read(0, len, self.space));
-            for bit in 0..bytes.as_ref().map_or(0, |_| count) {
-                let (from, to) = (first + bit, at + bit);
-                let byte = bytes.as_ref().ok().and_then(|bytes| bytes.get(from / 8));
-                let is_set = byte.is_some_and(|byte| byte >> (from % 8) & 1 != 0);
-                if let (Some(byte), Some(known)) = (whole.get_mut(to / 8), known.get_mut(to / 8)) {
-                    *byte |= u8::from(is_set) << (to % 8);
-                    *known = true;
-                }
-            }
-            at = end;
-        }
-        let part = |(byte, known): (&u8, &bool)| Part {
-            len: 1,
-            what: match known {
-                true => Ok(Stored::Bytes([*byte].into())),
-                false => Err(Missing::OptimizedOut("this part is kept nowhere")),
-            },
-        };
-        Ok(Stored::Parts(whole.iter().zip(&known).map(part).collect()))
-    }
-
-    fn piece(
-        &self,
-        info: &Arc<Info>,
-        piece: &Piece<Bytes>,
-        left: usize,
-    ) -> Result<Stored, Missing> {
-        let stored = match &piece.location {
-            Location::Empty => return Err(Missing::OptimizedOut("this part is kept nowhere")),
-            Location::Address { address } => return Ok(Stored::Memory(Addr::new(*address))),
-            Location::Register { register } => {
-                let frame = self.frames.first().ok_or_else(|| unclear("there is no frame"))?;
-                frame.register(register.0)?
-            }
-            Location::Value { value } => value_bytes(value),
-            Location::Bytes { value } => value.to_slice()?.into_owned(),
-            Location::ImplicitPointer { value: DebugInfoOffset(offset), byte_offset } => {
-                let id = TypeId::of_offset(*offset);
-                let (unit, at) = info.find(id).ok_or_else(|| unclear("an entry is not there"))?;
-                let entry = unit.unit.entry(at)?;
-                let ty = crate::dwarf::reference(&unit, &entry, constants::DW_AT_type);
-                let stored = self.locate_within(info, id, left)?;
-                let target =
-                    Value { info: Arc::clone(info), ty: ty.unwrap_or(TypeId::VOID), stored };
-                return Ok(Stored::Pointing(Box::new(target), *byte_offset));
-            }
-        };
-        let skip = piece.bit_offset.unwrap_or(0) / 8;
-        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
-        Ok(Stored::Bytes(stored.get(skip..).unwrap_or_default().into()))
-    }
 }
 
 fn unclear(what: &str) -> Missing {
@@ -426,81 +323,4 @@ fn unclear(what: &str) -> Missing {
 
 fn deeper(left: usize) -> Result<usize, Missing> {
     left.checked_sub(1).ok_or_else(|| unclear("its place needs too many others"))
-}
-
-fn memory(space: &dyn Space, address: u64, size: u8) -> Result<u64, Missing> {
-    let mut bytes = [0; 8];
-    let size = usize::from(size).min(8);
-    space.read_all(Addr::new(address), bytes.get_mut(..size).unwrap_or_default())?;
-    Ok(u64::from_le_bytes(bytes))
-}
-
-fn word(bytes: &[u8]) -> Result<u64, Missing> {
-    let word = bytes.get(..8).and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes);
-    word.ok_or_else(|| unclear("a value of another size than an address"))
-}
-
-fn value_type(info: &Info, unit: &UnitInfo, offset: UnitOffset) -> ValueType {
-    if offset.0 == 0 {
-        return ValueType::Generic;
-    }
-    let ty = info.ty(unit.id_of(offset));
-    let Some((Kind::Base(encoding), size)) = ty.as_deref().map(|ty| (&ty.kind, ty.size)) else {
-        return ValueType::Generic;
-    };
-    let signed = matches!(encoding, Encoding::Signed | Encoding::Char { signed: true });
-    match (encoding, signed, size) {
-        (Encoding::Float, _, Some(4)) => ValueType::F32,
-        (Encoding::Float, _, Some(8)) => ValueType::F64,
-        (_, true, Some(1)) => ValueType::I8,
-        (_, true, Some(2)) => ValueType::I16,
-        (_, true, Some(4)) => ValueType::I32,
-        (_, true, Some(8)) => ValueType::I64,
-        (_, false, Some(1)) => ValueType::U8,
-        (_, false, Some(2)) => ValueType::U16,
-        (_, false, Some(4)) => ValueType::U32,
-        (_, false, Some(8)) => ValueType::U64,
-        _ => ValueType::Generic,
-    }
-}
-
-fn typed(ty: ValueType, bytes: &[u8]) -> Result<gimli::Value, Missing> {
-    let mut wide = [0; WHOLE];
-    let len = bytes.len().min(WHOLE);
-    wide.get_mut(..len).unwrap_or_default().copy_from_slice(bytes.get(..len).unwrap_or_default());
-    let reader = gimli::EndianSlice::new(&wide, gimli::LittleEndian);
-    if ty == ValueType::Generic {
-        return Ok(gimli::Value::Generic(word(&wide)?));
-    }
-    Ok(gimli::Value::parse(ty, reader)?)
-}
-
-fn value_bytes(value: &gimli::Value) -> Vec<u8> {
-    match *value {
-        gimli::Value::Generic(value) | gimli::Value::U64(value) => value.to_le_bytes().to_vec(),
-        gimli::Value::I64(value) => value.to_le_bytes().to_vec(),
-        gimli::Value::I8(value) => i64::from(value).to_le_bytes().to_vec(),
-        gimli::Value::U8(value) => u64::from(value).to_le_bytes().to_vec(),
-        gimli::Value::I16(value) => i64::from(value).to_le_bytes().to_vec(),
-        gimli::Value::U16(value) => u64::from(value).to_le_bytes().to_vec(),
-        gimli::Value::I32(value) => i64::from(value).to_le_bytes().to_vec(),
-        gimli::Value::U32(value) => u64::from(value).to_le_bytes().to_vec(),
-        gimli::Value::F32(value) => value.to_le_bytes().to_vec(),
-        gimli::Value::F64(value) => value.to_le_bytes().to_vec(),
-    }
-}
-
-/// A constant that stands for a variable.
-fn constant(info: &Info, unit: &UnitInfo, value: AttributeValue<Bytes>) -> Option<Stored> {
-    let bytes = match value {
-        AttributeValue::Block(bytes) => bytes.to_slice().ok()?.into_owned(),
-        AttributeValue::Sdata(value) => i128::from(value).to_le_bytes().to_vec(),
-        AttributeValue::Data1(value) => u128::from(value).to_le_bytes().to_vec(),
-        AttributeValue::Data2(value) => u128::from(value).to_le_bytes().to_vec(),
-        AttributeValue::Data4(value) => u128::from(value).to_le_bytes().to_vec(),
-        AttributeValue::Data8(value) => u128::from(value).to_le_bytes().to_vec(),
-        AttributeValue::Udata(value) => u128::from(value).to_le_bytes().to_vec(),
-        value => info.dwarf().attr_string(&unit.unit, value).ok()?.to_slice().ok()?.into_owned(),
-    };
-    Some(Stored::Bytes(bytes.into()))
 }

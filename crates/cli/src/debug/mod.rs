@@ -64,7 +64,7 @@ pub(crate) enum Resume {
 
 /// Debugs a recording until the user leaves.
 pub(crate) fn run(args: &DebugArgs, recording: &Path, execution: Box<dyn Execution>) -> ExitCode {
-    let debugger = Debugger::new(execution, default_reader());
+    let debugger = Debugger::new(execution, default_reader(crate::home::cache()));
     // Without this, Ctrl-C ends the debugger; the session can be resumed then.
     let interrupter = debugger.interrupter();
     if let Err(err) = signal_hook::flag::register(signal_hook::consts::SIGINT, interrupter) {

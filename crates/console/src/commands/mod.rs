@@ -4,6 +4,7 @@ mod breakpoints;
 mod calling;
 mod catching;
 mod frames;
+mod goroutines;
 mod looking;
 mod marks;
 mod memory;
@@ -95,6 +96,8 @@ const COMMANDS: &[Command] = &[
     frames::DOWN,
     looking::THREADS,
     looking::THREAD,
+    goroutines::GOROUTINES,
+    goroutines::GOROUTINE,
     looking::REGS,
     memory::EXAMINEMEM,
     memory::WATCH,

@@ -1,5 +1,6 @@
 //! Outputs as text for people and as JSON for programs. Nothing is printed here.
 
+mod goroutines;
 mod showing;
 mod stops;
 mod text;

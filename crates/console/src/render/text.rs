@@ -7,7 +7,7 @@ use retake_debugger::{
     TraceLine, TraceView, WatchView,
 };
 
-use super::{showing, stops, values};
+use super::{goroutines, showing, stops, values};
 use crate::output::{BreakpointView, HelpView, HitsView, MemoryView, Output, WhenView};
 use crate::render;
 
@@ -49,6 +49,8 @@ pub fn text(output: &Output) -> String {
         Output::Type(view) => values::type_view(view),
         Output::Threads(all) => all.iter().map(thread).collect(),
         Output::Thread(view) => vec![thread(view)],
+        Output::Goroutines(all) => goroutines::list(all),
+        Output::Goroutine(view) => goroutines::one(view),
         Output::Registers(all) => all
             .iter()
             .map(|view| format!("{:>8} = {:#018x}", view.name.name(), view.value))

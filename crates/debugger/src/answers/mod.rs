@@ -1,6 +1,7 @@
 //! What a debugger answers: plain data that a front end shows as it likes.
 
 mod breakpoints;
+mod goroutines;
 mod looking;
 mod moments;
 mod page;
@@ -16,6 +17,7 @@ use retake_values::Shown;
 use serde::{Deserialize, Serialize};
 
 pub use breakpoints::{BreakpointList, BreakpointPlace, BreakpointView, CatchView};
+pub use goroutines::GoroutineView;
 pub use looking::{
     FrameView, LineView, MemoryView, PlaceView, RegisterView, SourceView, ThreadView,
 };
@@ -53,6 +55,10 @@ pub enum Answer {
     Threads(Vec<ThreadView>),
     /// The task that was selected.
     Thread(ThreadView),
+    /// The living goroutines.
+    Goroutines(Vec<GoroutineView>),
+    /// The goroutine that is selected now.
+    Goroutine(GoroutineView),
     /// General registers.
     Registers(Vec<RegisterView>),
     /// Memory.

@@ -2,12 +2,13 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use retake_execution::{Execution, FileInfo, State};
 use retake_model::{Addr, Backing, FileId, FileOffset, Mapping, Protection, Registers, TaskId};
 
-use super::{CodeFrame, CodeModule, CodeReader, Loaded, RawFrame};
+use super::{CodeFile, CodeFrame, CodeModule, CodeReader, Loaded, RawFrame};
 use crate::DebugError;
 
 type Parsed = Result<Rc<dyn CodeModule>, String>;
@@ -35,7 +36,11 @@ impl Catalog {
             Some(parsed) => parsed,
             None => {
                 let bytes = execution.file_bytes(info.file)?;
-                let parsed = self.reader.parse(bytes).map(Rc::from);
+                let hash = execution.file_hash(info.file);
+                let parsed = self
+                    .reader
+                    .parse(CodeFile { path: PathBuf::from(&info.path), bytes, hash })
+                    .map(Rc::from);
                 self.parsed.borrow_mut().insert(info.file, parsed.clone());
                 parsed
             }

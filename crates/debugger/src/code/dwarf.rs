@@ -1,22 +1,32 @@
 //! The reader of ELF files with DWARF.
 
 use std::any::Any;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use regex::Regex;
-use retake_execution::FileBytes;
 use retake_model::{Addr, FileAddr, FileOffset, Registers};
 use retake_symbols::{FunctionPlace, Module, SharedBytes, Unwinder};
 use retake_values::Info;
 
+use super::cache::Cache;
 use super::{
-    CodeFrame, CodeModule, CodePlace, CodeReader, FrameRule, FunctionCode, Loaded, PcKind,
-    RawFrame, SourceLine, Trampoline,
+    CodeFile, CodeFrame, CodeModule, CodePlace, CodeReader, FrameRule, FunctionCode, Loaded,
+    PcKind, RawFrame, SourceLine, Trampoline, debug_files,
 };
 
 /// Reads ELF files.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct DwarfReader;
+#[derive(Clone, Debug)]
+pub(super) struct DwarfReader {
+    cache: Option<Arc<Cache>>,
+}
+
+impl DwarfReader {
+    /// One that keeps what it finds out in a folder.
+    pub(super) fn new(cache: Option<PathBuf>) -> Self {
+        Self { cache: cache.map(|folder| Arc::new(Cache::new(folder))) }
+    }
+}
 
 #[derive(Debug)]
 struct DwarfModule {
@@ -25,10 +35,15 @@ struct DwarfModule {
 }
 
 impl CodeReader for DwarfReader {
-    fn parse(&self, bytes: FileBytes) -> Result<Box<dyn CodeModule>, String> {
-        let module = Module::parse(SharedBytes::from_arc(bytes));
-        let module = Arc::new(module.map_err(|err| err.to_string())?);
-        Ok(Box::new(DwarfModule { module, info: OnceLock::new() }))
+    fn parse(&self, file: CodeFile) -> Result<Box<dyn CodeModule>, String> {
+        let module = Module::parse(SharedBytes::from_arc(file.bytes));
+        let mut module = module.map_err(|err| err.to_string())?;
+        debug_files::attach(&mut module, &file.path);
+        let module = match &self.cache {
+            Some(cache) => module.with_index_store(Arc::clone(cache) as _, file.hash),
+            None => module,
+        };
+        Ok(Box::new(DwarfModule { module: Arc::new(module), info: OnceLock::new() }))
     }
 
     fn unwind(
@@ -60,8 +75,9 @@ impl DwarfModule {
     fn places(&self, functions: Vec<FunctionPlace>) -> Vec<CodePlace> {
         let place = |function: FunctionPlace| {
             let offset = self.module.offset_of_file_addr(function.stop_at)?;
-            let source = self.frames_at(offset).into_iter().next().and_then(|frame| frame.source);
-            Some(CodePlace { offset, function: Some(function.name), source })
+            let source = function.source.map(|at| SourceLine { file: at.file, line: at.line });
+            let indirect = function.indirect;
+            Some(CodePlace { offset, function: Some(function.name), source, indirect })
         };
         functions.into_iter().filter_map(place).collect()
     }
@@ -83,6 +99,7 @@ impl CodeModule for DwarfModule {
                 offset: self.module.offset_of_file_addr(place.addr)?,
                 function: frames.into_iter().next().and_then(|frame| frame.function),
                 source: Some(SourceLine { file: place.file, line: place.line }),
+                indirect: false,
             })
         };
         self.module.find_line(file, line).into_iter().filter_map(place).collect()

@@ -3,7 +3,9 @@
 //! The debugger talks to [`CodeReader`] and [`CodeModule`] only, in offsets of files. What reads
 //! ELF and DWARF is behind them; tests have modules made of text.
 
+mod cache;
 mod catalog;
+mod debug_files;
 mod dwarf;
 mod none;
 mod stepping;
@@ -12,11 +14,12 @@ pub(crate) mod text;
 
 use std::any::Any;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use regex::Regex;
 use retake_execution::FileBytes;
-use retake_model::{Addr, AddrRange, FileAddr, FileOffset, Registers};
+use retake_model::{Addr, AddrRange, ContentHash, FileAddr, FileOffset, Registers};
 use retake_values::Info;
 use serde::{Deserialize, Serialize};
 
@@ -28,9 +31,26 @@ pub use stepping::{
 
 pub(crate) use catalog::{Catalog, file_at};
 
-/// The reader of ELF files with DWARF.
-pub fn default_reader() -> Box<dyn CodeReader> {
-    Box::new(dwarf::DwarfReader)
+/// The reader of ELF files with DWARF. What it finds out about large files is kept in a folder, if there is one.
+pub fn default_reader(cache: Option<PathBuf>) -> Box<dyn CodeReader> {
+    Box::new(dwarf::DwarfReader::new(cache))
+}
+
+/// A file to parse.
+#[derive(Clone)]
+pub struct CodeFile {
+    /// Its path when it was recorded.
+    pub path: PathBuf,
+    /// Its bytes.
+    pub bytes: FileBytes,
+    /// The hash of its bytes, if it is known.
+    pub hash: Option<ContentHash>,
+}
+
+impl fmt::Debug for CodeFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CodeFile").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 /// Parses files and unwinds stacks over them.
@@ -39,7 +59,7 @@ pub trait CodeReader: fmt::Debug {
     ///
     /// # Errors
     /// When it is not code that can be understood; the text says why.
-    fn parse(&self, bytes: FileBytes) -> Result<Box<dyn CodeModule>, String>;
+    fn parse(&self, file: CodeFile) -> Result<Box<dyn CodeModule>, String>;
 
     /// The frames of a stack, innermost first, at most `max`.
     fn unwind(
@@ -151,7 +171,12 @@ pub trait CodeModule: fmt::Debug {
         let offset = if in_prologue { function.stop_at } else { target };
         let frame = self.frames_at(offset).into_iter().next();
         let source = frame.and_then(|frame| frame.source);
-        Some(CodePlace { offset, function: function.name.as_deref().map(str::to_owned), source })
+        Some(CodePlace {
+            offset,
+            function: function.name.as_deref().map(str::to_owned),
+            source,
+            indirect: false,
+        })
     }
 
     /// Its types and variables; none without debug information.
@@ -187,6 +212,8 @@ pub struct CodePlace {
     pub function: Option<String>,
     /// The source line, where it is known.
     pub source: Option<SourceLine>,
+    /// Whether this is the resolver of an indirect function, which chooses the implementation.
+    pub indirect: bool,
 }
 
 /// A function at a place, with the source line.

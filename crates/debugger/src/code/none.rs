@@ -1,16 +1,15 @@
 //! A reader that knows no code: breakpoints at addresses work, names and lines do not.
 
-use retake_execution::FileBytes;
 use retake_model::{Addr, Registers};
 
-use super::{CodeModule, CodeReader, Loaded, RawFrame};
+use super::{CodeFile, CodeModule, CodeReader, Loaded, RawFrame};
 
 /// Understands no file.
 #[derive(Clone, Copy, Debug)]
 pub struct NoCode;
 
 impl CodeReader for NoCode {
-    fn parse(&self, _bytes: FileBytes) -> Result<Box<dyn CodeModule>, String> {
+    fn parse(&self, _file: CodeFile) -> Result<Box<dyn CodeModule>, String> {
         Err("this build of retake reads no symbols".to_owned())
     }
 

@@ -8,13 +8,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use regex::Regex;
-use retake_execution::FileBytes;
 use retake_model::{Addr, FileOffset, Registers};
 use retake_symbols::SourceLocation;
 
 use super::{
-    CodeFrame, CodeModule, CodePlace, CodeReader, FrameRule, FunctionCode, InlinedCode, Loaded,
-    RawFrame, SourceLine, Statement, Trampoline,
+    CodeFile, CodeFrame, CodeModule, CodePlace, CodeReader, FrameRule, FunctionCode, InlinedCode,
+    Loaded, RawFrame, SourceLine, Statement, Trampoline,
 };
 
 /// Reads modules that are written as text; frames follow the frame pointer.
@@ -41,8 +40,8 @@ impl Line {
 }
 
 impl CodeReader for TextReader {
-    fn parse(&self, bytes: FileBytes) -> Result<Box<dyn CodeModule>, String> {
-        let bytes: &[u8] = (*bytes).as_ref();
+    fn parse(&self, file: CodeFile) -> Result<Box<dyn CodeModule>, String> {
+        let bytes: &[u8] = (*file.bytes).as_ref();
         let text = std::str::from_utf8(bytes).map_err(|err| err.to_string())?;
         let lines = text.lines().map(|line| parse(line).ok_or_else(|| format!("bad: {line}")));
         let mut lines: Vec<Line> = lines.collect::<Result<_, _>>()?;
@@ -86,7 +85,7 @@ fn parse(line: &str) -> Option<Line> {
         }
         None => None,
     };
-    Some(Line { entry, place: CodePlace { offset, function, source }, inlined_in })
+    Some(Line { entry, place: CodePlace { offset, function, source, indirect: false }, inlined_in })
 }
 
 /// `FILE:LINE`, or `-` where there is none.
@@ -243,7 +242,8 @@ mod tests {
     }
 
     fn module() -> Box<dyn CodeModule> {
-        TextReader.parse(Arc::new(TEXT)).unwrap()
+        let path = "text".into();
+        TextReader.parse(CodeFile { path, bytes: Arc::new(TEXT), hash: None }).unwrap()
     }
 
     #[test]

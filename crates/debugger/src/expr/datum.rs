@@ -3,6 +3,7 @@
 use retake_values::{Limits, Node, Scalar, Shown, Space, Style, Value, show, text_of};
 
 use super::ExprError;
+use super::vectors::{Lanes, Vector};
 
 /// What an expression gives: a value of the program, or something that was computed.
 #[derive(Clone, Debug)]
@@ -15,6 +16,10 @@ pub enum Datum {
     Text(String),
     /// A value of the program.
     Value(Value),
+    /// A vector register.
+    Vector(Vector),
+    /// The lanes of one.
+    Lanes(Lanes),
     /// Some elements of one: how many follow, and the first of them.
     Items {
         /// Of what type.
@@ -41,6 +46,8 @@ impl Datum {
                 Shown { ty: "text".to_owned(), style: Style::C, node }
             }
             Self::Value(value) => show(value, space, limits),
+            Self::Vector(vector) => vector.shown(),
+            Self::Lanes(lanes) => lanes.shown(),
             Self::Items { ty, items } => {
                 let shown: Vec<Shown> =
                     items.iter().map(|item| show(item, space, limits)).collect();
@@ -72,7 +79,14 @@ impl Datum {
                 value.scalar(space).map_err(|err| ExprError::Value(err.to_string()))
             }
             Self::Text(_) => Err(ExprError::Value("a text is not a number".to_owned())),
-            Self::Items { .. } => Err(ExprError::Value("several values are no number".to_owned())),
+            Self::Vector(_) => {
+                let problem =
+                    "a vector register is several numbers: name one, as in xmm0.v4_float[0]";
+                Err(ExprError::Value(problem.to_owned()))
+            }
+            Self::Lanes(_) | Self::Items { .. } => {
+                Err(ExprError::Value("several values are no number".to_owned()))
+            }
         }
     }
 

@@ -12,6 +12,7 @@ mod predicate;
 mod registers;
 #[cfg(test)]
 mod tests;
+mod vectors;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ pub use expression::Expression;
 pub use parse::parse;
 pub(crate) use predicate::{NoPlaces, Places, predicate};
 pub(crate) use registers::{register_part, register_value};
+pub use vectors::{Lanes, Vector};
 
 use crate::DebugError;
 
@@ -35,6 +37,14 @@ pub trait Names {
     /// # Errors
     /// When there is no such name, or it has no value here.
     fn value(&mut self, name: &str) -> Result<i128, DebugError>;
+
+    /// `$xmm0`, `$ymm0` and so on.
+    ///
+    /// # Errors
+    /// When it is not known here.
+    fn vector(&mut self, name: &str) -> Result<Vector, DebugError> {
+        Err(DebugError::NotFound(format!("${name} is not known here")))
+    }
 
     /// `$hits(breakpoint)`.
     ///

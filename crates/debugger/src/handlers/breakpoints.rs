@@ -1,13 +1,13 @@
 //! Setting, listing and removing breakpoints.
 
-use super::{looking, names};
+use super::{indirect, looking, names};
 use crate::answers::{BreakpointList, BreakpointPlace, BreakpointView, CatchView};
 use retake_model::{Predicate, TaskId};
 
 use crate::breakpoint::{Breakpoint, Catch, Draft, Place};
 use crate::expr::{self, Expression};
 use crate::history::History;
-use crate::location::{Found, Location};
+use crate::location::Location;
 use crate::requests::{Chosen, NewBreakpoint, NewCondition, NewHitCondition, OnHit};
 use crate::variables::can_be_traced;
 use crate::{Answer, BreakpointId, DebugError, Debugger, RequestControl};
@@ -58,7 +58,7 @@ pub(super) fn places(
     }
     let location = location.absolute(debugger.place_of(debugger.task()).source)?;
     let found = location.resolve(debugger.execution.as_ref(), &debugger.catalog)?;
-    Ok(found.iter().map(Found::place).collect())
+    indirect::places(debugger, &found)
 }
 
 /// The thread of a number: one that lives now, by its number or its tid, else any of the recording.

@@ -1,7 +1,7 @@
 //! Stacks, tasks, registers and memory at the current moment.
 
 use retake_execution::TaskInfo;
-use retake_model::RegisterName;
+use retake_model::{RegisterName, Registers, TaskId};
 
 use super::{names, values};
 use crate::answers::{FrameView, MemoryView, PlaceView, RegisterView, ThreadView};
@@ -14,9 +14,30 @@ pub(super) fn stack(
     depth: usize,
     detail: Detail,
 ) -> Result<Vec<FrameView>, DebugError> {
-    let (execution, task) = (debugger.execution.as_ref(), debugger.task());
-    let registers = execution.program_registers(task)?;
-    let found = debugger.catalog.unwind(execution, task, &registers, depth)?;
+    let task = debugger.task();
+    let mut registers = debugger.execution.program_registers(task)?;
+    if let Some(parked) = debugger.parked {
+        registers = parked.over(registers);
+    }
+    let mut frames = frames_of(debugger, task, &registers, depth)?;
+    if detail == Detail::Full {
+        for frame in &mut frames {
+            // A frame without debug information has no variables.
+            frame.variables = values::of_frame(debugger, frame.n).unwrap_or_default();
+        }
+    }
+    Ok(frames)
+}
+
+/// The frames of a stack that these registers are on top of.
+pub(super) fn frames_of(
+    debugger: &Debugger,
+    task: TaskId,
+    registers: &Registers,
+    depth: usize,
+) -> Result<Vec<FrameView>, DebugError> {
+    let execution = debugger.execution.as_ref();
+    let found = debugger.catalog.unwind(execution, task, registers, depth)?;
     let mut frames = Vec::new();
     for raw in found {
         let code = debugger.catalog.frames_at(execution, task, raw.lookup);
@@ -28,12 +49,6 @@ pub(super) fn stack(
         }
     }
     frames.truncate(depth);
-    if detail == Detail::Full {
-        for frame in &mut frames {
-            // A frame without debug information has no variables.
-            frame.variables = values::of_frame(debugger, frame.n).unwrap_or_default();
-        }
-    }
     Ok(frames)
 }
 
@@ -47,6 +62,7 @@ pub(super) fn select(debugger: &mut Debugger, number: u32) -> Result<Answer, Deb
         DebugError::NotFound(format!("there is no thread {number} at this moment"))
     })?;
     debugger.selected = Some(found.task);
+    debugger.parked = None;
     debugger.frame = 0;
     Ok(Answer::Thread(thread(debugger, &found)))
 }

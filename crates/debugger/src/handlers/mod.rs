@@ -7,7 +7,9 @@ mod catches;
 mod disassembly;
 mod expressions;
 mod frames;
+mod goroutines;
 mod hits;
+mod indirect;
 mod looking;
 mod moments;
 mod moving;
@@ -23,6 +25,8 @@ mod watches;
 
 use crate::{Answer, DebugError, Debugger, Request, RequestControl};
 
+pub(crate) use goroutines::parked;
+pub(crate) use indirect::Chosen;
 pub(crate) use moments::share_of_run;
 
 /// Does what is asked.
@@ -67,6 +71,8 @@ fn dispatch(
         }
         Request::Threads => Ok(looking::threads(debugger)),
         Request::SelectThread { number } => looking::select(debugger, *number),
+        Request::Goroutines => goroutines::list(debugger),
+        Request::SelectGoroutine { id } => goroutines::select(debugger, *id),
         Request::Registers { names } => looking::registers(debugger, names),
         Request::Memory(range) => looking::memory(debugger, range, control),
         Request::Source(wanted) => source::show(debugger, wanted, control),

@@ -158,6 +158,7 @@ pub(super) fn reached(debugger: &mut Debugger, stop: &Stop) -> StopView {
 
 fn stop_view(debugger: &mut Debugger, stop: &Stop) -> StopView {
     debugger.selected = None;
+    debugger.parked = None;
     debugger.frame = 0;
     let place = debugger.place_of(stop.task);
     let reasons = stop.reasons.iter().filter_map(reason).collect();

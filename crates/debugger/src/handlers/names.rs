@@ -7,7 +7,7 @@ use retake_model::Addr;
 use retake_values::{Info, Space, TypeId};
 
 use super::hits;
-use crate::expr::{self, Datum, Expression, Names, register_value as register};
+use crate::expr::{self, Datum, Expression, Names, Vector, register_value as register};
 use crate::names::closest;
 use crate::variables::{FrameScope, TaskMemory};
 use crate::{BreakpointId, DebugError, Debugger, RequestControl};
@@ -89,6 +89,18 @@ impl Names for DebuggerNames<'_> {
         }
     }
 
+    fn vector(&mut self, name: &str) -> Result<Vector, DebugError> {
+        let debugger = &self.debugger;
+        // Those of frames further out, and of a goroutine that waits, are kept nowhere.
+        if self.frame > 0 || debugger.parked.is_some() {
+            let what = format!("${name} is known in the innermost frame of a thread only");
+            return Err(DebugError::NotFound(what));
+        }
+        let state = debugger.execution.vector_registers(debugger.task())?;
+        Vector::named(name, &state)
+            .ok_or_else(|| DebugError::NotFound(format!("there is no ${name} on this processor")))
+    }
+
     fn hits(&mut self, breakpoint: i128) -> Result<i128, DebugError> {
         let id = u32::try_from(breakpoint)
             .map_err(|_| DebugError::NotFound(format!("there is no breakpoint {breakpoint}")))?;
@@ -122,6 +134,9 @@ impl Names for DebuggerNames<'_> {
         let registers = self.debugger.execution.registers(self.debugger.task())?;
         if let Some(value) = register(&registers, name) {
             return Ok(Datum::Number(value));
+        }
+        if Vector::is_name(name) {
+            return self.vector(name).map(Datum::Vector);
         }
         let mut problem = format!("there is no variable {name} here");
         if let Some(scope) = scope {

@@ -60,6 +60,9 @@ pub(super) fn what_is(
         Datum::Number(_) => plain("integer"),
         Datum::Float(_) => plain("float"),
         Datum::Text(_) => plain("text"),
+        vector @ (Datum::Vector(_) | Datum::Lanes(_)) => {
+            plain(&vector.shown(names.space(), Limits::default()).ty)
+        }
         Datum::Items { ty, .. } => plain(&format!("several of {ty}")),
         Datum::Value(value) => {
             let fields = match value.kind() {

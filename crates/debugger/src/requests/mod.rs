@@ -99,6 +99,15 @@ pub enum Request {
         /// Its number in the recording, else its tid in the program.
         number: u32,
     },
+    /// The goroutines that live at this moment.
+    Goroutines,
+    /// Select the goroutine that other requests look at, until the next movement; tell which one is selected, if
+    /// none is said.
+    SelectGoroutine {
+        /// Its number.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<u64>,
+    },
     /// General registers of the selected task.
     Registers {
         /// Which; all of them if empty.

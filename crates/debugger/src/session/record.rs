@@ -90,6 +90,9 @@ pub struct SavedState {
     pub task: TaskId,
     /// The task that requests look at, if it is another.
     pub selected: Option<TaskId>,
+    /// The goroutine that requests look at, if it is on no thread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goroutine: Option<u64>,
     /// Which of its frames.
     #[serde(default, skip_serializing_if = "is_innermost")]
     pub frame: usize,

@@ -25,6 +25,7 @@ fn state(event: u64) -> SavedState {
         position: Position::at_event(EventIndex::new(event)),
         task: TaskId::new(1),
         selected: None,
+        goroutine: None,
         frame: 0,
         displays: crate::displays::Displays::default(),
         bookmarks: crate::bookmarks::Bookmarks::default(),

@@ -53,7 +53,17 @@ impl Debugger {
 
     /// The same, so many at most.
     pub(crate) fn frames_up_to(&self, task: TaskId, most: usize) -> Result<Vec<Frame>, DebugError> {
-        let mut registers = self.execution.program_registers(task)?;
+        let registers = self.execution.program_registers(task)?;
+        Ok(self.frames_from(task, registers, most))
+    }
+
+    /// The frames of a stack of a task that these registers are on top of.
+    pub(crate) fn frames_from(
+        &self,
+        task: TaskId,
+        mut registers: Registers,
+        most: usize,
+    ) -> Vec<Frame> {
         let mut kind = PcKind::Exact;
         let mut frames = Vec::new();
         let mut read = |addr| {
@@ -79,7 +89,7 @@ impl Debugger {
             }
             (registers, kind) = (caller.registers, caller.pc);
         }
-        Ok(frames)
+        frames
     }
 }
 

@@ -136,6 +136,9 @@ fn written() -> Vec<(Request, &'static str)> {
             r#"{"hit_values":{"of":{"these":[2]},"page":{"from":0,"limit":5},"condition":"x > 1","values":["x"]}}"#,
         ),
         (Request::Threads, r#""threads""#),
+        (Request::Goroutines, r#""goroutines""#),
+        (Request::SelectGoroutine { id: None }, r#"{"select_goroutine":{}}"#),
+        (Request::SelectGoroutine { id: Some(7) }, r#"{"select_goroutine":{"id":7}}"#),
         (Request::SelectThread { number: 4 }, r#"{"select_thread":{"number":4}}"#),
         (
             Request::Registers { names: vec![RegisterName::Rip, RegisterName::FsBase] },

@@ -37,10 +37,19 @@ const CALLERS: usize = 4;
 impl FrameScope {
     /// The frame of a number, as a stack shows them: inlined functions are frames of their own.
     pub(crate) fn of(debugger: &Debugger, task: TaskId, number: usize) -> Result<Self, DebugError> {
-        let walked = debugger.frames_up_to(task, number.saturating_add(1 + CALLERS))?;
+        let most = number.saturating_add(1 + CALLERS);
+        let parked = debugger.parked.filter(|_| task == debugger.task());
+        let registers = debugger.execution.program_registers(task)?;
+        let walked = match parked {
+            Some(parked) => debugger.frames_from(task, parked.over(registers), most),
+            None => debugger.frames_from(task, registers, most),
+        };
         let none = || DebugError::NotFound(format!("there is no frame {number}: see stack"));
         let mut left = number;
-        let mut known = KnownRegisters::All;
+        let mut known = match parked {
+            Some(_) => KnownRegisters::CalleeSaved,
+            None => KnownRegisters::All,
+        };
         let mut start = None;
         let mut frames = Vec::new();
         for (index, frame) in walked.iter().enumerate() {
@@ -58,7 +67,7 @@ impl FrameScope {
             }
             left = left.saturating_sub(count);
             if let (Some(info), Some(pc), true) = (info, at, start.is_some()) {
-                let vectors = (index == 0)
+                let vectors = (index == 0 && parked.is_none())
                     .then(|| debugger.execution.vector_registers(task).ok().map(Arc::new))
                     .flatten();
                 // The place to look up lies inside the call, one byte before the return address.

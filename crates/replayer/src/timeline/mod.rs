@@ -28,7 +28,7 @@ use retake_execution::{
     Site, State, Stop, StopReason, SyscallName, TaskInfo, Watch,
 };
 use retake_model::{
-    Addr, EventIndex, FileId, Mapping, Place, Position, Registers, TaskId, VectorState,
+    Addr, ContentHash, EventIndex, FileId, Mapping, Place, Position, Registers, TaskId, VectorState,
 };
 use retake_recording::{ExitStatus, Recording};
 
@@ -41,9 +41,6 @@ use crate::thread::ReplayThread;
 use outputs::OutputSearch;
 use remembered::Remembered;
 use snapshots::Snapshots;
-
-/// Longer files are read only if they begin as programs do.
-const LARGE: u64 = 64 << 20;
 
 /// A recording, restored and re-executed up to one moment. The thread that opens it must be the one
 /// that uses it: it traces the replayed processes.
@@ -214,19 +211,14 @@ impl Execution for Timeline {
     }
 
     fn file_bytes(&self, file: FileId) -> Result<FileBytes, ExecutionError> {
-        let read = || -> Result<Vec<u8>, Failure> {
-            let mut file = self.recording.open_file(file)?;
-            let mut bytes = vec![0; 4];
-            let got = std::io::Read::read(&mut file, &mut bytes)?;
-            bytes.truncate(got);
-            // What is no program says nothing about code, and can be gigabytes of holes.
-            if bytes == *b"\x7fELF" || file.metadata()?.len() <= LARGE {
-                std::io::Read::read_to_end(&mut file, &mut bytes)?;
-            }
-            Ok(bytes)
-        };
-        let bytes = read().map_err(|failure| failure.while_doing(format!("read file {file}")))?;
-        Ok(Arc::new(bytes))
+        let mapped = self.recording.map_file(file).map_err(Failure::from);
+        let mapped = mapped.map_err(|err| err.while_doing(format!("read file {file}")))?;
+        Ok(Arc::new(mapped))
+    }
+
+    fn file_hash(&self, file: FileId) -> Option<ContentHash> {
+        let kept = self.recording.files().iter().find(|entry| entry.id == file)?;
+        Some(ContentHash::from_hash(kept.hash))
     }
 
     fn describe_event(&self, event: EventIndex) -> Result<String, ExecutionError> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gimli::{AttributeValue, UnitOffset, constants};
 
-use super::attributes::{Entry, flag, number, reference, text};
+use super::attributes::{Entry, flag, line, number, reference, text};
 use super::types::{
     AliasForm, Encoding, Fields, Kind, Language, Member, MemberPlace, PointerForm, StructForm,
     Type, TypeId, Variant, Variants,
@@ -251,7 +251,8 @@ impl Info {
         for (at, value) in found {
             self.children(unit, at, |child| {
                 if child.tag() == constants::DW_TAG_member {
-                    choices.push(Variant { value, member: self.member(unit, child)? });
+                    let line = line(child, constants::DW_AT_decl_line);
+                    choices.push(Variant { value, member: self.member(unit, child)?, line });
                 }
                 Some(())
             });

@@ -228,6 +228,8 @@ pub struct Variant {
     pub value: Option<u128>,
     /// Its name and what is in it.
     pub member: Member,
+    /// The line that it stands for, if it does for one: where an asynchronous function waits.
+    pub line: Option<u32>,
 }
 
 /// Types that were read, and those that were made.

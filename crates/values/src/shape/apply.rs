@@ -92,6 +92,7 @@ pub(super) fn apply(
             let items = shower.all(&parts_of_tuple(value, space), depth - 1);
             Some(Node::Tuple { name: Some("tuple".to_owned()), items })
         }
+        Shape::StdFunction => called_by(value, space).map(Node::Plain),
         Shape::StdVariant => {
             let (index, held) = variant_of(value, space)?;
             let items = match held {
@@ -101,6 +102,42 @@ pub(super) fn apply(
             Some(Node::Tuple { name: Some(format!("variant#{index}")), items })
         }
     }
+}
+
+/// What a `std::function` calls. The name of the function that calls it has its type: `std::_Function_handler<int
+/// (int), TARGET>::_M_invoke`.
+fn called_by(value: &Value, space: &dyn Space) -> Option<String> {
+    let invoker = address(value, "_M_invoker", space)?;
+    let manager = address(value, ".._M_manager", space)?;
+    if manager.is_null() {
+        return Some("function(empty)".to_owned());
+    }
+    let name = space.symbol(invoker)?;
+    let inner = name.split_once("_Function_handler<")?.1;
+    let target = second_argument(inner)?;
+    // A pointer to a function is kept in the object itself.
+    let pointer =
+        target.contains("(*)").then(|| walk(value, "_M_functor", space)?.addr()).flatten();
+    let called = pointer.and_then(|at| space.symbol(retake_model::Addr::new(space.word(at).ok()?)));
+    Some(format!("function({})", called.as_deref().unwrap_or(target)))
+}
+
+/// The second of the arguments that a text begins with, up to the bracket that ends them.
+fn second_argument(text: &str) -> Option<&str> {
+    let (mut depth, mut start) = (0_usize, None);
+    for (at, c) in text.char_indices() {
+        match c {
+            '<' | '(' | '{' | '[' => depth += 1,
+            '>' if depth == 0 => return text.get(start?..at).map(str::trim),
+            ',' if depth == 0 => match start {
+                None => start = Some(at + 1),
+                Some(start) => return text.get(start..at).map(str::trim),
+            },
+            '>' | ')' | '}' | ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    None
 }
 
 fn noted(value: &Value, notes: Notes, space: &dyn Space) -> Vec<(String, String)> {
@@ -126,4 +163,22 @@ fn counted(
         Some(((*name).to_owned(), count.checked_add((*add).into())?.to_string()))
     };
     notes.iter().filter_map(note).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::second_argument;
+
+    #[test]
+    fn arguments_have_brackets_of_their_own() {
+        let text =
+            "int (int, char), main::{lambda(int, char)#1}>::_M_invoke(std::_Any_data const&)";
+        assert_eq!(second_argument(text), Some("main::{lambda(int, char)#1}"));
+        assert_eq!(
+            second_argument("void (), std::_Bind<F<int>, int> >"),
+            Some("std::_Bind<F<int>, int>")
+        );
+        assert_eq!(second_argument("int"), None);
+        assert_eq!(second_argument(")>,"), None);
+    }
 }

@@ -103,6 +103,11 @@ fn variant(shower: &Shower<'_>, value: &Value, chosen: &Variant, depth: usize) -
     let owner = path.last().map_or("", String::as_str).split('<').next().unwrap_or("");
     // `Some` and `Ok` stand alone, others with their type.
     let name = match owner {
+        owner if owner.starts_with("{async_") => {
+            // The variants have numbers, and what is in them the names.
+            let state = inner.plain().1.and_then(|ty| ty.name.clone());
+            async_state(&path, state.as_deref().unwrap_or(&name), chosen.line)
+        }
         "Option" | "Result" => name,
         owner => format!("{owner}::{name}"),
     };
@@ -121,6 +126,20 @@ fn variant(shower: &Shower<'_>, value: &Value, chosen: &Variant, depth: usize) -
         value: shower.member(&inner, index, depth),
     };
     Node::Variant { name, fields: fields.members.iter().enumerate().map(field).collect() }
+}
+
+/// How far an asynchronous function or block has come. The compiler has a variant for each place where it can wait.
+fn async_state(path: &[String], variant: &str, line: Option<u32>) -> String {
+    let function = path.len().checked_sub(2).and_then(|at| path.get(at));
+    let function = function.map_or("?", String::as_str);
+    let state = match (variant, line) {
+        ("Unresumed", _) => "not begun".to_owned(),
+        ("Returned", _) => "returned".to_owned(),
+        ("Panicked", _) => "panicked".to_owned(),
+        (_, Some(line)) => format!("awaits at line {line}"),
+        (other, None) => other.to_owned(),
+    };
+    format!("async {function} ({state})")
 }
 
 /// `&str` and slices: a pointer and a length.

@@ -1,4 +1,4 @@
-//! Values of Go (runtime/string.go, slice.go, map.go, chan.go, runtime2.go).
+//! Values of Go (runtime/string.go, slice.go, chan.go, runtime2.go).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gimli::{AttributeValue, DwAt};
 use retake_model::Addr;
 
-use super::maps::Entries;
+use super::go_maps::entries;
 use super::show::{Shower, text_node};
 use super::shown::{Node, Shown, Style};
 use super::walk::{address, number, walk};
@@ -16,12 +16,6 @@ use crate::value::Value;
 
 /// `DW_AT_go_runtime_type` (cmd/internal/dwarf/dwarf.go): where the runtime describes the type.
 const RUNTIME_TYPE: DwAt = DwAt(0x2904);
-/// Elements of a bucket of a map.
-const BUCKET: u64 = 8;
-/// Smaller numbers in `tophash` mean that there is nothing (`minTopHash`).
-const MIN_TOP_HASH: u8 = 5;
-/// Buckets of a map that are gone through.
-const MAX_BUCKETS: u64 = 1 << 16;
 /// Goroutines in one queue of a channel that are counted.
 const MAX_WAITING: u64 = 1 << 12;
 
@@ -260,83 +254,6 @@ fn waiting(chan: &Value, path: &str, space: &dyn Space) -> Vec<u64> {
     ids
 }
 
-/// Some entries of a map; none if it is no map.
-pub(super) fn entries(value: &Value, space: &dyn Space, from: u64, limit: u64) -> Option<Entries> {
-    if !is_map(value) {
-        return None;
-    }
-    if value.address(space).ok()?.is_null() {
-        return Some(Entries { len: 0, pairs: Vec::new() });
-    }
-    let map = value.deref(space).ok()?;
-    let len = number(&map, "count", space)?;
-    let shift = number(&map, "B", space)?.min(40);
-    let buckets = walk(&map, "buckets", space)?;
-    let old = walk(&map, "oldbuckets", space)?;
-    let Kind::Pointer { to: bucket, .. } = buckets.kind() else { return None };
-    let mut found = Found { pairs: Vec::new(), seen: 0, from, limit, buckets: 0 };
-    // While the map grows, what was not moved yet is in the old buckets.
-    let old_count = match old.address(space).ok()?.is_null() {
-        true => 0,
-        false => (1_u64 << shift) / if number(&map, "flags", space)? & 8 != 0 { 1 } else { 2 },
-    };
-    for (from, count) in [(&old, old_count), (&buckets, 1 << shift)] {
-        let start = from.address(space).ok()?;
-        let size = value.info().size_of(bucket)?;
-        for index in 0..count.min(MAX_BUCKETS) {
-            let at = Addr::new(start.get().wrapping_add(size.wrapping_mul(index)));
-            let first = Value::at(Arc::clone(value.info()), bucket, at);
-            found.chain(first, space)?;
-            if found.pairs.len() as u64 >= limit {
-                break;
-            }
-        }
-    }
-    Some(Entries { len, pairs: found.pairs })
-}
-
-struct Found {
-    pairs: Vec<(Value, Option<Value>)>,
-    seen: u64,
-    from: u64,
-    limit: u64,
-    buckets: u64,
-}
-
-impl Found {
-    /// A bucket and those that it overflows into.
-    fn chain(&mut self, first: Value, space: &dyn Space) -> Option<()> {
-        let mut at = first;
-        loop {
-            self.buckets += 1;
-            if self.buckets > MAX_BUCKETS {
-                return None;
-            }
-            let top = walk(&at, "tophash", space)?.bytes(space).ok()?;
-            let (keys, values) = (walk(&at, "keys", space)?, walk(&at, "values", space)?);
-            for index in 0..BUCKET {
-                let hash = top.get(usize::try_from(index).ok()?).copied()?;
-                if hash < MIN_TOP_HASH {
-                    continue;
-                }
-                if self.seen >= self.from && (self.pairs.len() as u64) < self.limit {
-                    let key = keys.element(index.into(), space).ok()?;
-                    let held = values.element(index.into(), space).ok()?;
-                    self.pairs.push((key, Some(held)));
-                }
-                self.seen += 1;
-            }
-            let next = walk(&at, "overflow", space)?;
-            let addr = next.address(space).ok()?;
-            if addr.is_null() {
-                return Some(());
-            }
-            let ty = at.ty;
-            at = Value::at(Arc::clone(at.info()), ty, addr);
-        }
-    }
-}
-
 /// The length of a string, a slice, a map or the buffer of a channel.
 pub(super) fn length(value: &Value, space: &dyn Space) -> Option<u64> {
     let name = name_of(value);
@@ -347,7 +264,7 @@ pub(super) fn length(value: &Value, space: &dyn Space) -> Option<u64> {
         if value.address(space).ok()?.is_null() {
             return Some(0);
         }
-        let path = if is_map(value) { "*.count" } else { "*.qcount" };
+        let path = if is_map(value) { "*.count|*.used" } else { "*.qcount" };
         return number(value, path, space);
     }
     None

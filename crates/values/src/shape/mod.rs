@@ -7,6 +7,8 @@ mod dynamic;
 mod elements;
 mod enums;
 mod go;
+mod go_maps;
+mod goroutines;
 mod maps;
 mod show;
 mod shown;
@@ -15,5 +17,6 @@ mod text;
 mod walk;
 
 pub use elements::{Key, entry_of, held_in, item_of, length_of, payload_of, text_of};
+pub use goroutines::{Goroutine, GoroutineStatus, SavedRegisters, goroutines};
 pub use show::{Limits, NumberFormat, show};
 pub use shown::{Field, Node, Shown, Style};

@@ -1,5 +1,8 @@
 //! From values to what they look like.
 
+mod numbers;
+mod pointers;
+
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
@@ -10,10 +13,11 @@ use super::shown::{Field, Node, Shown, Style};
 use super::table::shape_of;
 use super::walk::plain_path;
 use super::{dynamic, enums, go};
-use crate::Missing;
-use crate::dwarf::{Encoding, Fields, Kind, Language, PointerForm, TypeId};
+use crate::dwarf::{Encoding, Fields, Kind, Language, TypeId};
 use crate::space::Space;
-use crate::value::{Scalar, Stored, Value, integer};
+use crate::value::{Scalar, Value, integer};
+
+use numbers::{character, float_text, formatted};
 
 /// How much of a value is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,109 +225,6 @@ impl Shower<'_> {
         Node::Plain(enums::named(names, number, &around))
     }
 
-    fn pointer(&self, value: &Value, to: TypeId, form: PointerForm, depth: usize) -> Node {
-        if let Stored::Pointing(target, skip) = &value.stored {
-            return self.synthetic(value, target, *skip, form, depth);
-        }
-        let addr = match value.address(self.space) {
-            Ok(addr) => addr,
-            Err(err) => return Node::Missing(err.to_string()),
-        };
-        let plain = |to| Node::Pointer { addr, symbol: None, to };
-        let (_, target) = value.info().plain(to);
-        let language = value.plain().1.map_or(Language::C, |ty| ty.language);
-        if language == Language::Go
-            && let Some(node) = go::behind_pointer(self, value, addr, depth)
-        {
-            return node;
-        }
-        let Some(target) = target else {
-            return Node::Pointer { addr, symbol: self.space.symbol(addr), to: None };
-        };
-        match &target.kind {
-            Kind::Function { .. } => {
-                return Node::Pointer { addr, symbol: self.space.symbol(addr), to: None };
-            }
-            Kind::Base(Encoding::Char { .. })
-                if matches!(language, Language::C | Language::Cpp) && target.size == Some(1) =>
-            {
-                return plain(self.c_string(value, addr).map(Box::new));
-            }
-            _ => {}
-        }
-        let follows = match form {
-            PointerForm::Reference | PointerForm::RvalueReference => true,
-            PointerForm::Pointer => language == Language::Go || is_safe_pointer(value, language),
-            PointerForm::Member => false,
-        };
-        if !follows || addr.is_null() {
-            // gdb says the same of a pointer to a class with virtual functions.
-            let concrete = dynamic::class(value, to, self.space);
-            let symbol = concrete.map(|(ty, _)| value.info().type_name(ty));
-            return Node::Pointer { addr, symbol, to: None };
-        }
-        let key = (addr, to);
-        if depth == 0 || self.around.borrow().contains(&key) {
-            return plain(None);
-        }
-        let Ok(inner) = value.deref(self.space) else { return plain(None) };
-        self.around.borrow_mut().push(key);
-        let shown = self.shown(&inner, depth - 1);
-        self.around.borrow_mut().pop();
-        if language == Language::Cpp || is_box(value) {
-            return Node::Wrapped {
-                label: String::new(),
-                inner: Some(Box::new(shown)),
-                notes: Vec::new(),
-            };
-        }
-        plain(Some(Box::new(shown)))
-    }
-
-    /// A pointer that is not kept, to something that is known.
-    fn synthetic(
-        &self,
-        value: &Value,
-        target: &Value,
-        skip: i64,
-        form: PointerForm,
-        depth: usize,
-    ) -> Node {
-        let pointee = value.deref(self.space);
-        // What a pointer to a constant text leads to may have no type, but has the bytes.
-        let is_char = pointee.as_ref().is_ok_and(|pointee| {
-            matches!(pointee.kind(), Kind::Base(Encoding::Char { .. })) && pointee.size() == Some(1)
-        });
-        let skipped = u64::try_from(skip).map(|skip| target.stored.skip(skip));
-        if let (true, Ok(Stored::Bytes(bytes))) = (is_char, skipped) {
-            let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-            return text_node(bytes.get(..end).unwrap_or_default(), false);
-        }
-        let inner = match pointee {
-            Ok(pointee) => Some(Box::new(self.shown(&pointee, depth.saturating_sub(1)))),
-            Err(err) => return Node::Missing(err.to_string()),
-        };
-        let label = if form == PointerForm::Pointer { "&" } else { "" };
-        Node::Wrapped { label: label.to_owned(), inner, notes: Vec::new() }
-    }
-
-    /// The text up to the first zero.
-    fn c_string(&self, value: &Value, addr: Addr) -> Option<Shown> {
-        if addr.is_null() {
-            return None;
-        }
-        let most = usize::try_from(self.limits.text).unwrap_or(usize::MAX).min(1 << 16);
-        let mut bytes = vec![0; most];
-        let got = self.space.read(addr, &mut bytes);
-        let read = bytes.get(..got)?;
-        let node = match read.iter().position(|byte| *byte == 0) {
-            Some(end) => text_node(read.get(..end)?, false),
-            None if got == most => text_node(read, true),
-            None => Node::Missing(Missing::NotMapped(addr).to_string()),
-        };
-        Some(Shown { ty: value.type_name(), style: Style::C, node })
-    }
-
     fn array(&self, value: &Value, element: TypeId, count: Option<u64>, depth: usize) -> Node {
         let info = value.info();
         let (_, of) = info.plain(element);
@@ -472,44 +373,4 @@ fn is_box(value: &Value) -> bool {
     let (_, ty) = value.plain();
     let name = ty.and_then(|ty| ty.name.clone());
     name.is_some_and(|name| name.starts_with("alloc::boxed::Box<") || name.starts_with("Box<"))
-}
-
-fn character(number: i128) -> Option<String> {
-    let c = char::from_u32(u32::try_from(number).ok()?)?;
-    Some(match c {
-        '\0' => "'\\000'".to_owned(),
-        '\n' => "'\\n'".to_owned(),
-        '\t' => "'\\t'".to_owned(),
-        '\r' => "'\\r'".to_owned(),
-        '\'' => "'\\''".to_owned(),
-        '\\' => "'\\\\'".to_owned(),
-        c if c.is_control() => format!("'\\{:03o}'", u32::from(c)),
-        c => format!("'{c}'"),
-    })
-}
-
-/// The shortest text that reads back as the same number.
-fn float_text(number: f64, single: bool) -> String {
-    #[expect(clippy::cast_possible_truncation, reason = "it was an f32 before")]
-    let text = if single { format!("{}", number as f32) } else { format!("{number}") };
-    match number.abs() {
-        size if number == 0.0 || (1e-5..1e16).contains(&size) || !number.is_finite() => text,
-        _ if single => {
-            #[expect(clippy::cast_possible_truncation, reason = "it was an f32 before")]
-            let number = number as f32;
-            format!("{number:e}")
-        }
-        _ => format!("{number:e}"),
-    }
-}
-
-fn formatted(format: NumberFormat, number: i128, size: u64) -> String {
-    let unused = 128_u32.saturating_sub(u32::try_from(size.min(16)).unwrap_or(16) * 8);
-    let bits = (number.cast_unsigned() << unused) >> unused;
-    match format {
-        NumberFormat::Natural | NumberFormat::Dec => number.to_string(),
-        NumberFormat::Hex => format!("{bits:#x}"),
-        NumberFormat::Oct => format!("0{bits:o}"),
-        NumberFormat::Bin => format!("{bits:#b}"),
-    }
 }

@@ -65,6 +65,8 @@ pub(super) enum Shape {
     StdTuple,
     /// A variant of libstdc++.
     StdVariant,
+    /// A function object of libstdc++: what it calls.
+    StdFunction,
 }
 
 /// A number of elements.
@@ -230,6 +232,7 @@ pub(super) const TABLE: &[(&str, Shape)] = &[
     ("std::__atomic_base", Shape::Wrapped { label: "", inner: "_M_i", notes: &[] }),
     ("std::tuple", Shape::StdTuple),
     ("std::variant", Shape::StdVariant),
+    ("std::function", Shape::StdFunction),
 ];
 
 const ATOMIC: Shape = Shape::Wrapped { label: "", inner: "v.value", notes: &[] };

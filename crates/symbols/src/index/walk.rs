@@ -1,0 +1,168 @@
+//! One unit, gone through once for its index. Entries are read raw: what is no function is skipped, which
+//! is most of a unit.
+
+use gimli::{
+    Attribute, AttributeValue, DebugInfoOffset, Dwarf, EntriesRaw, Unit, UnitHeader,
+    UnitSectionOffset, constants,
+};
+
+use super::file_hash;
+use crate::elf::Elf;
+use crate::entry_code::EntryCode;
+use crate::sections::Slice;
+
+/// What an entry says of its name, or where that is said. Names are as they lie in the file.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Said<'a> {
+    pub(super) name: &'a [u8],
+    pub(super) linkage: &'a [u8],
+    /// The entry that has what is missing, as an offset of `.debug_info`.
+    pub(super) other: Option<u64>,
+}
+
+/// An entry that has code.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Coded<'a> {
+    pub(super) said: Said<'a>,
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) inlined: bool,
+}
+
+/// What there is in a unit.
+#[derive(Debug, Default)]
+pub(super) struct UnitContents<'a> {
+    /// Where it is in `.debug_info`.
+    pub(super) offset: u64,
+    /// The code that it says it has.
+    pub(super) ranges: Vec<(u64, u64)>,
+    /// Whether it has lines.
+    pub(super) has_lines: bool,
+    /// Hashes of the names of its source files; ascending, each once.
+    pub(super) files: Vec<u32>,
+    /// All functions, whether they have code or not, by their offsets in `.debug_info`.
+    pub(super) functions: Vec<(u64, Said<'a>)>,
+    pub(super) coded: Vec<Coded<'a>>,
+    /// The code of its functions.
+    pub(super) covered: Vec<(u64, u64)>,
+}
+
+struct Walk<'w, 'a> {
+    elf: &'w Elf,
+    dwarf: &'w Dwarf<Slice<'a>>,
+    unit: &'w Unit<Slice<'a>>,
+    base: u64,
+    contents: UnitContents<'a>,
+}
+
+/// What there is in the unit of a header; none if the unit cannot be read.
+pub(super) fn contents_of<'a>(
+    elf: &Elf,
+    dwarf: &Dwarf<Slice<'a>>,
+    header: UnitHeader<Slice<'a>>,
+) -> Option<UnitContents<'a>> {
+    let UnitSectionOffset::DebugInfoOffset(DebugInfoOffset(offset)) = header.offset() else {
+        return None;
+    };
+    let unit = &dwarf.unit(header).ok()?;
+    let base = u64::try_from(offset).ok()?;
+    let contents = UnitContents { offset: base, ..UnitContents::default() };
+    let mut walk = Walk { elf, dwarf, unit, base, contents };
+    walk.head();
+    walk.entries();
+    Some(walk.contents)
+}
+
+impl<'a> Walk<'_, 'a> {
+    /// Ranges and files.
+    fn head(&mut self) {
+        if let Ok(mut ranges) = self.dwarf.unit_ranges(self.unit) {
+            while let Ok(Some(range)) = ranges.next() {
+                if range.begin < range.end && self.elf.is_code(range.begin) {
+                    self.contents.ranges.push((range.begin, range.end));
+                }
+            }
+        }
+        let Some(program) = &self.unit.line_program else { return };
+        self.contents.has_lines = true;
+        let names = program.header().file_names().iter();
+        let hash = |entry: &gimli::FileEntry<Slice<'a>>| {
+            let name = self.dwarf.attr_string(self.unit, entry.path_name()).ok()?;
+            Some(file_hash(&String::from_utf8_lossy(name.slice())))
+        };
+        self.contents.files = names.filter_map(hash).collect();
+        // A file that the header does not name is the unit's own.
+        if let Some(name) = self.unit.name {
+            self.contents.files.push(file_hash(&String::from_utf8_lossy(name.slice())));
+        }
+        self.contents.files.sort_unstable();
+        self.contents.files.dedup();
+    }
+
+    fn entries(&mut self) {
+        let Ok(mut entries) = self.unit.entries_raw(None) else { return };
+        // A damaged entry ends the unit: nobody knows where the next one begins.
+        while !entries.is_empty() {
+            if self.entry(&mut entries).is_none() {
+                break;
+            }
+        }
+    }
+
+    fn entry(&mut self, entries: &mut EntriesRaw<'_, '_, Slice<'a>>) -> Option<()> {
+        let offset = self.base.checked_add(u64::try_from(entries.next_offset().0).ok()?)?;
+        let Some(abbreviation) = entries.read_abbreviation().ok()? else { return Some(()) };
+        let inlined = match abbreviation.tag() {
+            constants::DW_TAG_subprogram => false,
+            constants::DW_TAG_inlined_subroutine => true,
+            _ => return entries.skip_attributes(abbreviation.attributes()).ok(),
+        };
+        let (mut said, mut code) = (Said::default(), EntryCode::default());
+        for spec in abbreviation.attributes() {
+            let attribute = entries.read_attribute(*spec).ok()?;
+            code.add(&attribute);
+            self.attribute(&attribute, &mut said);
+        }
+        if !inlined {
+            self.contents.functions.push((offset, said));
+        }
+        self.code(said, &code, inlined);
+        Some(())
+    }
+
+    fn attribute(&self, attribute: &Attribute<Slice<'a>>, said: &mut Said<'a>) {
+        let text = || {
+            let text = self.dwarf.attr_string(self.unit, attribute.value()).ok();
+            text.map_or(&[][..], |text| text.slice())
+        };
+        match attribute.name() {
+            constants::DW_AT_name => said.name = text(),
+            constants::DW_AT_linkage_name | constants::DW_AT_MIPS_linkage_name => {
+                said.linkage = text();
+            }
+            constants::DW_AT_abstract_origin | constants::DW_AT_specification => {
+                said.other = match attribute.value() {
+                    AttributeValue::UnitRef(offset) => {
+                        u64::try_from(offset.0).ok().and_then(|at| self.base.checked_add(at))
+                    }
+                    AttributeValue::DebugInfoRef(offset) => u64::try_from(offset.0).ok(),
+                    _ => said.other,
+                };
+            }
+            _ => {}
+        }
+    }
+
+    fn code(&mut self, said: Said<'a>, code: &EntryCode<'a>, inlined: bool) {
+        let ranges = code.ranges(self.elf, self.dwarf, self.unit);
+        let Some(&(first, end)) = ranges.first() else { return };
+        if !inlined {
+            self.contents.covered.extend(&ranges);
+            self.contents.coded.push(Coded { said, start: first, end, inlined });
+            return;
+        }
+        let lowest = ranges.iter().map(|(start, _)| *start).min().unwrap_or(first);
+        let start = code.entry(self.dwarf, self.unit).unwrap_or(lowest);
+        self.contents.coded.push(Coded { said, start, end, inlined });
+    }
+}
