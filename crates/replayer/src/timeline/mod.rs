@@ -20,10 +20,10 @@ use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use retake_execution::{
-    CheckpointInfo, ClockRead, Direction, Diversion, EventFilter, EventText, Execution,
+    CheckpointInfo, ClockRead, Direction, Diversion, ErrorKind, EventFilter, EventText, Execution,
     ExecutionError, FileBytes, FileInfo, Hit, Judge, Look, Printed, ProgramEnd, RunPlan, Seen,
     Site, State, Stop, StopReason, SyscallName, TaskInfo, Watch,
 };
@@ -135,6 +135,14 @@ impl Timeline {
         }
     }
 
+    /// What a search gave that left the moment alone. The request to stop that ended one is for that one only.
+    fn searched<T>(&self, result: Result<T, ExecutionError>) -> Result<T, ExecutionError> {
+        if result.as_ref().is_err_and(|err| matches!(err.kind(), ErrorKind::Interrupted)) {
+            self.control.interrupt.store(false, Ordering::SeqCst);
+        }
+        result
+    }
+
     fn live(&self, task: TaskId) -> Result<&LiveTask, ExecutionError> {
         self.machine.living(task).map_err(|failure| failure.while_doing("look at a task"))
     }
@@ -241,7 +249,8 @@ impl Execution for Timeline {
         count: usize,
     ) -> Result<Vec<EventText>, ExecutionError> {
         let found = self.texts_of_events(from, count);
-        found.map_err(|failure| failure.while_doing(format!("read the events from {from} on")))
+        let attempt = || format!("read the events from {from} on");
+        self.searched(found.map_err(|failure| failure.while_doing(attempt())))
     }
 
     fn program_end(&self) -> Option<ProgramEnd> {
@@ -263,7 +272,9 @@ impl Execution for Timeline {
 
     fn printed(&mut self, until: EventIndex) -> Result<Vec<Printed>, ExecutionError> {
         let printed = self.printed_before(until);
-        printed.map_err(|failure| failure.while_doing("read what the program printed"))
+        self.searched(
+            printed.map_err(|failure| failure.while_doing("read what the program printed")),
+        )
     }
 
     fn find_event(
@@ -273,7 +284,7 @@ impl Execution for Timeline {
         kinds: &[EventFilter],
     ) -> Result<Option<EventIndex>, ExecutionError> {
         let found = self.find_next(direction, from, kinds);
-        found.map_err(|failure| failure.while_doing("look for events"))
+        self.searched(found.map_err(|failure| failure.while_doing("look for events")))
     }
 
     fn syscall_names(&self) -> Vec<SyscallName> {
@@ -327,7 +338,7 @@ impl Execution for Timeline {
         skipped: u64,
         sink: &mut dyn FnMut(&Hit, &dyn State) -> ControlFlow<()>,
     ) -> Result<(), ExecutionError> {
-        self.list(sites, skipped, sink)
+        self.searched(self.list(sites, skipped, sink))
     }
 
     fn look_at_hits(
@@ -336,7 +347,7 @@ impl Execution for Timeline {
         look: &Look<'_>,
         sink: &mut dyn FnMut(Hit, Seen) -> ControlFlow<()>,
     ) -> Result<(), ExecutionError> {
-        self.list_with(sites, look, sink)
+        self.searched(self.list_with(sites, look, sink))
     }
 
     fn count_hits(
@@ -344,7 +355,7 @@ impl Execution for Timeline {
         sites: &[Site],
         until: Option<Position>,
     ) -> Result<u64, ExecutionError> {
-        self.count(sites, until)
+        self.searched(self.count(sites, until))
     }
 
     fn divert(&mut self) -> Result<Box<dyn Diversion>, ExecutionError> {
