@@ -82,6 +82,27 @@ fn reads_are_found() {
 }
 
 #[test]
+fn reads_of_much_memory_are_found() {
+    both(|x, facts| {
+        let at = Addr::new(facts.word.get() & !63);
+        for access in [Access::Any, Access::Read] {
+            let wide = watch(at, 128, access, x.current_task());
+            for n in [1, 5, 11, 20] {
+                at_visit(x, facts, n);
+                assert_eq!(go(x, Direction::Forward, wide, 1), [StopReason::Watch(WATCH)]);
+                assert_eq!(value(x, facts.word), n, "right behind the write");
+                assert_eq!(go(x, Direction::Backward, wide, 1), [StopReason::Watch(WATCH)]);
+                assert_eq!(value(x, facts.word), n - 1, "right before it");
+            }
+            // The read behind the tenth visit lies before what the kernel writes.
+            at_visit(x, facts, 10);
+            assert_eq!(go(x, Direction::Backward, wide, 1), [StopReason::Watch(WATCH)]);
+            assert_eq!(value(x, facts.word), 9);
+        }
+    });
+}
+
+#[test]
 fn what_the_kernel_writes_counts() {
     both(|x, facts| {
         let fed = watch(facts.fed, 8, Access::Write, x.current_task());
