@@ -11,6 +11,7 @@ mod values;
 use std::borrow::Cow;
 
 use crate::requests::Substitution;
+use crate::settings::Settings;
 use crate::watches::WatchView;
 use retake_values::Shown;
 use serde::{Deserialize, Serialize};
@@ -89,6 +90,8 @@ pub enum Answer {
     Called(CalledView),
     /// Where sources are looked for.
     Substitutions(Vec<Substitution>),
+    /// All settings of the front end.
+    Settings(Settings),
 }
 
 impl Answer {

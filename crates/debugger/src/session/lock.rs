@@ -27,8 +27,8 @@ impl Lock {
             }
             Err(TryLockError::Error(err)) => return Err(at("lock", path)(err)),
         }
-        file.set_len(0).map_err(at("write", path))?;
-        writeln!(file, "{}", std::process::id()).map_err(at("write", path))?;
+        // The number is only for the message of the one who comes second: a full disk does not matter.
+        let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Self { _file: file })
     }
 }
