@@ -1,14 +1,14 @@
 //! The command language over real recordings: where a debugger opens, moments by time and output, calls,
-//! scripts in CI, sessions that are killed or done again.
+//! scripts in CI, sessions that are done again.
 
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use retake_testkit::{Guarded, Retake, finish, fixture};
+use retake_testkit::{Retake, finish, fixture};
 
 fn retake() -> Retake {
     Retake::new(env!("CARGO_BIN_EXE_retake"))
@@ -301,18 +301,16 @@ fn a_full_disk_under_the_journal_loses_no_answer() {
         script.push_str("regs rip\n");
     }
     let file = retake.path("commands");
-    fs::write(&file, &script).expect("written");
-    let mut command = Command::new("sh");
-    // 4096 bytes are the longest file then; a signal says so, unless it is ignored.
-    command.arg("-c").arg("trap '' XFSZ; ulimit -f 8; exec \"$@\"").arg("sh");
-    command
-        .arg(env!("CARGO_BIN_EXE_retake"))
-        .arg("debug")
-        .arg(&dir)
-        .arg("--batch")
-        .arg("--init")
-        .arg(&file);
-    let ended = finish(command);
+    let run = |blocks: u32, options: &[&str], script: &str| {
+        fs::write(&file, script).expect("written");
+        let mut command = Command::new("sh");
+        // So many times 512 bytes are the longest file then; a signal says so, unless it is ignored.
+        command.arg("-c").arg(format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"")).arg("sh");
+        command.arg(env!("CARGO_BIN_EXE_retake")).arg("debug").arg(&dir).arg("--batch");
+        command.arg("--init").arg(&file).args(options);
+        finish(command)
+    };
+    let ended = run(8, &[], &script);
     assert_eq!(ended.code(), 0, "{}", ended.errors());
     assert_eq!(ended.output().matches("rip = ").count(), 40, "{}", ended.errors());
     assert_eq!(
@@ -321,8 +319,12 @@ fn a_full_disk_under_the_journal_loses_no_answer() {
         "{}",
         ended.errors()
     );
-    let resumed = retake.debug(&dir, &["--resume"], "bp").good();
-    assert!(resumed.output().contains("breakpoint 1: work"), "{}", resumed.output());
+    for blocks in [0, 1 << 20] {
+        let resumed = run(blocks, &["--resume"], "bp").good();
+        assert!(resumed.output().contains("breakpoint 1: work"), "{}", resumed.output());
+        let trouble = resumed.errors().contains("this session is not kept at this time");
+        assert_eq!(trouble, blocks == 0, "{}", resumed.errors());
+    }
 }
 
 /// The shell lines and scripts of docs/ci.md, as they stand.
@@ -372,53 +374,6 @@ fn a_script_that_runs_itself_ends() {
     let ended = retake.debug(&dir, &[], &format!("source {}", file.display()));
     assert_eq!(ended.code(), 1);
     assert!(ended.errors().contains("nested too deeply"), "{}", ended.errors());
-}
-
-/// A session that was killed comes back without the way to where it was.
-#[test]
-fn a_killed_session_comes_back_from_the_place_it_kept() {
-    let retake = retake();
-    let (dir, _) = retake.record("recording", &[], &[fixture::c("c/computes.c", &["-O1"])]);
-    let looks = ["when", "breakpoints", "display", "bookmarks", "regs", "frame"];
-    let mut moves = vec!["break mix", "display $rsp", "goto 90%", "continue", "step"];
-    for round in 0..4 {
-        let mut command = retake.command(["debug", "--json", "--session", "killed"]);
-        command.arg(&dir).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut debugger = Guarded(command.spawn().expect("it starts"));
-        let mut input = debugger.0.stdin.take().expect("piped");
-        let mut output = BufReader::new(debugger.0.stdout.take().expect("piped")).lines();
-        let mut ask = |line: &str| {
-            writeln!(input, "{line}").expect("written");
-            output.next().expect("an answer").expect("text")
-        };
-        for line in &moves {
-            ask(line);
-        }
-        ask(&format!("bookmark b{round}"));
-        let before = looks.map(&mut ask);
-        debugger.0.kill().expect("killed");
-        debugger.0.wait().expect("ended");
-        assert!(
-            dir.join("index").read_dir().expect("a folder").next().is_some(),
-            "it keeps places"
-        );
-        let after =
-            retake.debug(&dir, &["--json", "--session", "killed"], &looks.join("\n")).good();
-        let after = after.output();
-        assert_eq!(after.lines().collect::<Vec<_>>(), before, "round {round}");
-        moves = vec!["continue", "next", "up"];
-    }
-    // What is kept is derived: without it, or with damage in it, only the way is longer.
-    let whole = retake.debug(&dir, &["--json", "--session", "killed"], &looks.join("\n")).good();
-    for entry in dir.join("index").read_dir().expect("a folder") {
-        let path = entry.expect("an entry").path();
-        let mut bytes = fs::read(&path).expect("read");
-        let at = bytes.len() / 2;
-        bytes[at] ^= 0x10;
-        fs::write(&path, bytes).expect("written");
-    }
-    let damaged = retake.debug(&dir, &["--json", "--session", "killed"], &looks.join("\n")).good();
-    assert_eq!(damaged.output(), whole.output());
 }
 
 /// A script in Starlark, over a recording.

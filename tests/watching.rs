@@ -80,16 +80,38 @@ fn more_than_debug_registers_hold_is_watched() {
 }
 
 #[test]
+fn reads_of_more_than_debug_registers_hold_are_found() {
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let program = fixture::c(FILE, &["-g", "-O0", "-no-pie"]);
+    let (dir, recorded) = retake.record("recording", &[], &[program]);
+    let printed = recorded.output();
+    let wide = printed.split_whitespace().nth(3).expect("four words");
+    let watch = format!("watch -rw -size 300 {wide}");
+    let found = stops(&retake, &dir, &format!("goto start\n{watch}\n{}", "continue\n".repeat(4)));
+    let lines: Vec<u64> = found.iter().skip(1).map(|(at, _)| *at).collect();
+    // A run forwards stops behind the access, which may be on the next line.
+    assert_eq!(lines[0], line("wide"), "{found:?}");
+    assert_eq!(lines[2], line("read"), "{found:?}");
+    let found = stops(&retake, &dir, &format!("goto end\n{watch}\n{}", "rewind\n".repeat(4)));
+    let lines: Vec<u64> = found.iter().skip(1).map(|(at, _)| *at).collect();
+    assert_eq!(lines[..3], [line("read"), line("wide"), line("wide") - 1], "{found:?}");
+    assert_eq!(found[4].1, "[\"start\"]", "{found:?}");
+}
+
+#[test]
 fn what_cannot_be_watched_is_said() {
     let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
     let program = fixture::c(FILE, &["-g", "-O0", "-no-pie"]);
-    let (dir, _) = retake.record("recording", &[], &[program]);
+    let (dir, recorded) = retake.record("recording", &[], &[program]);
     let said = |script: &str| {
         let ended = retake.debug(&dir, &[], script);
         ended.output() + &ended.errors()
     };
     assert!(said("watch 0x10").contains("no memory is mapped at 0x10"));
-    let reads = said("watch -rw -size 64 $rsp\ncontinue");
+    let printed = recorded.output();
+    let wide = printed.split_whitespace().nth(3).expect("four words");
+    let reads = said(&format!("watch -rw -size 4096 {wide}\ncontinue"));
+    assert!(reads.contains("reads of more than 2048 bytes"), "{reads}");
     assert!(reads.contains("watch writes only, or a part of it"), "{reads}");
     assert!(said("watch").contains("an address"));
 }

@@ -1,40 +1,32 @@
 //! Lines, one at a time.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
 use retake_debugger::{Answer, Debugger, FrameChoice, Moment, ProgressSink, Request, TraceSink};
 
 use crate::asked::{Asked, NewTranscript, Scope, Shown};
-use crate::output::{
-    BreakpointView, ExpectView, FailedView, HelpView, Output, RanView, ScriptStep, TranscriptView,
-};
-use crate::points::{Point, points};
-use crate::script::{Outcome, ScriptRunner, read_script, script_lines};
-use crate::settings::Settings;
+use crate::output::{ExpectView, FailedView, HelpView, Output, RanView, TranscriptView};
+use crate::script::ScriptRunner;
+use crate::settings;
 use crate::transcript::Transcript;
 use crate::{Command, ConsoleError, commands, render, views};
-
-/// Scripts inside scripts; more is a script that runs itself.
-const MAX_DEPTH: usize = 16;
 
 /// Bytes of a line. What is longer is no command, and is not to be repeated in an error.
 const LONGEST_LINE: usize = 16 << 10;
 
 /// A debugger that is told what to do in lines of text.
 pub struct Console {
-    debugger: Debugger,
+    pub(crate) debugger: Debugger,
     progress: Option<Arc<dyn ProgressSink>>,
     trace: Option<Arc<dyn TraceSink>>,
     /// How many scripts are running inside each other.
-    depth: usize,
-    settings: Settings,
+    pub(crate) depth: usize,
     transcript: Option<Transcript>,
     /// What the command before answered, as text.
     answer: String,
     failures: Failures,
-    scripts: Option<Arc<dyn ScriptRunner>>,
+    pub(crate) scripts: Option<Arc<dyn ScriptRunner>>,
 }
 
 /// What a failed `assert` or `expect` does.
@@ -55,7 +47,6 @@ impl Console {
             progress: None,
             trace: None,
             depth: 0,
-            settings: Settings::default(),
             transcript: None,
             answer: String::new(),
             failures: Failures::End,
@@ -112,9 +103,7 @@ impl Console {
     /// When there is no such command or it fails. The console can go on after that.
     pub fn execute(&mut self, line: &str) -> Result<Output, ConsoleError> {
         let line = line.trim();
-        if line.len() > LONGEST_LINE {
-            return Err(ConsoleError::TooLong(line.len()));
-        }
+        fits(line)?;
         let result = match self.execute_one(line) {
             Err(err) if self.failures == Failures::Collect && err.is_of_assertion() => {
                 Ok(Output::Failed(FailedView { problem: err.to_string() }))
@@ -138,8 +127,8 @@ impl Console {
         result
     }
 
-    fn execute_one(&mut self, line: &str) -> Result<Output, ConsoleError> {
-        let named = self.settings.without_alias(line);
+    pub(crate) fn execute_one(&mut self, line: &str) -> Result<Output, ConsoleError> {
+        let named = settings::without_alias(self.debugger.settings(), line);
         let line = named.as_deref().unwrap_or(line);
         let numbered = self.with_numbers(line);
         match commands::parse(numbered.as_deref().unwrap_or(line))? {
@@ -147,10 +136,10 @@ impl Console {
             Asked::Script(path) => self.source(&path),
             Asked::Within(scope, line) => self.within(scope, &line),
             Asked::Expect(text) => self.expect(text),
-            Asked::Config(change) => {
-                self.settings.change(&change)?;
-                Ok(Output::Config(self.settings.view()))
-            }
+            Asked::Config(change) => match settings::setting(&change, self.debugger.settings())? {
+                Some(new) => self.request(line, Request::Configure(new), &Shown::Plainly),
+                None => Ok(Output::Config(settings::view(self.debugger.settings()))),
+            },
             Asked::Transcript(new) => self.transcribe(new),
             Asked::Help(name) => help(&name),
             Asked::Exit => Ok(Output::Exit),
@@ -165,7 +154,7 @@ impl Console {
         shown: &Shown,
     ) -> Result<Output, ConsoleError> {
         if let Request::Source(source) = &mut request {
-            source.around = self.settings.around;
+            source.around = settings::around(self.debugger.settings());
         }
         let mut control = self.debugger.control().with_line(line);
         if let Some(sink) = &self.progress {
@@ -263,130 +252,6 @@ impl Console {
     pub fn open(&mut self) -> Result<Output, ConsoleError> {
         self.request("open", Request::Seek(Moment::Opening), &Shown::Plainly)
     }
-
-    /// Runs a script file and gives each command with its line and output to `sink`.
-    ///
-    /// # Errors
-    /// At the first command that fails, with its line.
-    pub fn run_script(
-        &mut self,
-        path: &Path,
-        sink: &mut dyn FnMut(usize, &str, &Output),
-    ) -> Result<Outcome, ConsoleError> {
-        let path = path.to_string_lossy();
-        if path.ends_with(".json") || self.runner_of(&path).is_some() {
-            // No lines of commands: it has one answer.
-            let output = self.source(&path)?;
-            sink(1, &format!("source {path}"), &output);
-            return Ok(Outcome::Done);
-        }
-        let text = read_script(&path)?;
-        self.run_lines(&path, &text, sink)
-    }
-
-    fn run_lines(
-        &mut self,
-        file: &str,
-        text: &str,
-        sink: &mut dyn FnMut(usize, &str, &Output),
-    ) -> Result<Outcome, ConsoleError> {
-        for (line, command) in script_lines(text) {
-            let output = self.execute(command).map_err(|source| ConsoleError::Script {
-                file: file.to_owned(),
-                line,
-                command: command.to_owned(),
-                source: Box::new(source),
-                done: Vec::new(),
-            })?;
-            sink(line, command, &output);
-            if output == Output::Exit {
-                return Ok(Outcome::Exit);
-            }
-        }
-        Ok(Outcome::Done)
-    }
-
-    /// Sets the breakpoints of a file: all that can be set.
-    fn set_points(&mut self, path: &str) -> Result<Output, ConsoleError> {
-        let all = points(path, &read_script(path)?)?;
-        let (mut set, mut problems) = (Vec::new(), Vec::new());
-        for point in &all {
-            match self.set_point(point) {
-                Ok(view) => set.push(view),
-                Err(err) => problems.push(format!("{}: {err}", point.location)),
-            }
-        }
-        if problems.is_empty() {
-            return Ok(Output::Set(set));
-        }
-        let (count, total, problems) = (problems.len(), all.len(), problems.join("; "));
-        let problem = format!("{count} of {total} cannot be set, the others are: {problems}");
-        Err(ConsoleError::Points { path: path.to_owned(), problem })
-    }
-
-    /// Who runs a file that is no list of commands.
-    fn runner_of(&self, path: &str) -> Option<Arc<dyn ScriptRunner>> {
-        let runner = self.scripts.as_ref()?;
-        let end = path.rsplit_once('.').map(|(_, end)| end);
-        (end == Some(runner.extension())).then(|| Arc::clone(runner))
-    }
-
-    fn set_point(&mut self, point: &Point) -> Result<BreakpointView, ConsoleError> {
-        let mut set = self.set_of(&format!("break {}", point.location))?;
-        let id = set.id;
-        if let Some(hits) = &point.hits {
-            set = self.set_of(&format!("condition -hitcount {id} {hits}"))?;
-        }
-        for command in &point.commands {
-            set = self.set_of(&format!("on {id} {command}"))?;
-        }
-        Ok(set)
-    }
-
-    /// The breakpoint that a line sets or changes.
-    fn set_of(&mut self, line: &str) -> Result<BreakpointView, ConsoleError> {
-        match self.execute_one(line)? {
-            Output::Set(mut set) => set.pop(),
-            _ => None,
-        }
-        .ok_or_else(|| ConsoleError::Setting(format!("{line:?} sets no breakpoint")))
-    }
-
-    /// Runs a script inside another one, or at a prompt.
-    fn source(&mut self, path: &str) -> Result<Output, ConsoleError> {
-        if path.ends_with(".json") {
-            return self.set_points(path);
-        }
-        if self.depth >= MAX_DEPTH {
-            return Err(commands::nested_too_deeply());
-        }
-        let text = read_script(path)?;
-        let mut steps = Vec::new();
-        self.depth += 1;
-        if let Some(runner) = self.runner_of(path) {
-            let result = runner.run(self, path, &text, &mut steps);
-            self.depth -= 1;
-            return match result {
-                Ok(()) => Ok(Output::Script(steps)),
-                Err(problem) => {
-                    Err(ConsoleError::Program { path: path.to_owned(), problem, done: steps })
-                }
-            };
-        }
-        let result = self.run_lines(path, &text, &mut |line, command, output| {
-            let (command, output) = (command.to_owned(), output.clone());
-            steps.push(ScriptStep { line, command, output });
-        });
-        self.depth -= 1;
-        match result {
-            Ok(Outcome::Exit) => Ok(Output::Exit),
-            Ok(Outcome::Done) => Ok(Output::Script(steps)),
-            Err(ConsoleError::Script { file, line, command, source, .. }) => {
-                Err(ConsoleError::Script { file, line, command, source, done: steps })
-            }
-            Err(err) => Err(err),
-        }
-    }
 }
 
 impl fmt::Debug for Console {
@@ -394,6 +259,11 @@ impl fmt::Debug for Console {
         let mut out = f.debug_struct("Console");
         out.field("debugger", &self.debugger).field("depth", &self.depth).finish_non_exhaustive()
     }
+}
+
+/// Whether a line can be a command.
+pub(crate) fn fits(line: &str) -> Result<(), ConsoleError> {
+    if line.len() > LONGEST_LINE { Err(ConsoleError::TooLong(line.len())) } else { Ok(()) }
 }
 
 /// What the commands of this name are, or all of them.

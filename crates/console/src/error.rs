@@ -25,7 +25,10 @@ pub enum ConsoleError {
     )]
     NoChange,
     /// The answer before does not have a text in it.
-    #[error("expected {text:?} in the answer of the command before, which is {answer:?}")]
+    #[error(
+        "expected {text:?} in the answer of the command before, which is {:?}",
+        shortened(answer, ANSWER)
+    )]
     Expectation {
         /// What was expected.
         text: String,
@@ -81,7 +84,7 @@ pub enum ConsoleError {
         done: Vec<ScriptStep>,
     },
     /// A line of a script failed.
-    #[error("{file}:{line}: {command}: {source}")]
+    #[error("{file}:{line}: {}: {source}", shortened(command, WORD))]
     Script {
         /// The script.
         file: String,
@@ -103,7 +106,7 @@ fn instead(meant: Option<&'static str>) -> String {
 impl ConsoleError {
     /// There is no command of this name.
     pub(crate) fn unknown_command(name: &str) -> Self {
-        let name = shortened(name);
+        let name = shortened(name, WORD);
         let names = crate::commands().iter().flat_map(|one| one.aliases.iter().chain([&one.name]));
         // Of two letters anything is close to many names.
         let meant = closest(&name, names.copied().filter(|known| known.len() > 2));
@@ -136,11 +139,15 @@ impl From<ExprError> for ConsoleError {
     }
 }
 
-/// Enough of a word to know it again: a line may be a megabyte long.
-fn shortened(name: &str) -> String {
-    const LONGEST: usize = 80;
-    match name.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &name[..end]),
-        None => name.to_owned(),
+/// Characters of a line that are enough to know it again: it may be a megabyte long.
+pub(crate) const WORD: usize = 80;
+/// Characters of an answer that say why it is not the expected one.
+const ANSWER: usize = 4000;
+
+/// The beginning of a text.
+pub(crate) fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }

@@ -8,7 +8,11 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::ConsoleError;
+use crate::console::fits;
+use crate::error::{WORD, shortened};
+use crate::output::BreakpointView;
+use crate::script::read_script;
+use crate::{Console, ConsoleError, Output};
 
 /// A breakpoint as a file has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,12 +74,18 @@ fn collect(value: &Value, file: Option<&str>, all: &mut Vec<Point>) -> Result<()
             Ok(())
         }
         Value::Object(_) => {
-            let entry = Entry::deserialize(value).map_err(|err| format!("{err} in {value}"))?;
-            entry_points(entry, file, all)
-                .ok_or_else(|| format!("no location, function or line with a file is in {value}"))?
+            let entry = Entry::deserialize(value);
+            let entry = entry.map_err(|err| format!("{err} in {}", text_of(value)))?;
+            entry_points(entry, file, all).ok_or_else(|| {
+                format!("no location, function or line with a file is in {}", text_of(value))
+            })?
         }
         _ => Err(format!("{value} is no breakpoint")),
     }
+}
+
+fn text_of(value: &Value) -> String {
+    shortened(&value.to_string(), WORD)
 }
 
 /// The breakpoints of an object; nothing if it is none.
@@ -106,6 +116,66 @@ fn entry_points(
         all.push(Point { location, hits, commands: entry.commands });
     }
     Some(Ok(()))
+}
+
+impl Console {
+    /// Sets the breakpoints of a file: all that can be set.
+    pub(crate) fn set_points(&mut self, path: &str) -> Result<Output, ConsoleError> {
+        let all = points(path, &read_script(path)?)?;
+        let (mut set, mut problems) = (Vec::new(), Vec::new());
+        for point in &all {
+            match self.set_point(point) {
+                Ok(view) => set.push(view),
+                Err(err) => {
+                    let location = shortened(&point.location, WORD);
+                    problems.push(format!("{location}: {err}"));
+                }
+            }
+        }
+        if problems.is_empty() {
+            return Ok(Output::Set(set));
+        }
+        let (count, total, problems) = (problems.len(), all.len(), problems.join("; "));
+        let problem = format!("{count} of {total} cannot be set, the others are: {problems}");
+        Err(ConsoleError::Points { path: path.to_owned(), problem })
+    }
+
+    fn set_point(&mut self, point: &Point) -> Result<BreakpointView, ConsoleError> {
+        let set = self.set_of(&format!("break {}", point.location))?;
+        let id = set.id;
+        let whole = self.complete_point(set, point);
+        if whole.is_err() {
+            // One that stops elsewhere than it is to is worse than none.
+            self.execute_one(&format!("clear {id}"))?;
+        }
+        whole
+    }
+
+    /// Gives a breakpoint that is set all else that it has.
+    fn complete_point(
+        &mut self,
+        set: BreakpointView,
+        point: &Point,
+    ) -> Result<BreakpointView, ConsoleError> {
+        let (id, mut set) = (set.id, set);
+        if let Some(hits) = &point.hits {
+            set = self.set_of(&format!("condition -hitcount {id} {hits}"))?;
+        }
+        for command in &point.commands {
+            set = self.set_of(&format!("on {id} {command}"))?;
+        }
+        Ok(set)
+    }
+
+    /// The breakpoint that a line sets or changes.
+    fn set_of(&mut self, line: &str) -> Result<BreakpointView, ConsoleError> {
+        fits(line)?;
+        match self.execute_one(line)? {
+            Output::Set(mut set) => set.pop(),
+            _ => None,
+        }
+        .ok_or_else(|| ConsoleError::Setting(format!("{line:?} sets no breakpoint")))
+    }
 }
 
 #[cfg(test)]

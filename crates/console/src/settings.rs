@@ -1,13 +1,18 @@
-//! How a console shows things, and what commands are called in it.
+//! How a console shows things, and what commands are called in it. The debugger keeps that with the session.
 
-use std::collections::BTreeMap;
+use retake_debugger::{Setting, Settings};
 
+use crate::asked::Change;
 use crate::commands;
 use crate::output::SettingView;
-use crate::{ConsoleError, asked::Change};
+use crate::{Command, ConsoleError};
 
-/// Lines shown on each side of the one that is listed, as in Delve.
-const AROUND: u32 = 5;
+/// The number of lines on each side of the one that is listed.
+const AROUND: &str = "source-list-line-count";
+/// Unless it is set: as in Delve.
+const FEW: u32 = 5;
+/// What the name of a setting begins with that gives a command another name.
+const ALIAS: &str = "alias ";
 
 /// Settings of Delve on which nothing depends here. Its scripts may set them.
 const OF_DELVE: [&str; 9] = [
@@ -22,74 +27,77 @@ const OF_DELVE: [&str; 9] = [
     "position",
 ];
 
-/// The settings of a console.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Settings {
-    /// Lines on each side in `list`.
-    pub(crate) around: u32,
-    /// Other names of commands.
-    aliases: BTreeMap<String, &'static str>,
-    of_delve: BTreeMap<String, String>,
+/// What is to be kept for a change; nothing where that is none.
+pub(crate) fn setting(
+    change: &Change,
+    settings: &Settings,
+) -> Result<Option<Setting>, ConsoleError> {
+    let (name, value) = match change {
+        Change::Nothing => return Ok(None),
+        Change::Set(name, value) => (known(name, value)?.to_owned(), Some(value.clone())),
+        Change::Alias { of, name } => {
+            if commands::find(name).is_some() {
+                let text = format!("{name:?} is a command already: choose another name");
+                return Err(ConsoleError::Setting(text));
+            }
+            (format!("{ALIAS}{name}"), Some((*of).to_owned()))
+        }
+        Change::Unalias(name) => {
+            let setting = format!("{ALIAS}{name}");
+            if settings.get(&setting).is_none() {
+                let text = format!("no command was given the name {name:?}");
+                return Err(ConsoleError::Setting(text));
+            }
+            (setting, None)
+        }
+    };
+    Ok(Some(Setting { name, value }))
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self { around: AROUND, aliases: BTreeMap::new(), of_delve: BTreeMap::new() }
-    }
+/// The name of a setting that can have this value.
+fn known<'n>(name: &'n str, value: &str) -> Result<&'n str, ConsoleError> {
+    let text = match name {
+        AROUND if value.parse::<u32>().is_ok() => return Ok(name),
+        AROUND => format!("{name} is a number of lines, not {value:?}"),
+        _ if OF_DELVE.contains(&name) => return Ok(name),
+        _ => format!("there is no setting {name:?}: config -list shows them"),
+    };
+    Err(ConsoleError::Setting(text))
 }
 
-impl Settings {
-    /// Changes something.
-    pub(crate) fn change(&mut self, change: &Change) -> Result<(), ConsoleError> {
-        match change {
-            Change::Nothing => {}
-            Change::Set(name, value) => self.set(name, value)?,
-            Change::Alias { of, name } => {
-                if commands::find(name).is_some() {
-                    let text = format!("{name:?} is a command already: choose another name");
-                    return Err(ConsoleError::Setting(text));
-                }
-                self.aliases.insert(name.clone(), of);
-            }
-            Change::Unalias(name) => {
-                self.aliases.remove(name).ok_or_else(|| {
-                    ConsoleError::Setting(format!("no command was given the name {name:?}"))
-                })?;
-            }
-        }
-        Ok(())
-    }
+/// Lines on each side in `list`.
+pub(crate) fn around(settings: &Settings) -> u32 {
+    // Another front end may have kept something else under this name.
+    settings.get(AROUND).and_then(|value| value.parse().ok()).unwrap_or(FEW)
+}
 
-    fn set(&mut self, name: &str, value: &str) -> Result<(), ConsoleError> {
-        if name == "source-list-line-count" {
-            self.around = value.parse().map_err(|_| {
-                ConsoleError::Setting(format!("{name} is a number of lines, not {value:?}"))
-            })?;
-        } else if OF_DELVE.contains(&name) {
-            self.of_delve.insert(name.to_owned(), value.to_owned());
-        } else {
-            let text = format!("there is no setting {name:?}: config -list shows them");
-            return Err(ConsoleError::Setting(text));
-        }
-        Ok(())
-    }
+/// All of them.
+pub(crate) fn view(settings: &Settings) -> Vec<SettingView> {
+    let setting = |name: &str, value: String| SettingView { name: name.to_owned(), value };
+    let mut all = vec![setting(AROUND, around(settings).to_string())];
+    let of = |name: &str| aliased(settings, name).map_or("", |command| command.name);
+    all.extend(
+        aliases(settings).map(|name| setting(&format!("{ALIAS}{}", of(name)), name.to_owned())),
+    );
+    let of_delve = settings.all().filter(|(name, _)| OF_DELVE.contains(name));
+    all.extend(of_delve.map(|(name, value)| {
+        setting(name, format!("{value} (Delve's; nothing here depends on it)"))
+    }));
+    all
+}
 
-    /// All of them.
-    pub(crate) fn view(&self) -> Vec<SettingView> {
-        let setting = |name: &str, value: String| SettingView { name: name.to_owned(), value };
-        let aliases =
-            self.aliases.iter().map(|(name, of)| setting(&format!("alias {of}"), name.clone()));
-        let of_delve = self.of_delve.iter().map(|(name, value)| {
-            setting(name, format!("{value} (Delve's; nothing here depends on it)"))
-        });
-        let around = setting("source-list-line-count", self.around.to_string());
-        std::iter::once(around).chain(aliases).chain(of_delve).collect()
-    }
+/// The names that somebody has given to commands.
+pub(crate) fn aliases(settings: &Settings) -> impl Iterator<Item = &str> {
+    settings.all().filter_map(|(name, _)| name.strip_prefix(ALIAS))
+}
 
-    /// A line with the command's own name.
-    pub(crate) fn without_alias(&self, line: &str) -> Option<String> {
-        let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-        let command = self.aliases.get(name)?;
-        Some(format!("{command} {rest}"))
-    }
+/// The command of a name that somebody has given it.
+pub(crate) fn aliased(settings: &Settings, name: &str) -> Option<&'static Command> {
+    commands::find(settings.get(&format!("{ALIAS}{name}"))?)
+}
+
+/// A line with the command's own name.
+pub(crate) fn without_alias(settings: &Settings, line: &str) -> Option<String> {
+    let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    Some(format!("{} {rest}", aliased(settings, name)?.name))
 }

@@ -9,6 +9,7 @@ use crate::asked::{Format, Shown};
 use crate::output::{
     AssertView, BreakpointView, HitsView, MemoryView, Output, StopOutput, WhenView,
 };
+use crate::settings;
 
 /// An answer as it is shown.
 pub(crate) fn output(answer: Answer, shown: &Shown) -> Output {
@@ -56,6 +57,7 @@ pub(crate) fn output(answer: Answer, shown: &Shown) -> Output {
         Answer::Bookmarks(all) => Output::Bookmarks(all),
         Answer::Called(view) => Output::Called(view),
         Answer::Substitutions(all) => Output::Substitutions(all),
+        Answer::Settings(all) => Output::Config(settings::view(&all)),
     }
 }
 

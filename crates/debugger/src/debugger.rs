@@ -1,6 +1,5 @@
 //! One debugger: an execution, its breakpoints, and what was selected.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -16,8 +15,8 @@ use crate::displays::Displays;
 use crate::goroutine::Parked;
 use crate::handlers::Chosen;
 use crate::history::History;
-use crate::location::Location;
 use crate::session::{SavedState, Session};
+use crate::settings::Settings;
 use crate::sources::Sources;
 use crate::watches::Watches;
 use crate::{Answer, BreakpointId, DebugError, Request, RequestControl, handlers};
@@ -38,6 +37,7 @@ pub struct Debugger {
     pub(crate) displays: Displays,
     pub(crate) bookmarks: Bookmarks,
     pub(crate) sources: Sources,
+    pub(crate) settings: Settings,
     pub(crate) history: History,
     /// What indirect functions lead to, as far as somebody asked.
     pub(crate) chosen: Vec<Chosen>,
@@ -69,6 +69,7 @@ impl Debugger {
             displays: Displays::default(),
             bookmarks: Bookmarks::default(),
             sources: Sources::default(),
+            settings: Settings::default(),
             history: History::default(),
             chosen: Vec::new(),
             session: None,
@@ -125,6 +126,7 @@ impl Debugger {
         self.displays = state.displays.clone();
         self.bookmarks = state.bookmarks.clone();
         self.sources = state.sources.clone();
+        self.settings = state.settings.clone();
         self.history = History::resumed(&state.hits_of);
         Ok(())
     }
@@ -140,6 +142,7 @@ impl Debugger {
             displays: self.displays.clone(),
             bookmarks: self.bookmarks.clone(),
             sources: self.sources.clone(),
+            settings: self.settings.clone(),
             breakpoints: self.breakpoints.clone(),
             watches: self.watches.clone(),
             hits_of: self.history.of().map_or_else(Vec::new, <[_]>::to_vec),
@@ -152,18 +155,9 @@ impl Debugger {
         named.filter(|one| one.name.as_deref() == Some(name)).map(|one| one.id).next()
     }
 
-    /// Names of functions that begin with a text, the program's own first: `most` of them, each once.
-    pub fn functions_starting(&self, text: &str, most: usize) -> Vec<String> {
-        let pattern = Location::Pattern(format!("^{}", regex::escape(text)));
-        let found = pattern.resolve(self.execution.as_ref(), &self.catalog).unwrap_or_default();
-        let names = found.into_iter().filter_map(|found| found.place.function);
-        let names: BTreeSet<String> = names.collect();
-        names.into_iter().take(most).collect()
-    }
-
-    /// The names of all bookmarks.
-    pub fn bookmark_names(&self) -> Vec<String> {
-        self.bookmarks.all().iter().map(|bookmark| bookmark.name.clone()).collect()
+    /// What the front end keeps with the session.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// How much of the run lies before this moment, in thousandths, if that is known.

@@ -21,6 +21,7 @@ mod bookmarks;
 mod breakpoint;
 pub mod clock;
 mod code;
+mod completing;
 mod control;
 mod debugger;
 mod displays;
@@ -34,6 +35,7 @@ mod names;
 mod requests;
 mod running;
 pub mod session;
+mod settings;
 mod sources;
 mod stepping;
 #[cfg(test)]
@@ -67,9 +69,10 @@ pub use requests::{
     CallRequest, Chosen, Detail, DisassembleRequest, EventsRequest, FrameChoice, HandleSignal,
     HitValuesRequest, MemoryRange, Moment, NewBookmark, NewBreakpoint, NewCondition,
     NewHitCondition, NewWatch, NumberText, OnHit, PageRequest, PrintRequest, Request, RunTo, Scope,
-    SignalAction, SourceRequest, StepKind, StepRequest, Substitution, TraceRequest,
+    Setting, SignalAction, SourceRequest, StepKind, StepRequest, Substitution, TraceRequest,
     VariablesRequest, Which,
 };
 pub use retake_values::{Field, Node, Role, Shown, Style};
 pub use session::Session;
+pub use settings::Settings;
 pub use watches::{Access, WatchView};

@@ -238,7 +238,7 @@ impl Wanted<'_> {
 }
 
 /// Whether a file belongs to the system rather than to the program.
-fn is_system(info: &FileInfo) -> bool {
+pub(crate) fn is_system(info: &FileInfo) -> bool {
     let roots = ["/lib/", "/lib64/", "/lib32/", "/usr/lib/", "/usr/lib64/", "/usr/share/", "/etc/"];
     roots.iter().any(|root| info.path.starts_with(root))
 }

@@ -27,7 +27,7 @@ impl WatchId {
 pub enum Access {
     /// Writes, by the program or by the kernel for it.
     Write,
-    /// Reads by the program.
+    /// Reads by the program. An implementation may count writes too: processors do not tell them apart.
     Read,
     /// Both.
     Any,

@@ -4,6 +4,7 @@
 //! use that. So nothing of the console has to live as long as the values of a script.
 
 use std::cell::RefCell;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use anyhow::anyhow;
@@ -59,8 +60,11 @@ pub(crate) fn serve(
 }
 
 fn answer(console: &mut Console, done: &mut Vec<ScriptStep>, calls: &Receiver<Call>) {
+    let interrupt = console.debugger().interrupter();
     for Call { wanted, reply } in calls {
         let result = match wanted {
+            // A request would forget that somebody wants an end.
+            _ if interrupt.load(Ordering::SeqCst) => Err("interrupted".to_owned()),
             Wanted::Print(text) => {
                 done.push(step("print", Output::Said(text)));
                 Ok(Value::Null)

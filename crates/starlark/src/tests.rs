@@ -1,5 +1,6 @@
 use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use retake_console::{Console, render};
 use retake_debugger::{Debugger, TextReader};
@@ -23,10 +24,14 @@ fn console() -> Console {
 }
 
 fn run(script: &str) -> Result<String, String> {
+    run_in(&mut console(), script)
+}
+
+fn run_in(console: &mut Console, script: &str) -> Result<String, String> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("script.star");
     fs::write(&file, script).unwrap();
-    let result = console().execute(&format!("source {}", file.display()));
+    let result = console.execute(&format!("source {}", file.display()));
     let name = file.display().to_string();
     result.map(|output| render::text(&output)).map_err(|err| err.to_string().replace(&name, "FILE"))
 }
@@ -66,4 +71,45 @@ fn what_fails_says_where() {
     let err = run("set_expr('x', 1)").unwrap_err();
     assert!(err.contains("a recording does not change"), "{err}");
     assert!(run("while True:\n  pass\n").is_err());
+}
+
+#[test]
+fn whoever_interrupts_the_debugger_ends_a_script() {
+    let forever =
+        "def main():\n    n = 0\n    for _ in range(1000000000):\n        n += 1\nmain()\n";
+    let mut console = console();
+    let interrupt = console.debugger().interrupter();
+    // One that came too late for an earlier command is forgotten: the script has begun then.
+    interrupt.store(true, Ordering::SeqCst);
+    let err = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while interrupt.load(Ordering::SeqCst) {
+                std::thread::yield_now();
+            }
+            interrupt.store(true, Ordering::SeqCst);
+        });
+        run_in(&mut console, forever).unwrap_err()
+    });
+    assert!(err.contains("interrupted"), "{err}");
+    assert_eq!(run_in(&mut console, "print(1)"), Ok("1".to_owned()));
+}
+
+#[test]
+fn a_script_that_runs_itself_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("again.star");
+    fs::write(&file, format!("command('source {}')\n", file.display())).unwrap();
+    let err = console().execute(&format!("source {}", file.display())).unwrap_err().to_string();
+    assert!(err.contains("nested too deeply"), "{err}");
+}
+
+#[test]
+fn bytes_that_are_no_script_are_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bad.star");
+    for bytes in [&b"\xff\xfe"[..], b"\0", b"def", b"'", b"((((((", &[b'x'; 1 << 20]] {
+        fs::write(&file, bytes).unwrap();
+        let err = console().execute(&format!("source {}", file.display())).unwrap_err().to_string();
+        assert!(!err.is_empty() && err.len() < 3000, "{} bytes: {err}", bytes.len());
+    }
 }

@@ -157,6 +157,19 @@ impl UnitLines {
 }
 
 impl Module {
+    /// The paths of all source files that lines of code lie in, or that are named beside those.
+    pub fn source_files(&self) -> Vec<String> {
+        let dwarf = self.sections().dwarf();
+        let (mut paths, mut units) = (Vec::new(), dwarf.units());
+        while let Ok(Some(header)) = units.next() {
+            let Ok(unit) = dwarf.unit(header) else { continue };
+            let Some(program) = &unit.line_program else { continue };
+            let count = u64::try_from(program.header().file_names().len()).unwrap_or(0);
+            paths.extend((0..=count).filter_map(|index| file_path(&dwarf, &unit, index)));
+        }
+        paths
+    }
+
     /// Where a source line can be stopped at: once in each function that has code of it, inlined
     /// copies included. `file` is a path or the end of one. A line without code stands for the next
     /// one that has some.

@@ -97,7 +97,9 @@ impl Completer for Words {
 }
 
 fn pair(word: String) -> Pair {
-    Pair { replacement: format!("{word} "), display: word }
+    // `calls.c:` and `$hits(` are gone on with.
+    let space = if word.ends_with([':', '(']) { "" } else { " " };
+    Pair { replacement: format!("{word}{space}"), display: word }
 }
 
 impl Highlighter for Words {

@@ -84,7 +84,7 @@ pub(super) const CONDITION: Command = Command {
             N | -clear BREAKPOINT",
     summary: "has a breakpoint stop only where a condition holds, or at hits with certain numbers (== != > >= < \
               <= %); without one, always again",
-    words: Words::These(&["-hitcount", "-per-thread-hitcount", "-clear"]),
+    words: Words::ThenExpression(&["-hitcount", "-per-thread-hitcount", "-clear"]),
     parse: condition,
 };
 

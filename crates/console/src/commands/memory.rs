@@ -12,7 +12,7 @@ pub(super) const EXAMINEMEM: Command = Command {
     aliases: &["x"],
     usage: "examinemem [-fmt hex|dec|oct|bin|raw] [-count N] [-size 1..8] ADDRESS",
     summary: "shows memory; the address may be an expression",
-    words: Words::These(&["-fmt", "-count", "-size"]),
+    words: Words::Expressions(&["-fmt", "-count", "-size"]),
     parse: examine,
 };
 
@@ -64,14 +64,14 @@ fn format_of(command: &Command, name: &str) -> Result<Format, ConsoleError> {
 }
 
 /// What an expression can begin with.
-const BEGINNINGS: Words = Words::These(&["$hits(", "$event", "$task", "$rip", "$rsp", "$rax"]);
+const BEGINNINGS: Words = Words::Expressions(&["$hits(", "$event", "$task"]);
 
 pub(super) const WATCH: Command = Command {
     name: "watch",
     aliases: &[],
     usage: "watch [-w | -rw] [-size N] ADDRESS",
     summary: "stops at writes (or all accesses) of memory: 8 bytes, or as many as are said",
-    words: Words::These(&["-w", "-rw", "-size"]),
+    words: Words::Expressions(&["-w", "-rw", "-size"]),
     parse: watch,
 };
 
@@ -98,7 +98,7 @@ pub(super) const LAST: Command = Command {
     aliases: &[],
     usage: "last [-size N] ADDRESS",
     summary: "goes back to the last write to memory: 8 bytes, or as many as are said",
-    words: Words::These(&["-size"]),
+    words: Words::Expressions(&["-size"]),
     parse: |command, args| {
         let (memory, _) = watched(command, args)?;
         Ok(Asked::plainly(Request::Last(memory)))

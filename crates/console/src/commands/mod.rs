@@ -48,19 +48,23 @@ pub enum Words {
     Commands,
     /// The path of a file.
     Files,
-    /// A function.
+    /// A function, or a source file.
     Places,
+    /// One of these, or a variable or register, as in all words that follow.
+    Expressions(&'static [&'static str]),
     /// A register, and more of them.
     Registers,
     /// One of these, or a bookmark.
     Moments(&'static [&'static str]),
     /// A number, and then a command.
     ThenCommand,
+    /// One of these, or a number and then variables and registers.
+    ThenExpression(&'static [&'static str]),
 }
 
 impl Words {
     /// No word.
-    const NONE: Self = Self::These(&[]);
+    pub(crate) const NONE: Self = Self::These(&[]);
 }
 
 const COMMANDS: &[Command] = &[

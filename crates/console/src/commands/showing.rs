@@ -12,7 +12,7 @@ pub(super) const DISPLAY: Command = Command {
     aliases: &[],
     usage: "display [-a] EXPRESSION | -d N",
     summary: "shows the value of an expression at every stop, or no longer; alone, shows all of them",
-    words: Words::These(&["-a", "-d"]),
+    words: Words::Expressions(&["-a", "-d"]),
     parse: display,
 };
 

@@ -16,7 +16,7 @@ pub(super) const PRINT: Command = Command {
     usage: "print [-format hex|dec|oct|bin] [-frame N] [-page FROM..TO] EXPRESSION",
     summary: "shows a value: variables and their parts (a.b, p->x, *p, &x, a[3], a[1:4], len(a), (T *)p), registers \
               ($rax), memory (*(u32)ADDRESS)",
-    words: Words::These(&["-format", "-frame", "-page"]),
+    words: Words::Expressions(&["-format", "-frame", "-page"]),
     parse: |command, args| Ok(Asked::plainly(Request::Print(request(command, args)?))),
 };
 
@@ -25,7 +25,7 @@ pub(super) const WHATIS: Command = Command {
     aliases: &["ptype"],
     usage: "whatis [-frame N] EXPRESSION",
     summary: "shows the type of an expression, with its fields",
-    words: Words::These(&["-frame"]),
+    words: Words::Expressions(&["-frame"]),
     parse: |command, args| Ok(Asked::plainly(Request::WhatIs(request(command, args)?))),
 };
 

@@ -73,3 +73,40 @@ fn a_script_of_bytes_that_are_no_text_is_refused() {
     let err = console.execute(&format!("source {}", file.display())).unwrap_err().to_string();
     assert!(err.contains("failed to read") && err.contains("UTF-8"), "{err}");
 }
+
+#[test]
+fn files_that_are_no_breakpoints_are_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("points.json");
+    let (deep, long) = ("[".repeat(100_000), format!("[\"{}\"]", "x".repeat(1 << 20)));
+    let texts = [
+        "",
+        "{",
+        "[1]",
+        "{\"a\": 1}",
+        "\u{0}",
+        "[{\"line\": -1}]",
+        "[{\"hits\": 1}]",
+        &deep,
+        &long,
+    ];
+    for text in texts {
+        std::fs::write(&file, text).unwrap();
+        let mut console = console(recording().build());
+        let err = console.execute(&format!("source {}", file.display())).unwrap_err().to_string();
+        assert!(!err.is_empty() && !err.contains('\n'), "{:?}: {err}", text.get(..20));
+        assert!(err.len() < 900, "{:?}: {} bytes", text.get(..20), err.len());
+    }
+}
+
+#[test]
+fn a_breakpoint_that_cannot_be_set_as_it_is_meant_is_not_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("points.json");
+    std::fs::write(&file, r#"["main", {"location": "work", "hits": "now and then"}]"#).unwrap();
+    let mut console = console(recording().build());
+    let err = console.execute(&format!("source {}", file.display())).unwrap_err().to_string();
+    assert!(err.contains("1 of 2 cannot be set"), "{err}");
+    let left = crate::render::text(&console.execute("bp").unwrap());
+    assert!(left.contains("main") && !left.contains("work"), "{left}");
+}

@@ -33,3 +33,30 @@ fn names_come_from_the_debugger() {
     let console = console(recording().build());
     assert_eq!(console.complete("source /t"), Completion::File);
 }
+
+#[test]
+fn sources_variables_and_registers_are_offered() {
+    check("break ap", 6, &["app.c:"]);
+    check("break l", 6, &[]);
+    check("print $ri", 6, &["$rip"]);
+    check("print -fra", 6, &["-frame"]);
+    check("print rax+*($r1", 12, &["$r15", "$r14", "$r13", "$r12", "$r11", "$r10"]);
+    check("break work if $ra", 14, &["$rax"]);
+    check("condition -cl", 10, &["-clear"]);
+    check("condition 1 $ra", 12, &["$rax"]);
+    check("watch -r", 6, &["-rw"]);
+    check("thread 2 print $rs", 15, &["$rsi", "$rsp"]);
+    check("on 1 regs r9", 10, &["r9"]);
+}
+
+#[test]
+fn commands_with_another_name_are_completed() {
+    let mut console = console(recording().build());
+    console.execute("config alias break stopat").unwrap();
+    let words = |text: &str| match console.complete(text) {
+        Completion::Words { words, .. } => words,
+        Completion::File => Vec::new(),
+    };
+    assert_eq!(words("stopa"), ["stopat"]);
+    assert_eq!(words("stopat wo"), ["work"]);
+}

@@ -22,7 +22,7 @@ fn execution() -> FakeExecution {
     FakeBuilder::new()
         .file("/home/me/app", APP)
         .map_code(1, 0x1000, 0x1000, 0, 0)
-        .map_data(1, 0x8000, 0x1000)
+        .map_data(1, 0x7000, 0x2000)
         .set(RegisterName::Rsp, 0x8000)
         .set(RegisterName::Rbp, 0x8100)
         .write(0x8008, [0x2a, 0, 0, 0])

@@ -227,7 +227,7 @@ fn to_every_kind_of_moment() {
 > goto event 2
 2  thread 2  0x0  (reached)
 > goto end
-3  thread 1  0x1010 in main at app.c:2  (reached, the end of the recording)
+3  thread 1  0x1010 in main at app.c:2  (the end of the recording)
 > goto 0@0x1020#2
 0@0x1020#2  thread 1  0x1020 in work at app.c:10  (reached)
 > goto start

@@ -1,10 +1,12 @@
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tempfile::TempDir;
 
 use super::{console, recording};
-use crate::{ConsoleError, Outcome, Output, render};
+use crate::{Console, ConsoleError, Outcome, Output, ScriptRunner, ScriptStep, render};
 
 /// Runs a script beside other files; gives its outputs as JSON lines, and how it ended.
 fn run(files: &[(&str, &str)]) -> (Vec<String>, String) {
@@ -102,4 +104,38 @@ fn a_step_is_one_object() {
     let error = Err(ConsoleError::UnknownCommand { name: "j".to_owned(), meant: None });
     let wanted = r#"{"command":"j","error":"there is no command \"j\" (try help)"}"#;
     assert_eq!(render::json_step("j", &error), wanted);
+}
+
+/// Sets the flag when it is run: somebody presses Ctrl-C while a script computes.
+struct Pressed;
+
+impl ScriptRunner for Pressed {
+    fn extension(&self) -> &'static str {
+        "pressed"
+    }
+
+    fn run(
+        &self,
+        console: &mut Console,
+        _path: &str,
+        _text: &str,
+        _done: &mut Vec<ScriptStep>,
+    ) -> Result<(), String> {
+        console.debugger().interrupter().store(true, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_script_ends_between_two_commands() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(path("a.pressed"), "").unwrap();
+    fs::write(path("b"), format!("when\nsource {}\nwhen\n", path("a.pressed"))).unwrap();
+    let mut console = console(recording().build()).with_scripts(Arc::new(Pressed));
+    let err = console.execute(&format!("source {}", path("b"))).unwrap_err().to_string();
+    assert!(err.contains("b:3: when: ") && err.ends_with("interrupted"), "{err}");
+    // It was for that script only.
+    fs::write(path("b"), "when\n").unwrap();
+    assert!(console.execute(&format!("source {}", path("b"))).is_ok());
 }

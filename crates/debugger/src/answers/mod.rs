@@ -12,6 +12,7 @@ mod values;
 use std::borrow::Cow;
 
 use crate::requests::Substitution;
+use crate::settings::Settings;
 use crate::watches::WatchView;
 use retake_values::Shown;
 use serde::{Deserialize, Serialize};
@@ -95,6 +96,8 @@ pub enum Answer {
     Called(CalledView),
     /// Where sources are looked for.
     Substitutions(Vec<Substitution>),
+    /// All settings of the front end.
+    Settings(Settings),
 }
 
 impl Answer {

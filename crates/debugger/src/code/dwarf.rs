@@ -92,6 +92,10 @@ impl CodeModule for DwarfModule {
         self.places(self.module.functions_matching(pattern))
     }
 
+    fn source_files(&self) -> Vec<String> {
+        self.module.source_files()
+    }
+
     fn find_line(&self, file: &str, line: u32) -> Vec<CodePlace> {
         let place = |place: retake_symbols::LinePlace| {
             let frames = self.module.frames_at(place.addr);

@@ -101,6 +101,11 @@ pub trait CodeModule: fmt::Debug {
     /// Where the functions that match can be stopped at.
     fn functions_matching(&self, pattern: &Regex) -> Vec<CodePlace>;
 
+    /// The paths of all source files, as the compiler wrote them.
+    fn source_files(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Where a source line can be stopped at. `file` is the end of a path.
     fn find_line(&self, file: &str, line: u32) -> Vec<CodePlace>;
 

@@ -143,6 +143,11 @@ impl CodeModule for TextModule {
         self.entries(|function| pattern.is_match(function))
     }
 
+    fn source_files(&self) -> Vec<String> {
+        let sources = self.0.iter().filter_map(|line| line.place.source.as_ref());
+        sources.map(|source| source.file.clone()).collect()
+    }
+
     fn find_line(&self, file: &str, line: u32) -> Vec<CodePlace> {
         let fits = |source: &SourceLine| source.line == line && source.file.ends_with(file);
         let lines = self.0.iter().filter(|l| l.place.source.as_ref().is_some_and(fits));

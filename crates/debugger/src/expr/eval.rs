@@ -1,18 +1,15 @@
 //! The value of an expression.
 
-mod arithmetic;
-
 use retake_model::Addr;
 use retake_values::{
     Key, Kind, PointerForm, Scalar, Value, ValueError, entry_of, held_in, item_of, length_of,
     payload_of,
 };
 
+use super::calculate::{combine, widened};
 use super::vectors::{Lanes, Vector};
 use super::{Binary, Datum, Expr, ExprError, Int, Names, Part, Unary};
 use crate::DebugError;
-
-use arithmetic::combine;
 
 /// Elements of one range.
 const MAX_ITEMS: i128 = 1024;
@@ -92,7 +89,7 @@ fn at(err: DebugError, column: usize) -> DebugError {
     }
 }
 
-fn of_value(err: ValueError) -> DebugError {
+pub(super) fn of_value(err: ValueError) -> DebugError {
     ExprError::Value(err.to_string()).into()
 }
 
@@ -110,14 +107,6 @@ fn truth(expr: &Expr, names: &mut dyn Names) -> Result<bool, DebugError> {
 #[expect(clippy::cast_possible_truncation, reason = "as in C, the fraction is cut off")]
 fn truncated(value: f64) -> i128 {
     value as i128
-}
-
-#[expect(clippy::cast_precision_loss, reason = "as in C")]
-fn widened(value: Scalar) -> f64 {
-    match value {
-        Scalar::Int(value) => value as f64,
-        Scalar::Float(value) => value,
-    }
 }
 
 fn evaluate_part(of: &Expr, part: &Part, names: &mut dyn Names) -> Result<Datum, DebugError> {

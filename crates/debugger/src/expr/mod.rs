@@ -3,12 +3,14 @@
 //! Numbers are integers of 128 bits, wide enough for every register and its difference to another.
 //! What an expression names is asked of a [`Names`].
 
+mod calculate;
 mod datum;
 mod eval;
 mod expression;
 mod lex;
 mod parse;
 mod predicate;
+mod range;
 mod registers;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use retake_model::{Arithmetic, Comparison, Predicate, RegisterName, Term, Width}
 
 use retake_values::{Compiled, CompiledInt};
 
+use super::range::Range;
 use super::{Binary, Expr, Int, Part, Unary, register_part};
 
 /// Variables at a place.
@@ -22,50 +23,6 @@ pub(crate) struct NoPlaces;
 impl Places for NoPlaces {
     fn place(&self, _name: &str) -> Option<Compiled> {
         None
-    }
-}
-
-const I64_MIN: i128 = i64::MIN as i128;
-const I64_MAX: i128 = i64::MAX as i128;
-const U64_MAX: i128 = u64::MAX as i128;
-
-/// Between which values a term lies, in 128 bits. All fit into an `i64`, or all into a `u64`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Range {
-    least: i128,
-    most: i128,
-}
-
-impl Range {
-    /// The smallest one with all of these values; `None` if they do not fit.
-    fn of(values: [Option<i128>; 4]) -> Option<Self> {
-        let [a, b, c, d] = values;
-        let values = [a?, b?, c?, d?];
-        let least = values.into_iter().fold(i128::MAX, i128::min);
-        let most = values.into_iter().fold(i128::MIN, i128::max);
-        let fits = (0 <= least && most <= U64_MAX) || (I64_MIN <= least && most <= I64_MAX);
-        fits.then_some(Self { least, most })
-    }
-
-    fn between(least: i128, most: i128) -> Option<Self> {
-        Self::of([Some(least), Some(most), Some(least), Some(most)])
-    }
-
-    fn of_int(int: Int) -> Self {
-        let values = 1_i128 << (8 * int.bytes);
-        match int.signed {
-            true => Self { least: -values / 2, most: values / 2 - 1 },
-            false => Self { least: 0, most: values - 1 },
-        }
-    }
-
-    const fn has_negative(self) -> bool {
-        self.least < 0
-    }
-
-    /// Whether some value reads as another one with a sign.
-    const fn has_large(self) -> bool {
-        self.most > I64_MAX
     }
 }
 
@@ -135,7 +92,7 @@ fn term(expr: &Expr, places: &dyn Places) -> Option<(Term, Range)> {
 
 fn register(name: &str) -> Option<(Term, Range)> {
     if let Some(name) = RegisterName::from_name(name) {
-        return Some((Term::Register(name), Range { least: 0, most: U64_MAX }));
+        return Some((Term::Register(name), Range::U64));
     }
     let (name, mask) = register_part(name)?;
     let (whole, mask_term) = (Box::new(Term::Register(name)), Box::new(Term::Constant(mask)));
@@ -207,7 +164,7 @@ fn calculation(
                 (false, false) => Range::between(0, l.most.min(r.most)),
                 (false, true) => Range::between(0, l.most),
                 (true, false) => Range::between(0, r.most),
-                (true, true) => Range::between(I64_MIN, I64_MAX),
+                (true, true) => Some(Range::I64),
             };
             with(Arithmetic::And, left, right, range)
         }
@@ -235,8 +192,8 @@ fn of_bits(left: Range, right: Range) -> Option<Range> {
     let large = left.has_large() || right.has_large();
     match (signed, large) {
         (true, true) => None,
-        (true, false) => Range::between(I64_MIN, I64_MAX),
-        (false, _) => Range::between(0, U64_MAX),
+        (true, false) => Some(Range::I64),
+        (false, _) => Some(Range::U64),
     }
 }
 

@@ -101,5 +101,9 @@ fn dispatch(
         Request::Substitute(new) => {
             Ok(Answer::Substitutions(debugger.sources.substitute(new).to_vec()))
         }
+        Request::Configure(new) => {
+            debugger.settings.change(new);
+            Ok(Answer::Settings(debugger.settings.clone()))
+        }
     }
 }

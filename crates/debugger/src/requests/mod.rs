@@ -21,7 +21,7 @@ pub use looking::{MemoryRange, NewWatch, SourceRequest};
 pub use moving::{Moment, RunTo, Scope, StepKind, StepRequest};
 pub use showing::{
     CallRequest, DisassembleRequest, EventsRequest, FrameChoice, HandleSignal, NewBookmark, OnHit,
-    SignalAction, Substitution,
+    Setting, SignalAction, Substitution,
 };
 pub use trace::TraceRequest;
 pub use values::{Detail, HitValuesRequest, NumberText, PrintRequest, VariablesRequest, Which};
@@ -170,4 +170,6 @@ pub enum Request {
     Call(CallRequest),
     /// Say where sources are now.
     Substitute(Substitution),
+    /// Keep a setting of the front end.
+    Configure(Setting),
 }

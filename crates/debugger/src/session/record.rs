@@ -19,6 +19,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128};
 use crate::bookmarks::Bookmarks;
 use crate::breakpoint::Breakpoints;
 use crate::displays::Displays;
+use crate::settings::Settings;
 use crate::sources::Sources;
 use crate::watches::Watches;
 use crate::{BreakpointId, Request};
@@ -102,6 +103,8 @@ pub struct SavedState {
     pub(crate) bookmarks: Bookmarks,
     #[serde(default, skip_serializing_if = "Sources::is_empty")]
     pub(crate) sources: Sources,
+    #[serde(default, skip_serializing_if = "Settings::is_empty")]
+    pub(crate) settings: Settings,
     pub(crate) breakpoints: Breakpoints,
     #[serde(default)]
     pub(crate) watches: Watches,

@@ -95,11 +95,11 @@ fn compare(
     if then.breakpoints != now.breakpoints || then.watches != now.watches {
         return Err(differs("there are other breakpoints or watches now".to_owned()));
     }
-    let rest = |state: &SavedState| {
-        (state.displays.clone(), state.bookmarks.clone(), state.sources.clone())
-    };
-    if rest(then) != rest(now) {
+    if then.displays != now.displays || then.bookmarks != now.bookmarks {
         return Err(differs("there are other displays or bookmarks now".to_owned()));
+    }
+    if then.sources != now.sources || then.settings != now.settings {
+        return Err(differs("there are other settings now".to_owned()));
     }
     Ok(())
 }

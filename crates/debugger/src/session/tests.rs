@@ -30,6 +30,7 @@ fn state(event: u64) -> SavedState {
         displays: crate::displays::Displays::default(),
         bookmarks: crate::bookmarks::Bookmarks::default(),
         sources: crate::sources::Sources::default(),
+        settings: crate::settings::Settings::default(),
         breakpoints,
         watches: crate::watches::Watches::default(),
         hits_of: Vec::new(),

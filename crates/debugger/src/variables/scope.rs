@@ -170,6 +170,12 @@ impl FrameScope {
         self.global_in(info, name, space)
     }
 
+    /// The names of what the functions of the frame see, inner ones first.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        let functions = self.function().into_iter();
+        functions.flat_map(|function| visible(function, self.line)).map(|seen| seen.name.as_str())
+    }
+
     /// A variable outside of functions, in one module.
     fn global_in(&self, info: &Arc<Info>, name: &str, space: &dyn Space) -> Option<Value> {
         let at = self.at(space);

@@ -61,6 +61,9 @@ impl Timeline {
         mut judge: Option<&mut Judge<'_>>,
     ) -> Result<Stop, Failure> {
         let bound = plan.bound.unwrap_or(self.start);
+        if plan.bound.is_some_and(|bound| bound >= self.position) {
+            return Ok(self.stop(StopReason::Reached));
+        }
         // What cannot be watched is said first.
         self.machine.want_watches(plan.watches)?;
         self.machine.forget_watches()?;

@@ -24,6 +24,9 @@ impl Timeline {
         plan: &RunPlan<'_>,
         mut judge: Option<&mut Judge<'_>>,
     ) -> Result<Stop, Failure> {
+        if plan.bound.is_some_and(|bound| bound <= self.position) {
+            return Ok(self.stop(StopReason::Reached));
+        }
         if self.lost {
             self.bring(self.position)?;
         }

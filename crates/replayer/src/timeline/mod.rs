@@ -7,6 +7,7 @@ mod events;
 mod forward;
 mod listing;
 mod outputs;
+mod passes;
 mod places;
 mod remembered;
 mod scan;
@@ -20,10 +21,10 @@ use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use retake_execution::{
-    CheckpointInfo, ClockRead, Direction, Diversion, EventFilter, EventText, Execution,
+    CheckpointInfo, ClockRead, Direction, Diversion, ErrorKind, EventFilter, EventText, Execution,
     ExecutionError, FileBytes, FileInfo, Hit, Judge, Look, Printed, ProgramEnd, RunPlan, Seen,
     Site, State, Stop, StopReason, SyscallName, TaskInfo, Watch,
 };
@@ -132,6 +133,14 @@ impl Timeline {
         }
     }
 
+    /// What a search gave that left the moment alone. The request to stop that ended one is for that one only.
+    fn searched<T>(&self, result: Result<T, ExecutionError>) -> Result<T, ExecutionError> {
+        if result.as_ref().is_err_and(|err| matches!(err.kind(), ErrorKind::Interrupted)) {
+            self.control.interrupt.store(false, Ordering::SeqCst);
+        }
+        result
+    }
+
     fn live(&self, task: TaskId) -> Result<&LiveTask, ExecutionError> {
         self.machine.living(task).map_err(|failure| failure.while_doing("look at a task"))
     }
@@ -233,7 +242,8 @@ impl Execution for Timeline {
         count: usize,
     ) -> Result<Vec<EventText>, ExecutionError> {
         let found = self.texts_of_events(from, count);
-        found.map_err(|failure| failure.while_doing(format!("read the events from {from} on")))
+        let attempt = || format!("read the events from {from} on");
+        self.searched(found.map_err(|failure| failure.while_doing(attempt())))
     }
 
     fn program_end(&self) -> Option<ProgramEnd> {
@@ -255,7 +265,9 @@ impl Execution for Timeline {
 
     fn printed(&mut self, until: EventIndex) -> Result<Vec<Printed>, ExecutionError> {
         let printed = self.printed_before(until);
-        printed.map_err(|failure| failure.while_doing("read what the program printed"))
+        self.searched(
+            printed.map_err(|failure| failure.while_doing("read what the program printed")),
+        )
     }
 
     fn find_event(
@@ -265,7 +277,7 @@ impl Execution for Timeline {
         kinds: &[EventFilter],
     ) -> Result<Option<EventIndex>, ExecutionError> {
         let found = self.find_next(direction, from, kinds);
-        found.map_err(|failure| failure.while_doing("look for events"))
+        self.searched(found.map_err(|failure| failure.while_doing("look for events")))
     }
 
     fn syscall_names(&self) -> Vec<SyscallName> {
@@ -302,6 +314,7 @@ impl Execution for Timeline {
         let stop = self.moving(|timeline| match (plan.steps, plan.direction) {
             (Some(steps), Direction::Forward) => timeline.step_forward(steps),
             (Some(steps), Direction::Backward) => timeline.step_backward(steps),
+            (None, _) if passes::are_needed(plan.watches) => timeline.run_in_passes(plan, judge),
             (None, Direction::Forward) => timeline.forward(plan, judge),
             (None, Direction::Backward) => timeline.backward(plan, judge),
         });
@@ -319,7 +332,7 @@ impl Execution for Timeline {
         skipped: u64,
         sink: &mut dyn FnMut(&Hit, &dyn State) -> ControlFlow<()>,
     ) -> Result<(), ExecutionError> {
-        self.list(sites, skipped, sink)
+        self.searched(self.list(sites, skipped, sink))
     }
 
     fn look_at_hits(
@@ -328,7 +341,7 @@ impl Execution for Timeline {
         look: &Look<'_>,
         sink: &mut dyn FnMut(Hit, Seen) -> ControlFlow<()>,
     ) -> Result<(), ExecutionError> {
-        self.list_with(sites, look, sink)
+        self.searched(self.list_with(sites, look, sink))
     }
 
     fn count_hits(
@@ -336,7 +349,7 @@ impl Execution for Timeline {
         sites: &[Site],
         until: Option<Position>,
     ) -> Result<u64, ExecutionError> {
-        self.count(sites, until)
+        self.searched(self.count(sites, until))
     }
 
     fn divert(&mut self) -> Result<Box<dyn Diversion>, ExecutionError> {

@@ -34,6 +34,7 @@ impl Timeline {
         if self.lost {
             self.bring(self.position)?;
         }
+        self.machine.task(task)?;
         self.machine.want_sites(&[])?;
         let mut left = count.get();
         let mut waits = self.waits(task);
@@ -111,6 +112,7 @@ impl Timeline {
         if self.lost {
             self.bring(self.position)?;
         }
+        self.machine.task(task)?;
         let mut at = match self.position.place() {
             Place::Exact(exact) if task == self.task => At::Within(self.position.event(), exact),
             _ => At::Boundary(self.position.event()),

@@ -34,6 +34,11 @@ impl Timeline {
         travel: impl FnOnce(&mut Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let before = self.position;
+        if self.control.is_interrupted() {
+            // It does not begin, however soon it would be done.
+            self.control.interrupt.store(false, Ordering::SeqCst);
+            return Err(Failure::Interrupted);
+        }
         let _as_in_the_program = self.thread.traps();
         let result = travel(self).map_err(|failure| self.machine.explain(failure));
         self.machine.countdown = None;
@@ -231,6 +236,7 @@ impl Timeline {
             }
             self.snapshots.consider(&mut self.machine);
         }
+        self.control.reach(self.machine.done());
         Ok(())
     }
 }

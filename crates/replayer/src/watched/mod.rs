@@ -74,13 +74,7 @@ impl Machine {
             self.watched.owners.resize(self.watched.registers.len(), watch.id);
         }
         if self.watched.registers.len() > DEBUG_REGISTERS {
-            if watches.iter().any(|watch| watch.access != Access::Write) {
-                return Err(Failure::Refused(
-                    "debug registers hold four aligned words of at most 8 bytes, and reads of more \
-                     cannot be watched: watch writes only, or a part of it"
-                        .to_owned(),
-                ));
-            }
+            // Reads of so much are watched in several passes.
             self.watched.registers.clear();
             self.watched.pages = WatchedPages::of(watches.iter().map(|watch| watch.range));
         }

@@ -9,7 +9,7 @@ use retake_model::{
 };
 
 use super::FakeExecution;
-use super::moment::{FakeFile, FakeTask, Moment, Script, Write};
+use super::moment::{FakeFile, FakeTask, Moment, Read, Script, Write};
 
 /// Writes the script of a [`FakeExecution`].
 ///
@@ -167,16 +167,23 @@ impl FakeBuilder {
     /// The running task's memory holds these bytes from this moment on.
     #[must_use]
     pub fn write(mut self, addr: u64, bytes: impl Into<Vec<u8>>) -> Self {
-        let space = self
-            .script
-            .moments
-            .last()
-            .and_then(|moment| moment.tasks.get(&moment.task).map(|task| task.info.space));
-        if let Some(space) = space {
+        if let Some(space) = self.space() {
             let write = Write { space, addr: Addr::new(addr), bytes: bytes.into() };
             self.script.writes.push(write);
             let writes = self.script.writes.len();
             self.edit(|moment| moment.writes = writes);
+        }
+        self
+    }
+
+    /// The running task has read these bytes right before this moment.
+    #[must_use]
+    pub fn reads(mut self, addr: u64, len: u64) -> Self {
+        let moment = self.script.moments.len() - 1;
+        if let Some(range) = AddrRange::with_len(Addr::new(addr), len)
+            && let Some(space) = self.space()
+        {
+            self.script.reads.push(Read { moment, space, range });
         }
         self
     }
@@ -218,6 +225,12 @@ impl FakeBuilder {
 
     fn current_event(&self) -> EventIndex {
         self.script.moments.last().map_or(EventIndex::ZERO, |moment| moment.position.event())
+    }
+
+    /// The address space of the running task.
+    fn space(&self) -> Option<SpaceId> {
+        let last = self.script.moments.last()?;
+        last.tasks.get(&last.task).map(|task| task.info.space)
     }
 
     fn edit(&mut self, change: impl FnOnce(&mut Moment)) {

@@ -7,29 +7,25 @@ use retake_model::{Addr, Mapping, Position, RegisterName, Registers, TaskId, Vec
 
 use super::FakeExecution;
 
-/// What is changed in it is kept; memory is what was written, and zeros.
+/// It begins as the moment is; what is changed in it is kept.
 #[derive(Debug)]
 pub(super) struct FakeDiversion {
-    position: Position,
-    task: TaskId,
+    /// At the moment, for what was not changed.
+    of: FakeExecution,
     tasks: Vec<(TaskInfo, Registers)>,
-    mappings: Vec<Mapping>,
     written: Vec<(Addr, Vec<u8>)>,
     output: Vec<(StandardStream, Vec<u8>)>,
 }
 
 impl FakeDiversion {
     pub(super) fn of(execution: &FakeExecution) -> Self {
-        let task = execution.current_task();
         let registers = |info: TaskInfo| {
             let registers = execution.registers(info.task).unwrap_or_default();
             (info, registers)
         };
         Self {
-            position: execution.position(),
-            task,
+            of: execution.clone(),
             tasks: execution.tasks().into_iter().map(registers).collect(),
-            mappings: execution.mappings(task).unwrap_or_default(),
             written: Vec::new(),
             output: Vec::new(),
         }
@@ -48,11 +44,11 @@ fn missing(task: TaskId) -> ExecutionError {
 
 impl State for FakeDiversion {
     fn position(&self) -> Position {
-        self.position
+        self.of.position()
     }
 
     fn current_task(&self) -> TaskId {
-        self.task
+        self.of.current_task()
     }
 
     fn tasks(&self) -> Vec<TaskInfo> {
@@ -70,27 +66,32 @@ impl State for FakeDiversion {
     }
 
     fn read_some(&self, task: TaskId, addr: Addr, out: &mut [u8]) -> Result<usize, ExecutionError> {
-        self.registers(task)?;
-        out.fill(0);
-        let found = self.written.iter().rev().find(|(at, _)| *at == addr);
-        if let Some((_, bytes)) = found {
-            out.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        let got = self.of.read_some(task, addr, out)?;
+        for (n, byte) in out.iter_mut().enumerate().take(got) {
+            let here = addr.get() + n as u64;
+            for (at, bytes) in &self.written {
+                let byte_here = here.checked_sub(at.get()).and_then(|n| usize::try_from(n).ok());
+                if let Some(written) = byte_here.and_then(|n| bytes.get(n)) {
+                    *byte = *written;
+                }
+            }
         }
-        Ok(out.len())
+        Ok(got)
     }
 
-    fn mappings(&self, _task: TaskId) -> Result<Vec<Mapping>, ExecutionError> {
-        Ok(self.mappings.clone())
+    fn mappings(&self, task: TaskId) -> Result<Vec<Mapping>, ExecutionError> {
+        self.of.mappings(task)
     }
 }
 
 impl Diversion for FakeDiversion {
     fn write_memory(
         &mut self,
-        _task: TaskId,
+        task: TaskId,
         addr: Addr,
         bytes: &[u8],
     ) -> Result<(), ExecutionError> {
+        self.of.read_memory(task, addr, &mut vec![0; bytes.len()])?;
         self.written.push((addr, bytes.to_vec()));
         Ok(())
     }

@@ -2,16 +2,15 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use retake_execution::{
-    CheckpointInfo, ClockRead, Direction, Divergence, Diversion, ErrorKind, EventFilter, EventText,
-    Execution, ExecutionError, FileBytes, FileInfo, Hit, Judge, Printed, ProgramEnd, RunPlan, Site,
-    SiteTarget, State, Stop, StopReason, SyscallName, TaskInfo, Verdict,
+    CheckpointInfo, ClockRead, Direction, Diversion, ErrorKind, EventFilter, EventText, Execution,
+    ExecutionError, FileBytes, FileInfo, Hit, Judge, Printed, ProgramEnd, RunPlan, Site, State,
+    Stop, StopReason, SyscallName, TaskInfo,
 };
 use retake_model::{
-    Addr, Backing, CheckpointIndex, EventIndex, FileId, Judged, Mapping, Position, Predicate,
-    Protection, Registers, SpaceId, TaskId, VectorState,
+    Addr, CheckpointIndex, EventIndex, FileId, Mapping, Position, Registers, TaskId, VectorState,
 };
 
 use super::diversion::FakeDiversion;
@@ -19,19 +18,27 @@ use super::events::{find, printed, syscall_names};
 use super::moment::{FakeTask, Moment, Script};
 
 /// An [`Execution`] over a script: see [`super::FakeBuilder`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct FakeExecution {
-    script: Script,
+    pub(super) script: Script,
     /// Index into the script's moments; there is always at least one.
-    at: usize,
+    pub(super) at: usize,
     sites: Vec<Site>,
-    interrupt: Arc<AtomicBool>,
-    interrupt_after: Option<usize>,
+    pub(super) interrupt: Arc<AtomicBool>,
+    pub(super) interrupt_after: Option<usize>,
+    pub(super) reached: Arc<AtomicU64>,
 }
 
 impl FakeExecution {
     pub(super) fn new(script: Script) -> Self {
-        Self { script, at: 0, sites: Vec::new(), interrupt: Arc::default(), interrupt_after: None }
+        Self {
+            script,
+            at: 0,
+            sites: Vec::new(),
+            interrupt: Arc::default(),
+            interrupt_after: None,
+            reached: Arc::default(),
+        }
     }
 
     /// The next movement is interrupted after it has passed this many moments.
@@ -49,198 +56,20 @@ impl FakeExecution {
         &self.sites
     }
 
-    fn moment(&self) -> &Moment {
+    pub(super) fn moment(&self) -> &Moment {
         &self.script.moments[self.at]
     }
 
-    fn task(&self, task: TaskId, attempt: &str) -> Result<&FakeTask, ExecutionError> {
+    pub(super) fn task(&self, task: TaskId, attempt: &str) -> Result<&FakeTask, ExecutionError> {
         self.moment().tasks.get(&task).ok_or_else(|| {
             let what = format!("task {task} does not exist at {}", self.position());
             ExecutionError::new(attempt, ErrorKind::NotFound(what))
         })
     }
-
-    /// Which of `sites` the step that leads to moment `index` hits.
-    fn site_at(&self, index: usize, sites: &[Site]) -> Option<Hit> {
-        let moment = &self.script.moments[index];
-        if moment.position == Position::at_event(moment.position.event()) {
-            return None;
-        }
-        let task = moment.tasks.get(&moment.task)?;
-        let (pc, space) = (task.registers.pc(), task.info.space);
-        let code = self.code_at(space, pc)?;
-        let seen = AtMoment { fake: self, index, registers: task.registers };
-        let site = sites.iter().find(|site| {
-            let is_there = match site.target {
-                SiteTarget::Absolute(addr) => addr == pc,
-                SiteTarget::Code { .. } => Some(site.target) == code.target(),
-            };
-            let holds = |when: &Predicate| when.evaluate(&seen).unwrap_or(true);
-            is_there && site.when.as_ref().is_none_or(holds)
-        })?;
-        Some(Hit { site: site.id, position: moment.position, task: moment.task, space, pc })
-    }
-
-    fn code_at(&self, space: SpaceId, pc: Addr) -> Option<CodeAt> {
-        let mappings = self.script.mappings.get(&space)?;
-        let mapping = mappings.iter().find(|m| m.range.contains(pc))?;
-        if !mapping.prot.allows(Protection::EXEC) {
-            return None;
-        }
-        mapping.backing_at(pc).map(CodeAt)
-    }
-
-    /// Fills `out` with memory as it is after so many writes; says how many bytes are there.
-    fn fill(&self, space: SpaceId, writes: usize, addr: Addr, out: &mut [u8]) -> usize {
-        let mappings = self.script.mappings.get(&space).map_or(&[][..], Vec::as_slice);
-        let writes = &self.script.writes[..writes];
-        for (n, byte) in out.iter_mut().enumerate() {
-            let here = addr.checked_add(n as u64);
-            let mapping = here.and_then(|here| mappings.iter().find(|m| m.range.contains(here)));
-            let (Some(here), Some(mapping)) = (here, mapping) else { return n };
-            let written = writes.iter().rev().filter(|write| write.space == space);
-            let mut values = written.filter_map(|write| {
-                let at = here.offset_from(write.addr)?;
-                write.bytes.get(usize::try_from(at).ok()?).copied()
-            });
-            *byte = match (values.next(), mapping.backing_at(here)) {
-                (Some(value), _) => value,
-                (None, Some(Backing::File { file, offset })) => {
-                    let bytes = self.script.files.get(index_of(u64::from(file.get())));
-                    bytes.and_then(|f| f.bytes.get(index_of(offset.get()))).copied().unwrap_or(0)
-                }
-                (None, _) => 0,
-            };
-        }
-        out.len()
-    }
-
-    /// Goes from moment to moment, and gives up where the test wants that.
-    fn pass(&mut self, attempt: &str, passed: usize, index: usize) -> Result<(), ExecutionError> {
-        if self.interrupt_after.is_some_and(|limit| passed >= limit) {
-            self.interrupt_after = None;
-            self.interrupt.store(true, Ordering::SeqCst);
-        }
-        if self.interrupt.swap(false, Ordering::SeqCst) {
-            return Err(ExecutionError::new(attempt, ErrorKind::Interrupted));
-        }
-        let event = self.script.moments[index].position.event();
-        match self.script.diverges_at {
-            Some(bad) if event.get() > bad => {
-                let divergence = Divergence {
-                    event: EventIndex::new(bad),
-                    task: Some(self.script.moments[index].task),
-                    what: "injected".to_owned(),
-                    expected: "a".to_owned(),
-                    actual: "b".to_owned(),
-                    context: vec![format!("{bad} {}", self.script.events[index_of(bad)])],
-                };
-                let kind = ErrorKind::Divergence(Box::new(divergence));
-                Err(ExecutionError::new(attempt, kind))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Runs as planned; the moment changes as it goes.
-    fn go(
-        &mut self,
-        plan: &RunPlan<'_>,
-        mut judge: Option<&mut Judge<'_>>,
-    ) -> Result<Stop, ExecutionError> {
-        let last = self.script.moments.len() - 1;
-        let mut wanted = plan.nth.get();
-        let mut steps = plan.steps.map(|steps| (steps.task, steps.count.get()));
-        for passed in 0.. {
-            let next = match plan.direction {
-                Direction::Forward => (self.at < last).then_some(self.at + 1),
-                Direction::Backward => self.at.checked_sub(1),
-            };
-            let Some(next) = next else { break };
-            self.pass("run", passed, next)?;
-            self.at = next;
-            let at_bound = plan.bound == Some(self.moment().position);
-            if at_bound && plan.direction == Direction::Forward {
-                return Ok(self.arrive(next, vec![StopReason::Reached]));
-            }
-            if let Some(hit) = self.site_at(next, plan.sites) {
-                let counts =
-                    judge.as_mut().is_none_or(|judge| judge(&hit, self) == Verdict::Counts);
-                wanted -= u64::from(counts);
-                if wanted == 0 {
-                    return Ok(self.arrive(next, vec![StopReason::Site(hit.site)]));
-                }
-            }
-            if let Some((task, left)) = &mut steps {
-                let moment = if plan.direction == Direction::Forward { next } else { next + 1 };
-                let ran = &self.script.moments[moment];
-                *left -= u64::from(ran.task == *task);
-                if *left == 0 {
-                    return Ok(self.arrive(next, vec![StopReason::Stepped]));
-                }
-            }
-            if at_bound {
-                return Ok(self.arrive(next, vec![StopReason::Reached]));
-            }
-        }
-        Ok(self.arrive(self.at, Vec::new()))
-    }
-
-    fn arrive(&mut self, index: usize, mut reasons: Vec<StopReason>) -> Stop {
-        self.at = index;
-        if index + 1 == self.script.moments.len() {
-            if !reasons.contains(&StopReason::End) {
-                reasons.push(StopReason::End);
-            }
-            reasons.extend(self.script.fatal.map(StopReason::Fatal));
-        }
-        if index == 0 && !reasons.contains(&StopReason::Start) {
-            reasons.push(StopReason::Start);
-        }
-        Stop { position: self.position(), task: self.current_task(), reasons }
-    }
 }
 
-fn index_of(event: u64) -> usize {
+pub(super) fn index_of(event: u64) -> usize {
     usize::try_from(event).unwrap_or(usize::MAX)
-}
-
-/// The running task of a moment, as predicates see it.
-struct AtMoment<'a> {
-    fake: &'a FakeExecution,
-    index: usize,
-    registers: Registers,
-}
-
-impl Judged for AtMoment<'_> {
-    fn task(&self) -> TaskId {
-        self.fake.script.moments[self.index].task
-    }
-
-    fn registers(&self) -> &Registers {
-        &self.registers
-    }
-
-    fn read(&self, addr: Addr, out: &mut [u8]) -> bool {
-        let moment = &self.fake.script.moments[self.index];
-        let Some(task) = moment.tasks.get(&moment.task) else { return false };
-        self.fake.fill(task.info.space, moment.writes, addr, out) == out.len()
-    }
-}
-
-/// What lies behind an executable address.
-struct CodeAt(Backing);
-
-impl CodeAt {
-    fn target(&self) -> Option<SiteTarget> {
-        match self.0 {
-            Backing::File { file, offset } => Some(SiteTarget::Code { file, offset }),
-            Backing::Anonymous
-            | Backing::Copied
-            | Backing::Shared { .. }
-            | Backing::Private { .. } => None,
-        }
-    }
 }
 
 impl State for FakeExecution {
@@ -371,7 +200,9 @@ impl Execution for FakeExecution {
             return Err(ExecutionError::new(attempt, ErrorKind::NotFound(what)));
         };
         self.pass(&attempt, usize::MAX, index)?;
-        Ok(self.arrive(index, vec![StopReason::Reached]))
+        // The last moment is named by its end only, as that of a replay is.
+        let is_end = index > 0 && index + 1 == self.script.moments.len();
+        Ok(self.arrive(index, if is_end { Vec::new() } else { vec![StopReason::Reached] }))
     }
 
     fn seek_before(&mut self, event: EventIndex) -> Result<Stop, ExecutionError> {
@@ -448,7 +279,6 @@ impl Execution for FakeExecution {
     }
 
     fn reached(&self) -> Arc<AtomicU64> {
-        // It is everywhere at once.
-        Arc::default()
+        Arc::clone(&self.reached)
     }
 }

@@ -8,7 +8,9 @@ mod builder;
 mod diversion;
 mod events;
 mod execution;
+mod memory;
 mod moment;
+mod running;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use retake_execution::TaskInfo;
-use retake_model::{Addr, Mapping, Position, Registers, SpaceId, TaskId};
+use retake_model::{Addr, AddrRange, Mapping, Position, Registers, SpaceId, TaskId};
 
 /// A living task at one moment.
 #[derive(Clone, Debug)]
@@ -30,6 +30,15 @@ pub(super) struct Write {
     pub(super) bytes: Vec<u8>,
 }
 
+/// Bytes that the program read.
+#[derive(Clone, Debug)]
+pub(super) struct Read {
+    /// The index of the moment right behind it.
+    pub(super) moment: usize,
+    pub(super) space: SpaceId,
+    pub(super) range: AddrRange,
+}
+
 /// A file of the recording.
 #[derive(Clone, Debug)]
 pub(super) struct FakeFile {
@@ -45,6 +54,7 @@ pub(super) struct Script {
     /// Of which kinds events are, by their numbers.
     pub(super) kinds: Vec<(u64, retake_execution::EventFilter)>,
     pub(super) writes: Vec<Write>,
+    pub(super) reads: Vec<Read>,
     pub(super) files: Vec<FakeFile>,
     pub(super) mappings: BTreeMap<SpaceId, Vec<Mapping>>,
     pub(super) checkpoints: Vec<u64>,

@@ -1,11 +1,12 @@
-//! Calculations and comparisons of two values.
+//! Calculations with two sides.
 
 use retake_values::{Kind, PointerForm, Scalar, Value};
 
-use super::{of_value, widened};
+use super::eval::of_value;
+use super::{Binary, Datum, ExprError, Names};
 use crate::DebugError;
-use crate::expr::{Binary, Datum, ExprError, Names};
 
+/// What an operator makes of two values.
 pub(super) fn combine(
     operator: Binary,
     left: &Datum,
@@ -128,5 +129,13 @@ fn shift_left(value: i128, bits: u32) -> Option<i128> {
         _ if value == 0 => Some(0),
         0..=126 => value.checked_mul(1 << bits),
         _ => None,
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "as in C")]
+pub(super) fn widened(value: Scalar) -> f64 {
+    match value {
+        Scalar::Int(value) => value as f64,
+        Scalar::Float(value) => value,
     }
 }
