@@ -11,7 +11,7 @@
 mod requests;
 mod waits;
 
-use retake_model::{Signal, TaskId};
+use retake_model::{Signal, TaskId, Tid};
 
 use crate::session::Session;
 use crate::task::Task;
@@ -40,6 +40,12 @@ enum Stop {
     /// It is, and the tracer has not waited for that yet.
     Unreported,
     Reported,
+}
+
+/// The number of a task, as an argument of a call.
+#[expect(clippy::cast_possible_truncation, reason = "the kernel takes 32 bits too")]
+fn number_in(argument: u64) -> Tid {
+    Tid::new((argument as u32).cast_signed())
 }
 
 impl Traced {

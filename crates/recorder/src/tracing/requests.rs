@@ -4,7 +4,7 @@ use retake_abi::{Errno, consts::ptrace as request};
 use retake_model::{Addr, Registers, Signal, Tid, VectorState};
 use retake_ptrace::PtraceError;
 
-use super::{Kind, Stop, Traced};
+use super::{Kind, Stop, Traced, number_in};
 use crate::calls::Answer;
 use crate::error::RecordError;
 use crate::midcode::normal;
@@ -35,7 +35,7 @@ impl Session {
     ) -> Result<Answer, RecordError> {
         self.effects.clear();
         let [what, pid, addr, data, ..] = *args;
-        let tid = Tid::new(pid as u32 as i32);
+        let tid = number_in(pid);
         let done = match what {
             request::PTRACE_ATTACH => self.begin_to_trace(task, tid, Kind::Attached),
             request::PTRACE_SEIZE if data == 0 => self.begin_to_trace(task, tid, Kind::Seized),

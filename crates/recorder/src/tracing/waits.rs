@@ -3,11 +3,13 @@
 use retake_abi::{Errno, nr};
 use retake_model::{Addr, SyscallNo, Tid};
 
-use super::Stop;
+use super::{Stop, number_in};
 use crate::calls::Answer;
 use crate::session::Session;
 use crate::task::Task;
 
+/// `pid` of a wait for any child.
+const ANYBODY: Tid = Tid::new(-1);
 const WNOWAIT: u64 = 0x0100_0000;
 /// `struct rusage`, in bytes.
 const USAGE: usize = 144;
@@ -25,12 +27,12 @@ impl Session {
             return None;
         }
         let [pid, status, options, usage, ..] = *args;
-        let wanted = pid as u32 as i32;
+        let wanted = number_in(pid);
         let stopped = self.tasks.values_mut().find(|other| {
             let is_stopped = other
                 .traced
                 .is_some_and(|traced| traced.by == task.id && traced.stop == Stop::Unreported);
-            is_stopped && (wanted == -1 || Tid::new(wanted) == other.tid)
+            is_stopped && (wanted == ANYBODY || wanted == other.tid)
         })?;
         let traced = stopped.traced.as_mut()?;
         let (tid, word) = (stopped.tid, traced.status());
