@@ -168,3 +168,21 @@ fn perl() {
     let script = "my $x = 0; $x += $_ * 3 for 1..2000; print \"$x\\n\"";
     walk(&record(&retake, &[&perl, "-e", script], &[]), 3);
 }
+
+/// Behind the last instruction of a thread is nothing to step to: it stays there.
+#[test]
+fn the_last_step_of_a_thread() {
+    const STEPS: usize = 40;
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let ended = retake.round_trip("recording", &[], &[&fixture::c("c/joined.c", &[])]);
+    assert_eq!(ended.output(), "joined\n");
+    let dir = retake.path("recording");
+    let events = retake.run(["events".as_ref(), dir.as_os_str()]).good().output();
+    let last_call = events.lines().find(|line| line.contains("task 1 exit("));
+    let event = last_call.and_then(|line| line.split_whitespace().next()).expect("its last call");
+    let script = format!("goto {event}\nthread 1\n{}", "step-instruction\n".repeat(STEPS));
+    let output = retake.debug(&dir, &[], &script).good().output();
+    let ends: Vec<&str> = output.lines().filter(|line| line.contains("(the end of")).collect();
+    assert!(ends.len() > 1 && ends.len() < STEPS, "{output}");
+    assert!(ends.iter().all(|line| line.contains("thread 1") && *line == ends[0]), "{output}");
+}

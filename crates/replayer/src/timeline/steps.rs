@@ -61,6 +61,10 @@ impl Timeline {
                 Stepped::Event | Stepped::EventHere if index == self.last_moment => {
                     return self.end_of(before, task);
                 }
+                // It was its last one.
+                Stepped::Event | Stepped::EventHere if !self.machine.tasks.contains_key(&task) => {
+                    return self.end_of(before, task);
+                }
                 Stepped::Event => {
                     waits = self.waits(task);
                     !waits && !self.is_in_added_code(task)?
