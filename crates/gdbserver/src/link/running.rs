@@ -123,7 +123,9 @@ impl Running {
     pub(super) fn interrupt(&self) -> Option<Vec<u8>> {
         let mut seen = self.lock();
         let State::Going(reply) = &seen.state else {
-            seen.early = seen.state == State::Idle && seen.waiting > 0;
+            // One that the client was told of before it is over waits for its end, and is no packet to come.
+            let over = usize::from(seen.state != State::Idle);
+            seen.early = seen.waiting > over;
             return None;
         };
         seen.state = State::Asked(reply.clone());
@@ -158,6 +160,26 @@ mod tests {
     fn running() -> (Running, Arc<AtomicBool>) {
         let interrupt = Arc::new(AtomicBool::new(false));
         (Running::new(Arc::clone(&interrupt)), interrupt)
+    }
+
+    #[test]
+    fn an_interrupt_behind_the_packet_after_one_that_still_ends() {
+        let (running, interrupt) = running();
+        running.expect();
+        running.begin(b"first".to_vec());
+        assert_eq!(running.interrupt(), Some(b"first".to_vec()), "told before it is over");
+        assert_eq!(running.interrupt(), None);
+        running.expect();
+        assert_eq!(running.interrupt(), None, "for what comes");
+        assert_eq!(running.end(), Run::Answered);
+        running.dealt_with();
+        running.begin(b"second".to_vec());
+        assert!(interrupt.load(Ordering::SeqCst));
+        assert_eq!(running.end(), Run::Interrupted);
+        running.dealt_with();
+        running.expect();
+        running.begin(b"third".to_vec());
+        assert!(!interrupt.load(Ordering::SeqCst), "it was for the second only");
     }
 
     #[test]
