@@ -14,8 +14,8 @@ use retake_model::{Addr, Registers, SigInfo, Signal};
 use retake_ptrace::{PtraceError, Resume, StopEvent, Stopped, is_watchpoint, read_words};
 use retake_tracee::{InjectError, InjectPage, inject};
 
+use crate::disposition::status_mask;
 use crate::error::RecordError;
-use crate::signals::status_mask;
 use crate::task::Task;
 
 /// The signals that are forced on the recorder's account.

@@ -20,12 +20,11 @@ use retake_tracee::InjectPage;
 
 use crate::calls::Answer;
 use crate::error::RecordError;
+use crate::last_words::{OWNER_DIED, WAITERS};
 use crate::session::Session;
 use crate::task::{OpenCall, Task};
 
-/// The word of a lock says that its owner has died, or that there are waiters (linux/futex.h).
-const OWNER_DIED: u32 = 0x4000_0000;
-const WAITERS: u32 = 0x8000_0000;
+/// The part of a lock's word that says who its owner is (linux/futex.h, `FUTEX_TID_MASK`).
 const OWNER: u32 = 0x3fff_ffff;
 /// A chain of waiting owners that is longer is not followed. (The kernel's limit is 1024, too.)
 const LONGEST_CHAIN: usize = 1024;

@@ -14,8 +14,9 @@ use crate::task::Task;
 /// How many robust futexes are looked at; the kernel's own limit is 2048 (`ROBUST_LIST_LIMIT`).
 const ROBUST_LIMIT: usize = 2048;
 /// What a robust futex holds once its owner has died, but for `FUTEX_WAITERS` (linux/futex.h).
-const OWNER_DIED: u32 = 0x4000_0000;
-const WAITERS: u32 = 0x8000_0000;
+pub(crate) const OWNER_DIED: u32 = 0x4000_0000;
+/// `FUTEX_WAITERS`.
+pub(crate) const WAITERS: u32 = 0x8000_0000;
 
 /// A word that the kernel may write to when a task goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,6 +14,7 @@ mod clocks;
 mod convention;
 mod cpuid;
 mod descriptors;
+mod disposition;
 mod echo;
 mod ending;
 mod error;

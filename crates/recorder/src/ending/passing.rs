@@ -8,8 +8,8 @@ use retake_model::{Addr, SigInfo, Signal, Tid};
 use retake_ptrace::{Passed, monotonic, send_signal};
 
 use super::requests::asks_to_end;
+use crate::disposition::status_mask;
 use crate::session::Session;
-use crate::signals::status_mask;
 use crate::task::{OpenCall, Task};
 
 /// A signal that the program was given so short ago, by the same sender, is the one that the front got:

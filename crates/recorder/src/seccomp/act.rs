@@ -102,7 +102,7 @@ impl Session {
         let skipped = Registers { rax: entry.orig_rax, orig_rax: u64::MAX, ..*entry };
         let info = siginfo(entry, super::arch(made), cause);
         let may_handle = !matches!(cause, Cause::Kill(_));
-        if !(may_handle && crate::signals::would_handle(task, &stopped, Signal::SYS)?) {
+        if !(may_handle && crate::disposition::would_handle(task, &stopped, Signal::SYS)?) {
             self.make_fatal(task, &mut stopped, Signal::SYS, &skipped)?;
         }
         self.send_to_stopped(task, stopped, &skipped, entry, &info)
