@@ -4,6 +4,7 @@
 use std::sync::OnceLock;
 
 use nix::libc;
+use retake_model::Tid;
 
 /// arch_prctl(2): whether `cpuid` is allowed.
 pub const ARCH_SET_CPUID: u64 = 0x1012;
@@ -133,9 +134,12 @@ pub fn current_cpu() -> usize {
     usize::try_from(cpu).unwrap_or(0)
 }
 
-fn set_affinity(set: &libc::cpu_set_t) -> std::io::Result<()> {
+/// The calling thread, for calls that take a task's number.
+const CALLER: Tid = Tid::new(0);
+
+fn set_affinity(tid: Tid, set: &libc::cpu_set_t) -> std::io::Result<()> {
     // SAFETY: `set` is a valid cpu set of the size given.
-    let result = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), set) };
+    let result = unsafe { libc::sched_setaffinity(tid.get(), size_of::<libc::cpu_set_t>(), set) };
     if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
@@ -171,19 +175,24 @@ pub fn pin_current_thread(cpu: usize) -> std::io::Result<()> {
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
     // SAFETY: CPU_SET checks the index against the set's size.
     unsafe { libc::CPU_SET(cpu, &mut set) };
-    set_affinity(&set)
+    set_affinity(CALLER, &set)
 }
 
 /// Lets the calling thread run on every CPU that this process may use. Where the system refuses it
 /// stays where it is.
 pub fn unpin_current_thread() {
+    unpin(CALLER);
+}
+
+/// The same for another task.
+pub fn unpin(tid: Tid) {
     // SAFETY: all-zero bytes are an empty cpu set.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
     for cpu in 0..8 * size_of::<libc::cpu_set_t>() {
         // SAFETY: CPU_SET checks the index against the set's size.
         unsafe { libc::CPU_SET(cpu, &mut set) };
     }
-    let _ = set_affinity(&set);
+    let _ = set_affinity(tid, &set);
 }
 
 /// Lets the calling thread run on every CPU of `allowed` but `cpu`, if that leaves one.
@@ -201,8 +210,8 @@ pub fn unpin_from(cpu: usize) -> std::io::Result<()> {
         unsafe { libc::CPU_SET(other, &mut set) };
         any = true;
     }
-    if any && set_affinity(&set).is_ok() {
+    if any && set_affinity(CALLER, &set).is_ok() {
         return Ok(());
     }
-    set_affinity(&mine)
+    set_affinity(CALLER, &mine)
 }

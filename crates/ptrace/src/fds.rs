@@ -22,7 +22,7 @@ fn owned(call: &'static str, tid: Tid, fd: i64) -> Result<OwnedFd, PtraceError> 
 
 /// A handle for task `tid` of process `pid`. Only since Linux 6.9 there is one for a thread; before that the
 /// one for the process does, unless its first thread has ended.
-fn open_pidfd(tid: Tid, pid: Tid) -> Result<OwnedFd, PtraceError> {
+pub(crate) fn open_pidfd(tid: Tid, pid: Tid) -> Result<OwnedFd, PtraceError> {
     const PIDFD_THREAD: i32 = libc::O_EXCL;
     // SAFETY: two integers.
     let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, tid.get(), PIDFD_THREAD) };

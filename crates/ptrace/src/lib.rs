@@ -14,6 +14,7 @@ mod error;
 mod fds;
 mod follower;
 mod front;
+mod handle;
 mod holes;
 mod memory;
 mod pagemap;
@@ -30,7 +31,7 @@ mod watchpoints;
 
 pub use cpu::{
     ARCH_SET_CPUID, CpuidAnswer, Wakes, allowed_cpus, cpuid, cpuid_table, current_cpu,
-    pin_current_thread, prefer_short_slices, unpin_current_thread, unpin_from, xgetbv_xcr0,
+    pin_current_thread, prefer_short_slices, unpin, unpin_current_thread, unpin_from, xgetbv_xcr0,
 };
 pub use error::PtraceError;
 pub use fds::{copy_fd, create_memfd, let_go_of, same_open_file, send_fd, take_inherited};
@@ -39,6 +40,7 @@ pub use front::{
     FromFront, Front, FrontEvent, Inherited, Link, Passed, Side, ask_to_end, split,
     was_asked_to_end,
 };
+pub use handle::ProcessHandle;
 pub use holes::{data_ranges, punch_hole};
 pub use memory::{ProcessMemory, read_words};
 pub use pagemap::{PageMap, PageScan, private_page_count};

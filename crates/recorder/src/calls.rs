@@ -110,6 +110,9 @@ impl Session {
         }
         let Made { by, no, args } = made;
         let call = retake_abi::resolve(no, &args);
+        if crate::checkpoints::waits_for_all_kinds(call.no, &args) {
+            self.hide_copies(task, &mut stopped, &entry)?;
+        }
         let answer = match call.class {
             Class::Refuse(errno) => Answer::Now(errno.to_result()),
             Class::Pretend(result) => Answer::Now(result),

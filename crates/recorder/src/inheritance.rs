@@ -1,7 +1,6 @@
 //! What a forked process gets of its parent's memory.
 
-use retake_model::AddrRange;
-use retake_model::SpaceId;
+use retake_model::{AddrRange, PageAddr, SpaceId};
 use retake_recording::Effect;
 
 use crate::error::RecordError;
@@ -42,6 +41,11 @@ impl Inheritance {
             rest.into_iter().map(move |rest| (rest, own))
         };
         self.ranges = std::mem::take(&mut self.ranges).into_iter().flat_map(cut).collect();
+    }
+
+    /// Whether a forked process gets a page as it is.
+    pub(crate) fn is_plain(&self, page: PageAddr) -> bool {
+        !self.ranges.iter().any(|(part, _)| part.contains(page.addr()))
     }
 
     /// The range is not mapped any more, or anew.

@@ -78,6 +78,7 @@ impl Session {
         if self.somebody_waits() {
             self.wake_those_that_waited();
         }
+        self.copies.look();
         let unseen = others_have_stopped(task.tid);
         let ready = self.tasks.values().filter(|other| other.can_run());
         let others = ready.map(Task::candidate);

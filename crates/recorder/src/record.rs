@@ -238,14 +238,7 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
         outcome.as_ref().ok().copied().unwrap_or(ExitStatus::Killed(retake_model::Signal::KILL));
     let took = started.elapsed();
     let (ended_by, left) = session.ended_by();
-    let events = session.event_count().get();
-    let end = End {
-        status,
-        cut: cut(ended_by),
-        events,
-        checkpoints: session.schedule.count(),
-        wall_ns: u64::try_from(took.as_nanos()).unwrap_or(u64::MAX),
-    };
+    let end = End::new(status, cut(ended_by), took);
     let violations = session.audit.as_ref().map_or_else(Vec::new, crate::audit::Audit::violations);
     if !violations.is_empty() {
         let warnings = violations.iter().map(|text| format!("audit: {text}"));

@@ -10,7 +10,7 @@ use retake_ptrace::{
 };
 use retake_recording::{Effect, EffectBuffer, EventKind, ExitStatus, RecordingWriter};
 
-use crate::checkpoints::{Due, Schedule};
+use crate::checkpoints::{Copies, Due, Schedule};
 use crate::descriptors::Descriptors;
 use crate::echo::Echo;
 use crate::ending::{AtDeadlock, Ending, Leftover, Limits};
@@ -44,6 +44,8 @@ pub(crate) struct Session {
     pub(crate) descriptors: Descriptors,
     pub(crate) effects: EffectBuffer,
     pub(crate) schedule: Schedule,
+    /// What checkpoints are read from.
+    pub(crate) copies: Copies,
     /// Locks that the recorder keeps.
     pub(crate) locks: crate::inherited_locks::InheritedLocks,
     /// What the manifest warns of already.
@@ -112,6 +114,7 @@ impl Session {
             descriptors: Descriptors::default(),
             effects: EffectBuffer::new(),
             schedule: Schedule::new(interval),
+            copies: Copies::default(),
             locks: crate::inherited_locks::InheritedLocks::default(),
             warned: BTreeSet::new(),
             audit: None,
@@ -279,6 +282,7 @@ impl Session {
     }
 
     fn take_in(&mut self, tid: Tid, stop: PtraceStop) -> Result<(), RecordError> {
+        let Some(stop) = self.copies.take_in(tid, stop) else { return Ok(()) };
         if let PtraceStop::Stopped(stopped, StopEvent::Exec) = &stop {
             let leader = self.tasks.remove(&tid);
             if let Some(task) = self.settle_exec_identity(tid, stopped, leader)? {

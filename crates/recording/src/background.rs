@@ -6,7 +6,7 @@ use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use retake_model::{CheckpointIndex, PageId};
+use retake_model::PageId;
 
 use crate::batch::{PageBatch, PagePool};
 use crate::draft::CheckpointDraft;
@@ -23,7 +23,7 @@ const QUEUE_BYTES: usize = 512 << 20;
 pub(crate) enum Job {
     Chunk(OpenChunk),
     Pages(PageBatch, Vec<PageId>),
-    Checkpoint(CheckpointIndex, Box<CheckpointDraft>),
+    Checkpoint(Box<CheckpointDraft>),
     Prepare(PagePool, usize),
 }
 
@@ -33,7 +33,7 @@ impl Job {
             Self::Chunk(chunk) => chunk.bytes.len(),
             Self::Pages(batch, _) => batch.size(),
             Self::Prepare(..) => 0,
-            Self::Checkpoint(_, draft) => {
+            Self::Checkpoint(draft) => {
                 draft.spaces.iter().map(|s| s.pages.size()).sum::<usize>()
                     + draft.shared.iter().map(|s| s.pages.size()).sum::<usize>()
             }
@@ -50,6 +50,8 @@ struct State {
     queued: usize,
     busy: bool,
     closing: bool,
+    /// Pages that are still to be read are not waited for.
+    hurried: bool,
     error: Option<io::Error>,
 }
 
@@ -130,9 +132,9 @@ impl Shared {
     }
 
     /// A checkpoint follows the events before it.
-    pub(crate) fn checkpoint(&self, index: CheckpointIndex, draft: CheckpointDraft) {
+    pub(crate) fn checkpoint(&self, draft: CheckpointDraft) {
         self.close_chunk(self.lock());
-        self.submit(self.lock(), Job::Checkpoint(index, Box::new(draft)));
+        self.submit(self.lock(), Job::Checkpoint(Box::new(draft)));
     }
 
     /// Waits until everything is on disk.
@@ -150,20 +152,30 @@ impl Shared {
         self.wake.notify_one();
     }
 
-    /// A chunk that waits while a long job is being done: the next one in the queue, or the open one if
-    /// it is old enough. Never one that pages are queued before: its events may name them.
-    pub(crate) fn waiting_chunk(&self) -> Option<OpenChunk> {
+    /// A checkpoint whose pages are not all read yet is left out from here on.
+    pub(crate) fn hurry(&self) {
+        self.lock().hurried = true;
+    }
+
+    pub(crate) fn is_hurried(&self) -> bool {
+        self.lock().hurried
+    }
+
+    /// What waits while a long job is being done, and cannot wait longer: events, and the pages that they
+    /// name. The next one in the queue, or the open chunk if it is old enough.
+    pub(crate) fn next_urgent(&self) -> Option<Job> {
         let mut state = self.lock();
-        if let Some(front) = state.queue.pop_front() {
-            let size = front.size();
-            let Job::Chunk(chunk) = front else {
-                state.queue.push_front(front);
-                return None;
-            };
-            state.queued -= size;
-            return Some(chunk);
+        match state.queue.pop_front() {
+            Some(job @ (Job::Chunk(_) | Job::Pages(..))) => {
+                state.queued -= job.size();
+                Some(job)
+            }
+            Some(other) => {
+                state.queue.push_front(other);
+                None
+            }
+            None => state.take_old_chunk().map(Job::Chunk),
         }
-        state.take_old_chunk()
     }
 
     pub(crate) fn next(&self) -> Option<Job> {

@@ -11,7 +11,7 @@ use crate::draft::PAGE;
 const SLAB: usize = 8 << 20;
 const SLAB_PAGES: usize = SLAB / PAGE;
 /// No more than this is prepared.
-const MOST_PREPARED: usize = 512 << 20;
+const MOST_PREPARED: usize = 64 << 20;
 /// So many unused slabs are kept.
 const KEPT: usize = 16;
 
@@ -108,6 +108,11 @@ impl PageBatch {
     /// Where they are, in ascending order. Within a shared object: page number times 4096.
     pub fn addrs(&self) -> &[PageAddr] {
         &self.addrs
+    }
+
+    /// Where its memory is from.
+    pub(crate) fn pool(&self) -> &PagePool {
+        &self.pool
     }
 
     /// Bytes of their contents.

@@ -1,5 +1,8 @@
 //! Checkpoints on their way to disk: with page contents, before they are hashed.
 
+use std::fmt::Debug;
+use std::io;
+
 use retake_model::{AddrRange, EventIndex, Mapping, PageId, SharedId, SpaceId, TaskId};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -42,10 +45,20 @@ pub struct SpaceDraft {
     pub mappings: Vec<Mapping>,
     /// Ranges whose pages of the checkpoint before are void.
     pub cleared: Vec<AddrRange>,
-    /// Whether `pages` are all there are.
-    pub complete: bool,
     /// Pages that may have changed.
     pub pages: PageBatch,
+    /// More of them.
+    pub later: Option<Box<dyn PageSource>>,
+}
+
+/// Pages that the background thread reads when it comes to them, from a copy of an address space in which
+/// nothing runs. Dropping it lets go of the copy.
+pub trait PageSource: Debug + Send {
+    /// Adds some of the pages that are left, in ascending order. False: there are none.
+    ///
+    /// # Errors
+    /// When the copy is gone: there is no such checkpoint then.
+    fn read(&mut self, batch: &mut PageBatch) -> io::Result<bool>;
 }
 
 /// A shared object to be written.

@@ -37,7 +37,7 @@ mod writer;
 pub use batch::{PageBatch, PagePool};
 pub use checkpoint::{Checkpoint, Segments, SharedState, SpaceState, TaskState};
 pub use codec::{FORMAT_VERSION, FormatVersion};
-pub use draft::{CheckpointDraft, SharedDraft, SpaceDraft, page_id};
+pub use draft::{CheckpointDraft, PageSource, SharedDraft, SpaceDraft, page_id};
 pub use effects::EffectBuffer;
 pub use error::{RecordingError, RecordingErrorKind};
 pub use event::{

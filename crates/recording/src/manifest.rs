@@ -1,5 +1,7 @@
 //! The manifest: what was recorded, where, by which version, and how it ended.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::ExitStatus;
@@ -66,6 +68,14 @@ pub struct End {
     pub checkpoints: u32,
     /// Wall-clock time of the recording, in nanoseconds.
     pub wall_ns: u64,
+}
+
+impl End {
+    /// One of a recording that has nothing: [`crate::RecordingWriter::close`] sets what was written.
+    pub fn new(status: ExitStatus, cut: Option<Cut>, wall: Duration) -> Self {
+        let wall_ns = u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX);
+        Self { status, cut, events: 0, checkpoints: 0, wall_ns }
+    }
 }
 
 /// What ended a recording before the program ended.

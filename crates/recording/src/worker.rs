@@ -5,12 +5,13 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use retake_model::CheckpointIndex;
+use retake_model::{AddrRange, CheckpointIndex, PageAddr, PageId, SpaceId};
 
 use crate::background::{Job, Shared};
+use crate::batch::PageBatch;
 use crate::checkpoint::{Checkpoint, SharedState, SpaceState};
 use crate::codec::{pack, put};
-use crate::draft::{CheckpointDraft, page_id};
+use crate::draft::{CheckpointDraft, SpaceDraft, page_id};
 use crate::journal::OpenChunk;
 use crate::pages::PageWriter;
 use crate::resolved::Resolved;
@@ -28,19 +29,21 @@ pub(crate) struct Outputs {
     pub(crate) checkpoints: File,
 }
 
-/// Runs until [`Shared::close`].
-pub(crate) fn run(shared: &Arc<Shared>, outputs: Outputs) {
+/// Runs until [`Shared::close`], and says how many checkpoints were written.
+pub(crate) fn run(shared: &Arc<Shared>, outputs: Outputs) -> u32 {
     let mut worker = Worker {
         events: outputs.events,
         checkpoints: outputs.checkpoints,
         pages: PageWriter::new(outputs.pages),
         resolved: Resolved::default(),
         chunks: 0,
+        checkpoint_count: 0,
         synced: Instant::now(),
     };
     while let Some(job) = shared.next() {
         shared.finished(worker.work(job, shared));
     }
+    worker.checkpoint_count
 }
 
 struct Worker {
@@ -49,6 +52,7 @@ struct Worker {
     pages: PageWriter,
     resolved: Resolved,
     chunks: u32,
+    checkpoint_count: u32,
     synced: Instant,
 }
 
@@ -56,13 +60,8 @@ impl Worker {
     fn work(&mut self, job: Job, shared: &Shared) -> io::Result<()> {
         match job {
             Job::Chunk(chunk) => self.chunk(&chunk),
-            Job::Pages(batch, ids) => {
-                for ((_, page), id) in batch.pages().zip(ids) {
-                    self.pages.add(id, page)?;
-                }
-                self.pages.flush()
-            }
-            Job::Checkpoint(index, draft) => self.checkpoint(index, *draft, shared),
+            Job::Pages(batch, ids) => self.image_pages(&batch, &ids),
+            Job::Checkpoint(draft) => self.checkpoint(*draft, shared),
             Job::Prepare(pool, bytes) => {
                 pool.prepare(bytes);
                 Ok(())
@@ -76,12 +75,72 @@ impl Worker {
         self.events.write_all(&bytes)
     }
 
-    fn checkpoint(
+    fn image_pages(&mut self, batch: &PageBatch, ids: &[PageId]) -> io::Result<()> {
+        for ((_, page), id) in batch.pages().zip(ids) {
+            self.pages.add(*id, page)?;
+        }
+        self.pages.flush()
+    }
+
+    /// Writes events that wait, which a recorder that is killed must not lose.
+    fn urgent(&mut self, shared: &Shared) -> io::Result<()> {
+        while let Some(job) = shared.next_urgent() {
+            self.work(job, shared)?;
+        }
+        Ok(())
+    }
+
+    /// Stores those pages of an address space that are not what the checkpoint before has.
+    fn space_pages(
         &mut self,
-        index: CheckpointIndex,
-        draft: CheckpointDraft,
+        (space, cleared): (SpaceId, &[AddrRange]),
+        batch: &PageBatch,
         shared: &Shared,
+        stored: &mut Vec<(PageAddr, PageId)>,
     ) -> io::Result<()> {
+        for (n, (addr, page)) in (0_u32..).zip(batch.pages()) {
+            if n % PAGES_BETWEEN_CHUNKS == 0 {
+                self.urgent(shared)?;
+            }
+            let id = page_id(page);
+            let void = cleared.iter().any(|range| range.contains(addr.addr()));
+            if void || self.resolved.page(space, addr) != Some(id) {
+                self.pages.add(id, page)?;
+                stored.push((addr, id));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is to be stored of an address space. `None`: the copy that its pages are in is gone, or not to be
+    /// waited for.
+    fn space_state(
+        &mut self,
+        mut draft: SpaceDraft,
+        shared: &Shared,
+    ) -> io::Result<Option<SpaceState>> {
+        let mut pages = Vec::new();
+        let of = (draft.space, draft.cleared.as_slice());
+        self.space_pages(of, &draft.pages, shared, &mut pages)?;
+        if let Some(source) = &mut draft.later {
+            let pool = draft.pages.pool().clone();
+            loop {
+                let mut batch = pool.batch();
+                match source.read(&mut batch) {
+                    _ if shared.is_hurried() => return Ok(None),
+                    Ok(true) => self.space_pages(of, &batch, shared, &mut pages)?,
+                    Ok(false) => break,
+                    Err(_) => return Ok(None),
+                }
+            }
+            pages.sort_unstable_by_key(|(addr, _)| *addr);
+        }
+        let SpaceDraft { space, mappings, cleared, .. } = draft;
+        Ok(Some(SpaceState { space, mappings, cleared, pages }))
+    }
+
+    fn checkpoint(&mut self, draft: CheckpointDraft, shared: &Shared) -> io::Result<()> {
+        let index = CheckpointIndex::new(self.checkpoint_count);
         let mut checkpoint = Checkpoint {
             index,
             event: draft.event,
@@ -94,27 +153,8 @@ impl Worker {
             segments: draft.segments,
         };
         for space in draft.spaces {
-            let mut pages = Vec::new();
-            for (n, (addr, page)) in (0_u32..).zip(space.pages.pages()) {
-                if n % PAGES_BETWEEN_CHUNKS == 0 {
-                    // A killed recorder must not lose the events of the time this takes.
-                    while let Some(chunk) = shared.waiting_chunk() {
-                        self.chunk(&chunk)?;
-                    }
-                }
-                let id = page_id(page);
-                let void = space.cleared.iter().any(|range| range.contains(addr.addr()));
-                if void || self.resolved.page(space.space, addr) != Some(id) {
-                    self.pages.add(id, page)?;
-                    pages.push((addr, id));
-                }
-            }
-            checkpoint.spaces.push(SpaceState {
-                space: space.space,
-                mappings: space.mappings,
-                cleared: space.cleared,
-                pages,
-            });
+            let Some(state) = self.space_state(space, shared)? else { return Ok(()) };
+            checkpoint.spaces.push(state);
         }
         let zero = page_id(&[0; 4096]);
         for object in draft.shared {
@@ -152,6 +192,7 @@ impl Worker {
             put(&checkpoint.segments, &mut raw);
         }
         self.checkpoints.write_all(&pack(index.get(), checkpoint.event.get(), 1, &raw)?)?;
+        self.checkpoint_count += 1;
         if self.synced.elapsed() >= Duration::from_secs(1) {
             self.pages.file().sync_data()?;
             self.events.sync_data()?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use retake_model::{CheckpointIndex, EventIndex, PageAddr, PageId, Registers, TaskId};
+use retake_model::{EventIndex, PageAddr, PageId, Registers, TaskId};
 
 use crate::background::Shared;
 use crate::batch::{PageBatch, PagePool};
@@ -66,11 +66,11 @@ pub struct RecordingWriter {
     manifest: Manifest,
     shared: Arc<Shared>,
     pool: PagePool,
-    thread: Option<JoinHandle<()>>,
+    /// Gives the number of checkpoints it has written.
+    thread: Option<JoinHandle<u32>>,
     files: FileStore,
     file_table: File,
     events: u64,
-    checkpoints: u32,
     /// Let go of last: until then the recording is being written. None: it is closed.
     lock: Option<Lock>,
 }
@@ -118,7 +118,7 @@ impl RecordingWriter {
                 if let Some(start) = start {
                     start();
                 }
-                run(&for_thread, outputs);
+                run(&for_thread, outputs)
             })
             .map_err(failed)?;
         let mut writer = Self {
@@ -130,7 +130,6 @@ impl RecordingWriter {
             files,
             file_table,
             events: 0,
-            checkpoints: 0,
             lock: Some(lock),
         };
         writer.write_manifest(names::PARTIAL)?;
@@ -218,21 +217,11 @@ impl RecordingWriter {
         listed
     }
 
-    /// Adds a checkpoint after the events so far.
-    ///
-    /// # Errors
-    /// None at present: writing is checked by the next [`Self::append`].
-    pub fn add_checkpoint(
-        &mut self,
-        draft: CheckpointDraft,
-    ) -> Result<CheckpointIndex, RecordingError> {
-        let index = CheckpointIndex::new(self.checkpoints);
-        if self.is_closed() {
-            return Ok(index);
+    /// Adds a checkpoint after the events so far. Whether it could be written the next [`Self::append`] says.
+    pub fn add_checkpoint(&mut self, draft: CheckpointDraft) {
+        if !self.is_closed() {
+            self.shared.checkpoint(draft);
         }
-        self.shared.checkpoint(index, draft);
-        self.checkpoints += 1;
-        Ok(index)
     }
 
     /// Keeps the contents of a file, of a large one at least those of `mapped`; `path` is for people.
@@ -280,7 +269,8 @@ impl RecordingWriter {
         self.shared.drain().map_err(|error| self.failed(error))
     }
 
-    /// Writes what is left and finishes the manifest.
+    /// Writes what is left and finishes the manifest. A checkpoint whose pages are still being read
+    /// ([`crate::PageSource`]) is left out.
     ///
     /// # Errors
     /// When writing failed; the recording stays partial, and readable up to there.
@@ -298,9 +288,10 @@ impl RecordingWriter {
     /// # Errors
     /// As [`Self::finish`].
     pub fn close(&mut self, end: End) -> Result<Summary, RecordingError> {
+        self.shared.hurry();
         self.flush()?;
-        self.stop_thread();
-        self.manifest.end = Some(end);
+        let checkpoints = self.stop_thread();
+        self.manifest.end = Some(End { events: self.events, checkpoints, ..end });
         self.write_manifest(names::PARTIAL)?;
         for (name, _) in [names::EVENTS, names::PAGES, names::CHECKPOINTS, names::FILES] {
             let path = self.dir.join(name);
@@ -314,22 +305,21 @@ impl RecordingWriter {
         Ok(Summary {
             dir: self.dir.clone(),
             events: self.events,
-            checkpoints: self.checkpoints,
+            checkpoints,
             bytes: crate::manage::disk_usage(&self.dir),
         })
     }
 
-    fn stop_thread(&mut self) {
+    fn stop_thread(&mut self) -> u32 {
         self.shared.close();
-        if let Some(thread) = self.thread.take() {
-            // A panic in it was reported by the panic itself; the files are valid up to there.
-            let _ = thread.join();
-        }
+        // A panic in it was reported by the panic itself; the files are valid up to there.
+        self.thread.take().and_then(|thread| thread.join().ok()).unwrap_or_default()
     }
 }
 
 impl Drop for RecordingWriter {
     fn drop(&mut self) {
+        self.shared.hurry();
         self.stop_thread();
     }
 }
