@@ -63,6 +63,8 @@ fn writer(dir: &Path) -> RecordingWriter {
         root_tid: None,
         cwd: Vec::new(),
         machine,
+        refused: std::collections::BTreeMap::new(),
+        chaos_seed: None,
         warnings: Vec::new(),
         end: None,
     };

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use retake_recording::{Recording, is_recording};
 
 use crate::failure::Failure;
+use crate::freed;
 
 /// The folder of all recordings.
 #[derive(Clone, Debug)]
@@ -152,6 +153,23 @@ impl Home {
         Ok(Recording::open(&self.resolve(argument)?)?)
     }
 
+    /// The recordings whose names match a pattern: `*`, `?` and `[…]` as in a shell.
+    ///
+    /// # Errors
+    /// When it is no pattern, or matches nothing.
+    pub(crate) fn matching(&self, pattern: &OsStr) -> Result<Vec<PathBuf>, HomeError> {
+        let nothing = || HomeError::NotFound { name: pattern.to_owned(), place: self.recordings() };
+        let pattern = glob::Pattern::new(&pattern.to_string_lossy()).map_err(|_| nothing())?;
+        let entries = fs::read_dir(self.recordings()).into_iter().flatten().flatten();
+        let mut found: Vec<PathBuf> = entries
+            .filter(|entry| pattern.matches(&entry.file_name().to_string_lossy()))
+            .map(|entry| entry.path())
+            .filter(|path| is_recording(path))
+            .collect();
+        found.sort_unstable();
+        if found.is_empty() { Err(nothing()) } else { Ok(found) }
+    }
+
     /// The name of the recording in `dir`, if it is one of ours.
     fn own_name<'a>(&self, dir: &'a Path) -> Option<&'a Path> {
         let real = fs::canonicalize(self.recordings()).unwrap_or_default();
@@ -169,7 +187,8 @@ impl Home {
     }
 }
 
-/// Makes the folder of a new recording in `parent`: the program's name and the smallest free number.
+/// Makes the folder of a new recording in `parent`: the program's name and the smallest free number that was not
+/// freed lately.
 /// Two that do this at the same time get different ones.
 pub(crate) fn claim(parent: &Path, program: &OsStr) -> Result<PathBuf, HomeError> {
     let base = Path::new(program).file_name().unwrap_or(OsStr::new("program"));
@@ -177,6 +196,10 @@ pub(crate) fn claim(parent: &Path, program: &OsStr) -> Result<PathBuf, HomeError
     loop {
         let mut name = base.to_owned();
         name.push(format!("-{number}"));
+        if freed::is_kept(parent, &name) {
+            number += 1;
+            continue;
+        }
         let dir = parent.join(name);
         match DirBuilder::new().mode(0o700).create(&dir) {
             Ok(()) => return Ok(dir),
@@ -292,9 +315,28 @@ mod tests {
         assert_eq!(temp.record("./ls"), home.recordings().join("ls-2"));
         fs::remove_dir_all(home.recordings().join("ls-1")).unwrap();
         assert_eq!(temp.record("ls"), home.recordings().join("ls-1"));
+        fs::remove_dir_all(home.recordings().join("ls-2")).unwrap();
+        freed::remember(&home.recordings().join("ls-2")).unwrap();
+        assert_eq!(temp.record("ls"), home.recordings().join("ls-3"), "freed today");
+        let yesterday = std::time::SystemTime::now() - std::time::Duration::from_secs(90_000);
+        let kept = fs::File::open(home.recordings().join(".freed/ls-2")).unwrap();
+        kept.set_modified(yesterday).unwrap();
+        assert_eq!(temp.record("ls"), home.recordings().join("ls-2"));
         assert_eq!(temp.record(".."), home.recordings().join("program-1"));
         let mode = fs::metadata(home.recordings().join("ls-1")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
+    }
+
+    #[test]
+    fn patterns_match_names() {
+        let temp = Temp::new("patterns");
+        let all = ["ls", "ls", "lsof"].map(|program| temp.record(program));
+        let matching = |pattern: &str| temp.0.matching(OsStr::new(pattern)).ok();
+        assert_eq!(matching("ls*"), Some(all.to_vec()));
+        assert_eq!(matching("ls-?"), Some(all[..2].to_vec()));
+        assert_eq!(matching("*-[23]"), Some(vec![all[1].clone()]));
+        assert_eq!(matching("x*"), None);
+        assert_eq!(matching("[*"), None);
     }
 
     #[test]

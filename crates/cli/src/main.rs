@@ -8,6 +8,7 @@ mod commands;
 mod debug;
 mod demo;
 mod failure;
+mod freed;
 mod home;
 mod hunt;
 mod output;
@@ -25,8 +26,8 @@ use clap::error::ErrorKind;
 
 /// A record-and-replay debugger: run a program once, look at that run as often as you like.
 #[derive(Debug, Parser)]
-#[command(name = "retake", version, after_help = AFTER_HELP, disable_help_subcommand = true)]
-struct Cli {
+#[command(name = "retake", version, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
     #[command(subcommand)]
     command: commands::Command,
 }

@@ -114,7 +114,10 @@ impl Session {
             self.hide_copies(task, &mut stopped, &entry)?;
         }
         let answer = match call.class {
-            Class::Refuse(errno) => Answer::Now(errno.to_result()),
+            Class::Refuse(errno) => {
+                self.note_refused(&call, errno);
+                Answer::Now(errno.to_result())
+            }
             Class::Pretend(result) => Answer::Now(result),
             Class::Thread(ThreadCall::Clock) => self.clock_call(task, no, &args),
             Class::Thread(kind) => self.thread_call(task, kind, call.no, &args)?,

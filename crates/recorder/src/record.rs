@@ -193,6 +193,8 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
         cwd: cwd.as_os_str().as_bytes().to_vec(),
         machine: crate::cpuid::machine(cpu, traps_cpuid),
         warnings: Vec::new(),
+        refused: std::collections::BTreeMap::new(),
+        chaos_seed: options.chaos,
         end: None,
     };
     let writer_options = WriterOptions {

@@ -50,6 +50,8 @@ pub(crate) struct Session {
     pub(crate) locks: crate::inherited_locks::InheritedLocks,
     /// What the manifest warns of already.
     pub(crate) warned: BTreeSet<String>,
+    /// Calls that it says were refused, and their commands.
+    pub(crate) refused: BTreeSet<(&'static str, Option<&'static str>)>,
     pub(crate) audit: Option<crate::audit::Audit>,
     pub(crate) root: Tid,
     pub(crate) status: Option<ExitStatus>,
@@ -117,6 +119,7 @@ impl Session {
             copies: Copies::default(),
             locks: crate::inherited_locks::InheritedLocks::default(),
             warned: BTreeSet::new(),
+            refused: BTreeSet::new(),
             audit: None,
             root,
             status: None,

@@ -1,5 +1,6 @@
 //! The manifest: what was recorded, where, by which version, and how it ended.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,12 @@ pub struct Manifest {
     pub machine: Machine,
     /// What could not be neutralised or tracked here, a sentence each.
     pub warnings: Vec<String>,
+    /// System calls that were refused, by name, each with the error that the program got.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused: BTreeMap<String, String>,
+    /// What tasks were scheduled by at random.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chaos_seed: Option<u64>,
     /// How it ended; absent while recording or when the recorder was killed.
     pub end: Option<End>,
 }

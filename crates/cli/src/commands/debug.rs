@@ -10,10 +10,17 @@ use crate::failure::Failure;
 use crate::output::notice;
 use crate::progress;
 
+const EXAMPLES: &str = "\
+Examples:
+  retake debug                               the latest recording, at its failure or at main
+  retake debug sort-3 --init breaks.txt
+  echo 'break work\\ncontinue\\nstack' | retake debug run1 --batch";
+
 /// Debug a recording: stop at breakpoints, go back, look at any moment
 ///
 /// Commands come from --init, then from a prompt or from standard input; `help` lists them.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct DebugCommand {
     #[command(flatten)]
     which: Which,

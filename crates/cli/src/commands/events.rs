@@ -11,8 +11,14 @@ use super::Which;
 use crate::failure::Failure;
 use crate::output::{Out, notice};
 
+const EXAMPLES: &str = "\
+Examples:
+  retake events run1 | grep openat
+  retake events --json run1 | jq .kind";
+
 /// Print the events of a recording
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct EventsArgs {
     /// Print one JSON object per event
     #[arg(long)]

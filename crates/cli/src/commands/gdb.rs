@@ -22,11 +22,17 @@ use crate::output::notice;
 /// Commands that gdb has on a recording besides its own.
 pub(crate) const GLUE: &str = include_str!("gdb/glue.py");
 
+const EXAMPLES: &str = "\
+Examples:
+  retake gdb run1
+  retake gdb --debugger rust-gdb run1 -- -ex 'break main' -ex continue";
+
 /// Debug a recording with gdb
 ///
 /// gdb has all its commands, those that go backwards too, and when, goto, restart, checkpoint, back and
 /// forward. It reads the program and its libraries from the recording.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct GdbArgs {
     #[command(flatten)]
     which: Which,

@@ -11,6 +11,12 @@ use crate::hunt::{Goal, Group, Live, Options, Schedule, Tally, hunt, last_lines}
 use crate::output::Out;
 use crate::text;
 
+const EXAMPLES: &str = "\
+Examples:
+  retake hunt -- cargo test flaky
+  retake hunt --for 10m -j 2 -- ./race
+  retake hunt --match 'data race' --timeout 5s -- pytest tests/test_queue.py";
+
 /// Record a command again and again until a run fails, and keep that run
 ///
 /// The first runs are plain; most of the later ones take the CPU from tasks at random (--chaos, another
@@ -23,7 +29,7 @@ use crate::text;
 ///
 /// Exits with 0 if a failure was found, 1 if none was, 125 if a run could not be recorded.
 #[derive(Debug, clap::Args)]
-#[command(override_usage = "retake hunt [OPTIONS] [--] COMMAND [ARGS]...")]
+#[command(override_usage = "retake hunt [OPTIONS] [--] COMMAND [ARGS]...", after_help = EXAMPLES)]
 pub(crate) struct HuntArgs {
     /// Make this many runs at most
     #[arg(short = 'n', value_name = "RUNS")]

@@ -65,6 +65,12 @@ fn print(
     fact("size", &text::size(disk_usage(recording.dir())))?;
     fact("machine", &format!("Linux {}{cpu}", machine.kernel))?;
     fact("written by", &format!("retake {}, format {}", manifest.tool, manifest.format))?;
+    if let Some(seed) = manifest.chaos_seed {
+        fact("chaos", &format!("seed {seed}"))?;
+    }
+    for (call, errno) in &manifest.refused {
+        fact("refused", &format!("{call}: {errno}"))?;
+    }
     for warning in &manifest.warnings {
         fact("warning", warning)?;
     }
@@ -110,6 +116,8 @@ pub(crate) fn everything(recording: &Recording) -> Value {
     value["env"] = manifest.env.iter().map(|var| lossy(var)).collect();
     value["pages"] = recording.page_count().into();
     value["warnings"] = manifest.warnings.clone().into();
+    value["refused"] = json!(manifest.refused);
+    value["chaos_seed"] = manifest.chaos_seed.into();
     value["kernel"] = manifest.machine.kernel.clone().into();
     value["cpu"] = manifest.machine.cpu.into();
     value["tool"] = manifest.tool.clone().into();

@@ -1,6 +1,7 @@
 //! The commands, a file each.
 
 mod checkpoints;
+mod completions;
 mod debug;
 mod demo;
 mod events;
@@ -10,6 +11,7 @@ mod gdbserver;
 mod hunt;
 mod info;
 mod ls;
+mod man;
 mod record;
 mod replay;
 mod rm;
@@ -50,6 +52,8 @@ pub(crate) enum Command {
     Hunt(hunt::HuntArgs),
     Follow(follow::FollowArgs),
     Demo(demo::DemoArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 impl Command {
@@ -71,6 +75,8 @@ impl Command {
             Self::Hunt(args) => args.run(),
             Self::Follow(args) => args.run(),
             Self::Demo(args) => args.run(),
+            Self::Completions(args) => args.run(),
+            Self::Man(args) => args.run(),
         }
     }
 }

@@ -12,6 +12,12 @@ use crate::home::Home;
 use crate::record::{Place, Request, Summary, Target, seed};
 use crate::text;
 
+const EXAMPLES: &str = "\
+Examples:
+  retake record ./server --port 8080
+  retake record -o run1 -- cargo test flaky
+  retake record --chaos --seed 7 ./race      another order of threads, the same one each time";
+
 /// Run a program and record it
 ///
 /// Records until the program's first process ends. Ctrl-C and other keys go to the program; three Ctrl-C
@@ -20,7 +26,7 @@ use crate::text;
 /// Exits as the program does (128+n where signal n ended it), or with 127 if there is no such
 /// program, 126 if it cannot be executed, 125 if it cannot be recorded.
 #[derive(Debug, clap::Args)]
-#[command(override_usage = "retake record [OPTIONS] [--] PROGRAM [ARGS]...")]
+#[command(override_usage = "retake record [OPTIONS] [--] PROGRAM [ARGS]...", after_help = EXAMPLES)]
 pub(crate) struct RecordArgs {
     /// Put the recording into this folder, which must be new or empty
     #[arg(short, long, value_name = "DIR")]

@@ -10,12 +10,18 @@ use crate::failure::{Failure, OURS};
 use crate::output::notice;
 use crate::progress;
 
+const EXAMPLES: &str = "\
+Examples:
+  retake replay | less                      what the latest recording printed
+  retake replay run1";
+
 /// Re-execute a recording, with the program's output and exit status
 ///
 /// Every event is checked against the recording; exits with 125 where the replay differs, and where the
 /// recording has no end because its recorder was killed. One that is still being recorded is replayed
 /// as far as it is on disk, with exit code 0.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct ReplayArgs {
     #[command(flatten)]
     which: Which,

@@ -15,10 +15,15 @@ use crate::output::Out;
 /// How often it is looked whether the recording is closed.
 const LOOK: Duration = Duration::from_millis(5);
 
+const EXAMPLES: &str = "\
+Examples:
+  retake stop                                the recording that was begun last";
+
 /// End a recording that is being made, and the program with it
 ///
 /// Comes back when the recording is closed.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct StopArgs {
     #[command(flatten)]
     which: Which,

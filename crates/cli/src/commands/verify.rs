@@ -12,11 +12,17 @@ use crate::output::{Out, notice};
 use crate::progress;
 use crate::text;
 
+const EXAMPLES: &str = "\
+Examples:
+  retake verify run1
+  retake verify -j 1                         on one processor";
+
 /// Re-execute every checkpoint interval of a recording and compare all state
 ///
 /// Compares registers at every event and all state at every checkpoint; exits with 1 and reports
 /// the first difference if there is one.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct VerifyArgs {
     /// Intervals to re-execute at the same time [default: one per processor]
     #[arg(short, long, value_name = "N")]
