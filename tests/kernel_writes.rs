@@ -56,3 +56,39 @@ fn calls_that_fail() {
         audit(&program, 1000 + seed);
     }
 }
+
+/// Whether this machine lets a program serve files, which needs privilege and `/dev/fuse`.
+fn can_serve(test: &str) -> bool {
+    let program = fixture::c("c/kernel/served_files.c", &[]);
+    let native = retake_testkit::finish(std::process::Command::new(program)).output();
+    if !native.starts_with("no ") {
+        return true;
+    }
+    retake_testkit::skip(test, native.trim());
+    false
+}
+
+#[test]
+fn files_that_the_recording_serves_itself() {
+    if can_serve("files_that_the_recording_serves_itself") {
+        let output = check("c/kernel/served_files.c");
+        assert!(output.contains("read 7: served\n"), "{output}");
+    }
+}
+
+#[test]
+fn files_that_the_recording_serves_itself_are_not_mapped() {
+    if !can_serve("files_that_the_recording_serves_itself_are_not_mapped") {
+        return;
+    }
+    let program = fixture::c("c/kernel/served_files.c", &[]);
+    let command = [program.as_os_str(), "map".as_ref()];
+    let retake = retake();
+    let output = retake.round_trip("recording", &[], &command).output();
+    let info = retake.run(["info".as_ref(), retake.path("recording").as_os_str()]).output();
+    for line in ["mapped: No such device", "executed: Permission denied"] {
+        assert!(output.lines().any(|found| found == line), "{output}");
+    }
+    assert!(info.contains("mapped a file that it serves itself"), "{info}");
+    assert!(info.contains("which it serves itself (fuse): that is refused (EACCES)"), "{info}");
+}

@@ -124,6 +124,11 @@ impl Session {
             Class::Memory(MemoryCall::Map) if self.is_refused_mapping(task, &args) => {
                 Answer::Now(Errno::EPERM.to_result())
             }
+            Class::Memory(MemoryCall::Map)
+                if let Some(refused) = self.served_mapping(task, &args) =>
+            {
+                refused
+            }
             Class::Memory(MemoryCall::Map) => {
                 self.map_anonymous_shared(task, &mut stopped, &entry, &args)?
             }
@@ -364,6 +369,9 @@ impl Session {
         }
         self.note_file_changes(task, open, result)?;
         self.note_taken(task, open, result);
+        if result >= 0 {
+            self.note_served(task, open.call.no, &open.args);
+        }
         self.follow_stack_limit(task, &mut stopped, open, result)?;
         self.audit_after(task, open, result)?;
         // The call is made, also where the task is killed while its site is led elsewhere.

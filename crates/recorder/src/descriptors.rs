@@ -1,7 +1,6 @@
 //! What the descriptors of recorded processes refer to.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use retake_model::Tid;
@@ -43,15 +42,15 @@ impl Descriptors {
 
 fn look(tid: Tid, fd: i32) -> Target {
     let link = format!("/proc/{tid}/fd/{fd}");
-    let Ok(meta) = std::fs::metadata(&link) else {
+    let Ok(file) = retake_ptrace::known_file(link.as_ref()) else {
         return Target::Other;
     };
-    if !meta.is_file() {
+    if !file.is_regular {
         return Target::Other;
     }
     match std::fs::read_link(&link).ok().as_deref().and_then(memory_of) {
         Some(pid) => Target::Memory(pid),
-        None => Target::File((meta.dev(), meta.ino())),
+        None => Target::File((file.dev, file.ino)),
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn is_64_bit(registers: &Registers) -> bool {
     registers.cs == USER_CS
 }
 
-fn path_at(memory: &ProcessMemory, addr: u64) -> Option<PathBuf> {
+pub(crate) fn path_at(memory: &ProcessMemory, addr: u64) -> Option<PathBuf> {
     let mut bytes = [0; PATH_MAX];
     let read = memory.read(Addr::new(addr), &mut bytes).ok()?;
     let bytes = bytes.get(..read)?;
@@ -66,6 +66,10 @@ pub(crate) fn check_program(task: &Task, registers: &Registers) -> Result<(), Re
 impl Session {
     pub(crate) fn exec_call(&mut self, task: &Task, kind: TaskCall, args: &[u64; 6]) -> Answer {
         let [first, second, _, _, flags, _] = *args;
+        let path = if kind == TaskCall::Exec { first } else { second };
+        if let Some(refused) = self.served_program(task, path) {
+            return refused;
+        }
         let found = match kind {
             TaskCall::Exec => path_at(&task.memory, first)
                 .map_or(Found::Other, |path| look(View::Of(task.tid), &path)),

@@ -18,6 +18,7 @@ use crate::error::RecordError;
 use crate::files::Files;
 use crate::leaving::Left;
 use crate::scheduler::{Candidate, Decision, Scheduler, Soon, TICK};
+use crate::sleepers::Silence;
 use crate::task::{Run, Space, Task};
 
 /// A tick that comes while nobody waits for it is lost: the next one comes so much later. (Not too soon,
@@ -55,6 +56,8 @@ pub(crate) struct Session {
     pub(crate) audit: Option<crate::audit::Audit>,
     pub(crate) root: Tid,
     pub(crate) status: Option<ExitStatus>,
+    /// A task has mounted a file system that the recording may serve itself.
+    pub(crate) serves_files: bool,
     /// A task made or joined namespaces: its clocks may not be ours.
     pub(crate) changed_namespaces: bool,
     pub(crate) next_task: TaskId,
@@ -123,6 +126,7 @@ impl Session {
             audit: None,
             root,
             status: None,
+            serves_files: false,
             changed_namespaces: false,
             next_task: TaskId::new(0),
             next_space: SpaceId::new(0),
@@ -351,6 +355,7 @@ impl Session {
     fn follow(&mut self, mut task: Task, first: Option<PtraceStop>) -> Result<(), RecordError> {
         let tid = task.tid;
         let mut stop = first;
+        let mut silence = Silence::default();
         loop {
             let now = match stop.take() {
                 Some(stop) => Some(stop),
@@ -372,6 +377,9 @@ impl Session {
                     None => return Ok(()),
                 }
             }
+            if now.is_some() {
+                silence = Silence::default();
+            }
             let next = match now {
                 Some(PtraceStop::Stopped(stopped, event)) => {
                     match self.handle(&mut task, stopped, event) {
@@ -391,7 +399,12 @@ impl Session {
                     let Some(same) = self.should_go_on(task) else { return Ok(()) };
                     task = same;
                     self.tick(&mut task)?;
-                    Next::Soon
+                    if self.falls_asleep(&mut task, &mut silence)? {
+                        task.run = Run::Kernel;
+                        self.tasks.insert(tid, task);
+                        return Ok(());
+                    }
+                    continue;
                 }
             };
             match next {
