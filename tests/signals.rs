@@ -6,7 +6,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
-use retake_testkit::{Guarded, OFTEN, Retake, check_fixture, fixture, rounds};
+use retake_testkit::{Guarded, OFTEN, Retake, check_fixture, finish, fixture, rounds};
 
 fn retake() -> Retake {
     Retake::new(env!("CARGO_BIN_EXE_retake"))
@@ -60,8 +60,7 @@ fn synchronous_signals() {
 #[test]
 fn forced_signals_leave_no_trace() {
     let program = fixture::c("c/forced.c", &[]);
-    let native = Command::new(&program).output().unwrap();
-    let native = String::from_utf8_lossy(&native.stdout);
+    let native = finish(Command::new(&program)).output();
     assert_eq!(count(&native, "blocked and waiting"), 16, "{native}");
     let program = program.into_os_string();
     // With the schedule of chaos many more stops come: less is computed then.

@@ -6,6 +6,7 @@
 #![expect(clippy::panic, reason = "a test's support fails by panicking")]
 
 mod delve;
+mod dispositions;
 pub mod fake;
 pub mod fixture;
 pub mod go;

@@ -82,6 +82,7 @@ impl Retake {
     /// # Panics
     /// When there is no room for temporary files.
     pub fn new(bin: impl Into<PathBuf>) -> Self {
+        crate::dispositions::stop_ignoring();
         let home = match TempDir::new() {
             Ok(home) => home,
             Err(error) => panic!("no temporary folder: {error}"),
@@ -224,6 +225,7 @@ impl Retake {
 /// When it cannot be started or does not end.
 #[track_caller]
 pub fn finish(mut command: Command) -> Ended {
+    crate::dispositions::stop_ignoring();
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let text = format!("{command:?}");
     let mut child = match command.spawn() {

@@ -50,8 +50,8 @@ const PAGE_COST: Duration = Duration::from_nanos(700);
 pub(crate) struct Progress(Arc<AtomicU8>);
 
 impl Progress {
-    const DONE: u8 = 1;
-    const LOST: u8 = 2;
+    pub(super) const DONE: u8 = 1;
+    pub(super) const LOST: u8 = 2;
 
     pub(crate) fn is_going_on(&self) -> bool {
         self.0.load(Ordering::Acquire) == 0
@@ -62,7 +62,7 @@ impl Progress {
         self.0.load(Ordering::Acquire) == Self::LOST
     }
 
-    fn set(&self, how: u8) {
+    pub(super) fn set(&self, how: u8) {
         // What it is first it stays.
         let _ = self.0.compare_exchange(0, how, Ordering::AcqRel, Ordering::Acquire);
     }

@@ -143,3 +143,34 @@ impl Schedule {
         self.announced = false;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_one_waits_until_the_last_one_is_read() {
+        let mut schedule = Schedule::new(Duration::ZERO);
+        assert_eq!(schedule.due(), Due::Now);
+        let copies = [Progress::default(), Progress::default()];
+        copies.iter().for_each(|copy| schedule.wait_for(copy.clone()));
+        copies[0].set(Progress::DONE);
+        assert_eq!(schedule.due(), Due::No, "the second copy is still being read");
+        copies[1].set(Progress::DONE);
+        assert_eq!(schedule.due(), Due::Now);
+        assert!(!schedule.has_lost_one());
+    }
+
+    #[test]
+    fn a_lost_copy_is_told_once() {
+        let mut schedule = Schedule::new(Duration::ZERO);
+        let copy = Progress::default();
+        schedule.wait_for(copy.clone());
+        copy.set(Progress::LOST);
+        // It is dropped after its last page, too.
+        copy.set(Progress::DONE);
+        assert_eq!(schedule.due(), Due::Now);
+        assert!(schedule.has_lost_one());
+        assert!(!schedule.has_lost_one());
+    }
+}
