@@ -17,6 +17,8 @@ mod go;
 mod newer;
 #[path = "values/rust.rs"]
 mod rust;
+#[path = "values/split.rs"]
+mod split;
 
 /// An expression, and how its value is shown.
 type Row = (&'static str, &'static str);

@@ -58,7 +58,7 @@ pub use code::text::TextReader;
 pub use code::{
     CallerFrame, Cfa, CodeFile, CodeFrame, CodeModule, CodePlace, CodeReader, FrameKind, FrameRule,
     FunctionCode, InlinedCode, Loaded, NoCode, PcKind, RawFrame, RuleSource, Saved, SourceLine,
-    Statement, Trampoline, default_reader,
+    Statement, Trampoline, default_reader, files_beside, sources_of,
 };
 pub use control::{Progress, ProgressSink, RequestControl, TraceSink};
 pub use debugger::{Debugger, Places};

@@ -2,7 +2,7 @@
 
 use object::elf::{DF_1_PIE, DT_FLAGS_1, EM_X86_64, ET_DYN, ET_EXEC, PF_X, PT_LOAD, PT_TLS};
 use object::read::elf::{Dyn, ElfFile64, FileHeader, ProgramHeader};
-use object::{LittleEndian, Object};
+use object::{LittleEndian, Object, ObjectSection};
 use retake_model::{FileAddr, FileOffset};
 
 use crate::bytes::SharedBytes;
@@ -114,6 +114,12 @@ impl Elf {
     /// The parsed headers. They parsed once, so they parse again; no borrow is kept in between.
     pub(crate) fn file(&self) -> Option<ElfFile<'_>> {
         ElfFile::parse(self.bytes.as_slice()).ok()
+    }
+
+    /// Whether there is a section, without looking into it.
+    pub(crate) fn has_section(&self, name: &str) -> bool {
+        let found = self.file().and_then(|file| Some(file.section_by_name(name)?.size()));
+        found.is_some_and(|size| size > 0)
     }
 
     /// Whether code can be at this address. Ranges that the linker discarded start at 0, 1 or

@@ -10,6 +10,7 @@
 //!
 //! What a module has is looked up in an index, which is made by going through all of its debug
 //! information once. An [`IndexStore`] keeps it for the next session. The rest is read unit by unit.
+//! Units whose entries lie in other files ([`SplitFiles`]) are known by where they are in the module's own.
 
 mod addresses;
 mod bytes;
@@ -36,6 +37,7 @@ mod parallel;
 mod plt;
 mod prologue;
 mod sections;
+mod split;
 mod statements;
 mod symtab;
 mod unit_code;
@@ -57,5 +59,6 @@ pub use index::IndexStore;
 pub use lines::LinePlace;
 pub use module::Module;
 pub use plt::Trampoline;
-pub use sections::DwarfBytes;
+pub use sections::{DebugSections, DwarfBytes};
+pub use split::{DebugUnits, Held, SplitFiles, SplitName, Taken, WholeUnit};
 pub use unwind::{Unwinder, UnwoundFrame};

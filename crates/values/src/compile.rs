@@ -119,7 +119,7 @@ impl Info {
                 // The program counter is known at the place, and the distance to it is.
                 Operation::Address { address } => from_here(pc, address),
                 Operation::AddressIndex { index } => {
-                    from_here(pc, self.dwarf().address(&unit.unit, index).ok()?)
+                    from_here(pc, unit.dwarf.address(&unit.unit, index).ok()?)
                 }
                 Operation::UnsignedConstant { value } => Term::Constant(value),
                 Operation::SignedConstant { value } => Term::Constant(value.cast_unsigned()),
@@ -155,7 +155,7 @@ impl Info {
         if let AttributeValue::Exprloc(expression) = value {
             return Some(expression);
         }
-        let mut list = self.dwarf().attr_locations(&unit.unit, value).ok()??;
+        let mut list = unit.dwarf.attr_locations(&unit.unit, value).ok()??;
         while let Some(entry) = list.next().ok()? {
             if (entry.range.begin..entry.range.end).contains(&pc) {
                 return Some(entry.data);

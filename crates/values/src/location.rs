@@ -6,7 +6,7 @@ mod pieces;
 use std::sync::Arc;
 
 use gimli::{
-    AttributeValue, DebugInfoOffset, DieReference, DwAt, EvaluationResult, Expression, Location,
+    AttributeValue, DieReference, DwAt, EvaluationResult, Expression, Location,
     Piece, constants,
 };
 use retake_model::Addr;
@@ -68,10 +68,10 @@ impl<'a> At<'a> {
             Some(value) => value,
             None => return self.without_location(info, &unit, &entry, left),
         };
-        let expression = self.expression(info, &unit, value)?;
+        let expression = self.expression(&unit, value)?;
         let subject = Subject { info, unit: &unit, bias: self.bias_of(info), object: None };
         let pieces = self.evaluate(&subject, expression, left)?;
-        self.stored(info, pieces, left)
+        self.stored(info, &unit, pieces, left)
     }
 
     fn without_location(
@@ -82,7 +82,7 @@ impl<'a> At<'a> {
         left: usize,
     ) -> Result<Stored, Missing> {
         if let Some(value) = entry.attr_value(constants::DW_AT_const_value)? {
-            return constant(info, unit, value).ok_or_else(|| unclear("a constant of an odd form"));
+            return constant(unit, value).ok_or_else(|| unclear("a constant of an odd form"));
         }
         // A copy of a variable whose place the other entry says: a static one.
         for at in [constants::DW_AT_abstract_origin, constants::DW_AT_specification] {
@@ -100,7 +100,6 @@ impl<'a> At<'a> {
     /// The expression that holds at the frame's place.
     fn expression(
         &self,
-        info: &Info,
         unit: &UnitInfo,
         value: AttributeValue<Bytes>,
     ) -> Result<Expression<Bytes>, Missing> {
@@ -110,7 +109,7 @@ impl<'a> At<'a> {
         if let AttributeValue::Block(bytes) = value {
             return Ok(Expression(bytes));
         }
-        let Some(mut list) = info.dwarf().attr_locations(&unit.unit, value)? else {
+        let Some(mut list) = unit.dwarf.attr_locations(&unit.unit, value)? else {
             return Err(unclear("a location of an odd form"));
         };
         let frame = self.frames.first().ok_or_else(|| unclear("there is no frame"))?;
@@ -221,7 +220,7 @@ impl<'a> At<'a> {
                     evaluation.resume_with_relocated_address(relocated(address)?)?
                 }
                 EvaluationResult::RequiresIndexedAddress { index, relocate } => {
-                    let address = info.dwarf().address(&unit.unit, index)?;
+                    let address = unit.dwarf.address(&unit.unit, index)?;
                     let address = if relocate { relocated(address)? } else { address };
                     evaluation.resume_with_indexed_address(address)?
                 }
@@ -243,7 +242,7 @@ impl<'a> At<'a> {
         let entry = unit.unit.entry(offset)?;
         let value = entry.attr_value(constants::DW_AT_frame_base)?;
         let value = value.ok_or_else(|| unclear("the frame's base"))?;
-        let expression = self.expression(&frame.info, &unit, value)?;
+        let expression = self.expression(&unit, value)?;
         let bias = Some(frame.bias);
         let subject = Subject { info: &frame.info, unit: &unit, bias, object: None };
         let pieces = self.evaluate(&subject, expression, left)?;
@@ -277,12 +276,12 @@ impl<'a> At<'a> {
     ) -> Result<Bytes, Missing> {
         let id = match reference {
             DieReference::UnitRef(offset) => unit.id_of(offset),
-            DieReference::DebugInfoRef(DebugInfoOffset(offset)) => TypeId::of_offset(offset),
+            DieReference::DebugInfoRef(offset) => unit.id_in_file(offset),
         };
         let (unit, offset) = info.find(id).ok_or_else(|| unclear("an entry is not there"))?;
         let entry = unit.unit.entry(offset)?;
         let value = entry.attr_value(constants::DW_AT_location)?;
-        Ok(self.expression(info, &unit, value.ok_or_else(|| unclear("a location"))?)?.0)
+        Ok(self.expression(&unit, value.ok_or_else(|| unclear("a location"))?)?.0)
     }
 
     /// What a register had when the function was entered: what the caller's call says that it passed.

@@ -192,12 +192,20 @@ fn memory(view: &MemoryView) -> Vec<String> {
 }
 
 fn list(view: &SourceView) -> Vec<String> {
+    let newer = view.lines.iter().any(|line| line.newer);
+    let warning = newer.then(|| {
+        format!(
+            "warning: {} is newer than the recording: the program may have been made of other lines",
+            view.file
+        )
+    });
     let of = |frame: &FrameView| {
         let function = frame.place.function.as_deref().unwrap_or("?");
         format!("frame {}, {function}, in ", frame.n)
     };
     let frame = view.frame.as_ref().map(of).unwrap_or_default();
-    let mut lines = vec![format!("{frame}{}:", view.file)];
+    let mut lines: Vec<String> = warning.into_iter().collect();
+    lines.push(format!("{frame}{}:", view.file));
     lines.extend(view.lines.iter().map(line));
     lines
 }

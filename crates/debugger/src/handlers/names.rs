@@ -7,6 +7,7 @@ use retake_model::Addr;
 use retake_values::{Info, Space, TypeId};
 
 use super::hits;
+use crate::code::not_found;
 use crate::expr::{self, Datum, Expression, Names, Vector, register_value as register};
 use crate::names::closest;
 use crate::variables::{FrameScope, TaskMemory};
@@ -42,6 +43,13 @@ impl<'a> DebuggerNames<'a> {
             None => FrameScope::of(self.debugger, self.debugger.task(), self.frame)?,
         };
         Ok(self.scope.insert(scope))
+    }
+
+    /// What could not be looked through.
+    fn missing_files(&self) -> Option<String> {
+        let infos = self.debugger.infos();
+        let missing: Vec<_> = infos.iter().flat_map(|info| info.module().missing_files()).collect();
+        (!missing.is_empty()).then(|| not_found(&missing))
     }
 
     fn memory(&self) -> TaskMemory<'_> {
@@ -146,6 +154,8 @@ impl Names for DebuggerNames<'_> {
                 problem = format!("{problem}: {why}");
             } else if let Some(other) = closest(name, names.iter().copied()) {
                 problem = format!("{problem}: did you mean {other}?");
+            } else if let Some(missing) = self.missing_files() {
+                problem = format!("{problem} ({missing})");
             }
         }
         Err(DebugError::NotFound(problem))
@@ -160,7 +170,9 @@ impl Names for DebuggerNames<'_> {
                 return Ok((info, ty));
             }
         }
-        Err(DebugError::NotFound(format!("there is no type {name}")))
+        let missing = self.missing_files().map(|missing| format!(" ({missing})"));
+        let missing = missing.unwrap_or_default();
+        Err(DebugError::NotFound(format!("there is no type {name}{missing}")))
     }
 
     fn space(&self) -> &dyn Space {

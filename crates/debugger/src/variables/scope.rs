@@ -7,6 +7,7 @@ use retake_values::{
     At, Frame, FunctionScope, Info, KnownRegisters, Language, Space, TypeId, Value, Variable,
 };
 
+use crate::code::not_found;
 use crate::{DebugError, Debugger};
 
 /// A frame with the functions that run in it.
@@ -118,12 +119,17 @@ impl FrameScope {
     }
 
     /// Why there are no variables at all, if so.
-    pub(crate) fn nothing_known(&self) -> Option<&'static str> {
-        match (self.frames.is_empty(), self.function()) {
-            (true, _) => Some("there is no debug information for the code of this frame"),
-            (false, None) => Some("the debug information has no function at this place"),
-            (false, Some(_)) => None,
+    pub(crate) fn nothing_known(&self) -> Option<String> {
+        let Some(frame) = self.frames.first() else {
+            return Some("there is no debug information for the code of this frame".to_owned());
+        };
+        if self.function().is_some() {
+            return None;
         }
+        Some(match frame.info.module().missing_file_at(frame.pc) {
+            Some(missing) => not_found(&[missing]),
+            None => "the debug information has no function at this place".to_owned(),
+        })
     }
 
     pub(crate) fn at<'a>(&'a self, space: &'a dyn Space) -> At<'a> {

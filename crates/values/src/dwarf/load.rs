@@ -67,7 +67,7 @@ impl Info {
     fn load(&self, id: TypeId) -> Option<Type> {
         let (unit, offset) = self.find(id)?;
         let entry = unit.unit.entry(offset).ok()?;
-        let name = text(self, &unit, &entry, constants::DW_AT_name).map(Arc::from);
+        let name = text(&unit, &entry, constants::DW_AT_name).map(Arc::from);
         let mut size = number(&entry, constants::DW_AT_byte_size);
         let to = || reference(&unit, &entry, constants::DW_AT_type).unwrap_or(TypeId::VOID);
         let pointer = |form| Kind::Pointer { to: to(), form };
@@ -160,12 +160,12 @@ impl Info {
                     fields.members.push(Member { is_base: true, name: None, ..member });
                 }
                 constants::DW_TAG_template_type_parameter => {
-                    let name = text(self, unit, child, constants::DW_AT_name)?;
+                    let name = text(unit, child, constants::DW_AT_name)?;
                     let ty = reference(unit, child, constants::DW_AT_type).unwrap_or(TypeId::VOID);
                     fields.parameters.push((Arc::from(name), ty));
                 }
                 constants::DW_TAG_template_value_parameter => {
-                    let name = text(self, unit, child, constants::DW_AT_name)?;
+                    let name = text(unit, child, constants::DW_AT_name)?;
                     let value = child.attr_value(constants::DW_AT_const_value).ok()??;
                     let value = value.sdata_value().map(i128::from)?;
                     fields.constants.push((Arc::from(name), value));
@@ -196,7 +196,7 @@ impl Info {
         }
         let ty = reference(unit, entry, constants::DW_AT_type)?;
         Some(Member {
-            name: text(self, unit, entry, constants::DW_AT_name).map(Arc::from),
+            name: text(unit, entry, constants::DW_AT_name).map(Arc::from),
             ty,
             place: self.member_place(unit, entry, ty)?,
             is_base: false,
@@ -303,7 +303,7 @@ impl Info {
         let mut values: Vec<(Arc<str>, i128)> = Vec::new();
         self.children(unit, offset, |child| {
             if child.tag() == constants::DW_TAG_enumerator {
-                let name = text(self, unit, child, constants::DW_AT_name)?;
+                let name = text(unit, child, constants::DW_AT_name)?;
                 let value = child.attr_value(constants::DW_AT_const_value).ok()??;
                 let value = match base {
                     Some(false) => value.udata_value().map(i128::from),

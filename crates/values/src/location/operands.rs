@@ -72,11 +72,7 @@ pub(super) fn value_bytes(value: &gimli::Value) -> Vec<u8> {
 }
 
 /// A constant that stands for a variable.
-pub(super) fn constant(
-    info: &Info,
-    unit: &UnitInfo,
-    value: AttributeValue<Bytes>,
-) -> Option<Stored> {
+pub(super) fn constant(unit: &UnitInfo, value: AttributeValue<Bytes>) -> Option<Stored> {
     let bytes = match value {
         AttributeValue::Block(bytes) => bytes.to_slice().ok()?.into_owned(),
         AttributeValue::Sdata(value) => i128::from(value).to_le_bytes().to_vec(),
@@ -85,7 +81,7 @@ pub(super) fn constant(
         AttributeValue::Data4(value) => u128::from(value).to_le_bytes().to_vec(),
         AttributeValue::Data8(value) => u128::from(value).to_le_bytes().to_vec(),
         AttributeValue::Udata(value) => u128::from(value).to_le_bytes().to_vec(),
-        value => info.dwarf().attr_string(&unit.unit, value).ok()?.to_slice().ok()?.into_owned(),
+        value => unit.dwarf.attr_string(&unit.unit, value).ok()?.to_slice().ok()?.into_owned(),
     };
     Some(Stored::Bytes(bytes.into()))
 }
