@@ -33,6 +33,8 @@ pub struct DebugLink {
 /// The block that each thread has of a module's thread-local variables (`PT_TLS`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ThreadLocals {
+    /// Where what it begins with is in the file's addresses.
+    pub addr: u64,
     /// Bytes in the block.
     pub size: u64,
     /// Its alignment, a power of two.
@@ -80,6 +82,7 @@ impl Elf {
         let thread_locals =
             file.elf_program_headers().iter().find(|ph| ph.p_type(LittleEndian) == PT_TLS).map(
                 |ph| ThreadLocals {
+                    addr: ph.p_vaddr(LittleEndian),
                     size: ph.p_memsz(LittleEndian),
                     align: ph.p_align(LittleEndian).max(1),
                 },

@@ -44,16 +44,12 @@ fn kept<T>(
 impl Units {
     /// The unit at an offset of the module's own `.debug_info`, parsed.
     pub(crate) fn unit(&self, module: &Module, offset: usize) -> Arc<UnitCode> {
-        kept(&self.parsed, offset, || {
-            UnitCode::load(module, offset).unwrap_or_default()
-        })
+        kept(&self.parsed, offset, || UnitCode::load(module, offset).unwrap_or_default())
     }
 
     /// Its lines.
     pub(crate) fn lines(&self, module: &Module, offset: usize) -> Arc<UnitLines> {
-        kept(&self.lines, offset, || {
-            UnitLines::load(module, offset).unwrap_or_default()
-        })
+        kept(&self.lines, offset, || UnitLines::load(module, offset).unwrap_or_default())
     }
 
     /// The units that may describe `addr`, the most likely first.

@@ -1,13 +1,14 @@
 //! Where a variable is: location descriptions (DWARF 5 §2.5, §2.6).
 
+mod bounds;
 mod operands;
 mod pieces;
+mod thread_locals;
 
 use std::sync::Arc;
 
 use gimli::{
-    AttributeValue, DieReference, DwAt, EvaluationResult, Expression, Location,
-    Piece, constants,
+    AttributeValue, DieReference, DwAt, EvaluationResult, Expression, Location, Piece, constants,
 };
 use retake_model::Addr;
 
@@ -179,6 +180,10 @@ impl<'a> At<'a> {
             evaluation.set_initial_value(object);
         }
         let relocated = |address: u64| {
+            // What the linker leaves of an address whose section it did not take.
+            if address == 0 || address >= u64::MAX - 1 {
+                return Err(Missing::OptimizedOut("the linker has left it out"));
+            }
             let bias = bias.ok_or_else(|| unclear("the module is not loaded"))?;
             Ok::<_, Missing>(address.wrapping_add(bias))
         };
@@ -189,13 +194,13 @@ impl<'a> At<'a> {
             result = match result {
                 EvaluationResult::Complete => return Ok(evaluation.result()),
                 EvaluationResult::RequiresMemory { address, size, base_type, .. } => {
-                    let ty = value_type(info, unit, base_type);
+                    let ty = value_type(info, unit, base_type)?;
                     let word = memory(self.space, address, size)?;
                     evaluation.resume_with_memory(typed(ty, &word.to_le_bytes())?)?
                 }
                 EvaluationResult::RequiresRegister { register, base_type } => {
                     let bytes = frame()?.register(register.0)?;
-                    let ty = value_type(info, unit, base_type);
+                    let ty = value_type(info, unit, base_type)?;
                     evaluation.resume_with_register(typed(ty, &bytes)?)?
                 }
                 EvaluationResult::RequiresFrameBase => {
@@ -225,7 +230,7 @@ impl<'a> At<'a> {
                     evaluation.resume_with_indexed_address(address)?
                 }
                 EvaluationResult::RequiresBaseType(offset) => {
-                    evaluation.resume_with_base_type(value_type(info, unit, offset))?
+                    evaluation.resume_with_base_type(value_type(info, unit, offset)?)?
                 }
                 EvaluationResult::RequiresParameterRef(_) => {
                     return Err(unclear("a parameter of the caller's call"));
@@ -253,19 +258,6 @@ impl<'a> At<'a> {
             Some(Location::Value { value: gimli::Value::Generic(value) }) => Ok(*value),
             _ => Err(unclear("the frame's base is no address")),
         }
-    }
-
-    /// A thread-local variable of the program itself: its block ends where `fs_base` is (variant II,
-    /// "ELF Handling For Thread-Local Storage" §3.4.6).
-    fn thread_local(&self, info: &Info, offset: u64) -> Result<u64, Missing> {
-        let block = info.module().thread_locals().ok_or_else(|| unclear("the thread's block"))?;
-        let thread = self.thread.filter(|thread| !thread.is_null());
-        let thread = thread.ok_or_else(|| unclear("the thread's block is not set up yet"))?;
-        if info.module().is_library() {
-            return Err(unclear("thread-local variables of libraries are not supported"));
-        }
-        let size = block.size.checked_next_multiple_of(block.align).unwrap_or(block.size);
-        Ok(thread.get().wrapping_sub(size).wrapping_add(offset))
     }
 
     fn bytes_of_location(

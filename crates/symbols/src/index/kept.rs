@@ -53,8 +53,7 @@ impl Index {
     /// The index of a module: the kept one, or a new one, which is kept then.
     pub(crate) fn of(module: &Module, source: Option<&IndexSource>) -> Self {
         // With units in other files it spares opening those, too.
-        let worth =
-            module.sections().size() >= WORTH_KEEPING || !module.skeletons().is_empty();
+        let worth = module.sections().size() >= WORTH_KEEPING || !module.skeletons().is_empty();
         let Some(source) = source.filter(|_| worth) else { return Self::build(module) };
         let content = content_of(module, source.content);
         let name = match module.build_id() {

@@ -108,7 +108,8 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn entry(&mut self, entries: &mut EntriesRaw<'_, '_, Slice<'a>>) -> Option<()> {
-        let offset = self.contents.offset.checked_add(u64::try_from(entries.next_offset().0).ok()?)?;
+        let offset =
+            self.contents.offset.checked_add(u64::try_from(entries.next_offset().0).ok()?)?;
         let Some(abbreviation) = entries.read_abbreviation().ok()? else { return Some(()) };
         let inlined = match abbreviation.tag() {
             constants::DW_TAG_subprogram => false,

@@ -66,18 +66,20 @@ impl UnitInfo {
 impl Info {
     /// The debug information of a module; none if it has no DWARF.
     pub fn of(module: &Arc<Module>) -> Option<Arc<Self>> {
-        module.has_debug_info().then(|| Arc::new(Self {
-            module: Arc::clone(module),
-            all: DebugUnits::of(module),
-            units: Mutex::default(),
-            split: Mutex::default(),
-            ranges: OnceLock::new(),
-            types: TypeTable::default(),
-            scopes: Mutex::default(),
-            names: OnceLock::new(),
-            go_types: OnceLock::new(),
-            rust_tables: OnceLock::new(),
-        }))
+        module.has_debug_info().then(|| {
+            Arc::new(Self {
+                module: Arc::clone(module),
+                all: DebugUnits::of(module),
+                units: Mutex::default(),
+                split: Mutex::default(),
+                ranges: OnceLock::new(),
+                types: TypeTable::default(),
+                scopes: Mutex::default(),
+                names: OnceLock::new(),
+                go_types: OnceLock::new(),
+                rust_tables: OnceLock::new(),
+            })
+        })
     }
 
     /// The module.

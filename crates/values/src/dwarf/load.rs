@@ -73,7 +73,7 @@ impl Info {
         let pointer = |form| Kind::Pointer { to: to(), form };
         let alias = |form| Kind::Alias { to: to(), form };
         let kind = match entry.tag() {
-            constants::DW_TAG_base_type => Kind::Base(encoding_of(&entry)?),
+            constants::DW_TAG_base_type => encoding_of(&entry)?,
             constants::DW_TAG_unspecified_type => match name.as_deref() {
                 // What `decltype(nullptr)` is.
                 Some("decltype(nullptr)") => {
@@ -225,8 +225,10 @@ impl Info {
                 count,
             });
         }
+        let Some(from_top) = number(entry, constants::DW_AT_bit_offset) else {
+            return Some(MemberPlace::Bits { first: at.checked_mul(8)?, count });
+        };
         // DWARF 3: counted from the highest bit of a storage unit (§5.5.6 there).
-        let from_top = number(entry, constants::DW_AT_bit_offset).unwrap_or(0);
         let storage = number(entry, constants::DW_AT_byte_size).or_else(|| self.size_of(ty))?;
         let first = storage.checked_mul(8)?.checked_sub(from_top)?.checked_sub(count)?;
         Some(MemberPlace::Bits { first: at.checked_mul(8)?.checked_add(first)?, count })
@@ -331,13 +333,14 @@ impl Info {
     }
 }
 
-fn encoding_of(entry: &Entry<'_, '_>) -> Option<Encoding> {
+/// What a base type is.
+fn encoding_of(entry: &Entry<'_, '_>) -> Option<Kind> {
     let Some(AttributeValue::Encoding(encoding)) =
         entry.attr_value(constants::DW_AT_encoding).ok()?
     else {
         return None;
     };
-    Some(match encoding {
+    Some(Kind::Base(match encoding {
         constants::DW_ATE_boolean => Encoding::Bool,
         constants::DW_ATE_float => Encoding::Float,
         constants::DW_ATE_complex_float => Encoding::Complex,
@@ -347,8 +350,10 @@ fn encoding_of(entry: &Entry<'_, '_>) -> Option<Encoding> {
         | constants::DW_ATE_UTF
         | constants::DW_ATE_UCS
         | constants::DW_ATE_ASCII => Encoding::Char { signed: false },
-        _ => Encoding::Unsigned,
-    })
+        constants::DW_ATE_unsigned | constants::DW_ATE_address => Encoding::Unsigned,
+        // Decimal and fixed numbers: taken for an integer, they would be another number.
+        other => return Some(Kind::Other(other.static_string().unwrap_or("an unknown encoding"))),
+    }))
 }
 
 fn count_of(entry: &Entry<'_, '_>) -> Option<u64> {

@@ -19,6 +19,8 @@ pub(crate) struct Outline {
     pub(crate) variables: Vec<Named>,
     /// Types that have a name.
     pub(crate) types: Vec<Named>,
+    /// Names of numbers: those of an enumeration, with that as their entry, and others.
+    pub(crate) constants: Vec<Named>,
 }
 
 /// An entry with a name.
@@ -60,6 +62,11 @@ impl Outline {
                 outline.add_function(unit, entry);
             } else if is_type {
                 outline.add_type(unit, entry);
+            } else if tag == constants::DW_TAG_enumerator {
+                outline.add_constant(unit, entry, UnitOffset(parent));
+            } else if tag == constants::DW_TAG_constant && !in_function {
+                outline.parents.push((offset, parent));
+                outline.add_constant(unit, entry, entry.offset());
             } else if tag == constants::DW_TAG_variable && !in_function {
                 outline.parents.push((offset, parent));
                 outline.add_variable(info, unit, entry);
@@ -87,6 +94,12 @@ impl Outline {
         if let Some(name) = text(unit, entry, constants::DW_AT_name) {
             let declared_only = flag(entry, constants::DW_AT_declaration);
             self.types.push(Named { name, id: unit.id_of(entry.offset()), declared_only });
+        }
+    }
+
+    fn add_constant(&mut self, unit: &UnitInfo, entry: &Entry<'_, '_>, of: UnitOffset) {
+        if let Some(name) = text(unit, entry, constants::DW_AT_name) {
+            self.constants.push(Named { name, id: unit.id_of(of), declared_only: false });
         }
     }
 
@@ -174,8 +187,7 @@ impl Info {
     fn path_of_declared(&self, id: TypeId) -> Vec<String> {
         let Some((unit, offset)) = self.find(id) else { return Vec::new() };
         let named = unit.unit.entry(offset).ok();
-        let has_name =
-            named.is_some_and(|e| text(&unit, &e, constants::DW_AT_name).is_some());
+        let has_name = named.is_some_and(|e| text(&unit, &e, constants::DW_AT_name).is_some());
         if !has_name {
             return Vec::new();
         }

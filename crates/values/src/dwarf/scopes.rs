@@ -46,6 +46,8 @@ pub struct Variable {
     pub depth: usize,
     /// Whether the compiler made it.
     pub artificial: bool,
+    /// Whether it only says that there is one outside of functions.
+    pub is_declared: bool,
     /// Whether the name stands for what the variable points to (Go's `&name`).
     pub is_reference: bool,
     /// Its entry.
@@ -191,9 +193,8 @@ impl Walk<'_> {
     /// Whether the entry of an inlined function is here. gcc says entries that are in none of its ranges.
     fn is_entered(&self, entry: &Entry<'_, '_>) -> bool {
         let value = entry.attr_value(constants::DW_AT_entry_pc).ok().flatten();
-        let at = value.and_then(|value| {
-            self.unit.dwarf.attr_address(&self.unit.unit, value).ok().flatten()
-        });
+        let at = value
+            .and_then(|value| self.unit.dwarf.attr_address(&self.unit.unit, value).ok().flatten());
         at == Some(self.pc)
     }
 
@@ -231,6 +232,7 @@ impl Walk<'_> {
             line: said.line,
             depth,
             artificial: said.artificial,
+            is_declared: flag(entry, constants::DW_AT_declaration),
             is_reference,
             entry: unit.id_of(entry.offset()),
         });

@@ -68,8 +68,9 @@ impl At<'_> {
             known.resize(end.div_ceil(8), false);
             let first = usize::try_from(piece.bit_offset.unwrap_or(0) % 8).unwrap_or(0);
             let len = u64::try_from((first + count).div_ceil(8)).unwrap_or(u64::MAX);
-            let bytes =
-                self.piece(info, unit, piece, left).and_then(|found| found.read(0, len, self.space));
+            let bytes = self
+                .piece(info, unit, piece, left)
+                .and_then(|found| found.read(0, len, self.space));
             for bit in 0..bytes.as_ref().map_or(0, |_| count) {
                 let (from, to) = (first + bit, at + bit);
                 let byte = bytes.as_ref().ok().and_then(|bytes| bytes.get(from / 8));
