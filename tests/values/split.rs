@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use retake_testkit::{Retake, fixture};
+use retake_testkit::{Retake, fixture, require};
 
 use super::{c, check, check_but, cpp, mark, rust};
 
@@ -40,7 +40,8 @@ fn forget(dir: &Path) {
 fn values_of_split_c() {
     let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
     for version in ["-gdwarf-4", "-gdwarf-5"] {
-        let plain = build(&retake, "gcc", c::SOURCE, &["-gsplit-dwarf", version, "-pthread", "-O0"]);
+        let plain =
+            build(&retake, "gcc", c::SOURCE, &["-gsplit-dwarf", version, "-pthread", "-O0"]);
         assert_eq!(ending(&plain, "dwo").len(), 1);
         let (dir, _) = retake.record(&format!("O0{version}"), &[], &[plain]);
         forget(&dir);
@@ -76,18 +77,70 @@ fn values_of_split_rust() {
     }
 }
 
-#[test]
-fn a_package_of_dwp() {
-    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
-    let flags = ["-gsplit-dwarf", "-gdwarf-4", "-pthread", "-O0"];
-    let program = build(&retake, "gcc", c::SOURCE, &flags);
+/// Checks a program whose `.dwo` files were put into a package.
+fn check_package(retake: &Retake, tool: &str, version: &str) {
+    let flags = ["-gsplit-dwarf", version, "-pthread", "-O0"];
+    let program = build(retake, "gcc", c::SOURCE, &flags);
     let package = program.with_extension("dwp");
-    run(Command::new("dwp").arg("-e").arg(&program).arg("-o").arg(&package));
+    run(Command::new(tool).arg("-e").arg(&program).arg("-o").arg(&package));
     for file in ending(&program, "dwo") {
         fs::remove_file(file).unwrap();
     }
-    let (dir, _) = retake.record("recording", &[], &[program]);
-    check(&retake, &dir, &mark(c::SOURCE, "all"), c::ROWS);
+    let (dir, _) = retake.record(tool, &[], &[program]);
+    check(retake, &dir, &mark(c::SOURCE, "all"), c::ROWS);
+}
+
+#[test]
+fn a_package_of_dwarf_4() {
+    check_package(&Retake::new(env!("CARGO_BIN_EXE_retake")), "dwp", "-gdwarf-4");
+}
+
+/// The one of binutils 2.40 ends by a fault there.
+#[test]
+fn a_package_of_dwarf_5() {
+    if require("a_package_of_dwarf_5", "llvm-dwp").is_none() {
+        return;
+    }
+    check_package(&Retake::new(env!("CARGO_BIN_EXE_retake")), "llvm-dwp", "-gdwarf-5");
+}
+
+/// Several units, of which the names and calls of one are in another, through the index that is kept.
+#[test]
+fn an_index_of_split_units_is_kept() {
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let folder = retake.path("units");
+    fs::create_dir_all(&folder).unwrap();
+    let mut main = String::new();
+    for unit in 0..20 {
+        let text = format!(
+            "struct only{unit} {{ int x; }};\nint work{unit}(int n)\n{{\n    struct only{unit} here = {{n}};\n    \
+             return here.x + {unit};\n}}\n"
+        );
+        fs::write(folder.join(format!("unit{unit}.c")), text).unwrap();
+        main.push_str(&format!("int work{unit}(int);\n"));
+    }
+    main.push_str("int main(void) { return work7(3) + work19(4) != 33; }\n");
+    fs::write(folder.join("main.c"), main).unwrap();
+    let mut gcc = Command::new("sh");
+    gcc.args(["-ec", "gcc -g -gsplit-dwarf -O0 -c *.c && gcc *.o -o program"]);
+    run(gcc.current_dir(&folder));
+    let (dir, _) = retake.record("recording", &[], &[folder.join("program")]);
+    retake.debug(&dir, &[], "break work19").good();
+    let kept = fs::read_dir(retake.path("cache/retake/symbols")).unwrap().count();
+    assert_eq!(kept, 1);
+    let script = "break work19\ncontinue\nnext\nprint here\nwhatis here\nbreak unit7.c:5\nstack";
+    let first = retake.debug(&dir, &[], script).good().output();
+    assert!(first.contains("{x = 4}") && first.contains("struct only19  (4 bytes)"), "{first}");
+    assert!(first.contains("work7 ") && first.contains("in main at "), "{first}");
+    assert_eq!(retake.debug(&dir, &[], script).good().output(), first);
+    // What the index knows it knows without the files; the rest is said to be missing.
+    forget(&dir);
+    for file in ending(&folder.join("program"), "dwo") {
+        fs::remove_file(file).unwrap();
+    }
+    let without = retake.debug(&dir, &[], "break work19\ncontinue\nprint here");
+    assert!(without.output().contains("work19"), "{}", without.output());
+    assert!(without.errors().contains("unit19.dwo"), "{}", without.errors());
 }
 
 #[test]
@@ -152,7 +205,8 @@ fn debug_files_stay_with_the_recording() {
     check(&retake, &dir, &mark(c::SOURCE, "all"), c::ROWS);
     let kept: serde_json::Value =
         serde_json::from_slice(&fs::read(dir.join("beside.json")).unwrap()).unwrap();
-    assert_eq!(kept.as_array().unwrap().len(), 1);
+    let wanted = serde_json::to_value(debug.as_os_str().as_encoded_bytes()).unwrap();
+    assert!(kept.as_array().unwrap().iter().any(|file| file["path"] == wanted), "{kept}");
     forget(&dir);
     let said = retake.debug(&dir, &[], &format!("break {}", mark(c::SOURCE, "all"))).errors();
     assert!(said.contains("there is no code at"), "{said}");

@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn no_name_leads_outside() {
-        let file = BesideFile { hash: "../../etc/passwd".into(), ..BesideFile::new(vec![], 0, 0, 1) };
+        let file =
+            BesideFile { hash: "../../etc/passwd".into(), ..BesideFile::new(vec![], 0, 0, 1) };
         assert_eq!(file.kept_path(Path::new("/r")), None);
         let file = BesideFile { hash: "+1".into(), ..file };
         assert_eq!(file.kept_path(Path::new("/r")), None);

@@ -11,6 +11,7 @@ use retake_model::{EventIndex, PageAddr, PageId, Registers, TaskId};
 
 use crate::background::Shared;
 use crate::batch::{PageBatch, PagePool};
+use crate::beside::{self, BesideFile};
 use crate::codec::{file_header, pack, put};
 use crate::draft::{CheckpointDraft, page_id};
 use crate::effects::EffectBuffer;
@@ -18,7 +19,6 @@ use crate::error::{RecordingError, RecordingErrorKind};
 use crate::event::{Event, EventKind};
 use crate::live::{Lock, hold};
 use crate::manifest::{End, Manifest};
-use crate::beside::{self, BesideFile};
 use crate::mmap::MappedFile;
 use crate::store::{FileEntry, FileKey, FileStore, KeptFile};
 use crate::worker::{Outputs, run};

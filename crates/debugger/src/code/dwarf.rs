@@ -93,6 +93,10 @@ impl CodeModule for DwarfModule {
         self.places(self.module.functions_matching(pattern))
     }
 
+    fn function_names(&self, pattern: &Regex) -> Vec<String> {
+        self.module.function_names(pattern)
+    }
+
     fn source_files(&self) -> Vec<String> {
         self.module.source_files()
     }

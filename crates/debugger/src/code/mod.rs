@@ -31,8 +31,8 @@ pub use stepping::{
 };
 
 pub(crate) use catalog::{Catalog, file_at};
-pub use files::{files_beside, sources_of};
 pub(crate) use files::not_found;
+pub use files::{files_beside, sources_of};
 
 /// The reader of ELF files with DWARF. What it finds out about large files is kept in a folder, if there is one.
 pub fn default_reader(cache: Option<PathBuf>) -> Box<dyn CodeReader> {
@@ -105,6 +105,12 @@ pub trait CodeModule: fmt::Debug {
 
     /// Where the functions that match can be stopped at.
     fn functions_matching(&self, pattern: &Regex) -> Vec<CodePlace>;
+
+    /// The names of the functions that match, each once.
+    fn function_names(&self, pattern: &Regex) -> Vec<String> {
+        let found = self.functions_matching(pattern).into_iter();
+        found.filter_map(|place| place.function).collect()
+    }
 
     /// The paths of all source files, as the compiler wrote them.
     fn source_files(&self) -> Vec<String> {

@@ -166,14 +166,16 @@ impl FrameScope {
         });
         let at = self.at(space);
         if let Some(variable) = own {
-            // A function may say that a variable outside of it is used.
             let value = at.variable(info, variable);
-            if value.why_missing().is_none() {
-                return Some(value);
-            }
-            return at.globals(info, name).into_iter().next().or(Some(value));
+            // A function may say that a variable outside of it is used.
+            let outside = || at.globals(info, name).into_iter().next();
+            return if variable.is_declared { outside().or(Some(value)) } else { Some(value) };
         }
-        self.global_in(info, name, space)
+        self.global_in(info, name, space).or_else(|| {
+            let is_go = self.function().is_some_and(|f| f.language == Language::Go);
+            let of_main = || At::constant(info, &format!("main.{name}")).filter(|_| is_go);
+            At::constant(info, name).or_else(of_main)
+        })
     }
 
     /// The names of what the functions of the frame see, inner ones first.

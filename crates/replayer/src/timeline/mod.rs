@@ -26,8 +26,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use retake_execution::{
     CheckpointInfo, ClockRead, Direction, Diversion, ErrorKind, EventFilter, EventText, Execution,
-    ExecutionError, FileBytes, FileInfo, Hit, Judge, KeptFiles, Look, Printed, ProgramEnd, RunPlan, Seen,
-    Site, State, Stop, StopReason, SyscallName, TaskInfo, Watch,
+    ExecutionError, FileBytes, FileInfo, Hit, Judge, KeptFiles, Look, Printed, ProgramEnd, RunPlan,
+    Seen, Site, State, Stop, StopReason, SyscallName, TaskInfo, Watch,
 };
 use retake_model::{
     Addr, ContentHash, EventIndex, FileId, Mapping, Place, Position, Registers, TaskId, VectorState,

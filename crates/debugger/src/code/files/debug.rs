@@ -1,10 +1,11 @@
 //! The file that was split off from a program, with its debug information and symbols.
 
 use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use retake_symbols::{Module, Taken};
+use retake_symbols::{Module, Taken, peek};
 
 use super::Shelf;
 
@@ -21,6 +22,16 @@ pub(super) fn attach(module: &mut Module, path: &Path, shelf: &Shelf) -> Option<
             }
         });
         attached == Taken::Yes
+    })
+}
+
+/// The file that [`attach`] would take, if its headers say so: whoever only wants to keep it need not read it.
+pub(super) fn peeked(module: &Module, path: &Path, shelf: &Shelf) -> Option<PathBuf> {
+    let own = module.build_id().filter(|_| !module.says_debug_info())?;
+    candidates(module, path, &shelf.global).into_iter().find(|candidate| {
+        let is_file = fs::metadata(candidate).is_ok_and(|about| about.is_file());
+        let peeked = is_file.then(|| peek(File::open(candidate).ok()?)).flatten();
+        peeked.is_some_and(|it| it.build_id == own && it.has_debug_info && !it.may_be_split)
     })
 }
 
@@ -49,7 +60,6 @@ fn candidates(module: &Module, path: &Path, global: &Path) -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::process::Command;
     use std::sync::Arc;
 
@@ -78,9 +88,11 @@ mod tests {
 
         let mut without = module();
         attach(&mut without, &stripped, &shelf);
+        assert_eq!(peeked(&module(), &stripped, &shelf), None);
         assert!(!without.has_debug_info() && without.find_functions("main").is_empty());
         let debug = folder.join(format!("{}.debug", &id[2..]));
         objcopy(&["--only-keep-debug".as_ref(), whole.as_ref(), debug.as_ref()]);
+        assert_eq!(peeked(&module(), &stripped, &shelf), Some(debug.clone()));
         let mut with = module();
         attach(&mut with, &stripped, &shelf);
         assert!(with.has_debug_info());
