@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use retake_model::Addr;
 
-use crate::dwarf::{Encoding, Info, Kind, MemberPlace, PointerForm, Type, TypeId};
+use crate::dwarf::{Encoding, Info, Kind, Language, MemberPlace, PointerForm, Type, TypeId};
 use crate::location::At;
 use crate::space::Space;
 use crate::{Missing, ValueError};
@@ -320,14 +320,24 @@ impl Value {
             }
         }
         for (index, member) in fields.members.iter().enumerate() {
-            if member.name.is_none()
-                && let Ok(inner) = self.member(index, space)
+            if (member.name.is_none() || member.is_embedded)
+                && let Ok(inner) = self.embedded(index, space)
                 && let Some(found) = inner.find_within(name, space, left, searched)?
             {
                 return Ok(Some(found));
             }
         }
         Ok(None)
+    }
+
+    /// A member whose fields are those of the whole: an embedded one of Go may be a pointer to it.
+    fn embedded(&self, index: usize, space: &dyn Space) -> Result<Self, ValueError> {
+        let member = self.member(index, space)?;
+        let is_go = self.plain().1.is_some_and(|ty| ty.language == Language::Go);
+        match member.kind() {
+            Kind::Pointer { .. } if is_go => member.deref(space),
+            _ => Ok(member),
+        }
     }
 
     /// An element of an array, or of what a pointer points to.

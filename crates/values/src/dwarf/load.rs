@@ -17,6 +17,8 @@ const MAX_MEMBERS: usize = 1 << 16;
 const MAX_DIMENSIONS: usize = 16;
 /// Aliases of aliases.
 const MAX_ALIASES: usize = 32;
+/// `DW_AT_go_embedded_field` (cmd/internal/dwarf).
+const GO_EMBEDDED_FIELD: gimli::DwAt = gimli::DwAt(0x2903);
 /// The size of a pointer.
 const POINTER: u64 = 8;
 
@@ -200,6 +202,7 @@ impl Info {
             ty,
             place: self.member_place(unit, entry, ty)?,
             is_base: false,
+            is_embedded: flag(entry, GO_EMBEDDED_FIELD),
             artificial: flag(entry, constants::DW_AT_artificial),
         })
     }
