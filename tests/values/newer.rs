@@ -211,3 +211,21 @@ fn what_rust_points_to() {
     let said = retake.debug(&dir, &[], "break program::mian").errors();
     assert!(said.contains("did you mean program::main?"), "{said}");
 }
+
+#[test]
+fn variables_are_watched_by_their_names() {
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let source = "struct pair { int a, b; } pair;\nstatic int total;\nstatic void add(int n)\n{\n    total += n;\n    \
+                  pair.b = total;\n}\nint main(void)\n{\n    for (int i = 1; i <= 4; i++)\n        add(i);\n    return 0;\n}\n";
+    let build = "gcc -g -O0 program.c -o program";
+    let program = built(&retake, &[("program.c", source)], build);
+    let (dir, _) = retake.record("recording", &[], &[program]);
+    let script = "break main\ngoto end\nlast total\nprint total\nlast total\nprint total\nlast pair.b\n\
+                  watch pair.a\nwatch total\nrewind";
+    let output = retake.debug(&dir, &[], script).good().output();
+    let places: Vec<&str> = output.lines().filter(|line| line.starts_with("=>")).collect();
+    let (sum, copy) = ("=>     5      total += n;", "=>     6      pair.b = total;");
+    assert_eq!(places, [sum, sum, copy, sum], "{output}");
+    assert!(output.contains("\n6\n") && output.contains("\n3\n"), "{output}");
+    assert!(output.contains("watch 1: writes of 4 bytes at"), "{output}");
+}

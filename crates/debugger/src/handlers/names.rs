@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use retake_execution::{ErrorKind, ExecutionError};
 use retake_model::Addr;
-use retake_values::{Info, Space, TypeId};
+use retake_values::{Info, Kind, Space, TypeId};
 
 use super::hits;
 use crate::code::not_found;
@@ -65,6 +65,23 @@ pub(super) fn address(
     control: &RequestControl,
 ) -> Result<Addr, DebugError> {
     expr::evaluate_address(expression.expr(), &mut DebuggerNames::new(debugger, control))
+}
+
+/// Where something in memory is that is no pointer, and its size; none of what else an expression may be.
+pub(super) fn object(
+    debugger: &mut Debugger,
+    expression: &Expression,
+    control: &RequestControl,
+) -> Result<Option<(Addr, usize)>, DebugError> {
+    let mut names = DebuggerNames::new(debugger, control);
+    let Datum::Value(value) = expr::evaluate_datum(expression.expr(), &mut names)? else {
+        return Ok(None);
+    };
+    if matches!(value.kind(), Kind::Pointer { .. }) {
+        return Ok(None);
+    }
+    let size = value.size().and_then(|size| usize::try_from(size).ok()).unwrap_or(1);
+    Ok(value.addr().map(|addr| (addr, size.max(1))))
 }
 
 impl Space for DebuggerNames<'_> {
