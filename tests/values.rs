@@ -1,6 +1,8 @@
 //! Values of variables, over real recordings. What gdb 13 and Delve 1.20 print at the same place of the same
 //! recording was the oracle of each row.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 
 use retake_testkit::{Retake, fixture};
@@ -17,6 +19,8 @@ mod go;
 mod newer;
 #[path = "values/rust.rs"]
 mod rust;
+#[path = "values/split.rs"]
+mod split;
 
 /// An expression, and how its value is shown.
 type Row = (&'static str, &'static str);

@@ -4,10 +4,10 @@ use retake_testkit::{Retake, fixture};
 
 use super::{check, check_but, mark};
 
-const SOURCE: &str = "c/values/values.c";
+pub(super) const SOURCE: &str = "c/values/values.c";
 
 /// At `MARK: all` of `main`, without optimization.
-const ROWS: &[super::Row] = &[
+pub(super) const ROWS: &[super::Row] = &[
     ("yes", "true"),
     ("letter", "65 'A'"),
     // gdb adds the octal form of a character that is none: -5 '\373'.
@@ -88,7 +88,7 @@ fn values_without_optimization() {
 }
 
 /// What gcc keeps nowhere at `-O2`; gdb says so too.
-const NOT_OPTIMIZED: &[&str] = &[
+pub(super) const NOT_OPTIMIZED: &[&str] = &[
     "last",
     "*list",
     "list->next->at.y",

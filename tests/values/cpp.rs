@@ -4,10 +4,10 @@ use retake_testkit::{Retake, fixture};
 
 use super::{check, check_but, mark};
 
-const SOURCE: &str = "cpp/values/values.cpp";
+pub(super) const SOURCE: &str = "cpp/values/values.cpp";
 
 /// At `MARK: all` of `main`, without optimization.
-const ROWS: &[super::Row] = &[
+pub(super) const ROWS: &[super::Row] = &[
     ("yes", "true"),
     ("letter", "65 'A'"),
     ("number", "-123456"),

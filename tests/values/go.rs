@@ -47,6 +47,7 @@ const ROWS: &[super::Row] = &[
     ("first.Next.Name", "\"last\""),
     ("embedded", "main.Embedded {Point: main.Point {X: 7, Y: 8}, Label: \"label\"}"),
     ("embedded.Point.Y", "8"),
+    ("embedded.Y", "8"),
     // Delve names the constant as well: Green (1).
     ("color", "1"),
     ("small_map", "map[string]int(len 2) {\"one\": 1, \"two\": 2}"),

@@ -4,10 +4,10 @@ use retake_testkit::{Retake, fixture};
 
 use super::{check, check_but, check_orders, mark};
 
-const SOURCE: &str = "rust/values/values.rs";
+pub(super) const SOURCE: &str = "rust/values/values.rs";
 
 /// At `MARK: all` of `main`, without optimization.
-const ROWS: &[super::Row] = &[
+pub(super) const ROWS: &[super::Row] = &[
     ("yes", "true"),
     ("byte", "200"),
     ("small", "-5"),

@@ -106,6 +106,17 @@ pub(crate) enum Shown {
     },
     /// An assertion, by its text.
     Assertion(String),
+    /// Hits, as a table for other programs.
+    Table(TableForm),
+}
+
+/// The form of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TableForm {
+    /// Commas between the cells.
+    Csv,
+    /// An object a line.
+    Json,
 }
 
 /// The form of an integer in memory.

@@ -160,7 +160,9 @@ impl Console {
         if let Some(sink) = &self.progress {
             control = control.with_progress(Arc::clone(sink));
         }
-        if let Some(sink) = &self.trace {
+        // A table is printed as a whole.
+        let is_table = matches!(shown, Shown::Table(_));
+        if let Some(sink) = self.trace.as_ref().filter(|_| !is_table) {
             control = control.with_trace(Arc::clone(sink));
         }
         let mut output = views::output(self.debugger.run(&request, &control)?, shown);

@@ -2,8 +2,9 @@
 
 use retake_debugger::{
     BookmarkView, BreakpointId, CalledView, CheckpointView, CodeView, DisplayView, EventView,
-    FrameView, GoroutineView, HitView, Page, PlaceView, PrintedView, RegisterView, Shown,
-    SourceView, StopView, Substitution, ThreadView, TraceView, TypeView, VariableView, WatchView,
+    FrameView, GoroutineView, HitView, NamesView, Page, PlaceView, PrintedView, RegisterView,
+    Shown, SourceView, StopView, Substitution, ThreadView, TraceView, TypeView, VariableView,
+    WatchView,
 };
 use retake_model::{Addr, TaskId};
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,8 @@ pub enum Output {
     Hits(HitsView),
     /// Arrivals at a place over the whole recording.
     Trace(TraceView),
+    /// Hits as a table, a row a line, in the form that was asked for.
+    Table(Vec<String>),
     /// A stack, innermost frame first.
     Stack(Vec<FrameView>),
     /// The living tasks.
@@ -58,6 +61,8 @@ pub enum Output {
     Variables(Vec<VariableView>),
     /// A type.
     Type(TypeView),
+    /// Names.
+    Names(NamesView),
     /// An assertion that holds.
     Assert(AssertView),
     /// A text that was expected is there.

@@ -9,6 +9,7 @@ use crate::asked::{Format, Shown};
 use crate::output::{
     AssertView, BreakpointView, HitsView, MemoryView, Output, StopOutput, WhenView,
 };
+use crate::render::table;
 use crate::settings;
 
 /// An answer as it is shown.
@@ -25,9 +26,16 @@ pub(crate) fn output(answer: Answer, shown: &Shown) -> Output {
         Answer::Watches(all) => Output::Watches(all),
         Answer::Stop(view) => Output::Stop(Box::new(StopOutput { view, on: Vec::new() })),
         Answer::Hits(Page { total, items, .. }) => {
-            Output::Hits(HitsView { count: total, hits: items })
+            let view = HitsView { count: total, hits: items };
+            match shown {
+                Shown::Table(form) => Output::Table(table::hits(&view, *form)),
+                _ => Output::Hits(view),
+            }
         }
-        Answer::Trace(view) => Output::Trace(view),
+        Answer::Trace(view) => match shown {
+            Shown::Table(form) => Output::Table(table::values(&view, *form)),
+            _ => Output::Trace(view),
+        },
         Answer::Stack(frames) => Output::Stack(frames),
         Answer::Threads(all) => Output::Threads(all),
         Answer::Thread(view) => Output::Thread(view),
@@ -42,10 +50,11 @@ pub(crate) fn output(answer: Answer, shown: &Shown) -> Output {
         Answer::Shown(shown) => Output::Shown(shown),
         Answer::Variables(all) => Output::Variables(all),
         Answer::Type(view) => Output::Type(view),
+        Answer::Names(view) => Output::Names(view),
         Answer::Holds => {
             let expression = match shown {
                 Shown::Assertion(expression) => expression.clone(),
-                Shown::Plainly | Shown::Items { .. } => String::new(),
+                Shown::Plainly | Shown::Items { .. } | Shown::Table(_) => String::new(),
             };
             Output::Assert(AssertView { expression })
         }
@@ -136,7 +145,7 @@ fn place(place: &BreakpointPlace) -> String {
 fn memory(view: &debugger::MemoryView, shown: &Shown) -> MemoryView {
     let (size, format) = match shown {
         Shown::Items { size, format } => (*size, *format),
-        Shown::Plainly | Shown::Assertion(_) => (1, Format::Hex),
+        Shown::Plainly | Shown::Assertion(_) | Shown::Table(_) => (1, Format::Hex),
     };
     let items = view.bytes.chunks(size.max(1)).map(|item| integer(item, format)).collect();
     MemoryView { addr: view.addr, size, items }

@@ -46,9 +46,9 @@ mod watches;
 pub use answers::{
     Answer, BookmarkView, BreakpointList, BreakpointPlace, BreakpointView, CalledView, CatchView,
     CheckpointView, CodeView, DisplayView, EventView, FrameView, GoroutineView, HitView,
-    InstructionView, LineView, MemoryView, Page, PlaceView, PrintedView, RegisterView, SourceView,
-    StopReason, StopView, StreamName, ThreadView, TraceLine, TraceValue, TraceView, TypeField,
-    TypeView, VariableView, WhenView,
+    InstructionView, LineView, MemoryView, NamesView, Page, PlaceView, PrintedView, RegisterView,
+    SourceView, StopReason, StopView, StreamName, ThreadView, TraceLine, TraceValue, TraceView,
+    TypeField, TypeView, VariableView, WhenView,
 };
 pub use breakpoint::{
     Breakpoint, BreakpointId, CatchKind, Counted, HitCondition, HitNumbers, Lifetime, Place,
@@ -58,7 +58,7 @@ pub use code::text::TextReader;
 pub use code::{
     CallerFrame, Cfa, CodeFile, CodeFrame, CodeModule, CodePlace, CodeReader, FrameKind, FrameRule,
     FunctionCode, InlinedCode, Loaded, NoCode, PcKind, RawFrame, RuleSource, Saved, SourceLine,
-    Statement, Trampoline, default_reader,
+    Statement, Trampoline, default_reader, files_beside, sources_of,
 };
 pub use control::{Progress, ProgressSink, RequestControl, TraceSink};
 pub use debugger::{Debugger, Places};
@@ -67,10 +67,10 @@ pub use location::Location;
 pub use names::closest;
 pub use requests::{
     CallRequest, Chosen, Detail, DisassembleRequest, EventsRequest, FrameChoice, HandleSignal,
-    HitValuesRequest, MemoryRange, Moment, NewBookmark, NewBreakpoint, NewCondition,
-    NewHitCondition, NewWatch, NumberText, OnHit, PageRequest, PrintRequest, Request, RunTo, Scope,
-    Setting, SignalAction, SourceRequest, StepKind, StepRequest, Substitution, TraceRequest,
-    VariablesRequest, Which,
+    HitValuesRequest, MemoryRange, Moment, NamesOf, NamesRequest, NewBookmark, NewBreakpoint,
+    NewCondition, NewHitCondition, NewWatch, NumberText, OnHit, PageRequest, PrintRequest, Request,
+    RunTo, Scope, Setting, SignalAction, SourceRequest, StepKind, StepRequest, Substitution,
+    TraceRequest, VariablesRequest, Which,
 };
 pub use retake_values::{Field, Node, Role, Shown, Style};
 pub use session::Session;

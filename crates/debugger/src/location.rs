@@ -6,6 +6,7 @@ use std::str::FromStr;
 use regex::Regex;
 use retake_execution::{Execution, FileInfo};
 use retake_model::FileId;
+use retake_symbols::SplitName;
 use serde::{Deserialize, Serialize};
 
 use crate::DebugError;
@@ -161,7 +162,7 @@ impl Location {
         let wanted = self.wanted()?;
         let files = execution.files();
         let (system, own): (Vec<_>, Vec<_>) = files.iter().partition(|info| is_system(info));
-        let mut unreadable = None;
+        let (mut unreadable, mut missing) = (None, Vec::new());
         let mut found = Vec::new();
         for group in [own, system] {
             for info in group {
@@ -171,6 +172,9 @@ impl Location {
                         found.extend(
                             places.into_iter().map(|place| Found { file: info.file, place }),
                         );
+                        if found.is_empty() {
+                            missing.extend(module.missing_files());
+                        }
                     }
                     // The system's data files are mapped too (caches, locales): no news.
                     Err(DebugError::Code { .. }) if is_system(info) => {}
@@ -186,7 +190,7 @@ impl Location {
             }
         }
         if found.is_empty() {
-            return Err(self.not_found(unreadable));
+            return Err(self.not_found(unreadable, &missing));
         }
         found.sort_by_key(|found| (found.file, found.place.offset));
         found.dedup_by_key(|found| (found.file, found.place.offset));
@@ -202,7 +206,7 @@ impl Location {
         })
     }
 
-    fn not_found(&self, unreadable: Option<DebugError>) -> DebugError {
+    fn not_found(&self, unreadable: Option<DebugError>, missing: &[SplitName]) -> DebugError {
         let mut text = match self {
             Self::Function(name) => format!("there is no function {name:?}"),
             Self::Line { file, line } => format!("there is no code at {file}:{line}"),
@@ -212,6 +216,9 @@ impl Location {
         };
         if let Some(err) = unreadable {
             text.push_str(&format!(" (not searched: {err})"));
+        }
+        if !missing.is_empty() {
+            text.push_str(&format!(" ({})", crate::code::not_found(missing)));
         }
         DebugError::NotFound(text)
     }

@@ -11,6 +11,7 @@ mod chronicle;
 mod diversion;
 mod error;
 mod events;
+mod kept;
 mod pieces;
 mod plan;
 mod site;
@@ -30,6 +31,7 @@ pub use chronicle::{Clock, ClockRead, EventText, Printed, ProgramEnd};
 pub use diversion::{Company, Diversion, Diverted, Go, StandardStream};
 pub use error::{Divergence, ErrorKind, ExecutionError};
 pub use events::{EventFilter, SyscallName};
+pub use kept::{KeptFiles, NoFiles};
 pub use pieces::{DEBUG_REGISTERS, register_pieces};
 pub use plan::{Access, Judge, RunPlan, SignalSet, Steps, Verdict, Watch, WatchId};
 pub use site::{Hit, Look, Seen, Site, SiteId, SiteTarget};
@@ -160,6 +162,16 @@ pub trait Execution: State {
 
     /// Every file that was mapped at any time.
     fn files(&self) -> Vec<FileInfo>;
+
+    /// When the recording began, in nanoseconds since 1970, if that is known.
+    fn started_ns(&self) -> Option<u64> {
+        None
+    }
+
+    /// Files that lay beside the program when it was recorded.
+    fn kept_files(&self) -> Arc<dyn KeptFiles> {
+        Arc::new(NoFiles)
+    }
 
     /// The bytes that `file` had when it was recorded.
     ///

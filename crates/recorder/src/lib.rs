@@ -8,6 +8,7 @@
 //! programs know how to handle.
 
 mod audit;
+mod beside;
 mod calls;
 mod checkpoints;
 mod clocks;
@@ -68,6 +69,7 @@ mod vdso;
 mod vsyscall;
 mod waiting;
 
+pub use beside::Beside;
 pub use ending::{AtDeadlock, EndedBy, LeftProcess, Leftover, Limits, Rest};
 pub use error::RecordError;
 pub use follow::{Executed, follow};

@@ -3,6 +3,7 @@
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use retake_ptrace::{
@@ -12,6 +13,7 @@ use retake_ptrace::{
 use retake_recording::{Cut, End, ExitStatus, Manifest, RecordingWriter, Summary, WriterOptions};
 use retake_tracee::InjectPage;
 
+use crate::beside::Beside;
 use crate::ending::{EndedBy, Ending, LeftProcess, Leftover, Limits, Rest};
 use crate::error::RecordError;
 use crate::program::{ProgramError, check_program, find_program, why_not};
@@ -42,6 +44,8 @@ pub struct RecordOptions {
     pub cpu: Option<usize>,
     /// Compare what the kernel writes with what the table says, for every call. Slow.
     pub audit: bool,
+    /// Who knows which files are to be kept with the recording besides those that are mapped.
+    pub beside: Option<Arc<dyn Beside>>,
 }
 
 impl RecordOptions {
@@ -59,6 +63,7 @@ impl RecordOptions {
             limits: Limits::default(),
             cpu: None,
             audit: false,
+            beside: None,
         }
     }
 }
@@ -245,6 +250,9 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     if !violations.is_empty() {
         let warnings = violations.iter().map(|text| format!("audit: {text}"));
         session.writer.update_manifest(|manifest| manifest.warnings.extend(warnings));
+    }
+    if let Some(beside) = &options.beside {
+        crate::beside::keep(beside.as_ref(), &mut session.writer);
     }
     let summary = session.writer.close(end)?;
     let status = outcome?;

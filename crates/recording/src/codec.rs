@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use zstd::bulk::{Compressor, Decompressor};
 
 /// Major and minor version of the format. A reader takes its own major version only.
-pub const FORMAT_VERSION: FormatVersion = FormatVersion { major: 1, minor: 1 };
+pub const FORMAT_VERSION: FormatVersion = FormatVersion { major: 1, minor: 2 };
 
 /// zstd's fastest ordinary level: the recorded program must not wait for it.
 const LEVEL: i32 = 1;

@@ -10,6 +10,7 @@
 
 mod background;
 mod batch;
+mod beside;
 mod bytes;
 mod checkpoint;
 mod codec;
@@ -35,6 +36,7 @@ mod worker;
 mod writer;
 
 pub use batch::{PageBatch, PagePool};
+pub use beside::BesideFile;
 pub use checkpoint::{Checkpoint, Segments, SharedState, SpaceState, TaskState};
 pub use codec::{FORMAT_VERSION, FormatVersion};
 pub use draft::{CheckpointDraft, PageSource, SharedDraft, SpaceDraft, page_id};

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use retake_model::{CheckpointIndex, EventIndex, FileId, PageId, Tid};
 
+use crate::beside::{self, BesideFile};
 use crate::checkpoint::Checkpoint;
 use crate::codec::{FILE_HEADER, FORMAT_VERSION, FRAME_HEADER, Frame, file_header, take};
 use crate::error::{RecordingError, RecordingErrorKind};
@@ -58,6 +59,7 @@ struct Inner {
     checkpoints: Vec<Checkpoint>,
     summaries: Vec<CheckpointSummary>,
     files: Vec<FileEntry>,
+    beside: Vec<BesideFile>,
     loss: Option<String>,
     buffers: pages::Buffers,
     on_reader_start: OnceLock<fn()>,
@@ -141,6 +143,10 @@ impl Recording {
         let page_index = index_pages(&pages, &page_frames);
         let (file_map, file_frames, _) = open(names::FILES)?;
         let files = read_files(&file_map, &file_frames);
+        let (beside, beside_loss) = match beside::read(dir) {
+            Ok(files) => (files, None),
+            Err(why) => (Vec::new(), Some(why)),
+        };
         let recorder = recorder.filter(|_| !finished);
         let mut event_count = 0;
         let in_order = chunks
@@ -171,6 +177,7 @@ impl Recording {
                 "the recorder did not finish; whatever came after event {event_count} was not written (at most the last quarter of a second)"
             ));
         }
+        let loss = loss.or(beside_loss);
         let checkpoints = read_checkpoints(&check_map, &check_frames, event_count, &page_index);
         let summaries = checkpoints
             .iter()
@@ -196,6 +203,7 @@ impl Recording {
             checkpoints,
             summaries,
             files,
+            beside,
             loss,
             buffers: pages::Buffers::default(),
             on_reader_start: OnceLock::new(),
@@ -306,6 +314,20 @@ impl Recording {
     /// Every kept file.
     pub fn files(&self) -> &[FileEntry] {
         &self.inner.files
+    }
+
+    /// Files that lay beside the program.
+    pub fn beside(&self) -> &[BesideFile] {
+        &self.inner.beside
+    }
+
+    /// The bytes of such a file.
+    ///
+    /// # Errors
+    /// When the recording does not have them.
+    pub fn map_beside(&self, file: &BesideFile) -> Result<MappedFile, RecordingError> {
+        let missing = || self.missing(format!("{} has no contents", file.shown()));
+        MappedFile::open(&file.kept_path(self.dir()).ok_or_else(missing)?)
     }
 
     /// Where a kept file lies.

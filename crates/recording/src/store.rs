@@ -114,6 +114,18 @@ impl FileStore {
         Ok((entry, Some(part), true))
     }
 
+    /// What was kept as a whole, in the order of its first mapping.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &FileEntry> {
+        let mut entries: Vec<&FileEntry> = self.known.values().collect();
+        entries.sort_by_key(|entry| entry.id);
+        entries.into_iter()
+    }
+
+    /// Where the contents of an entry are.
+    pub(crate) fn path_of(&self, entry: &FileEntry) -> PathBuf {
+        self.files.join(file_name(entry.hash))
+    }
+
     fn new_entry(
         &mut self,
         path: &[u8],
@@ -121,6 +133,19 @@ impl FileStore {
         key: FileKey,
         part: Option<&Range<u64>>,
     ) -> io::Result<FileEntry> {
+        let hash = self.link(source, key, part)?;
+        let entry = FileEntry { id: self.next, path: path.to_owned(), len: key.size, hash };
+        self.next = self.next.next();
+        Ok(entry)
+    }
+
+    /// Has the contents of a file in the recording, and gives their hash. The first time they are copied.
+    pub(crate) fn link(
+        &self,
+        source: &File,
+        key: FileKey,
+        part: Option<&Range<u64>>,
+    ) -> io::Result<u128> {
         let hash = match self.remembered(key, part) {
             Some(hash) => hash,
             None => self.store_contents(source, key, part)?,
@@ -136,9 +161,7 @@ impl FileStore {
                 fs::copy(&stored, &kept)?;
             }
         }
-        let entry = FileEntry { id: self.next, path: path.to_owned(), len: key.size, hash };
-        self.next = self.next.next();
-        Ok(entry)
+        Ok(hash)
     }
 
     fn key_path(&self, key: FileKey, part: Option<&Range<u64>>) -> PathBuf {

@@ -11,6 +11,7 @@ use retake_model::{EventIndex, PageAddr, PageId, Registers, TaskId};
 
 use crate::background::Shared;
 use crate::batch::{PageBatch, PagePool};
+use crate::beside::{self, BesideFile};
 use crate::codec::{file_header, pack, put};
 use crate::draft::{CheckpointDraft, page_id};
 use crate::effects::EffectBuffer;
@@ -18,7 +19,8 @@ use crate::error::{RecordingError, RecordingErrorKind};
 use crate::event::{Event, EventKind};
 use crate::live::{Lock, hold};
 use crate::manifest::{End, Manifest};
-use crate::store::{FileKey, FileStore, KeptFile};
+use crate::mmap::MappedFile;
+use crate::store::{FileEntry, FileKey, FileStore, KeptFile};
 use crate::worker::{Outputs, run};
 
 /// Names within a recording.
@@ -70,6 +72,7 @@ pub struct RecordingWriter {
     thread: Option<JoinHandle<u32>>,
     files: FileStore,
     file_table: File,
+    beside: Vec<BesideFile>,
     events: u64,
     /// Let go of last: until then the recording is being written. None: it is closed.
     lock: Option<Lock>,
@@ -129,6 +132,7 @@ impl RecordingWriter {
             thread: Some(thread),
             files,
             file_table,
+            beside: Vec::new(),
             events: 0,
             lock: Some(lock),
         };
@@ -251,6 +255,31 @@ impl RecordingWriter {
         Ok(KeptFile { id: entry.id, part })
     }
 
+    /// Keeps a file that lies beside the program, for whoever looks at the recording.
+    ///
+    /// # Errors
+    /// When it cannot be read or stored. The recording is whole without it.
+    pub fn add_beside(
+        &mut self,
+        path: &[u8],
+        source: &File,
+        key: FileKey,
+    ) -> Result<(), RecordingError> {
+        if !self.is_closed() {
+            let hash = self.files.link(source, key, None).map_err(|error| self.failed(error))?;
+            self.beside.push(BesideFile::new(path.to_owned(), key.size, key.mtime_ns, hash));
+        }
+        Ok(())
+    }
+
+    /// The paths of the files that were kept as a whole so far, and their contents, as far as those can be read again.
+    pub fn kept_files(&self) -> Vec<(Vec<u8>, MappedFile)> {
+        let contents = |entry: &FileEntry| {
+            Some((entry.path.clone(), MappedFile::open(&self.files.path_of(entry)).ok()?))
+        };
+        self.files.entries().filter_map(contents).collect()
+    }
+
     /// Changes the manifest. It is on disk when this returns, if the system lets it be.
     pub fn update_manifest(&mut self, change: impl FnOnce(&mut Manifest)) {
         if self.is_closed() {
@@ -291,6 +320,7 @@ impl RecordingWriter {
         self.shared.hurry();
         self.flush()?;
         let checkpoints = self.stop_thread();
+        beside::write(&self.dir, &self.beside).map_err(|error| self.failed(error))?;
         self.manifest.end = Some(End { events: self.events, checkpoints, ..end });
         self.write_manifest(names::PARTIAL)?;
         for (name, _) in [names::EVENTS, names::PAGES, names::CHECKPOINTS, names::FILES] {

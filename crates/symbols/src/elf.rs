@@ -2,7 +2,7 @@
 
 use object::elf::{DF_1_PIE, DT_FLAGS_1, EM_X86_64, ET_DYN, ET_EXEC, PF_X, PT_LOAD, PT_TLS};
 use object::read::elf::{Dyn, ElfFile64, FileHeader, ProgramHeader};
-use object::{LittleEndian, Object};
+use object::{LittleEndian, Object, ObjectSection};
 use retake_model::{FileAddr, FileOffset};
 
 use crate::bytes::SharedBytes;
@@ -33,6 +33,8 @@ pub struct DebugLink {
 /// The block that each thread has of a module's thread-local variables (`PT_TLS`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ThreadLocals {
+    /// Where what it begins with is in the file's addresses.
+    pub addr: u64,
     /// Bytes in the block.
     pub size: u64,
     /// Its alignment, a power of two.
@@ -80,6 +82,7 @@ impl Elf {
         let thread_locals =
             file.elf_program_headers().iter().find(|ph| ph.p_type(LittleEndian) == PT_TLS).map(
                 |ph| ThreadLocals {
+                    addr: ph.p_vaddr(LittleEndian),
                     size: ph.p_memsz(LittleEndian),
                     align: ph.p_align(LittleEndian).max(1),
                 },
@@ -114,6 +117,12 @@ impl Elf {
     /// The parsed headers. They parsed once, so they parse again; no borrow is kept in between.
     pub(crate) fn file(&self) -> Option<ElfFile<'_>> {
         ElfFile::parse(self.bytes.as_slice()).ok()
+    }
+
+    /// Whether there is a section, without looking into it.
+    pub(crate) fn has_section(&self, name: &str) -> bool {
+        let found = self.file().and_then(|file| Some(file.section_by_name(name)?.size()));
+        found.is_some_and(|size| size > 0)
     }
 
     /// Whether code can be at this address. Ranges that the linker discarded start at 0, 1 or

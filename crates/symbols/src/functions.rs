@@ -59,6 +59,13 @@ impl Module {
         self.places(&self.index().matching(|name| pattern.is_match(name)))
     }
 
+    /// The readable names that match, each once. Nothing is read of their units.
+    pub fn function_names(&self, pattern: &Regex) -> Vec<String> {
+        let found = self.index().matching(|name| pattern.is_match(name));
+        let names: BTreeSet<String> = found.into_iter().map(|(_, name)| name.readable).collect();
+        names.into_iter().collect()
+    }
+
     fn is_indirect(&self, addr: u64) -> bool {
         self.index().indirect.binary_search(&addr).is_ok()
     }

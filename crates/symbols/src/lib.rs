@@ -10,6 +10,7 @@
 //!
 //! What a module has is looked up in an index, which is made by going through all of its debug
 //! information once. An [`IndexStore`] keeps it for the next session. The rest is read unit by unit.
+//! Units whose entries lie in other files ([`SplitFiles`]) are known by where they are in the module's own.
 
 mod addresses;
 mod bytes;
@@ -33,11 +34,14 @@ mod names;
 mod naming;
 mod objects;
 mod parallel;
+mod peek;
 mod plt;
 mod prologue;
 mod sections;
+mod split;
 mod statements;
 mod symtab;
+mod thread_locals;
 mod unit_code;
 mod units;
 mod unwind;
@@ -56,6 +60,9 @@ pub use functions::FunctionPlace;
 pub use index::IndexStore;
 pub use lines::LinePlace;
 pub use module::Module;
+pub use peek::{Peeked, peek};
 pub use plt::Trampoline;
-pub use sections::DwarfBytes;
+pub use sections::{DebugSections, DwarfBytes};
+pub use split::{DebugUnits, Held, SplitFiles, SplitName, Taken, WholeUnit};
+pub use thread_locals::ThreadLocalWord;
 pub use unwind::{Unwinder, UnwoundFrame};

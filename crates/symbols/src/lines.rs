@@ -121,8 +121,9 @@ pub(crate) struct UnitLines {
 
 impl UnitLines {
     /// The lines of the unit at an offset of `.debug_info`; none if that is no unit.
-    pub(crate) fn load(module: &Module, at: DebugInfoOffset) -> Option<Self> {
+    pub(crate) fn load(module: &Module, offset: usize) -> Option<Self> {
         let dwarf = module.sections().dwarf();
+        let at = DebugInfoOffset(offset);
         let unit = dwarf.unit(dwarf.debug_info.header_from_offset(at).ok()?).ok()?;
         let rows = code_rows(module, &unit);
         let mut files = BTreeMap::new();

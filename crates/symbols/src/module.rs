@@ -13,7 +13,8 @@ use crate::frame_table::FrameTable;
 use crate::index::{Index, IndexSource, IndexStore};
 use crate::objects::Objects;
 use crate::plt::Plt;
-use crate::sections::{DebugSections, DwarfBytes};
+use crate::sections::DebugSections;
+use crate::split::{Skeletons, SplitFiles, SplitName};
 use crate::symtab::SymbolTable;
 use crate::units::Units;
 use crate::unwind::FrameSections;
@@ -24,6 +25,8 @@ pub struct Module {
     /// What was split off: debug information and symbols.
     debug: Option<Elf>,
     sections: OnceLock<DebugSections>,
+    split_files: Option<Arc<dyn SplitFiles>>,
+    skeletons: OnceLock<Skeletons>,
     symbols: OnceLock<SymbolTable>,
     objects: OnceLock<Objects>,
     index: OnceLock<Index>,
@@ -50,6 +53,8 @@ impl Module {
             elf: Elf::parse(bytes)?,
             debug: None,
             sections: OnceLock::new(),
+            split_files: None,
+            skeletons: OnceLock::new(),
             symbols: OnceLock::new(),
             objects: OnceLock::new(),
             index: OnceLock::new(),
@@ -72,14 +77,27 @@ impl Module {
         self
     }
 
+    /// The same module, whose units that were split off are looked for in `files`.
+    #[must_use]
+    pub fn with_split_files(mut self, files: Arc<dyn SplitFiles>) -> Self {
+        self.split_files = Some(files);
+        self.skeletons = OnceLock::new();
+        self
+    }
+
+    /// The files that units of it were split off to, each once.
+    pub fn split_files(&self) -> Vec<SplitName> {
+        self.skeletons().names().cloned().collect()
+    }
+
+    /// Those of them that are not found. Looks for all of them.
+    pub fn missing_files(&self) -> Vec<SplitName> {
+        self.skeletons().missing().into_iter().cloned().collect()
+    }
+
     /// Whether it has DWARF: functions with lines, not symbols only.
     pub fn has_debug_info(&self) -> bool {
         self.sections().has_info()
-    }
-
-    /// The debug information, for whoever reads types and variables; none without DWARF.
-    pub fn dwarf(&self) -> Option<gimli::Dwarf<DwarfBytes>> {
-        self.has_debug_info().then(|| self.sections().owned_dwarf())
     }
 
     /// The block of thread-local variables, if there are any.
@@ -95,6 +113,16 @@ impl Module {
             0 => name,
             far => format!("{name}+{far}"),
         })
+    }
+
+    /// Whether the file itself says that it has DWARF. Nothing is unpacked for that.
+    pub fn says_debug_info(&self) -> bool {
+        self.elf.has_section(".debug_info")
+    }
+
+    /// Whether the file that has the debug information has a section.
+    pub(crate) fn has_debug_section(&self, name: &str) -> bool {
+        self.debug.as_ref().unwrap_or(&self.elf).has_section(name)
     }
 
     /// Identifies the build (`.note.gnu.build-id`).
@@ -134,6 +162,7 @@ impl Module {
     pub(crate) fn use_debug_file(&mut self, debug: Elf) {
         self.debug = Some(debug);
         self.sections = OnceLock::new();
+        self.skeletons = OnceLock::new();
         self.symbols = OnceLock::new();
         self.objects = OnceLock::new();
         self.index = OnceLock::new();
@@ -142,6 +171,10 @@ impl Module {
 
     pub(crate) fn sections(&self) -> &DebugSections {
         self.sections.get_or_init(|| DebugSections::load(self.debug.as_ref().unwrap_or(&self.elf)))
+    }
+
+    pub(crate) fn skeletons(&self) -> &Skeletons {
+        self.skeletons.get_or_init(|| Skeletons::load(self, self.split_files.clone()))
     }
 
     pub(crate) fn symbols(&self) -> &SymbolTable {

@@ -271,6 +271,14 @@ fn is_go(readable: &str) -> bool {
 /// Whether a Go function is meant: by its name in its package, by its receiver and name, or, of package `main`, by its
 /// last parts.
 fn go_means(readable: &str, wanted: &str) -> bool {
+    // Instances of generic functions have their types in brackets: `main.(*Stack[go.shape.int_0]).Push`.
+    let (generic, asked);
+    let (readable, wanted) = if wanted.contains('[') && !wanted.contains("[...]") {
+        (readable, wanted)
+    } else {
+        (generic, asked) = (without_brackets(readable), without_brackets(wanted));
+        (generic.as_str(), asked.as_str())
+    };
     let last = readable.rsplit('/').next().unwrap_or(readable);
     if last == wanted {
         return true;
@@ -293,6 +301,20 @@ fn go_means(readable: &str, wanted: &str) -> bool {
         rest == asked || rest.strip_suffix(asked.as_str()).is_some_and(|head| head.ends_with('.'));
     // A bare word means a function of the program, not one of its hundreds of libraries; and `main` is C's.
     ends && asked != "main" && (package == "main" || asked.contains('.'))
+}
+
+/// A name without what is in brackets, and those.
+fn without_brackets(name: &str) -> String {
+    let (mut depth, mut out) = (0_usize, String::new());
+    for c in name.chars() {
+        match c {
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            c if depth == 0 => out.push(c),
+            _ => {}
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -359,6 +381,12 @@ mod tests {
             assert!(meant(submit, wanted), "{wanted}");
         }
         assert!(!meant("main.Server.close", "(*Server).close"));
+        let push = "main.(*Stack[go.shape.string_0]).Push";
+        for wanted in ["Stack.Push", "(*Stack).Push", "main.(*Stack[...]).Push", "Push", push] {
+            assert!(meant(push, wanted), "{wanted}");
+        }
+        assert!(!meant(push, "(*Stack[go.shape.int_0]).Push"));
+        assert!(meant("main.Map[go.shape.int_0,net/http.T]", "Map"));
         assert!(meant("main.main.func1", "main.func1") && meant("main.main.func1", "func1"));
         assert!(
             meant("example.com/shop.Order", "shop.Order")

@@ -12,6 +12,7 @@ use gimli::{
 
 use crate::names::FunctionName;
 use crate::sections::Slice;
+use crate::split::headers;
 
 /// How far references between entries are followed; compilers need three.
 const MAX_REFERENCES: usize = 8;
@@ -22,8 +23,8 @@ type Entry<'a, 'u> = DebuggingInformationEntry<'u, 'u, Slice<'a>>;
 pub(crate) struct Namer<'d, 'a> {
     dwarf: &'d Dwarf<Slice<'a>>,
     /// In the order of their offsets.
-    headers: Vec<(DebugInfoOffset, UnitHeader<Slice<'a>>)>,
-    units: RefCell<BTreeMap<DebugInfoOffset, Rc<Unit<Slice<'a>>>>>,
+    headers: Vec<(usize, UnitHeader<Slice<'a>>)>,
+    units: RefCell<BTreeMap<usize, Rc<Unit<Slice<'a>>>>>,
 }
 
 #[derive(Default)]
@@ -34,14 +35,7 @@ struct Names {
 
 impl<'d, 'a> Namer<'d, 'a> {
     pub(crate) fn new(dwarf: &'d Dwarf<Slice<'a>>) -> Self {
-        let mut headers = Vec::new();
-        let mut all = dwarf.units();
-        while let Ok(Some(header)) = all.next() {
-            if let Some(offset) = header.offset().as_debug_info_offset() {
-                headers.push((offset, header));
-            }
-        }
-        Self { dwarf, headers, units: RefCell::default() }
+        Self { dwarf, headers: headers(dwarf), units: RefCell::default() }
     }
 
     /// The names of an entry, which may be said by another one that it refers to.
@@ -105,7 +99,7 @@ impl<'d, 'a> Namer<'d, 'a> {
 
     /// The unit that an offset of `.debug_info` is in, and where.
     fn elsewhere(&self, offset: DebugInfoOffset) -> Option<(Rc<Unit<Slice<'a>>>, UnitOffset)> {
-        let after = self.headers.partition_point(|(start, _)| start.0 <= offset.0);
+        let after = self.headers.partition_point(|(start, _)| *start <= offset.0);
         let (start, header) = self.headers.get(after.checked_sub(1)?)?;
         let inside = offset.to_unit_offset(header)?;
         let known = self.units.borrow().get(start).cloned();

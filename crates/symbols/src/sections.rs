@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use gimli::{Dwarf, EndianArcSlice, EndianSlice, LittleEndian, SectionId};
+use gimli::{Dwarf, DwarfPackage, EndianArcSlice, EndianSlice, LittleEndian, SectionId};
 use object::{CompressionFormat, Object, ObjectSection};
 
 use crate::bytes::SharedBytes;
-use crate::elf::Elf;
+use crate::elf::{Elf, ElfFile};
 use crate::parallel;
+use crate::split::Held;
 
 /// gimli's view of a section, borrowed.
 pub(crate) type Slice<'a> = EndianSlice<'a, LittleEndian>;
 /// gimli's view of a section that keeps it alive.
 pub type DwarfBytes = EndianArcSlice<LittleEndian>;
-pub(crate) type Owned = DwarfBytes;
 
 /// A compressed section that claims to grow more than this is hostile (deflate reaches 1032).
 const MAX_GROWTH: u64 = 1100;
@@ -36,9 +36,24 @@ const WANTED: [SectionId; 13] = [
     SectionId::DebugAranges,
 ];
 
+/// Those of a file that was split off, or of a package of such files.
+const SPLIT: [SectionId; 11] = [
+    SectionId::DebugAbbrev,
+    SectionId::DebugCuIndex,
+    SectionId::DebugInfo,
+    SectionId::DebugLine,
+    SectionId::DebugLoc,
+    SectionId::DebugLocLists,
+    SectionId::DebugRngLists,
+    SectionId::DebugStr,
+    SectionId::DebugStrOffsets,
+    SectionId::DebugTuIndex,
+    SectionId::DebugTypes,
+];
+
 /// The debug sections of one file.
 #[derive(Debug, Default)]
-pub(crate) struct DebugSections {
+pub struct DebugSections {
     file: Option<SharedBytes>,
     data: BTreeMap<&'static str, Section>,
 }
@@ -51,15 +66,15 @@ enum Section {
 }
 
 /// A section of a file. `None` if there is none, or it is damaged.
-fn section(elf: &Elf, name: &str) -> Option<Section> {
-    let file = elf.file()?;
+fn section(bytes: &SharedBytes, name: &str) -> Option<Section> {
+    let file = ElfFile::parse(bytes.as_slice()).ok()?;
     // `.zdebug_*` (the older GNU form) is found under this name too.
     let section = file.section_by_name(name)?;
     let packed = section.compressed_file_range().ok()?;
     if packed.format == CompressionFormat::None {
         let start = usize::try_from(packed.offset).ok()?;
         let end = start.checked_add(usize::try_from(packed.compressed_size).ok()?)?;
-        elf.bytes().as_slice().get(start..end)?;
+        bytes.as_slice().get(start..end)?;
         return Some(Section::InFile(start..end));
     }
     let data = section.compressed_data().ok()?;
@@ -70,7 +85,7 @@ fn section(elf: &Elf, name: &str) -> Option<Section> {
 
 /// The bytes of a section, unpacked. `None` if there is none, or it is damaged.
 pub(crate) fn section_bytes(elf: &Elf, name: &str) -> Option<Arc<[u8]>> {
-    match section(elf, name)? {
+    match section(elf.bytes(), name)? {
         Section::InFile(range) => elf.bytes().as_slice().get(range).map(Arc::from),
         Section::Unpacked(bytes) => Some(bytes),
     }
@@ -78,8 +93,22 @@ pub(crate) fn section_bytes(elf: &Elf, name: &str) -> Option<Arc<[u8]>> {
 
 impl DebugSections {
     pub(crate) fn load(elf: &Elf) -> Self {
-        let found = parallel::map(&WANTED, |id| Some((id.name(), section(elf, id.name())?)));
-        Self { file: Some(elf.bytes().clone()), data: found.into_iter().flatten().collect() }
+        Self::load_named(elf.bytes(), &WANTED, |id| Some(id.name()))
+    }
+
+    /// Those of a file that was split off. Bytes that are no such file have none.
+    pub(crate) fn load_split(bytes: &SharedBytes) -> Self {
+        Self::load_named(bytes, &SPLIT, SectionId::dwo_name)
+    }
+
+    fn load_named(
+        bytes: &SharedBytes,
+        wanted: &[SectionId],
+        name: impl Fn(SectionId) -> Option<&'static str> + Sync,
+    ) -> Self {
+        let load = |id: &SectionId| Some((id.name(), section(bytes, name(*id)?)?));
+        let found = parallel::map(wanted, load);
+        Self { file: Some(bytes.clone()), data: found.into_iter().flatten().collect() }
     }
 
     fn get(&self, name: &str) -> &[u8] {
@@ -103,29 +132,40 @@ impl DebugSections {
         !self.get(SectionId::DebugInfo.name()).is_empty()
     }
 
-    /// gimli's entry point. It holds slices only, so it is made anew for every question.
-    pub(crate) fn dwarf(&self) -> Dwarf<Slice<'_>> {
-        let load = |id: SectionId| {
-            Ok::<_, std::convert::Infallible>(EndianSlice::new(self.get(id.name()), LittleEndian))
+    /// Whether there is nothing of a section.
+    pub(crate) fn is_empty(&self, id: SectionId) -> bool {
+        self.get(id.name()).is_empty()
+    }
+
+    pub(crate) fn slice(&self, id: SectionId) -> Slice<'_> {
+        EndianSlice::new(self.get(id.name()), LittleEndian)
+    }
+
+    pub(crate) fn owned(&self, id: SectionId) -> DwarfBytes {
+        let bytes = match self.data.get(id.name()) {
+            Some(Section::Unpacked(bytes)) => Arc::clone(bytes),
+            Some(Section::InFile(_)) | None => Arc::from(self.get(id.name())),
         };
+        EndianArcSlice::new(bytes, LittleEndian)
+    }
+
+    /// gimli's entry point. With slices it is made anew for every question.
+    pub(crate) fn all<'m, R: Held<'m>>(&'m self) -> Dwarf<R> {
+        let load = |id| Ok::<_, std::convert::Infallible>(R::of(self, id));
         match Dwarf::load(load) {
             Ok(dwarf) => dwarf,
             Err(never) => match never {},
         }
     }
 
-    /// The same, for whoever has to keep it.
-    pub(crate) fn owned_dwarf(&self) -> Dwarf<Owned> {
-        let load = |id: SectionId| {
-            let bytes = match self.data.get(id.name()) {
-                Some(Section::Unpacked(bytes)) => Arc::clone(bytes),
-                Some(Section::InFile(_)) | None => Arc::from(self.get(id.name())),
-            };
-            Ok::<_, std::convert::Infallible>(EndianArcSlice::new(bytes, LittleEndian))
-        };
-        match Dwarf::load(load) {
-            Ok(dwarf) => dwarf,
-            Err(never) => match never {},
-        }
+    pub(crate) fn dwarf(&self) -> Dwarf<Slice<'_>> {
+        self.all()
+    }
+
+    /// The parts of a package; none if this is no package.
+    pub(crate) fn package<'m, R: Held<'m>>(&'m self) -> Option<DwarfPackage<R>> {
+        let load = |id| Ok::<_, gimli::Error>(R::of(self, id));
+        // What is empty in all parts is so in every file.
+        DwarfPackage::load(load, R::of(self, SectionId::DebugAranges)).ok()
     }
 }

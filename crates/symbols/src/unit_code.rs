@@ -4,8 +4,7 @@
 use std::sync::Arc;
 
 use gimli::{
-    AttributeValue, DebugInfoOffset, DebuggingInformationEntry, DwAt, Dwarf, EntriesRaw, Unit,
-    UnitOffset, constants,
+    AttributeValue, DebuggingInformationEntry, DwAt, Dwarf, EntriesRaw, Unit, UnitOffset, constants,
 };
 
 use crate::entry_code::EntryCode;
@@ -14,6 +13,7 @@ use crate::lines::{UnitLines, file_path};
 use crate::module::Module;
 use crate::naming::Namer;
 use crate::sections::Slice;
+use crate::split::{DebugUnits, WholeUnit};
 use crate::statements::{InlinedOutline, Outline};
 
 /// Deeper nesting of inlined functions is cut off; compilers stop at a few dozen.
@@ -53,11 +53,10 @@ struct Inlined {
 }
 
 impl UnitCode {
-    pub(crate) fn load(module: &Module, at: DebugInfoOffset) -> Option<Self> {
-        let dwarf = module.sections().dwarf();
-        let unit = dwarf.unit(dwarf.debug_info.header_from_offset(at).ok()?).ok()?;
-        let mut walk =
-            Walk { module, dwarf: &dwarf, unit: &unit, functions: Vec::new(), around: Vec::new() };
+    pub(crate) fn load(module: &Module, offset: usize) -> Option<Self> {
+        let whole = DebugUnits::<Slice<'_>>::of(module).whole(module, offset)?;
+        let (dwarf, unit) = (&whole.dwarf, &whole.unit);
+        let mut walk = Walk { module, dwarf, unit, functions: Vec::new(), around: Vec::new() };
         walk.run();
         let functions = walk.functions;
         let mut ranges: Vec<(u64, u64, usize)> = Vec::new();
@@ -65,8 +64,8 @@ impl UnitCode {
             ranges.extend(function.ranges.iter().map(|(s, e)| (*s, *e, index)));
         }
         ranges.sort_unstable();
-        let lines = module.units().lines(module, at.0);
-        Some(Self { offset: at.0, lines, functions, ranges })
+        let lines = module.units().lines(module, offset);
+        Some(Self { offset, lines, functions, ranges })
     }
 
     /// The function at `addr`; of several the one that begins last.
@@ -84,13 +83,12 @@ impl UnitCode {
 
     /// A function of this unit, with the names of what is in it.
     pub(crate) fn outline(&self, module: &Module, function: &Function) -> Option<Outline> {
-        let dwarf = module.sections().dwarf();
-        let at = DebugInfoOffset(self.offset);
-        let unit = dwarf.unit(dwarf.debug_info.header_from_offset(at).ok()?).ok()?;
-        let namer = Namer::new(&dwarf);
+        let whole = DebugUnits::<Slice<'_>>::of(module).whole(module, self.offset)?;
+        let unit = &whole.unit;
+        let namer = Namer::new(&whole.dwarf);
         let name = |die| {
             let entry = unit.entry(die).ok()?;
-            namer.name_of(&unit, &entry).map(|name| Arc::from(name.readable))
+            namer.name_of(unit, &entry).map(|name| Arc::from(name.readable))
         };
         let inlined = |code: &Inlined| InlinedOutline {
             name: name(code.die),
@@ -98,7 +96,7 @@ impl UnitCode {
             depth: code.depth,
             entry: code.entry,
             ranges: code.ranges.clone(),
-            call: unit.entry(code.die).ok().and_then(|entry| call(&dwarf, &unit, &entry)),
+            call: unit.entry(code.die).ok().and_then(|entry| call(&whole, &entry)),
         };
         Some(Outline {
             name: name(function.die).map(|name| module.public_name(name, function.entry)),
@@ -122,11 +120,8 @@ impl Module {
 }
 
 /// Where an inlined function is called.
-fn call<'a>(
-    dwarf: &Dwarf<Slice<'a>>,
-    unit: &Unit<Slice<'a>>,
-    entry: &Entry<'a, '_>,
-) -> Option<SourceLocation> {
+fn call<'a>(whole: &WholeUnit<Slice<'a>>, entry: &Entry<'a, '_>) -> Option<SourceLocation> {
+    let (dwarf, unit) = whole.lines();
     let number = |at: DwAt| match entry.attr_value(at).ok()?? {
         AttributeValue::FileIndex(index) => Some(index),
         value => value.udata_value(),

@@ -20,7 +20,7 @@ impl Info {
         let found = {
             let mut tree = unit.unit.entries_tree(Some(offset)).ok()?;
             let root = tree.root().ok()?;
-            let wanted = Wanted { info: self, unit: &unit, back, register };
+            let wanted = Wanted { unit: &unit, back, register };
             wanted.search(root, MAX_DEPTH)
         };
         Some((unit, found?))
@@ -28,7 +28,6 @@ impl Info {
 }
 
 struct Wanted<'i> {
-    info: &'i Info,
     unit: &'i UnitInfo,
     back: u64,
     register: u16,
@@ -64,7 +63,7 @@ impl Wanted<'_> {
         [constants::DW_AT_call_return_pc, constants::DW_AT_low_pc].into_iter().any(|at| {
             let value = node.entry().attr_value(at).ok().flatten();
             let address = value.and_then(|value| {
-                self.info.dwarf().attr_address(&self.unit.unit, value).ok().flatten()
+                self.unit.dwarf.attr_address(&self.unit.unit, value).ok().flatten()
             });
             address == Some(self.back)
         })

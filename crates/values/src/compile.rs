@@ -117,9 +117,9 @@ impl Info {
                 }
                 Operation::CallFrameCFA => cfa?.clone(),
                 // The program counter is known at the place, and the distance to it is.
-                Operation::Address { address } => from_here(pc, address),
+                Operation::Address { address } => from_here(pc, address)?,
                 Operation::AddressIndex { index } => {
-                    from_here(pc, self.dwarf().address(&unit.unit, index).ok()?)
+                    from_here(pc, unit.dwarf.address(&unit.unit, index).ok()?)?
                 }
                 Operation::UnsignedConstant { value } => Term::Constant(value),
                 Operation::SignedConstant { value } => Term::Constant(value.cast_unsigned()),
@@ -155,7 +155,7 @@ impl Info {
         if let AttributeValue::Exprloc(expression) = value {
             return Some(expression);
         }
-        let mut list = self.dwarf().attr_locations(&unit.unit, value).ok()??;
+        let mut list = unit.dwarf.attr_locations(&unit.unit, value).ok()??;
         while let Some(entry) = list.next().ok()? {
             if (entry.range.begin..entry.range.end).contains(&pc) {
                 return Some(entry.data);
@@ -307,6 +307,8 @@ fn plus(term: Term, more: u64) -> Term {
     }
 }
 
-fn from_here(pc: u64, address: u64) -> Term {
-    plus(Term::Register(RegisterName::Rip), address.wrapping_sub(pc))
+/// An address of the same module; none of what the linker has left out.
+fn from_here(pc: u64, address: u64) -> Option<Term> {
+    let is_there = address != 0 && address < u64::MAX - 1;
+    is_there.then(|| plus(Term::Register(RegisterName::Rip), address.wrapping_sub(pc)))
 }

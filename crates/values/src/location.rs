@@ -1,13 +1,14 @@
 //! Where a variable is: location descriptions (DWARF 5 §2.5, §2.6).
 
+mod bounds;
 mod operands;
 mod pieces;
+mod thread_locals;
 
 use std::sync::Arc;
 
 use gimli::{
-    AttributeValue, DebugInfoOffset, DieReference, DwAt, EvaluationResult, Expression, Location,
-    Piece, constants,
+    AttributeValue, DieReference, DwAt, EvaluationResult, Expression, Location, Piece, constants,
 };
 use retake_model::Addr;
 
@@ -68,10 +69,10 @@ impl<'a> At<'a> {
             Some(value) => value,
             None => return self.without_location(info, &unit, &entry, left),
         };
-        let expression = self.expression(info, &unit, value)?;
+        let expression = self.expression(&unit, value)?;
         let subject = Subject { info, unit: &unit, bias: self.bias_of(info), object: None };
         let pieces = self.evaluate(&subject, expression, left)?;
-        self.stored(info, pieces, left)
+        self.stored(info, &unit, pieces, left)
     }
 
     fn without_location(
@@ -82,7 +83,7 @@ impl<'a> At<'a> {
         left: usize,
     ) -> Result<Stored, Missing> {
         if let Some(value) = entry.attr_value(constants::DW_AT_const_value)? {
-            return constant(info, unit, value).ok_or_else(|| unclear("a constant of an odd form"));
+            return constant(unit, value).ok_or_else(|| unclear("a constant of an odd form"));
         }
         // A copy of a variable whose place the other entry says: a static one.
         for at in [constants::DW_AT_abstract_origin, constants::DW_AT_specification] {
@@ -100,7 +101,6 @@ impl<'a> At<'a> {
     /// The expression that holds at the frame's place.
     fn expression(
         &self,
-        info: &Info,
         unit: &UnitInfo,
         value: AttributeValue<Bytes>,
     ) -> Result<Expression<Bytes>, Missing> {
@@ -110,7 +110,7 @@ impl<'a> At<'a> {
         if let AttributeValue::Block(bytes) = value {
             return Ok(Expression(bytes));
         }
-        let Some(mut list) = info.dwarf().attr_locations(&unit.unit, value)? else {
+        let Some(mut list) = unit.dwarf.attr_locations(&unit.unit, value)? else {
             return Err(unclear("a location of an odd form"));
         };
         let frame = self.frames.first().ok_or_else(|| unclear("there is no frame"))?;
@@ -180,6 +180,10 @@ impl<'a> At<'a> {
             evaluation.set_initial_value(object);
         }
         let relocated = |address: u64| {
+            // What the linker leaves of an address whose section it did not take.
+            if address == 0 || address >= u64::MAX - 1 {
+                return Err(Missing::OptimizedOut("the linker has left it out"));
+            }
             let bias = bias.ok_or_else(|| unclear("the module is not loaded"))?;
             Ok::<_, Missing>(address.wrapping_add(bias))
         };
@@ -190,13 +194,13 @@ impl<'a> At<'a> {
             result = match result {
                 EvaluationResult::Complete => return Ok(evaluation.result()),
                 EvaluationResult::RequiresMemory { address, size, base_type, .. } => {
-                    let ty = value_type(info, unit, base_type);
+                    let ty = value_type(info, unit, base_type)?;
                     let word = memory(self.space, address, size)?;
                     evaluation.resume_with_memory(typed(ty, &word.to_le_bytes())?)?
                 }
                 EvaluationResult::RequiresRegister { register, base_type } => {
                     let bytes = frame()?.register(register.0)?;
-                    let ty = value_type(info, unit, base_type);
+                    let ty = value_type(info, unit, base_type)?;
                     evaluation.resume_with_register(typed(ty, &bytes)?)?
                 }
                 EvaluationResult::RequiresFrameBase => {
@@ -221,12 +225,12 @@ impl<'a> At<'a> {
                     evaluation.resume_with_relocated_address(relocated(address)?)?
                 }
                 EvaluationResult::RequiresIndexedAddress { index, relocate } => {
-                    let address = info.dwarf().address(&unit.unit, index)?;
+                    let address = unit.dwarf.address(&unit.unit, index)?;
                     let address = if relocate { relocated(address)? } else { address };
                     evaluation.resume_with_indexed_address(address)?
                 }
                 EvaluationResult::RequiresBaseType(offset) => {
-                    evaluation.resume_with_base_type(value_type(info, unit, offset))?
+                    evaluation.resume_with_base_type(value_type(info, unit, offset)?)?
                 }
                 EvaluationResult::RequiresParameterRef(_) => {
                     return Err(unclear("a parameter of the caller's call"));
@@ -243,7 +247,7 @@ impl<'a> At<'a> {
         let entry = unit.unit.entry(offset)?;
         let value = entry.attr_value(constants::DW_AT_frame_base)?;
         let value = value.ok_or_else(|| unclear("the frame's base"))?;
-        let expression = self.expression(&frame.info, &unit, value)?;
+        let expression = self.expression(&unit, value)?;
         let bias = Some(frame.bias);
         let subject = Subject { info: &frame.info, unit: &unit, bias, object: None };
         let pieces = self.evaluate(&subject, expression, left)?;
@@ -256,19 +260,6 @@ impl<'a> At<'a> {
         }
     }
 
-    /// A thread-local variable of the program itself: its block ends where `fs_base` is (variant II,
-    /// "ELF Handling For Thread-Local Storage" §3.4.6).
-    fn thread_local(&self, info: &Info, offset: u64) -> Result<u64, Missing> {
-        let block = info.module().thread_locals().ok_or_else(|| unclear("the thread's block"))?;
-        let thread = self.thread.filter(|thread| !thread.is_null());
-        let thread = thread.ok_or_else(|| unclear("the thread's block is not set up yet"))?;
-        if info.module().is_library() {
-            return Err(unclear("thread-local variables of libraries are not supported"));
-        }
-        let size = block.size.checked_next_multiple_of(block.align).unwrap_or(block.size);
-        Ok(thread.get().wrapping_sub(size).wrapping_add(offset))
-    }
-
     fn bytes_of_location(
         &self,
         info: &Info,
@@ -277,12 +268,12 @@ impl<'a> At<'a> {
     ) -> Result<Bytes, Missing> {
         let id = match reference {
             DieReference::UnitRef(offset) => unit.id_of(offset),
-            DieReference::DebugInfoRef(DebugInfoOffset(offset)) => TypeId::of_offset(offset),
+            DieReference::DebugInfoRef(offset) => unit.id_in_file(offset),
         };
         let (unit, offset) = info.find(id).ok_or_else(|| unclear("an entry is not there"))?;
         let entry = unit.unit.entry(offset)?;
         let value = entry.attr_value(constants::DW_AT_location)?;
-        Ok(self.expression(info, &unit, value.ok_or_else(|| unclear("a location"))?)?.0)
+        Ok(self.expression(&unit, value.ok_or_else(|| unclear("a location"))?)?.0)
     }
 
     /// What a register had when the function was entered: what the caller's call says that it passed.

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use retake_model::Addr;
 
-use crate::dwarf::{Encoding, Info, Kind, MemberPlace, PointerForm, Type, TypeId};
+use crate::dwarf::{Encoding, Info, Kind, Language, MemberPlace, PointerForm, Type, TypeId};
 use crate::location::At;
 use crate::space::Space;
 use crate::{Missing, ValueError};
 
-use stored::float;
+use stored::{float, quad};
 
 pub(crate) use stored::{Part, Stored, integer};
 
@@ -137,7 +137,9 @@ impl Value {
         match &ty.kind {
             Kind::Base(Encoding::Float) => {
                 let bytes = self.bytes(space)?;
-                float(&bytes).map(Scalar::Float).ok_or_else(|| self.not_a_number())
+                let is_quad = ty.name.as_deref().is_some_and(|name| name.contains("128"));
+                let number = if is_quad { quad(&bytes) } else { float(&bytes) };
+                number.map(Scalar::Float).ok_or_else(|| self.not_a_number())
             }
             Kind::Base(Encoding::Signed | Encoding::Char { signed: true }) => int(true),
             Kind::Base(Encoding::Unsigned | Encoding::Bool | Encoding::Char { .. }) => int(false),
@@ -180,8 +182,8 @@ impl Value {
             return Err(ValueError::NotAPointer(self.type_name()));
         };
         if let Stored::Pointing(target, skip) = &self.stored {
-            let skip = u64::try_from(*skip).unwrap_or(0);
-            let stored = target.stored.skip(skip);
+            let before = || Missing::Unclear("it points before something that is kept".to_owned());
+            let stored = target.stored.skip(u64::try_from(*skip).map_err(|_| before())?);
             return Ok(Self { info: Arc::clone(&self.info), ty: *to, stored });
         }
         let addr = self.address(space)?;
@@ -318,14 +320,24 @@ impl Value {
             }
         }
         for (index, member) in fields.members.iter().enumerate() {
-            if member.name.is_none()
-                && let Ok(inner) = self.member(index, space)
+            if (member.name.is_none() || member.is_embedded)
+                && let Ok(inner) = self.embedded(index, space)
                 && let Some(found) = inner.find_within(name, space, left, searched)?
             {
                 return Ok(Some(found));
             }
         }
         Ok(None)
+    }
+
+    /// A member whose fields are those of the whole: an embedded one of Go may be a pointer to it.
+    fn embedded(&self, index: usize, space: &dyn Space) -> Result<Self, ValueError> {
+        let member = self.member(index, space)?;
+        let is_go = self.plain().1.is_some_and(|ty| ty.language == Language::Go);
+        match member.kind() {
+            Kind::Pointer { .. } if is_go => member.deref(space),
+            _ => Ok(member),
+        }
     }
 
     /// An element of an array, or of what a pointer points to.
@@ -350,7 +362,21 @@ impl Value {
         {
             return Err(ValueError::OutOfRange { index, len });
         }
-        let size = i128::from(self.info.size_of(element).unwrap_or(1).max(1));
+        let size = match self.info.size_of(element) {
+            Some(size) => i128::from(size.max(1)),
+            // As gcc counts.
+            None if matches!(
+                self.info.plain(element).1.as_deref(),
+                None | Some(Type { kind: Kind::Void | Kind::Function { .. }, .. })
+            ) =>
+            {
+                1
+            }
+            None => {
+                let what = format!("the size of {}", self.info.type_name(element));
+                return Err(Missing::Unclear(what).into());
+            }
+        };
         let skip = index.checked_mul(size).and_then(|skip| i64::try_from(skip).ok());
         let skip = skip.ok_or(ValueError::OutOfRange { index, len: 0 })?;
         let stored = match (&first, u64::try_from(skip)) {

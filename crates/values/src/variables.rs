@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use gimli::constants;
 
-use crate::dwarf::{Info, TypeId, Variable, reference};
+use crate::Missing;
+use crate::dwarf::{Info, Kind, TypeId, Variable, reference};
 use crate::location::At;
 use crate::value::Value;
 
@@ -15,9 +16,15 @@ impl At<'_> {
             Ok(stored) if variable.is_reference => {
                 // The name stands for what was moved to the heap.
                 let pointer = Value { info: Arc::clone(info), ty: variable.ty, stored };
-                pointer.deref(self.space).unwrap_or(pointer)
+                pointer.deref(self.space).unwrap_or_else(|err| {
+                    let why = Missing::Unclear(format!("where it was moved to: {err}"));
+                    Value::missing(Arc::clone(info), variable.ty, why)
+                })
             }
-            Ok(stored) => Value { info: Arc::clone(info), ty: variable.ty, stored },
+            Ok(stored) => match self.sized(info, variable.ty) {
+                Ok(ty) => Value { info: Arc::clone(info), ty, stored },
+                Err(why) => Value::missing(Arc::clone(info), variable.ty, why),
+            },
             Err(why) => Value::missing(Arc::clone(info), variable.ty, why),
         }
     }
@@ -25,7 +32,10 @@ impl At<'_> {
     /// The variables outside of functions that a path means, in one module.
     pub fn globals(&self, info: &Arc<Info>, path: &str) -> Vec<Value> {
         let found = info.variables_named(path).into_iter();
-        found.filter_map(|id| self.global(info, id)).collect()
+        let mut found: Vec<Value> = found.filter_map(|id| self.global(info, id)).collect();
+        // Of the copies of an inline variable the linker takes one.
+        found.sort_by_key(|value| value.why_missing().is_some());
+        found
     }
 
     /// The variables outside of functions whose names fit, in one module: so many at most.
@@ -37,6 +47,24 @@ impl At<'_> {
     ) -> Vec<(String, Value)> {
         let named = info.variable_names(fits, most).into_iter();
         named.filter_map(|(name, id)| Some((name, self.global(info, id)?))).collect()
+    }
+
+    /// The number that a name means: one of an enumeration, or a constant of Go.
+    pub fn constant(info: &Arc<Info>, path: &str) -> Option<Value> {
+        let last = path.rsplit("::").next().unwrap_or(path);
+        info.constants_named(path).into_iter().find_map(|id| {
+            let named = match info.ty(id).as_deref().map(|ty| &ty.kind) {
+                Some(Kind::Enum { values, .. }) => {
+                    let (_, number) = values.iter().find(|(name, _)| **name == *last)?;
+                    (id, *number)
+                }
+                _ => number_of(info, id)?,
+            };
+            let (ty, number) = named;
+            let size = usize::try_from(info.size_of(ty)?).ok()?;
+            let bytes = number.to_le_bytes();
+            Some(Value::of_bytes(Arc::clone(info), ty, bytes.get(..size)?))
+        })
     }
 
     fn global(&self, info: &Arc<Info>, id: TypeId) -> Option<Value> {
@@ -54,4 +82,15 @@ impl At<'_> {
             Err(why) => Value::missing(info, ty, why),
         })
     }
+}
+
+/// The type and the number of an entry that is a constant.
+fn number_of(info: &Info, id: TypeId) -> Option<(TypeId, i128)> {
+    let (unit, offset) = info.find(id)?;
+    let entry = unit.unit.entry(offset).ok()?;
+    let ty = reference(&unit, &entry, constants::DW_AT_type)?;
+    let value = entry.attr_value(constants::DW_AT_const_value).ok()??;
+    let number =
+        value.sdata_value().map(i128::from).or_else(|| value.udata_value().map(i128::from));
+    Some((ty, number?))
 }

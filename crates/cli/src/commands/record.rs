@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use retake_recorder::{AtDeadlock, Calls, Leftover, Limits, RecordError, RecordOptions};
 
 use crate::failure::{Failure, OURS};
 use crate::home::Home;
-use crate::record::{Place, Request, Summary, Target, seed};
+use crate::record::{FilesBeside, Place, Request, Sources, Summary, Target, seed};
 use crate::text;
 
 const EXAMPLES: &str = "\
@@ -61,6 +62,9 @@ pub(crate) struct RecordArgs {
     /// End the recording, and the program with it, when all tasks wait for each other
     #[arg(long)]
     end_deadlock: bool,
+    /// Keep the sources of the program's own code with the recording: they may change then
+    #[arg(long)]
+    keep_sources: bool,
     /// Bind the program to this CPU
     #[arg(long, value_name = "N", hide = true)]
     cpu: Option<usize>,
@@ -113,6 +117,9 @@ impl RecordArgs {
             },
             cpu: self.cpu,
             audit: self.audit,
+            beside: Some(Arc::new(FilesBeside {
+                sources: if self.keep_sources { Sources::Kept } else { Sources::Left },
+            })),
             ..RecordOptions::new(place.dir().to_owned(), home.store(), self.command.clone())
         }
     }

@@ -1,5 +1,6 @@
 //! Making a recording, whoever asked for it: [`Request`]. [`Place`] is the folder it goes to.
 
+mod beside;
 mod closing;
 mod place;
 
@@ -15,6 +16,7 @@ use crate::home::Home;
 use crate::store;
 use closing::{failed_audit, summarize, warn};
 
+pub(crate) use beside::{FilesBeside, Sources};
 pub(crate) use place::{Place, Target};
 
 /// What is said on standard error when the recording is whole.

@@ -6,13 +6,14 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use retake_recorder::{Calls, Leftover, Limits, RecordError, RecordOptions, take_inherited};
 
 use super::traces::Traces;
 use crate::failure::{Failure, OURS};
-use crate::record::{Place, Request, Summary, seed};
+use crate::record::{FilesBeside, Place, Request, Sources, Summary, seed};
 
 /// Exit code where the program cannot be executed (`EX_UNAVAILABLE` of sysexits.h).
 const NOT_EXECUTED: u8 = 69;
@@ -145,6 +146,7 @@ impl RecordArgs {
             leftover: if self.wait { Leftover::Wait } else { Leftover::End },
             limits: Limits { patience: PATIENCE, ..Limits::default() },
             cpu: self.bind_to_cpu,
+            beside: Some(Arc::new(FilesBeside { sources: Sources::Left })),
             ..RecordOptions::new(place.dir().to_owned(), store, self.command.clone())
         }
     }

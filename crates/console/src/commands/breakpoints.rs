@@ -9,7 +9,7 @@ use retake_debugger::{
 use super::values::{self, HitsChosen};
 use super::{Command, Words};
 use crate::ConsoleError;
-use crate::asked::Asked;
+use crate::asked::{Asked, Shown, TableForm};
 
 pub(super) const BREAK: Command = Command {
     name: "break",
@@ -184,10 +184,10 @@ fn clear(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
 pub(super) const HITS: Command = Command {
     name: "hits",
     aliases: &[],
-    usage: "hits [BREAKPOINT...] [--all | FROM..TO] [print EXPRESSION, ... [if CONDITION]]",
+    usage: "hits [BREAKPOINT...] [--all | FROM..TO] [print EXPRESSION, ... [if CONDITION]] [-csv | -json]",
     summary: "lists hits over the whole recording, 20 of them if it is not said which (go to one: goto hit N); with \
-              print, what expressions were at each of them",
-    words: Words::These(&["--all"]),
+              print, what expressions were at each of them; -csv and -json give a table for other programs",
+    words: Words::These(&["--all", "-csv", "-json"]),
     parse: hits,
 };
 
@@ -195,12 +195,26 @@ pub(super) const HITS: Command = Command {
 const FEW: usize = 20;
 
 fn hits(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
-    if let Some(asked) = values::hit_values(command, args)? {
-        return Ok(asked);
+    let (args, shown) = table_of(args);
+    if let Some(request) = values::hit_values(command, args)? {
+        return Ok(Asked::Request(request, shown));
     }
     let (of, page) = chosen_hits(command, args)?;
     let page = page.unwrap_or(PageRequest { from: 0, limit: Some(FEW) });
-    Ok(Asked::plainly(Request::Hits { of, page }))
+    Ok(Asked::Request(Request::Hits { of, page }, shown))
+}
+
+/// The words without the form of a table at their end, and that form.
+fn table_of(args: &str) -> (&str, Shown) {
+    let forms = [("-csv", TableForm::Csv), ("-json", TableForm::Json)];
+    for (word, form) in forms {
+        if let Some(rest) = args.strip_suffix(word)
+            && (rest.is_empty() || rest.ends_with(char::is_whitespace))
+        {
+            return (rest.trim_end(), Shown::Table(form));
+        }
+    }
+    (args, Shown::Plainly)
 }
 
 /// The breakpoints that words name, and the part of their hits, if they say one.

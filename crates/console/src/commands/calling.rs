@@ -35,6 +35,12 @@ fn call(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
     Ok(Asked::plainly(Request::Call(CallRequest { function, arguments: parsed })))
 }
 
+/// The call that a text is, if it is one of a function by its name.
+pub(super) fn called(text: &str) -> Option<Asked> {
+    let begins = text.starts_with(|c: char| c.is_alphabetic() || c == '_');
+    call(&CALL, text).ok().filter(|_| begins)
+}
+
 /// Where the parenthesis opens that the last one closes.
 fn opening(text: &str) -> Option<usize> {
     let mut depth = 0_u32;

@@ -69,8 +69,9 @@ const BEGINNINGS: Words = Words::Expressions(&["$hits(", "$event", "$task"]);
 pub(super) const WATCH: Command = Command {
     name: "watch",
     aliases: &[],
-    usage: "watch [-w | -rw] [-size N] ADDRESS",
-    summary: "stops at writes (or all accesses) of memory: 8 bytes, or as many as are said",
+    usage: "watch [-w | -rw] [-size N] VARIABLE | ADDRESS",
+    summary: "stops at writes (or all accesses) of a variable, or of memory at an address (also one that a pointer has): \
+              8 bytes at most, or as many as are said",
     words: Words::Expressions(&["-w", "-rw", "-size"]),
     parse: watch,
 };
@@ -96,8 +97,9 @@ pub(super) const UNWATCH: Command = Command {
 pub(super) const LAST: Command = Command {
     name: "last",
     aliases: &[],
-    usage: "last [-size N] ADDRESS",
-    summary: "goes back to the last write to memory: 8 bytes, or as many as are said",
+    usage: "last [-size N] VARIABLE | ADDRESS",
+    summary: "goes back to the last write to a variable, or to memory at an address (also one that a pointer has): 8 \
+              bytes at most, or as many as are said",
     words: Words::Expressions(&["-size"]),
     parse: |command, args| {
         let (memory, _) = watched(command, args)?;

@@ -10,6 +10,7 @@ mod marks;
 mod memory;
 mod moments;
 mod moving;
+mod names;
 mod own;
 mod showing;
 mod tracing;
@@ -113,6 +114,11 @@ const COMMANDS: &[Command] = &[
     values::LOCALS,
     values::ARGS,
     values::VARS,
+    names::FUNCS,
+    names::TYPES,
+    names::SOURCES,
+    names::LIBRARIES,
+    names::INFO,
     showing::DISPLAY,
     showing::UNDISPLAY,
     calling::CALL,

@@ -6,7 +6,7 @@ use retake_debugger::{
     VariablesRequest, Which,
 };
 
-use super::{Command, Words, breakpoints};
+use super::{Command, Words, breakpoints, calling};
 use crate::ConsoleError;
 use crate::asked::Asked;
 
@@ -15,9 +15,13 @@ pub(super) const PRINT: Command = Command {
     aliases: &["p", "inspect"],
     usage: "print [-format hex|dec|oct|bin] [-frame N] [-page FROM..TO] EXPRESSION",
     summary: "shows a value: variables and their parts (a.b, p->x, *p, &x, a[3], a[1:4], len(a), (T *)p), registers \
-              ($rax), memory (*(u32)ADDRESS)",
+              ($rax), memory (*(u32)ADDRESS); f(x) is called in a copy of the program, as call does",
     words: Words::Expressions(&["-format", "-frame", "-page"]),
-    parse: |command, args| Ok(Asked::plainly(Request::Print(request(command, args)?))),
+    parse: |command, args| match request(command, args) {
+        Ok(request) => Ok(Asked::plainly(Request::Print(request))),
+        // `f(x)` is no expression, but can be called.
+        Err(err) => calling::called(args).ok_or(err),
+    },
 };
 
 pub(super) const WHATIS: Command = Command {
@@ -146,7 +150,7 @@ pub(super) fn stack(command: &Command, args: &str, depth: usize) -> Result<Asked
 }
 
 /// `[BREAKPOINT...] [--all | FROM..TO] print EXPRESSION, ... [if CONDITION]`; none if there is no `print`.
-pub(super) fn hit_values(command: &Command, args: &str) -> Result<Option<Asked>, ConsoleError> {
+pub(super) fn hit_values(command: &Command, args: &str) -> Result<Option<Request>, ConsoleError> {
     let padded = format!(" {args}");
     let Some((before, after)) = padded.split_once(" print ") else { return Ok(None) };
     let (values, condition) = match after.rsplit_once(" if ") {
@@ -160,7 +164,7 @@ pub(super) fn hit_values(command: &Command, args: &str) -> Result<Option<Asked>,
         return Err(command.misuse("an expression is missing"));
     }
     let request = HitValuesRequest { of, page, condition, values };
-    Ok(Some(Asked::plainly(Request::HitValues(request))))
+    Ok(Some(Request::HitValues(request)))
 }
 
 /// Expressions with commas between them.

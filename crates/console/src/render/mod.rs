@@ -3,6 +3,7 @@
 mod goroutines;
 mod showing;
 mod stops;
+pub(crate) mod table;
 mod text;
 mod values;
 

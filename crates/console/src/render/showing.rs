@@ -1,7 +1,8 @@
 //! Code, output, events and bookmarks as text.
 
 use retake_debugger::{
-    BookmarkView, CalledView, CodeView, EventView, Page, PrintedView, StreamName, Substitution,
+    BookmarkView, CalledView, CodeView, EventView, NamesView, Page, PrintedView, StreamName,
+    Substitution,
 };
 
 /// As the program printed it; what is of standard error is marked.
@@ -44,6 +45,19 @@ pub(super) fn code(view: &CodeView) -> Vec<String> {
         let arrow = if instruction.here { "=>" } else { "  " };
         let (addr, bytes, text) = (instruction.addr, &instruction.bytes, &instruction.text);
         lines.push(format!("{arrow} {addr}  {bytes:<widest$}  {text}"));
+    }
+    lines
+}
+
+/// A name a line; what is left out is counted.
+pub(super) fn names(view: &NamesView) -> Vec<String> {
+    if view.total == 0 {
+        return vec!["there are none".to_owned()];
+    }
+    let mut lines = view.names.clone();
+    let more = view.total.saturating_sub(view.names.len());
+    if more > 0 {
+        lines.push(format!("{more} more: say a pattern"));
     }
     lines
 }

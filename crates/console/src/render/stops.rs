@@ -1,6 +1,6 @@
 //! Ends of movements as text.
 
-use retake_debugger::{DisplayView, StopReason, StopView};
+use retake_debugger::{DisplayView, LineView, StopReason, StopView};
 
 use super::text::{frame, line, numbers, place};
 use crate::output::{RanView, StopOutput};
@@ -12,10 +12,16 @@ pub(super) fn stop(stop: &StopOutput) -> Vec<String> {
     let mut lines = vec![head(view)];
     lines.extend(view.failure.iter().map(|failure| format!("failure: {failure}")));
     lines.extend(view.frame.iter().flat_map(frame));
-    lines.extend(view.line.iter().map(line));
+    lines.extend(view.line.iter().map(line_of_stop));
     lines.extend(view.displays.iter().map(display));
     lines.extend(stop.on.iter().flat_map(ran));
     lines
+}
+
+/// A line, and whether it may be another one than the program's.
+fn line_of_stop(view: &LineView) -> String {
+    let newer = if view.newer { "  (the file is newer than the recording)" } else { "" };
+    format!("{}{newer}", line(view))
 }
 
 fn ran(ran: &RanView) -> Vec<String> {

@@ -43,10 +43,12 @@ pub fn text(output: &Output) -> String {
         }],
         Output::Hits(view) => hits(view),
         Output::Trace(view) => trace(view),
+        Output::Table(rows) => rows.clone(),
         Output::Stack(frames) => frames.iter().flat_map(frame).collect(),
         Output::Shown(shown) => vec![shown.to_string()],
         Output::Variables(all) => or("no variables", all.iter().map(values::variable).collect()),
         Output::Type(view) => values::type_view(view),
+        Output::Names(view) => showing::names(view),
         Output::Threads(all) => all.iter().map(thread).collect(),
         Output::Thread(view) => vec![thread(view)],
         Output::Goroutines(all) => goroutines::list(all),
@@ -192,12 +194,20 @@ fn memory(view: &MemoryView) -> Vec<String> {
 }
 
 fn list(view: &SourceView) -> Vec<String> {
+    let newer = view.lines.iter().any(|line| line.newer);
+    let warning = newer.then(|| {
+        format!(
+            "warning: {} is newer than the recording: the program may have been made of other lines",
+            view.file
+        )
+    });
     let of = |frame: &FrameView| {
         let function = frame.place.function.as_deref().unwrap_or("?");
         format!("frame {}, {function}, in ", frame.n)
     };
     let frame = view.frame.as_ref().map(of).unwrap_or_default();
-    let mut lines = vec![format!("{frame}{}:", view.file)];
+    let mut lines: Vec<String> = warning.into_iter().collect();
+    lines.push(format!("{frame}{}:", view.file));
     lines.extend(view.lines.iter().map(line));
     lines
 }

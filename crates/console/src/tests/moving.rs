@@ -74,9 +74,9 @@ error: there is no breakpoint 9
 > hits 7..9
 5 hits
 > hits 0..9
-error: hits are counted from 1; usage: hits [BREAKPOINT...] [--all | FROM..TO] [print EXPRESSION, ... [if CONDITION]]
+error: hits are counted from 1; usage: hits [BREAKPOINT...] [--all | FROM..TO] [print EXPRESSION, ... [if CONDITION]] [-csv | -json]
 > hits 5..4
-error: 4 comes before 5; usage: hits [BREAKPOINT...] [--all | FROM..TO] [print EXPRESSION, ... [if CONDITION]]
+error: 4 comes before 5; usage: hits [BREAKPOINT...] [--all | FROM..TO] [print EXPRESSION, ... [if CONDITION]] [-csv | -json]
 > clear 2
 cleared 2 at app.c:2
 > goto hit 3

@@ -105,4 +105,7 @@ pub struct LineView {
     pub text: String,
     /// Whether it is the one that was asked for.
     pub here: bool,
+    /// Whether the file was changed after the recording: the program may have been made of another text.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub newer: bool,
 }

@@ -4,6 +4,7 @@ mod breakpoints;
 mod goroutines;
 mod looking;
 mod moments;
+mod names;
 mod page;
 mod showing;
 mod trace;
@@ -23,6 +24,7 @@ pub use looking::{
     FrameView, LineView, MemoryView, PlaceView, RegisterView, SourceView, ThreadView,
 };
 pub use moments::{CheckpointView, EventView, HitView, StopReason, StopView, WhenView};
+pub use names::NamesView;
 pub use page::Page;
 pub use showing::{
     BookmarkView, CalledView, CodeView, DisplayView, InstructionView, PrintedView, StreamName,
@@ -78,6 +80,8 @@ pub enum Answer {
     Variables(Vec<VariableView>),
     /// A type.
     Type(TypeView),
+    /// Names.
+    Names(NamesView),
     /// The assertion holds.
     Holds,
     /// What the program printed, in order.

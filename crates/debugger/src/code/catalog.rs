@@ -36,11 +36,9 @@ impl Catalog {
             Some(parsed) => parsed,
             None => {
                 let bytes = execution.file_bytes(info.file)?;
-                let hash = execution.file_hash(info.file);
-                let parsed = self
-                    .reader
-                    .parse(CodeFile { path: PathBuf::from(&info.path), bytes, hash })
-                    .map(Rc::from);
+                let (path, hash) = (PathBuf::from(&info.path), execution.file_hash(info.file));
+                let file = CodeFile { path, bytes, hash, kept: execution.kept_files() };
+                let parsed = self.reader.parse(file).map(Rc::from);
                 self.parsed.borrow_mut().insert(info.file, parsed.clone());
                 parsed
             }

@@ -6,13 +6,14 @@ use std::sync::{Arc, OnceLock};
 
 use regex::Regex;
 use retake_model::{Addr, FileAddr, FileOffset, Registers};
-use retake_symbols::{FunctionPlace, Module, SharedBytes, Unwinder};
+use retake_symbols::{FunctionPlace, Module, SharedBytes, SplitName, Unwinder};
 use retake_values::Info;
 
 use super::cache::Cache;
+use super::files::{Shelf, with_files};
 use super::{
     CodeFile, CodeFrame, CodeModule, CodePlace, CodeReader, FrameRule, FunctionCode, Loaded,
-    PcKind, RawFrame, SourceLine, Trampoline, debug_files,
+    PcKind, RawFrame, SourceLine, Trampoline,
 };
 
 /// Reads ELF files.
@@ -37,8 +38,8 @@ struct DwarfModule {
 impl CodeReader for DwarfReader {
     fn parse(&self, file: CodeFile) -> Result<Box<dyn CodeModule>, String> {
         let module = Module::parse(SharedBytes::from_arc(file.bytes));
-        let mut module = module.map_err(|err| err.to_string())?;
-        debug_files::attach(&mut module, &file.path);
+        let module = module.map_err(|err| err.to_string())?;
+        let module = with_files(module, &file.path, &Shelf::new(file.kept));
         let module = match &self.cache {
             Some(cache) => module.with_index_store(Arc::clone(cache) as _, file.hash),
             None => module,
@@ -92,6 +93,10 @@ impl CodeModule for DwarfModule {
         self.places(self.module.functions_matching(pattern))
     }
 
+    fn function_names(&self, pattern: &Regex) -> Vec<String> {
+        self.module.function_names(pattern)
+    }
+
     fn source_files(&self) -> Vec<String> {
         self.module.source_files()
     }
@@ -136,6 +141,10 @@ impl CodeModule for DwarfModule {
 
     fn values(&self) -> Option<Arc<Info>> {
         self.info.get_or_init(|| Info::of(&self.module)).clone()
+    }
+
+    fn missing_files(&self) -> Vec<SplitName> {
+        self.module.missing_files()
     }
 
     fn file_addr(&self, offset: FileOffset) -> Option<FileAddr> {

@@ -5,8 +5,8 @@
 
 mod cache;
 mod catalog;
-mod debug_files;
 mod dwarf;
+mod files;
 mod none;
 mod stepping;
 #[cfg(any(test, feature = "text-code"))]
@@ -18,8 +18,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use regex::Regex;
-use retake_execution::FileBytes;
+use retake_execution::{FileBytes, KeptFiles};
 use retake_model::{Addr, AddrRange, ContentHash, FileAddr, FileOffset, Registers};
+use retake_symbols::SplitName;
 use retake_values::Info;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,8 @@ pub use stepping::{
 };
 
 pub(crate) use catalog::{Catalog, file_at};
+pub(crate) use files::not_found;
+pub use files::{files_beside, sources_of};
 
 /// The reader of ELF files with DWARF. What it finds out about large files is kept in a folder, if there is one.
 pub fn default_reader(cache: Option<PathBuf>) -> Box<dyn CodeReader> {
@@ -45,6 +48,8 @@ pub struct CodeFile {
     pub bytes: FileBytes,
     /// The hash of its bytes, if it is known.
     pub hash: Option<ContentHash>,
+    /// What the recording keeps of files that lay beside it.
+    pub kept: Arc<dyn KeptFiles>,
 }
 
 impl fmt::Debug for CodeFile {
@@ -100,6 +105,12 @@ pub trait CodeModule: fmt::Debug {
 
     /// Where the functions that match can be stopped at.
     fn functions_matching(&self, pattern: &Regex) -> Vec<CodePlace>;
+
+    /// The names of the functions that match, each once.
+    fn function_names(&self, pattern: &Regex) -> Vec<String> {
+        let found = self.functions_matching(pattern).into_iter();
+        found.filter_map(|place| place.function).collect()
+    }
 
     /// The paths of all source files, as the compiler wrote them.
     fn source_files(&self) -> Vec<String> {
@@ -187,6 +198,11 @@ pub trait CodeModule: fmt::Debug {
     /// Its types and variables; none without debug information.
     fn values(&self) -> Option<Arc<Info>> {
         None
+    }
+
+    /// Files with debug information of it that are not found.
+    fn missing_files(&self) -> Vec<SplitName> {
+        Vec::new()
     }
 
     /// The address in the file of a byte.

@@ -234,6 +234,8 @@ impl CodeModule for TextModule {
 
 #[cfg(test)]
 mod tests {
+    use retake_execution::NoFiles;
+
     use super::*;
     use crate::code::PcKind;
 
@@ -248,7 +250,8 @@ mod tests {
 
     fn module() -> Box<dyn CodeModule> {
         let path = "text".into();
-        TextReader.parse(CodeFile { path, bytes: Arc::new(TEXT), hash: None }).unwrap()
+        let (bytes, kept) = (Arc::new(TEXT), Arc::new(NoFiles));
+        TextReader.parse(CodeFile { path, bytes, hash: None, kept }).unwrap()
     }
 
     #[test]

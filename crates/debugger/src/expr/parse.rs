@@ -201,7 +201,10 @@ impl Parser {
     fn field(&mut self, of: Expr) -> Result<Expr, ExprError> {
         let column = self.column();
         let found = match self.peek().cloned() {
-            Some(Token::Word(name)) => Part::Field(name),
+            Some(Token::Word(name)) => match self.counted_by(&name) {
+                Some(what) => what,
+                None => Part::Field(name),
+            },
             Some(Token::Number(number)) => Part::Field(number.to_string()),
             // `x.(T)`
             Some(Token::Sign("(")) => {
@@ -220,6 +223,20 @@ impl Parser {
         };
         self.at += 1;
         Ok(part(of, found, column))
+    }
+
+    /// What a method counts that people write: `v.size()`, `v.len()`. Its name is behind the parser then, as that of a
+    /// field is before it is taken.
+    fn counted_by(&mut self, name: &str) -> Option<Part> {
+        let what = match name {
+            "len" | "size" | "length" => Part::Length,
+            "capacity" => Part::Capacity,
+            _ => return None,
+        };
+        let next = self.tokens.get(self.at + 1..self.at + 3)?;
+        let [(_, Token::Sign("(")), (_, Token::Sign(")"))] = next else { return None };
+        self.at += 2;
+        Some(what)
     }
 
     /// What stands in brackets, and the closing one.

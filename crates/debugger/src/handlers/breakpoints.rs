@@ -1,6 +1,6 @@
 //! Setting, listing and removing breakpoints.
 
-use super::{indirect, looking, names};
+use super::{indirect, listing, looking, names};
 use crate::answers::{BreakpointList, BreakpointPlace, BreakpointView, CatchView};
 use retake_model::{Predicate, TaskId};
 
@@ -57,7 +57,8 @@ pub(super) fn places(
         return Ok(vec![Place::Absolute(names::address(debugger, address, control)?)]);
     }
     let location = location.absolute(debugger.place_of(debugger.task()).source)?;
-    let found = location.resolve(debugger.execution.as_ref(), &debugger.catalog)?;
+    let found = location.resolve(debugger.execution.as_ref(), &debugger.catalog);
+    let found = found.map_err(|err| listing::suggesting(debugger, &location, err))?;
     indirect::places(debugger, &found)
 }
 

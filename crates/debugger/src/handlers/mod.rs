@@ -10,6 +10,7 @@ mod frames;
 mod goroutines;
 mod hits;
 mod indirect;
+mod listing;
 mod looking;
 mod moments;
 mod moving;
@@ -82,6 +83,7 @@ fn dispatch(
         Request::Print(request) => values::print(debugger, request, control),
         Request::Variables(request) => values::variables(debugger, request),
         Request::WhatIs(request) => values::what_is(debugger, request, control),
+        Request::Names(request) => listing::list(debugger, request),
         Request::HitValues(request) => trace::hit_values(debugger, request, control),
         Request::Assert(expression) => expressions::assert(debugger, expression, control),
         Request::ExpectOutput(text) => output::expect(debugger, text),

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use retake_execution::{ErrorKind, ExecutionError};
 use retake_model::Addr;
-use retake_values::{Info, Space, TypeId};
+use retake_values::{Info, Kind, Space, TypeId};
 
 use super::hits;
+use crate::code::not_found;
 use crate::expr::{self, Datum, Expression, Names, Vector, register_value as register};
 use crate::names::closest;
 use crate::variables::{FrameScope, TaskMemory};
@@ -44,6 +45,13 @@ impl<'a> DebuggerNames<'a> {
         Ok(self.scope.insert(scope))
     }
 
+    /// What could not be looked through.
+    fn missing_files(&self) -> Option<String> {
+        let infos = self.debugger.infos();
+        let missing: Vec<_> = infos.iter().flat_map(|info| info.module().missing_files()).collect();
+        (!missing.is_empty()).then(|| not_found(&missing))
+    }
+
     fn memory(&self) -> TaskMemory<'_> {
         let debugger = &self.debugger;
         TaskMemory::new(debugger.execution.as_ref(), &debugger.catalog, debugger.task())
@@ -57,6 +65,23 @@ pub(super) fn address(
     control: &RequestControl,
 ) -> Result<Addr, DebugError> {
     expr::evaluate_address(expression.expr(), &mut DebuggerNames::new(debugger, control))
+}
+
+/// Where something in memory is that is no pointer, and its size; none of what else an expression may be.
+pub(super) fn object(
+    debugger: &mut Debugger,
+    expression: &Expression,
+    control: &RequestControl,
+) -> Result<Option<(Addr, usize)>, DebugError> {
+    let mut names = DebuggerNames::new(debugger, control);
+    let Datum::Value(value) = expr::evaluate_datum(expression.expr(), &mut names)? else {
+        return Ok(None);
+    };
+    if matches!(value.kind(), Kind::Pointer { .. }) {
+        return Ok(None);
+    }
+    let size = value.size().and_then(|size| usize::try_from(size).ok()).unwrap_or(1);
+    Ok(value.addr().map(|addr| (addr, size.max(1))))
 }
 
 impl Space for DebuggerNames<'_> {
@@ -146,6 +171,8 @@ impl Names for DebuggerNames<'_> {
                 problem = format!("{problem}: {why}");
             } else if let Some(other) = closest(name, names.iter().copied()) {
                 problem = format!("{problem}: did you mean {other}?");
+            } else if let Some(missing) = self.missing_files() {
+                problem = format!("{problem} ({missing})");
             }
         }
         Err(DebugError::NotFound(problem))
@@ -160,7 +187,9 @@ impl Names for DebuggerNames<'_> {
                 return Ok((info, ty));
             }
         }
-        Err(DebugError::NotFound(format!("there is no type {name}")))
+        let missing = self.missing_files().map(|missing| format!(" ({missing})"));
+        let missing = missing.unwrap_or_default();
+        Err(DebugError::NotFound(format!("there is no type {name}{missing}")))
     }
 
     fn space(&self) -> &dyn Space {

@@ -5,6 +5,7 @@ use crate::answers::{FrameView, LineView, SourceView};
 use crate::code::SourceLine;
 use crate::location::{Found, Location};
 use crate::requests::{Detail, SourceRequest};
+use crate::sources::{Age, SourceText};
 use crate::{Answer, DebugError, Debugger, RequestControl};
 
 /// Frames that are searched for one whose source can be read.
@@ -73,12 +74,17 @@ pub(super) fn line(debugger: &Debugger, source: &SourceLine) -> Option<LineView>
 
 /// The lines around a line.
 fn lines(debugger: &Debugger, source: SourceLine, around: u32) -> Result<SourceView, DebugError> {
-    let text = debugger.sources.text(&source.file)?;
+    let SourceText { text, age } = debugger.sources.text(&source.file, debugger.execution())?;
     let first = source.line.saturating_sub(around).max(1);
     let last = source.line.saturating_add(around);
     let shown = (1_u32..).zip(text.lines()).filter(|(line, _)| (first..=last).contains(line));
     let lines: Vec<LineView> = shown
-        .map(|(line, text)| LineView { line, text: text.to_owned(), here: line == source.line })
+        .map(|(line, text)| LineView {
+            line,
+            text: text.to_owned(),
+            here: line == source.line,
+            newer: age == Age::Newer,
+        })
         .collect();
     if !lines.iter().any(|line| line.here) {
         let text = format!("{source} does not exist: the file has changed");

@@ -45,11 +45,15 @@ fn watch(
     access: Access,
     control: &RequestControl,
 ) -> Result<WatchView, DebugError> {
-    let addr = names::address(debugger, &memory.addr, control)?;
-    let mut byte = vec![0; memory.len];
+    // A variable is watched itself, a pointer where it leads.
+    let (addr, len) = match names::object(debugger, &memory.addr, control)? {
+        Some((addr, size)) => (addr, memory.len.min(size)),
+        None => (names::address(debugger, &memory.addr, control)?, memory.len),
+    };
+    let mut byte = vec![0; len];
     if debugger.execution.read_memory(debugger.task(), addr, &mut byte).is_err() {
         let what = format!("no memory is mapped at {addr} at this moment: go to one where it is");
         return Err(DebugError::NotFound(what));
     }
-    Ok(WatchView { id: 0, addr, len: memory.len as u64, access })
+    Ok(WatchView { id: 0, addr, len: len as u64, access })
 }

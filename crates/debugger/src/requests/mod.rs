@@ -7,6 +7,7 @@ mod breakpoints;
 mod hits;
 mod looking;
 mod moving;
+mod names;
 mod showing;
 mod trace;
 mod values;
@@ -19,6 +20,7 @@ pub use breakpoints::{Chosen, NewBreakpoint, NewCondition, NewHitCondition};
 pub use hits::PageRequest;
 pub use looking::{MemoryRange, NewWatch, SourceRequest};
 pub use moving::{Moment, RunTo, Scope, StepKind, StepRequest};
+pub use names::{NamesOf, NamesRequest};
 pub use showing::{
     CallRequest, DisassembleRequest, EventsRequest, FrameChoice, HandleSignal, NewBookmark, OnHit,
     Setting, SignalAction, Substitution,
@@ -130,6 +132,8 @@ pub enum Request {
     Variables(VariablesRequest),
     /// The type of an expression.
     WhatIs(PrintRequest),
+    /// Names of what the program has.
+    Names(NamesRequest),
     /// What expressions were at each hit.
     HitValues(HitValuesRequest),
     /// Fail unless an expression holds.

@@ -7,6 +7,7 @@ use retake_values::{
     At, Frame, FunctionScope, Info, KnownRegisters, Language, Space, TypeId, Value, Variable,
 };
 
+use crate::code::not_found;
 use crate::{DebugError, Debugger};
 
 /// A frame with the functions that run in it.
@@ -118,12 +119,17 @@ impl FrameScope {
     }
 
     /// Why there are no variables at all, if so.
-    pub(crate) fn nothing_known(&self) -> Option<&'static str> {
-        match (self.frames.is_empty(), self.function()) {
-            (true, _) => Some("there is no debug information for the code of this frame"),
-            (false, None) => Some("the debug information has no function at this place"),
-            (false, Some(_)) => None,
+    pub(crate) fn nothing_known(&self) -> Option<String> {
+        let Some(frame) = self.frames.first() else {
+            return Some("there is no debug information for the code of this frame".to_owned());
+        };
+        if self.function().is_some() {
+            return None;
         }
+        Some(match frame.info.module().missing_file_at(frame.pc) {
+            Some(missing) => not_found(&[missing]),
+            None => "the debug information has no function at this place".to_owned(),
+        })
     }
 
     pub(crate) fn at<'a>(&'a self, space: &'a dyn Space) -> At<'a> {
@@ -160,14 +166,16 @@ impl FrameScope {
         });
         let at = self.at(space);
         if let Some(variable) = own {
-            // A function may say that a variable outside of it is used.
             let value = at.variable(info, variable);
-            if value.why_missing().is_none() {
-                return Some(value);
-            }
-            return at.globals(info, name).into_iter().next().or(Some(value));
+            // A function may say that a variable outside of it is used.
+            let outside = || at.globals(info, name).into_iter().next();
+            return if variable.is_declared { outside().or(Some(value)) } else { Some(value) };
         }
-        self.global_in(info, name, space)
+        self.global_in(info, name, space).or_else(|| {
+            let is_go = self.function().is_some_and(|f| f.language == Language::Go);
+            let of_main = || At::constant(info, &format!("main.{name}")).filter(|_| is_go);
+            At::constant(info, name).or_else(of_main)
+        })
     }
 
     /// The names of what the functions of the frame see, inner ones first.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use retake_execution::{Hit, Site, SiteTarget, State};
 use retake_model::{Addr, Arithmetic, FileAddr, RegisterName, Term, Width};
-use retake_values::{Compiled, Frame, FunctionScope, Info, KnownRegisters, Language};
+use retake_values::{At, Compiled, Frame, FunctionScope, Info, KnownRegisters, Language};
 
 use super::scope::{FrameScope, visible};
 use crate::breakpoint::SiteTable;
@@ -163,7 +163,8 @@ impl VariablesAt {
             let is_go = function.is_some_and(|function| function.language == Language::Go);
             function.is_some_and(named) || site.info.has_variable(name) || is_go
         });
-        is_register || own || self.others.iter().any(|info| info.has_variable(name))
+        let has = |info: &Arc<Info>| info.has_variable(name) || At::constant(info, name).is_some();
+        is_register || own || self.others.iter().any(has)
     }
 
     /// The place, for people.

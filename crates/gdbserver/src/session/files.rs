@@ -4,6 +4,8 @@
 mod maps;
 mod stat;
 
+use std::path::Path;
+
 use retake_execution::{FileBytes, FileInfo};
 use retake_model::{Addr, Backing, FileId};
 
@@ -138,10 +140,14 @@ impl Session<'_> {
         // Of several the one that is mapped now, or the latest.
         files.sort_by_key(|info| (!mapped.contains(&info.file), std::cmp::Reverse(info.file)));
         let found = |matches: &dyn Fn(&str) -> bool| files.iter().find(|info| matches(&info.path));
-        let info: &FileInfo = found(&|known| known == path)
+        let info: Option<&FileInfo> = found(&|known| known == path)
             .or_else(|| found(&|known| known.strip_prefix("/usr") == Some(path)))
-            .or_else(|| found(&|known| leads_to(path, known)))?;
-        self.execution.file_bytes(info.file).ok()
+            .or_else(|| found(&|known| leads_to(path, known)));
+        match info {
+            Some(info) => self.execution.file_bytes(info.file).ok(),
+            // Debug information in a file of its own, as a rule.
+            None => self.execution.kept_files().at(Path::new(path)).pop(),
+        }
     }
 
     fn mapped(&self) -> Vec<FileId> {

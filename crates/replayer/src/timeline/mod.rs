@@ -1,6 +1,7 @@
 //! A whole recording, and a moment in it.
 
 mod backward;
+mod beside;
 mod chronicle;
 mod ends;
 mod events;
@@ -25,8 +26,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use retake_execution::{
     CheckpointInfo, ClockRead, Direction, Diversion, ErrorKind, EventFilter, EventText, Execution,
-    ExecutionError, FileBytes, FileInfo, Hit, Judge, Look, Printed, ProgramEnd, RunPlan, Seen,
-    Site, State, Stop, StopReason, SyscallName, TaskInfo, Watch,
+    ExecutionError, FileBytes, FileInfo, Hit, Judge, KeptFiles, Look, Printed, ProgramEnd, RunPlan,
+    Seen, Site, State, Stop, StopReason, SyscallName, TaskInfo, Watch,
 };
 use retake_model::{
     Addr, ContentHash, EventIndex, FileId, Mapping, Place, Position, Registers, TaskId, VectorState,
@@ -39,6 +40,7 @@ use crate::live::LiveTask;
 use crate::machine::Machine;
 use crate::search::Control;
 use crate::thread::ReplayThread;
+use beside::Beside;
 use outputs::OutputSearch;
 use remembered::Remembered;
 use snapshots::Snapshots;
@@ -217,6 +219,14 @@ impl Execution for Timeline {
             path: String::from_utf8_lossy(&file.path).into_owned(),
         };
         self.recording.files().iter().map(info).collect()
+    }
+
+    fn started_ns(&self) -> Option<u64> {
+        Some(self.recording.manifest().started_ns)
+    }
+
+    fn kept_files(&self) -> Arc<dyn KeptFiles> {
+        Arc::new(Beside(self.recording.clone()))
     }
 
     fn file_bytes(&self, file: FileId) -> Result<FileBytes, ExecutionError> {

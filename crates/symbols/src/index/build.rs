@@ -1,13 +1,12 @@
 //! An index from the debug information and the symbols of a module.
 
-use gimli::UnitHeader;
-
 use super::walk::{Coded, Said, UnitContents, contents_of};
 use super::{Code, Index, NameTable, UnitRange};
 use crate::demangle::demangle;
 use crate::module::Module;
 use crate::parallel;
 use crate::sections::Slice;
+use crate::split::{DebugUnits, headers};
 
 /// How far references between entries are followed; compilers need three.
 const MAX_REFERENCES: usize = 8;
@@ -22,8 +21,9 @@ struct Named<'a> {
 }
 
 /// What there is to do at the same time.
-enum Job<'a> {
-    Unit(UnitHeader<Slice<'a>>),
+enum Job {
+    /// The unit at an offset of the module's own `.debug_info`.
+    Unit(usize),
     /// The table of symbols is read, for what comes after.
     Symbols,
 }
@@ -31,18 +31,14 @@ enum Job<'a> {
 impl Index {
     /// Goes through all of a module's debug information.
     pub(crate) fn build(module: &Module) -> Self {
-        let dwarf = module.sections().dwarf();
-        let mut headers = Vec::new();
-        let mut all = dwarf.units();
-        while let Ok(Some(header)) = all.next() {
-            headers.push(header);
-        }
+        let all = DebugUnits::<Slice<'_>>::of(module);
+        let mut headers = headers(all.main());
         // The largest first, so that no thread is left with one of them at the end.
-        headers.sort_by_key(|header| std::cmp::Reverse(header.length_including_self()));
-        let jobs: Vec<Job<'_>> =
-            std::iter::once(Job::Symbols).chain(headers.into_iter().map(Job::Unit)).collect();
+        headers.sort_by_key(|(_, header)| std::cmp::Reverse(header.length_including_self()));
+        let units = headers.into_iter().map(|(start, _)| Job::Unit(start));
+        let jobs: Vec<Job> = std::iter::once(Job::Symbols).chain(units).collect();
         let done = parallel::map(&jobs, |job| match job {
-            Job::Unit(header) => contents_of(module.elf(), &dwarf, *header),
+            Job::Unit(start) => contents_of(module, &all, *start),
             Job::Symbols => {
                 module.symbols();
                 None
@@ -75,11 +71,11 @@ impl Index {
     fn of_units(units: &[UnitContents<'_>], names: NameTable, codes: Vec<Code>) -> Self {
         let mut index = Self { names, codes, ..Self::default() };
         for (number, unit) in (0_u32..).zip(units) {
-            index.units.push(unit.offset);
-            let range = |&(start, end): &(u64, u64)| UnitRange { start, end, unit: unit.offset };
+            index.units.push(unit.own);
+            let range = |&(start, end): &(u64, u64)| UnitRange { start, end, unit: unit.own };
             index.ranges.extend(unit.ranges.iter().map(range));
             if unit.ranges.is_empty() && unit.has_lines {
-                index.silent.push(unit.offset);
+                index.silent.push(unit.own);
             }
             index.files.extend(unit.files.iter().map(|hash| (*hash, number)));
         }

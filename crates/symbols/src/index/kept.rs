@@ -52,7 +52,8 @@ fn content_of(module: &Module, known: Option<ContentHash>) -> ContentHash {
 impl Index {
     /// The index of a module: the kept one, or a new one, which is kept then.
     pub(crate) fn of(module: &Module, source: Option<&IndexSource>) -> Self {
-        let worth = module.sections().size() >= WORTH_KEEPING;
+        // With units in other files it spares opening those, too.
+        let worth = module.sections().size() >= WORTH_KEEPING || !module.skeletons().is_empty();
         let Some(source) = source.filter(|_| worth) else { return Self::build(module) };
         let content = content_of(module, source.content);
         let name = match module.build_id() {
@@ -64,7 +65,10 @@ impl Index {
             return index;
         }
         let index = Self::build(module);
-        source.store.save(&name, &index.to_bytes(content));
+        // What is missing may be there the next time. What is there now is named by the module's own bytes.
+        if module.skeletons().missing().is_empty() {
+            source.store.save(&name, &index.to_bytes(content));
+        }
         index
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct Code {
 pub(crate) struct UnitRange {
     pub(crate) start: u64,
     pub(crate) end: u64,
-    /// Where the unit is in `.debug_info`.
+    /// Where the unit is in the module's own `.debug_info`.
     pub(crate) unit: u64,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct Index {
     names: NameTable,
     /// By name.
     codes: Vec<Code>,
-    /// Where units are in `.debug_info`, ascending.
+    /// Where units are in the module's own `.debug_info`; numbers count them in the order of their entries.
     pub(crate) units: Vec<u64>,
     /// Ascending.
     pub(crate) ranges: Vec<UnitRange>,
@@ -92,7 +92,7 @@ impl Index {
         self.codes.iter().skip(from).take_while(move |code| code.name == name)
     }
 
-    /// Where in `.debug_info` a unit is.
+    /// Where in the module's own `.debug_info` a unit is.
     pub(crate) fn unit(&self, number: u32) -> Option<usize> {
         let offset = self.units.get(usize::try_from(number).ok()?)?;
         usize::try_from(*offset).ok()

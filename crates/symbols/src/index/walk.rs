@@ -1,22 +1,21 @@
 //! One unit, gone through once for its index. Entries are read raw: what is no function is skipped, which
 //! is most of a unit.
 
-use gimli::{
-    Attribute, AttributeValue, DebugInfoOffset, Dwarf, EntriesRaw, Unit, UnitHeader,
-    UnitSectionOffset, constants,
-};
+use gimli::{Attribute, AttributeValue, EntriesRaw, constants};
 
 use super::file_hash;
 use crate::elf::Elf;
 use crate::entry_code::EntryCode;
+use crate::module::Module;
 use crate::sections::Slice;
+use crate::split::{DebugUnits, WholeUnit};
 
 /// What an entry says of its name, or where that is said. Names are as they lie in the file.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Said<'a> {
     pub(super) name: &'a [u8],
     pub(super) linkage: &'a [u8],
-    /// The entry that has what is missing, as an offset of `.debug_info`.
+    /// The number of the entry that has what is missing.
     pub(super) other: Option<u64>,
 }
 
@@ -32,7 +31,9 @@ pub(super) struct Coded<'a> {
 /// What there is in a unit.
 #[derive(Debug, Default)]
 pub(super) struct UnitContents<'a> {
-    /// Where it is in `.debug_info`.
+    /// Where it is in the module's own `.debug_info`.
+    pub(super) own: u64,
+    /// The number of its first byte.
     pub(super) offset: u64,
     /// The code that it says it has.
     pub(super) ranges: Vec<(u64, u64)>,
@@ -40,7 +41,7 @@ pub(super) struct UnitContents<'a> {
     pub(super) has_lines: bool,
     /// Hashes of the names of its source files; ascending, each once.
     pub(super) files: Vec<u32>,
-    /// All functions, whether they have code or not, by their offsets in `.debug_info`.
+    /// All functions, whether they have code or not, by their numbers.
     pub(super) functions: Vec<(u64, Said<'a>)>,
     pub(super) coded: Vec<Coded<'a>>,
     /// The code of its functions.
@@ -49,25 +50,21 @@ pub(super) struct UnitContents<'a> {
 
 struct Walk<'w, 'a> {
     elf: &'w Elf,
-    dwarf: &'w Dwarf<Slice<'a>>,
-    unit: &'w Unit<Slice<'a>>,
-    base: u64,
+    whole: &'w WholeUnit<Slice<'a>>,
     contents: UnitContents<'a>,
 }
 
-/// What there is in the unit of a header; none if the unit cannot be read.
+/// What there is in the unit at an offset of the module's own `.debug_info`; none if it cannot be read.
 pub(super) fn contents_of<'a>(
-    elf: &Elf,
-    dwarf: &Dwarf<Slice<'a>>,
-    header: UnitHeader<Slice<'a>>,
+    module: &'a Module,
+    all: &DebugUnits<Slice<'a>>,
+    start: usize,
 ) -> Option<UnitContents<'a>> {
-    let UnitSectionOffset::DebugInfoOffset(DebugInfoOffset(offset)) = header.offset() else {
-        return None;
-    };
-    let unit = &dwarf.unit(header).ok()?;
-    let base = u64::try_from(offset).ok()?;
-    let contents = UnitContents { offset: base, ..UnitContents::default() };
-    let mut walk = Walk { elf, dwarf, unit, base, contents };
+    let whole = &all.whole(module, start)?;
+    let own = u64::try_from(start).ok()?;
+    let offset = u64::try_from(whole.start()).ok()?;
+    let contents = UnitContents { own, offset, ..UnitContents::default() };
+    let mut walk = Walk { elf: module.elf(), whole, contents };
     walk.head();
     walk.entries();
     Some(walk.contents)
@@ -76,23 +73,24 @@ pub(super) fn contents_of<'a>(
 impl<'a> Walk<'_, 'a> {
     /// Ranges and files.
     fn head(&mut self) {
-        if let Ok(mut ranges) = self.dwarf.unit_ranges(self.unit) {
+        let (dwarf, unit) = self.whole.lines();
+        if let Ok(mut ranges) = dwarf.unit_ranges(unit) {
             while let Ok(Some(range)) = ranges.next() {
                 if range.begin < range.end && self.elf.is_code(range.begin) {
                     self.contents.ranges.push((range.begin, range.end));
                 }
             }
         }
-        let Some(program) = &self.unit.line_program else { return };
+        let Some(program) = &unit.line_program else { return };
         self.contents.has_lines = true;
         let names = program.header().file_names().iter();
         let hash = |entry: &gimli::FileEntry<Slice<'a>>| {
-            let name = self.dwarf.attr_string(self.unit, entry.path_name()).ok()?;
+            let name = dwarf.attr_string(unit, entry.path_name()).ok()?;
             Some(file_hash(&String::from_utf8_lossy(name.slice())))
         };
         self.contents.files = names.filter_map(hash).collect();
         // A file that the header does not name is the unit's own.
-        if let Some(name) = self.unit.name {
+        if let Some(name) = self.whole.unit.name {
             self.contents.files.push(file_hash(&String::from_utf8_lossy(name.slice())));
         }
         self.contents.files.sort_unstable();
@@ -100,7 +98,7 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn entries(&mut self) {
-        let Ok(mut entries) = self.unit.entries_raw(None) else { return };
+        let Ok(mut entries) = self.whole.unit.entries_raw(None) else { return };
         // A damaged entry ends the unit: nobody knows where the next one begins.
         while !entries.is_empty() {
             if self.entry(&mut entries).is_none() {
@@ -110,7 +108,8 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn entry(&mut self, entries: &mut EntriesRaw<'_, '_, Slice<'a>>) -> Option<()> {
-        let offset = self.base.checked_add(u64::try_from(entries.next_offset().0).ok()?)?;
+        let offset =
+            self.contents.offset.checked_add(u64::try_from(entries.next_offset().0).ok()?)?;
         let Some(abbreviation) = entries.read_abbreviation().ok()? else { return Some(()) };
         let inlined = match abbreviation.tag() {
             constants::DW_TAG_subprogram => false,
@@ -132,7 +131,7 @@ impl<'a> Walk<'_, 'a> {
 
     fn attribute(&self, attribute: &Attribute<Slice<'a>>, said: &mut Said<'a>) {
         let text = || {
-            let text = self.dwarf.attr_string(self.unit, attribute.value()).ok();
+            let text = self.whole.dwarf.attr_string(&self.whole.unit, attribute.value()).ok();
             text.map_or(&[][..], |text| text.slice())
         };
         match attribute.name() {
@@ -143,9 +142,11 @@ impl<'a> Walk<'_, 'a> {
             constants::DW_AT_abstract_origin | constants::DW_AT_specification => {
                 said.other = match attribute.value() {
                     AttributeValue::UnitRef(offset) => {
-                        u64::try_from(offset.0).ok().and_then(|at| self.base.checked_add(at))
+                        u64::try_from(self.whole.start().saturating_add(offset.0)).ok()
                     }
-                    AttributeValue::DebugInfoRef(offset) => u64::try_from(offset.0).ok(),
+                    AttributeValue::DebugInfoRef(offset) => {
+                        u64::try_from(self.whole.base.saturating_add(offset.0)).ok()
+                    }
                     _ => said.other,
                 };
             }
@@ -154,7 +155,7 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn code(&mut self, said: Said<'a>, code: &EntryCode<'a>, inlined: bool) {
-        let ranges = code.ranges(self.elf, self.dwarf, self.unit);
+        let ranges = code.ranges(self.elf, &self.whole.dwarf, &self.whole.unit);
         let Some(&(first, end)) = ranges.first() else { return };
         if !inlined {
             self.contents.covered.extend(&ranges);
@@ -162,7 +163,7 @@ impl<'a> Walk<'_, 'a> {
             return;
         }
         let lowest = ranges.iter().map(|(start, _)| *start).min().unwrap_or(first);
-        let start = code.entry(self.dwarf, self.unit).unwrap_or(lowest);
+        let start = code.entry(&self.whole.dwarf, &self.whole.unit).unwrap_or(lowest);
         self.contents.coded.push(Coded { said, start, end, inlined });
     }
 }

@@ -2,7 +2,7 @@
 
 use gimli::{AttributeValue, DebuggingInformationEntry, DwAt, Reader};
 
-use super::{Bytes, Info, TypeId, UnitInfo};
+use super::{Bytes, TypeId, UnitInfo};
 
 pub(crate) type Entry<'a, 'u> = DebuggingInformationEntry<'a, 'u, Bytes>;
 
@@ -10,14 +10,9 @@ pub(crate) type Entry<'a, 'u> = DebuggingInformationEntry<'a, 'u, Bytes>;
 const MAX_NAME: usize = 4096;
 
 /// A string.
-pub(crate) fn text(
-    info: &Info,
-    unit: &UnitInfo,
-    entry: &Entry<'_, '_>,
-    at: DwAt,
-) -> Option<String> {
+pub(crate) fn text(unit: &UnitInfo, entry: &Entry<'_, '_>, at: DwAt) -> Option<String> {
     let value = entry.attr_value(at).ok()??;
-    let bytes = info.dwarf().attr_string(&unit.unit, value).ok()?;
+    let bytes = unit.dwarf.attr_string(&unit.unit, value).ok()?;
     let bytes = bytes.to_slice().ok()?;
     let cut = bytes.get(..MAX_NAME).unwrap_or(&bytes);
     Some(String::from_utf8_lossy(cut).into_owned())
@@ -45,7 +40,7 @@ pub(crate) fn flag(entry: &Entry<'_, '_>, at: DwAt) -> bool {
 pub(crate) fn reference(unit: &UnitInfo, entry: &Entry<'_, '_>, at: DwAt) -> Option<TypeId> {
     match entry.attr_value(at).ok()?? {
         AttributeValue::UnitRef(offset) => Some(unit.id_of(offset)),
-        AttributeValue::DebugInfoRef(offset) => Some(TypeId::of_offset(offset.0)),
+        AttributeValue::DebugInfoRef(offset) => Some(unit.id_in_file(offset)),
         _ => None,
     }
 }

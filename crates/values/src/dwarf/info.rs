@@ -4,11 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use gimli::{
-    AttributeValue, DebugInfoOffset, Dwarf, Unit, UnitHeader, UnitOffset, UnitSectionOffset,
-    constants,
-};
-use retake_symbols::Module;
+use gimli::{AttributeValue, DebugInfoOffset, Dwarf, Unit, UnitOffset, constants};
+use retake_symbols::{DebugUnits, Module, WholeUnit};
 
 use super::Bytes;
 use super::names::Names;
@@ -22,10 +19,11 @@ const MAX_SCOPES: usize = 4096;
 /// The types, functions and variables of one module.
 pub struct Info {
     module: Arc<Module>,
-    dwarf: Dwarf<Bytes>,
-    /// By offset.
-    headers: Vec<(usize, UnitHeader<Bytes>)>,
+    all: DebugUnits<Bytes>,
+    /// By where they are in the module's own `.debug_info`.
     units: Mutex<BTreeMap<usize, Option<Arc<UnitInfo>>>>,
+    /// Those whose entries lie in other files, by the numbers of their first bytes.
+    split: Mutex<BTreeMap<usize, Arc<UnitInfo>>>,
     ranges: OnceLock<Vec<(u64, u64, usize)>>,
     pub(super) types: TypeTable,
     pub(super) scopes: Mutex<BTreeMap<u64, Arc<Vec<FunctionScope>>>>,
@@ -37,15 +35,19 @@ pub struct Info {
 /// One unit.
 pub(crate) struct UnitInfo {
     pub(crate) unit: Unit<Bytes>,
-    /// Where it begins in `.debug_info`.
+    /// The sections of the file that its entries are in.
+    pub(crate) dwarf: Arc<Dwarf<Bytes>>,
+    /// The number of its first byte.
     pub(crate) start: usize,
+    /// The number that offsets of `.debug_info` are counted from in its file.
+    base: usize,
     pub(crate) language: Language,
     outline: OnceLock<Outline>,
 }
 
 impl fmt::Debug for Info {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Info").field("units", &self.headers.len()).finish_non_exhaustive()
+        f.debug_struct("Info").field("units", &self.all.starts().len()).finish_non_exhaustive()
     }
 }
 
@@ -54,31 +56,30 @@ impl UnitInfo {
     pub(crate) fn id_of(&self, offset: UnitOffset) -> TypeId {
         TypeId::of_offset(self.start.saturating_add(offset.0))
     }
+
+    /// The identity of an entry of the same file.
+    pub(crate) fn id_in_file(&self, offset: DebugInfoOffset) -> TypeId {
+        TypeId::of_offset(self.base.saturating_add(offset.0))
+    }
 }
 
 impl Info {
     /// The debug information of a module; none if it has no DWARF.
     pub fn of(module: &Arc<Module>) -> Option<Arc<Self>> {
-        let dwarf = module.dwarf()?;
-        let mut headers = Vec::new();
-        let mut all = dwarf.units();
-        while let Ok(Some(header)) = all.next() {
-            if let UnitSectionOffset::DebugInfoOffset(DebugInfoOffset(offset)) = header.offset() {
-                headers.push((offset, header));
-            }
-        }
-        Some(Arc::new(Self {
-            module: Arc::clone(module),
-            dwarf,
-            headers,
-            units: Mutex::default(),
-            ranges: OnceLock::new(),
-            types: TypeTable::default(),
-            scopes: Mutex::default(),
-            names: OnceLock::new(),
-            go_types: OnceLock::new(),
-            rust_tables: OnceLock::new(),
-        }))
+        module.has_debug_info().then(|| {
+            Arc::new(Self {
+                module: Arc::clone(module),
+                all: DebugUnits::of(module),
+                units: Mutex::default(),
+                split: Mutex::default(),
+                ranges: OnceLock::new(),
+                types: TypeTable::default(),
+                scopes: Mutex::default(),
+                names: OnceLock::new(),
+                go_types: OnceLock::new(),
+                rust_tables: OnceLock::new(),
+            })
+        })
     }
 
     /// The module.
@@ -86,36 +87,54 @@ impl Info {
         &self.module
     }
 
-    pub(crate) fn dwarf(&self) -> &Dwarf<Bytes> {
-        &self.dwarf
-    }
-
     pub(crate) fn unit_starts(&self) -> impl Iterator<Item = usize> {
-        self.headers.iter().map(|(start, _)| *start)
+        self.all.starts().iter().copied()
     }
 
-    /// The unit that begins at an offset of `.debug_info`.
+    /// The unit that begins at an offset of the module's own `.debug_info`, or the one in another file that it stands
+    /// for.
     pub(crate) fn unit_at(&self, start: usize) -> Option<Arc<UnitInfo>> {
         let known = || self.units.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known().get(&start) {
             return known.clone();
         }
-        let index = self.headers.binary_search_by_key(&start, |(start, _)| *start).ok()?;
-        let (_, header) = self.headers.get(index)?;
-        let unit = self.dwarf.unit(header.clone()).ok().map(|unit| {
-            let language = language_of(&unit);
-            Arc::new(UnitInfo { unit, start, language, outline: OnceLock::new() })
-        });
+        let unit = self.all.whole(&self.module, start).map(|whole| self.shared(whole));
         known().entry(start).or_insert(unit).clone()
+    }
+
+    /// The unit, or the same one if it is known already.
+    fn shared(&self, whole: WholeUnit<Bytes>) -> Arc<UnitInfo> {
+        let (start, is_split) = (whole.start(), whole.base != 0);
+        let WholeUnit { dwarf, unit, base, .. } = whole;
+        let language = language_of(&unit);
+        let unit =
+            Arc::new(UnitInfo { unit, dwarf, start, base, language, outline: OnceLock::new() });
+        if !is_split {
+            return unit;
+        }
+        let mut split = self.split.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(split.entry(start).or_insert(unit))
+    }
+
+    /// The unit whose first byte has a number.
+    fn numbered(&self, start: usize) -> Option<Arc<UnitInfo>> {
+        let split = || self.split.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = split().get(&start) {
+            return Some(Arc::clone(known));
+        }
+        if self.all.starts().binary_search(&start).is_ok() {
+            return self.unit_at(start).filter(|unit| unit.start == start);
+        }
+        self.all.at(&self.module, start).map(|whole| self.shared(whole))
     }
 
     /// The unit that an entry is in, and where.
     pub(crate) fn find(&self, id: TypeId) -> Option<(Arc<UnitInfo>, UnitOffset)> {
-        let offset = id.offset()?;
-        let after = self.headers.partition_point(|(start, _)| *start <= offset);
-        let (start, header) = self.headers.get(after.checked_sub(1)?)?;
-        let inside = DebugInfoOffset(offset).to_unit_offset(header)?;
-        Some((self.unit_at(*start)?, inside))
+        let number = id.offset()?;
+        let unit = self.numbered(self.all.start_of(&self.module, number)?)?;
+        let inside = DebugInfoOffset(number.checked_sub(unit.base)?);
+        let inside = inside.to_unit_offset(&unit.unit.header)?;
+        Some((unit, inside))
     }
 
     pub(crate) fn outline<'u>(&self, unit: &'u UnitInfo) -> &'u Outline {
@@ -136,8 +155,13 @@ impl Info {
     fn load_ranges(&self) -> Vec<(u64, u64, usize)> {
         let mut list = Vec::new();
         for start in self.unit_starts() {
-            let Some(unit) = self.unit_at(start) else { continue };
-            let Ok(mut ranges) = self.dwarf.unit_ranges(&unit.unit) else { continue };
+            // What has its entries in another file says its ranges here.
+            let main = self.all.main();
+            let Ok(header) = main.debug_info.header_from_offset(DebugInfoOffset(start)) else {
+                continue;
+            };
+            let ranges = main.unit(header).and_then(|unit| main.unit_ranges(&unit));
+            let Ok(mut ranges) = ranges else { continue };
             while let Ok(Some(range)) = ranges.next() {
                 if range.begin < range.end {
                     list.push((range.begin, range.end, start));

@@ -17,6 +17,8 @@ const MAX_MEMBERS: usize = 1 << 16;
 const MAX_DIMENSIONS: usize = 16;
 /// Aliases of aliases.
 const MAX_ALIASES: usize = 32;
+/// `DW_AT_go_embedded_field` (cmd/internal/dwarf).
+const GO_EMBEDDED_FIELD: gimli::DwAt = gimli::DwAt(0x2903);
 /// The size of a pointer.
 const POINTER: u64 = 8;
 
@@ -67,13 +69,13 @@ impl Info {
     fn load(&self, id: TypeId) -> Option<Type> {
         let (unit, offset) = self.find(id)?;
         let entry = unit.unit.entry(offset).ok()?;
-        let name = text(self, &unit, &entry, constants::DW_AT_name).map(Arc::from);
+        let name = text(&unit, &entry, constants::DW_AT_name).map(Arc::from);
         let mut size = number(&entry, constants::DW_AT_byte_size);
         let to = || reference(&unit, &entry, constants::DW_AT_type).unwrap_or(TypeId::VOID);
         let pointer = |form| Kind::Pointer { to: to(), form };
         let alias = |form| Kind::Alias { to: to(), form };
         let kind = match entry.tag() {
-            constants::DW_TAG_base_type => Kind::Base(encoding_of(&entry)?),
+            constants::DW_TAG_base_type => encoding_of(&entry)?,
             constants::DW_TAG_unspecified_type => match name.as_deref() {
                 // What `decltype(nullptr)` is.
                 Some("decltype(nullptr)") => {
@@ -160,12 +162,12 @@ impl Info {
                     fields.members.push(Member { is_base: true, name: None, ..member });
                 }
                 constants::DW_TAG_template_type_parameter => {
-                    let name = text(self, unit, child, constants::DW_AT_name)?;
+                    let name = text(unit, child, constants::DW_AT_name)?;
                     let ty = reference(unit, child, constants::DW_AT_type).unwrap_or(TypeId::VOID);
                     fields.parameters.push((Arc::from(name), ty));
                 }
                 constants::DW_TAG_template_value_parameter => {
-                    let name = text(self, unit, child, constants::DW_AT_name)?;
+                    let name = text(unit, child, constants::DW_AT_name)?;
                     let value = child.attr_value(constants::DW_AT_const_value).ok()??;
                     let value = value.sdata_value().map(i128::from)?;
                     fields.constants.push((Arc::from(name), value));
@@ -196,10 +198,11 @@ impl Info {
         }
         let ty = reference(unit, entry, constants::DW_AT_type)?;
         Some(Member {
-            name: text(self, unit, entry, constants::DW_AT_name).map(Arc::from),
+            name: text(unit, entry, constants::DW_AT_name).map(Arc::from),
             ty,
             place: self.member_place(unit, entry, ty)?,
             is_base: false,
+            is_embedded: flag(entry, GO_EMBEDDED_FIELD),
             artificial: flag(entry, constants::DW_AT_artificial),
         })
     }
@@ -225,8 +228,10 @@ impl Info {
                 count,
             });
         }
+        let Some(from_top) = number(entry, constants::DW_AT_bit_offset) else {
+            return Some(MemberPlace::Bits { first: at.checked_mul(8)?, count });
+        };
         // DWARF 3: counted from the highest bit of a storage unit (§5.5.6 there).
-        let from_top = number(entry, constants::DW_AT_bit_offset).unwrap_or(0);
         let storage = number(entry, constants::DW_AT_byte_size).or_else(|| self.size_of(ty))?;
         let first = storage.checked_mul(8)?.checked_sub(from_top)?.checked_sub(count)?;
         Some(MemberPlace::Bits { first: at.checked_mul(8)?.checked_add(first)?, count })
@@ -303,7 +308,7 @@ impl Info {
         let mut values: Vec<(Arc<str>, i128)> = Vec::new();
         self.children(unit, offset, |child| {
             if child.tag() == constants::DW_TAG_enumerator {
-                let name = text(self, unit, child, constants::DW_AT_name)?;
+                let name = text(unit, child, constants::DW_AT_name)?;
                 let value = child.attr_value(constants::DW_AT_const_value).ok()??;
                 let value = match base {
                     Some(false) => value.udata_value().map(i128::from),
@@ -331,13 +336,14 @@ impl Info {
     }
 }
 
-fn encoding_of(entry: &Entry<'_, '_>) -> Option<Encoding> {
+/// What a base type is.
+fn encoding_of(entry: &Entry<'_, '_>) -> Option<Kind> {
     let Some(AttributeValue::Encoding(encoding)) =
         entry.attr_value(constants::DW_AT_encoding).ok()?
     else {
         return None;
     };
-    Some(match encoding {
+    Some(Kind::Base(match encoding {
         constants::DW_ATE_boolean => Encoding::Bool,
         constants::DW_ATE_float => Encoding::Float,
         constants::DW_ATE_complex_float => Encoding::Complex,
@@ -347,8 +353,10 @@ fn encoding_of(entry: &Entry<'_, '_>) -> Option<Encoding> {
         | constants::DW_ATE_UTF
         | constants::DW_ATE_UCS
         | constants::DW_ATE_ASCII => Encoding::Char { signed: false },
-        _ => Encoding::Unsigned,
-    })
+        constants::DW_ATE_unsigned | constants::DW_ATE_address => Encoding::Unsigned,
+        // Decimal and fixed numbers: taken for an integer, they would be another number.
+        other => return Some(Kind::Other(other.static_string().unwrap_or("an unknown encoding"))),
+    }))
 }
 
 fn count_of(entry: &Entry<'_, '_>) -> Option<u64> {

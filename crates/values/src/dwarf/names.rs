@@ -15,6 +15,7 @@ const MAX_NAME: usize = 4096;
 pub(crate) struct Names {
     variables: BTreeMap<String, Vec<Found>>,
     types: BTreeMap<String, Vec<Found>>,
+    constants: BTreeMap<String, Vec<Found>>,
 }
 
 /// An entry with a name.
@@ -31,11 +32,12 @@ impl Info {
             for start in self.unit_starts() {
                 let Some(unit) = self.unit_at(start) else { continue };
                 let outline = self.outline(&unit);
-                let both = [
+                let all = [
                     (&outline.variables, &mut names.variables),
                     (&outline.types, &mut names.types),
+                    (&outline.constants, &mut names.constants),
                 ];
-                for (from, to) in both {
+                for (from, to) in all {
                     for named in from {
                         let found = Found { id: named.id, declared_only: named.declared_only };
                         to.entry(named.name.clone()).or_default().push(found);
@@ -72,6 +74,32 @@ impl Info {
             }
         }
         found
+    }
+
+    /// Types by their whole path, each name once.
+    pub fn type_names(&self, fits: &dyn Fn(&str) -> bool) -> Vec<String> {
+        let defined = |all: &Vec<Found>| all.iter().find(|found| !found.declared_only).copied();
+        let all = self.names().types.iter().filter_map(|(name, all)| Some((name, defined(all)?)));
+        let whole = all.map(|(name, found)| {
+            let path = self.path_of(found.id);
+            if path.is_empty() { name.clone() } else { path.join("::") }
+        });
+        whole.filter(|name| fits(name)).collect()
+    }
+
+    /// The enumerations that have a number of this name, and other entries that are one.
+    pub(crate) fn constants_named(&self, path: &str) -> Vec<TypeId> {
+        let all = &self.names().constants;
+        let (around, last) = split_path(path);
+        let whole = all.get(path).into_iter().flatten();
+        let parts = all.get(last).into_iter().flatten().filter(|found| {
+            // The numbers of an `enum` of C++ are beside it, those of an `enum class` in it.
+            let own = self.path_of(found.id);
+            let beside = own.get(..own.len().saturating_sub(1)).unwrap_or_default();
+            own.ends_with(&around) || beside.ends_with(&around)
+        });
+        let found = if around.is_empty() { whole.collect() } else { parts.collect::<Vec<_>>() };
+        found.into_iter().map(|found| found.id).collect()
     }
 
     /// Whether a path means a variable outside of functions.

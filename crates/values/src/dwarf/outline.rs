@@ -19,6 +19,8 @@ pub(crate) struct Outline {
     pub(crate) variables: Vec<Named>,
     /// Types that have a name.
     pub(crate) types: Vec<Named>,
+    /// Names of numbers: those of an enumeration, with that as their entry, and others.
+    pub(crate) constants: Vec<Named>,
 }
 
 /// An entry with a name.
@@ -57,9 +59,14 @@ impl Outline {
                 outline.parents.push((offset, parent));
             }
             if is_function {
-                outline.add_function(info, unit, entry);
+                outline.add_function(unit, entry);
             } else if is_type {
-                outline.add_type(info, unit, entry);
+                outline.add_type(unit, entry);
+            } else if tag == constants::DW_TAG_enumerator {
+                outline.add_constant(unit, entry, UnitOffset(parent));
+            } else if tag == constants::DW_TAG_constant && !in_function {
+                outline.parents.push((offset, parent));
+                outline.add_constant(unit, entry, entry.offset());
             } else if tag == constants::DW_TAG_variable && !in_function {
                 outline.parents.push((offset, parent));
                 outline.add_variable(info, unit, entry);
@@ -74,8 +81,8 @@ impl Outline {
         outline
     }
 
-    fn add_function(&mut self, info: &Info, unit: &UnitInfo, entry: &Entry<'_, '_>) {
-        let Ok(mut ranges) = info.dwarf().die_ranges(&unit.unit, entry) else { return };
+    fn add_function(&mut self, unit: &UnitInfo, entry: &Entry<'_, '_>) {
+        let Ok(mut ranges) = unit.dwarf.die_ranges(&unit.unit, entry) else { return };
         while let Ok(Some(range)) = ranges.next() {
             if range.begin < range.end {
                 self.functions.push((range.begin, range.end, entry.offset().0));
@@ -83,22 +90,28 @@ impl Outline {
         }
     }
 
-    fn add_type(&mut self, info: &Info, unit: &UnitInfo, entry: &Entry<'_, '_>) {
-        if let Some(name) = text(info, unit, entry, constants::DW_AT_name) {
+    fn add_type(&mut self, unit: &UnitInfo, entry: &Entry<'_, '_>) {
+        if let Some(name) = text(unit, entry, constants::DW_AT_name) {
             let declared_only = flag(entry, constants::DW_AT_declaration);
             self.types.push(Named { name, id: unit.id_of(entry.offset()), declared_only });
         }
     }
 
+    fn add_constant(&mut self, unit: &UnitInfo, entry: &Entry<'_, '_>, of: UnitOffset) {
+        if let Some(name) = text(unit, entry, constants::DW_AT_name) {
+            self.constants.push(Named { name, id: unit.id_of(of), declared_only: false });
+        }
+    }
+
     fn add_variable(&mut self, info: &Info, unit: &UnitInfo, entry: &Entry<'_, '_>) {
         let id = unit.id_of(entry.offset());
-        let own = text(info, unit, entry, constants::DW_AT_name);
+        let own = text(unit, entry, constants::DW_AT_name);
         // A static member is declared in its class and defined outside.
         let name = own.or_else(|| {
             let other = reference(unit, entry, constants::DW_AT_specification)?;
             let (unit, offset) = info.find(other)?;
             let entry = unit.unit.entry(offset).ok()?;
-            text(info, &unit, &entry, constants::DW_AT_name)
+            text(&unit, &entry, constants::DW_AT_name)
         });
         if let Some(name) = name {
             let declared_only = flag(entry, constants::DW_AT_declaration);
@@ -150,7 +163,7 @@ impl Info {
             ) {
                 break;
             }
-            match text(self, &unit, &entry, constants::DW_AT_name) {
+            match text(&unit, &entry, constants::DW_AT_name) {
                 Some(name) => path.push(name),
                 None if entry.tag() == constants::DW_TAG_namespace => {
                     path.push("(anonymous namespace)".to_owned());
@@ -174,8 +187,7 @@ impl Info {
     fn path_of_declared(&self, id: TypeId) -> Vec<String> {
         let Some((unit, offset)) = self.find(id) else { return Vec::new() };
         let named = unit.unit.entry(offset).ok();
-        let has_name =
-            named.is_some_and(|e| text(self, &unit, &e, constants::DW_AT_name).is_some());
+        let has_name = named.is_some_and(|e| text(&unit, &e, constants::DW_AT_name).is_some());
         if !has_name {
             return Vec::new();
         }
@@ -187,7 +199,7 @@ impl Info {
     fn path_of_member(&self, id: TypeId) -> Vec<String> {
         let Some((unit, offset)) = self.find(id) else { return Vec::new() };
         let name = unit.unit.entry(offset).ok();
-        let name = name.and_then(|entry| text(self, &unit, &entry, constants::DW_AT_name));
+        let name = name.and_then(|entry| text(&unit, &entry, constants::DW_AT_name));
         let mut path = self
             .outline(&unit)
             .type_around(offset)

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
-use gimli::{EntriesTreeNode, Unit, UnitOffset, constants};
+use gimli::{EntriesTreeNode, UnitOffset, constants};
 
 use super::attributes::{Entry, flag, line, reference, text};
 use super::types::{Language, TypeId};
@@ -46,6 +46,8 @@ pub struct Variable {
     pub depth: usize,
     /// Whether the compiler made it.
     pub artificial: bool,
+    /// Whether it only says that there is one outside of functions.
+    pub is_declared: bool,
     /// Whether the name stands for what the variable points to (Go's `&name`).
     pub is_reference: bool,
     /// Its entry.
@@ -185,15 +187,14 @@ impl Walk<'_> {
     }
 
     fn is_here(&self, entry: &Entry<'_, '_>) -> bool {
-        contains(self.info, &self.unit.unit, entry, self.pc)
+        contains(self.unit, entry, self.pc)
     }
 
     /// Whether the entry of an inlined function is here. gcc says entries that are in none of its ranges.
     fn is_entered(&self, entry: &Entry<'_, '_>) -> bool {
         let value = entry.attr_value(constants::DW_AT_entry_pc).ok().flatten();
-        let at = value.and_then(|value| {
-            self.info.dwarf().attr_address(&self.unit.unit, value).ok().flatten()
-        });
+        let at = value
+            .and_then(|value| self.unit.dwarf.attr_address(&self.unit.unit, value).ok().flatten());
         at == Some(self.pc)
     }
 
@@ -231,6 +232,7 @@ impl Walk<'_> {
             line: said.line,
             depth,
             artificial: said.artificial,
+            is_declared: flag(entry, constants::DW_AT_declaration),
             is_reference,
             entry: unit.id_of(entry.offset()),
         });
@@ -238,8 +240,8 @@ impl Walk<'_> {
 }
 
 /// Whether code of an entry is at a place.
-pub(crate) fn contains(info: &Info, unit: &Unit<Bytes>, entry: &Entry<'_, '_>, pc: u64) -> bool {
-    let Ok(mut ranges) = info.dwarf().die_ranges(unit, entry) else { return false };
+pub(crate) fn contains(unit: &UnitInfo, entry: &Entry<'_, '_>, pc: u64) -> bool {
+    let Ok(mut ranges) = unit.dwarf.die_ranges(&unit.unit, entry) else { return false };
     while let Ok(Some(range)) = ranges.next() {
         if (range.begin..range.end).contains(&pc) {
             return true;
@@ -266,7 +268,7 @@ impl Said {
 
     fn collect(&mut self, info: &Info, unit: &UnitInfo, entry: &Entry<'_, '_>, left: usize) {
         if self.name.is_none() {
-            self.name = text(info, unit, entry, constants::DW_AT_name);
+            self.name = text(unit, entry, constants::DW_AT_name);
         }
         if self.ty.is_none() {
             self.ty = reference(unit, entry, constants::DW_AT_type);

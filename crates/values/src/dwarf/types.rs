@@ -192,6 +192,8 @@ pub struct Member {
     pub place: MemberPlace,
     /// Whether it is a base class.
     pub is_base: bool,
+    /// Whether its own fields are fields of what it is in: Go's embedded structures.
+    pub is_embedded: bool,
     /// Whether the compiler made it.
     pub artificial: bool,
 }

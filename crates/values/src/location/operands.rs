@@ -21,16 +21,20 @@ pub(super) fn word(bytes: &[u8]) -> Result<u64, Missing> {
     word.ok_or_else(|| unclear("a value of another size than an address"))
 }
 
-pub(super) fn value_type(info: &Info, unit: &UnitInfo, offset: UnitOffset) -> ValueType {
+pub(super) fn value_type(
+    info: &Info,
+    unit: &UnitInfo,
+    offset: UnitOffset,
+) -> Result<ValueType, Missing> {
     if offset.0 == 0 {
-        return ValueType::Generic;
+        return Ok(ValueType::Generic);
     }
     let ty = info.ty(unit.id_of(offset));
     let Some((Kind::Base(encoding), size)) = ty.as_deref().map(|ty| (&ty.kind, ty.size)) else {
-        return ValueType::Generic;
+        return Err(unclear("a calculation with something that is no number"));
     };
     let signed = matches!(encoding, Encoding::Signed | Encoding::Char { signed: true });
-    match (encoding, signed, size) {
+    Ok(match (encoding, signed, size) {
         (Encoding::Float, _, Some(4)) => ValueType::F32,
         (Encoding::Float, _, Some(8)) => ValueType::F64,
         (_, true, Some(1)) => ValueType::I8,
@@ -40,9 +44,14 @@ pub(super) fn value_type(info: &Info, unit: &UnitInfo, offset: UnitOffset) -> Va
         (_, false, Some(1)) => ValueType::U8,
         (_, false, Some(2)) => ValueType::U16,
         (_, false, Some(4)) => ValueType::U32,
+        (Encoding::Float | Encoding::Complex, ..) => return Err(odd_size()),
         (_, false, Some(8)) => ValueType::U64,
-        _ => ValueType::Generic,
-    }
+        _ => return Err(odd_size()),
+    })
+}
+
+fn odd_size() -> Missing {
+    unclear("a calculation with numbers of a size that is not supported")
 }
 
 pub(super) fn typed(ty: ValueType, bytes: &[u8]) -> Result<gimli::Value, Missing> {
@@ -72,11 +81,7 @@ pub(super) fn value_bytes(value: &gimli::Value) -> Vec<u8> {
 }
 
 /// A constant that stands for a variable.
-pub(super) fn constant(
-    info: &Info,
-    unit: &UnitInfo,
-    value: AttributeValue<Bytes>,
-) -> Option<Stored> {
+pub(super) fn constant(unit: &UnitInfo, value: AttributeValue<Bytes>) -> Option<Stored> {
     let bytes = match value {
         AttributeValue::Block(bytes) => bytes.to_slice().ok()?.into_owned(),
         AttributeValue::Sdata(value) => i128::from(value).to_le_bytes().to_vec(),
@@ -85,7 +90,7 @@ pub(super) fn constant(
         AttributeValue::Data4(value) => u128::from(value).to_le_bytes().to_vec(),
         AttributeValue::Data8(value) => u128::from(value).to_le_bytes().to_vec(),
         AttributeValue::Udata(value) => u128::from(value).to_le_bytes().to_vec(),
-        value => info.dwarf().attr_string(&unit.unit, value).ok()?.to_slice().ok()?.into_owned(),
+        value => unit.dwarf.attr_string(&unit.unit, value).ok()?.to_slice().ok()?.into_owned(),
     };
     Some(Stored::Bytes(bytes.into()))
 }

@@ -3,24 +3,25 @@
 use std::sync::Arc;
 
 use super::operands::value_bytes;
-use gimli::{DebugInfoOffset, Location, Piece, Reader, constants};
+use gimli::{Location, Piece, Reader, constants};
 use retake_model::Addr;
 
 use super::{At, MAX_PIECE, unclear};
 use crate::Missing;
-use crate::dwarf::{Bytes, Info, TypeId};
+use crate::dwarf::{Bytes, Info, TypeId, UnitInfo};
 use crate::value::{Part, Stored, Value};
 
 impl At<'_> {
     pub(super) fn stored(
         &self,
         info: &Arc<Info>,
+        unit: &UnitInfo,
         pieces: Vec<Piece<Bytes>>,
         left: usize,
     ) -> Result<Stored, Missing> {
         let [piece] = pieces.as_slice() else {
             if pieces.iter().any(|piece| piece.size_in_bits.is_some_and(|bits| bits % 8 != 0)) {
-                return self.of_bits(info, &pieces, left);
+                return self.of_bits(info, unit, &pieces, left);
             }
             let mut parts = Vec::new();
             for piece in &pieces {
@@ -29,7 +30,7 @@ impl At<'_> {
                 if len > MAX_PIECE {
                     return Err(unclear("it lies in pieces that are too large"));
                 }
-                let what = self.piece(info, piece, left);
+                let what = self.piece(info, unit, piece, left);
                 parts.push(Part { len, what });
             }
             if parts.iter().all(|part| part.what.is_err()) {
@@ -37,7 +38,7 @@ impl At<'_> {
             }
             return Ok(Stored::Parts(parts.into()));
         };
-        let stored = self.piece(info, piece, left)?;
+        let stored = self.piece(info, unit, piece, left)?;
         match piece.size_in_bits {
             // The rest is nowhere.
             Some(bits) => {
@@ -53,6 +54,7 @@ impl At<'_> {
     fn of_bits(
         &self,
         info: &Arc<Info>,
+        unit: &UnitInfo,
         pieces: &[Piece<Bytes>],
         left: usize,
     ) -> Result<Stored, Missing> {
@@ -66,8 +68,9 @@ impl At<'_> {
             known.resize(end.div_ceil(8), false);
             let first = usize::try_from(piece.bit_offset.unwrap_or(0) % 8).unwrap_or(0);
             let len = u64::try_from((first + count).div_ceil(8)).unwrap_or(u64::MAX);
-            let bytes =
-                self.piece(info, piece, left).and_then(|found| found.read(0, len, self.space));
+            let bytes = self
+                .piece(info, unit, piece, left)
+                .and_then(|found| found.read(0, len, self.space));
             for bit in 0..bytes.as_ref().map_or(0, |_| count) {
                 let (from, to) = (first + bit, at + bit);
                 let byte = bytes.as_ref().ok().and_then(|bytes| bytes.get(from / 8));
@@ -92,6 +95,7 @@ impl At<'_> {
     fn piece(
         &self,
         info: &Arc<Info>,
+        unit: &UnitInfo,
         piece: &Piece<Bytes>,
         left: usize,
     ) -> Result<Stored, Missing> {
@@ -104,8 +108,8 @@ impl At<'_> {
             }
             Location::Value { value } => value_bytes(value),
             Location::Bytes { value } => value.to_slice()?.into_owned(),
-            Location::ImplicitPointer { value: DebugInfoOffset(offset), byte_offset } => {
-                let id = TypeId::of_offset(*offset);
+            Location::ImplicitPointer { value, byte_offset } => {
+                let id = unit.id_in_file(*value);
                 let (unit, at) = info.find(id).ok_or_else(|| unclear("an entry is not there"))?;
                 let entry = unit.unit.entry(at)?;
                 let ty = crate::dwarf::reference(&unit, &entry, constants::DW_AT_type);

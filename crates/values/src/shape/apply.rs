@@ -1,11 +1,12 @@
 //! What a shape of the table makes of a value.
 
-use super::elements::{elements, optional, parts_of_tuple, variant_of};
+use super::elements::{elements, optional, parts_of_tuple, side_by_side, variant_of};
 use super::maps::entries;
 use super::show::{Shower, missing};
-use super::shown::Node;
+use super::shown::{Node, Shown, Style};
 use super::table::Shape;
 use super::walk::{address, number, walk};
+use crate::dwarf::Kind;
 use crate::space::Space;
 use crate::value::{Scalar, Value};
 
@@ -23,13 +24,16 @@ pub(super) fn apply(
         Shape::Text { data, len } => {
             let len = number(value, len, space)?;
             let some = len.min(shower.limits.text);
-            let from = address(value, data, space)?;
-            let mut bytes = vec![0; usize::try_from(some).ok()?];
-            if let Err(why) = space.read_all(from, &mut bytes) {
+            let first = walk(value, data, space)?;
+            let size = match first.kind() {
+                Kind::Pointer { to, .. } => value.info().size_of(to).unwrap_or(1).max(1),
+                _ => 1,
+            };
+            let mut bytes = vec![0; usize::try_from(some.checked_mul(size)?).ok()?];
+            if let Err(why) = space.read_all(first.address(space).ok()?, &mut bytes) {
                 return Some(Node::Missing(why.to_string()));
             }
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            Some(Node::Text { text, len, more: some < len })
+            Some(Node::Text { text: text_of_units(&bytes, size), len, more: some < len })
         }
         Shape::List { .. } | Shape::Ring { .. } | Shape::Linked { .. } | Shape::Deque => {
             let from = shower.from(depth);
@@ -69,6 +73,15 @@ pub(super) fn apply(
         }
         Shape::Owner { label, pointer, inner, notes } => {
             let pointer = walk(value, pointer, space)?;
+            if let Some(held) = behind_wide(shower, &pointer, inner, depth) {
+                let notes = counted(value, &pointer.field("data_ptr", space).ok()?, notes, space);
+                let inner = Some(Box::new(Shown {
+                    ty: pointer.type_name(),
+                    style: Style::Rust,
+                    node: held,
+                }));
+                return Some(Node::Wrapped { label: label.to_owned(), inner, notes });
+            }
             if pointer.address(space).ok()?.is_null() {
                 return Some(Node::Plain(format!("{label}(nullptr)")));
             }
@@ -102,6 +115,50 @@ pub(super) fn apply(
             Some(Node::Tuple { name: Some(format!("variant#{index}")), items })
         }
     }
+}
+
+/// Text in units of one, two or four bytes: UTF-8, UTF-16 or UTF-32.
+fn text_of_units(bytes: &[u8], size: u64) -> String {
+    match size {
+        2 => {
+            let (units, _) = bytes.as_chunks::<2>();
+            let units: Vec<u16> = units.iter().map(|unit| u16::from_le_bytes(*unit)).collect();
+            String::from_utf16_lossy(&units)
+        }
+        4 => {
+            let (units, _) = bytes.as_chunks::<4>();
+            let one = |unit: &[u8; 4]| char::from_u32(u32::from_le_bytes(*unit));
+            units.iter().map(|unit| one(unit).unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+        }
+        _ => String::from_utf8_lossy(bytes).into_owned(),
+    }
+}
+
+/// What a pointer to a counted text or slice of Rust leads to: it has a length beside it.
+fn behind_wide(shower: &Shower<'_>, pointer: &Value, inner: &str, depth: usize) -> Option<Node> {
+    let space = shower.space;
+    let len = number(pointer, "length", space)?;
+    let target = pointer.field("data_ptr", space).ok()?.deref(space).ok()?;
+    let first = target.field(inner, space).ok()?;
+    let name = target.type_name();
+    if name.ends_with("<str>") {
+        let some = len.min(shower.limits.text);
+        return Some(match first.stored.read(0, some, space) {
+            Ok(bytes) => {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                Node::Text { text, len, more: some < len }
+            }
+            Err(why) => Node::Missing(why.to_string()),
+        });
+    }
+    let ty = match first.kind() {
+        Kind::Array { element, .. } => element,
+        _ => first.type_id(),
+    };
+    let (start, size) = (first.addr()?, first.info().size_of(ty)?);
+    let items = side_by_side(&first, ty, start, size, 0, shower.limits.items.min(len));
+    let items = shower.all(&items, depth.checked_sub(1)?);
+    Some(Node::List { label: None, len, cap: None, items })
 }
 
 /// What a `std::function` calls. The name of the function that calls it has its type: `std::_Function_handler<int
@@ -167,7 +224,14 @@ fn counted(
 
 #[cfg(test)]
 mod tests {
-    use super::second_argument;
+    use super::{second_argument, text_of_units};
+
+    #[test]
+    fn texts_of_wide_characters() {
+        assert_eq!(text_of_units("é".as_bytes(), 1), "é");
+        assert_eq!(text_of_units(&[b'a', 0, 0x3d, 0xd8, 0, 0xde], 2), "a\u{1f600}");
+        assert_eq!(text_of_units(&[b'a', 0, 0, 0, 0, 0, 0x11, 0], 4), "a\u{fffd}");
+    }
 
     #[test]
     fn arguments_have_brackets_of_their_own() {

@@ -86,7 +86,7 @@ fn table(info: &Arc<Info>, id: TypeId) -> Option<(u64, TypeId)> {
     };
     let at = match expression.operations(unit.unit.encoding()).next().ok()?? {
         Operation::Address { address } => address,
-        Operation::AddressIndex { index } => info.dwarf().address(&unit.unit, index).ok()?,
+        Operation::AddressIndex { index } => unit.dwarf.address(&unit.unit, index).ok()?,
         _ => return None,
     };
     let ty = reference(&unit, &entry, constants::DW_AT_type)?;

@@ -42,6 +42,9 @@ pub(super) fn elements(
     match shape {
         Shape::List { data, len, cap, element } => {
             let pointer = walk(value, data, space)?;
+            if pointer.find_field("_M_offset", space).ok()?.is_some() {
+                return bits(value, space, from, limit);
+            }
             let element = element_type(value, &pointer, element)?;
             let start = pointer.address(space).ok()?;
             let size = value.info().size_of(element)?;
@@ -119,6 +122,28 @@ pub(super) fn side_by_side(
 ) -> Vec<Value> {
     let end = from.saturating_add(count.min(MAX_NODES));
     (from..end).map(|index| nth(value, element, start, size, index)).collect()
+}
+
+/// `std::vector<bool>`: words of 64 bits, from a bit of one to a bit of another.
+fn bits(value: &Value, space: &dyn Space, from: u64, limit: u64) -> Option<Elements> {
+    const WORD: u64 = 64;
+    let place = |path: &str| {
+        let at = walk(value, path, space)?;
+        Some((address(&at, "_M_p", space)?.get(), number(&at, "_M_offset", space)?))
+    };
+    let (start, first) = place("_M_impl._M_start")?;
+    let (end, last) = place("_M_impl._M_finish")?;
+    let words = end.checked_sub(start)?.checked_div(WORD / 8)?;
+    let len = words.checked_mul(WORD)?.checked_add(last)?.checked_sub(first)?;
+    let ty = value.info().number_named("bool")?;
+    let mut items = Vec::new();
+    for index in from..from.saturating_add(limit.min(len.saturating_sub(from)).min(MAX_NODES)) {
+        let bit = first.checked_add(index)?;
+        let word = space.word(Addr::new(start.checked_add(bit / WORD * (WORD / 8))?)).ok()?;
+        let bit = u8::from(word >> (bit % WORD) & 1 != 0);
+        items.push(Value::of_bytes(Arc::clone(value.info()), ty, &[bit]));
+    }
+    Some(Elements { label: "vector<bool>".to_owned(), len, cap: None, items })
 }
 
 /// `std::list`: nodes in a ring around the head.

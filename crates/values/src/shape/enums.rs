@@ -153,7 +153,11 @@ fn slice(shower: &Shower<'_>, value: &Value, fields: &Fields, depth: usize) -> O
     let len = super::walk::number(value, "length", space)?;
     let pointer = value.field("data_ptr", space).ok()?;
     let name = value.type_name();
-    if name.ends_with("str") || name.ends_with("str>") || name.contains("str, ") {
+    let is_byte = || match pointer.kind() {
+        Kind::Pointer { to, .. } => value.info().size_of(to) == Some(1),
+        _ => false,
+    };
+    if (name.ends_with("str") || name.ends_with("str>") || name.contains("str, ")) && is_byte() {
         let some = len.min(shower.limits.text);
         let data = pointer.deref(space).ok()?;
         return Some(match data.stored.read(0, some, space) {

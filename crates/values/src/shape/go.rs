@@ -79,7 +79,7 @@ fn dynamic(value: &Value, space: &dyn Space) -> Option<Result<Value, Addr>> {
         return None;
     }
     let info = value.info();
-    let bias = space.bias(info).unwrap_or(0);
+    let bias = space.bias(info)?;
     let at = pointer.get().wrapping_sub(bias);
     let Some(ty) = go_types(info).get(&at).copied() else { return Some(Err(pointer)) };
     let data = address(value, "data", space)?;
@@ -208,7 +208,7 @@ fn channel(shower: &Shower<'_>, value: &Value, depth: usize) -> Option<Node> {
         _ => return None,
     };
     let start = address(&chan, "buf", space)?;
-    let each = value.info().size_of(element).unwrap_or(0);
+    let each = value.info().size_of(element)?;
     let mut items = Vec::new();
     if depth > 0 {
         for index in 0..count.min(shower.limits.items) {
@@ -248,7 +248,9 @@ fn waiting(chan: &Value, path: &str, space: &dyn Space) -> Vec<u64> {
         if entry.address(space).map_or(true, Addr::is_null) {
             break;
         }
-        ids.push(number(&entry, "*.g*.goid", space).unwrap_or(0));
+        // What cannot be read is garbage, and so is what follows.
+        let Some(id) = number(&entry, "*.g*.goid", space) else { break };
+        ids.push(id);
         at = walk(&entry, "*.next", space);
     }
     ids

@@ -151,14 +151,46 @@ pub(crate) fn integer(bytes: &[u8], signed: bool) -> Option<i128> {
     Some(i128::from_le_bytes(wide))
 }
 
-/// A floating-point number of 4, 8 or 10 bytes (in 16, or 12).
+/// A floating-point number of 2, 4, 8 or 10 bytes (in 16, or 12).
 pub(super) fn float(bytes: &[u8]) -> Option<f64> {
     match bytes.len() {
+        2 => Some(half(u16::from_le_bytes(bytes.try_into().ok()?))),
         4 => Some(f32::from_le_bytes(bytes.try_into().ok()?).into()),
         8 => Some(f64::from_le_bytes(bytes.try_into().ok()?)),
         10..=16 => Some(extended(bytes.get(..10)?)),
         _ => None,
     }
+}
+
+/// The format of 16 bits: 10 of the mantissa, 5 of the exponent (IEEE 754-2019, 3.6).
+fn half(bits: u16) -> f64 {
+    let sign = if bits & 0x8000 != 0 { -1.0 } else { 1.0 };
+    let (exponent, mantissa) = (i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff) / 1024.0);
+    sign * match exponent {
+        0 => mantissa * 2_f64.powi(-14),
+        0x1f if mantissa == 0.0 => f64::INFINITY,
+        0x1f => f64::NAN,
+        _ => (1.0 + mantissa) * 2_f64.powi(exponent - 15),
+    }
+}
+
+/// The format of 128 bits: 112 of the mantissa, 15 of the exponent (IEEE 754-2019, 3.6), to the nearest `f64` or the
+/// one beside it.
+#[expect(clippy::cast_precision_loss, reason = "an f64 has 53 of the 113 bits")]
+pub(super) fn quad(bytes: &[u8]) -> Option<f64> {
+    let bits = u128::from_le_bytes(bytes.try_into().ok()?);
+    let sign = if bits >> 127 != 0 { -1.0 } else { 1.0 };
+    let exponent = i32::try_from(bits >> 112 & 0x7fff).ok()?;
+    let mantissa = (bits & ((1 << 112) - 1)) as f64 * 2_f64.powi(-112);
+    Some(
+        sign * match exponent {
+            // No f64 is that small.
+            0 => 0.0,
+            0x7fff if mantissa == 0.0 => f64::INFINITY,
+            0x7fff => f64::NAN,
+            _ => (1.0 + mantissa) * 2_f64.powi(exponent - 16383),
+        },
+    )
 }
 
 /// The x87 format: 64 bits with the leading one, and 15 bits of exponent (Intel SDM vol. 1, 4.2.2).
@@ -175,4 +207,23 @@ fn extended(bytes: &[u8]) -> f64 {
         return if mantissa << 1 == 0 { sign * f64::INFINITY } else { f64::NAN };
     }
     sign * (mantissa as f64) * 2_f64.powi(exponent - 16383 - 63)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_other_sizes() {
+        let halves = [(0x3c00, 1.0), (0xc100, -2.5), (0x7bff, 65504.0), (0x0001, 2_f64.powi(-24))];
+        for (bits, number) in halves {
+            assert_eq!(float(&u16::to_le_bytes(bits)), Some(number));
+        }
+        assert_eq!(float(&0x7c00_u16.to_le_bytes()), Some(f64::INFINITY));
+        let one = 0x3fff_u128 << 112;
+        assert_eq!(quad(&one.to_le_bytes()), Some(1.0));
+        assert_eq!(quad(&(1 << 127 | one | 1 << 111).to_le_bytes()), Some(-1.5));
+        assert_eq!(quad(&(0x7fff_u128 << 112).to_le_bytes()), Some(f64::INFINITY));
+        assert_eq!(quad(&[0; 8]), None);
+    }
 }

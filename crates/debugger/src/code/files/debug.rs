@@ -1,33 +1,38 @@
-//! Where debug information of a file may lie that has none itself: as gdb looks for it.
+//! The file that was split off from a program, with its debug information and symbols.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use retake_symbols::{Module, SharedBytes};
+use retake_symbols::{Module, Taken, peek};
 
-/// Where packages put such files.
-const GLOBAL: &str = "/usr/lib/debug";
+use super::Shelf;
 
-/// Attaches the first file that was split off from a module, if the module has no debug information.
-pub(super) fn attach(module: &mut Module, path: &Path) {
-    attach_from(module, path, Path::new(GLOBAL));
+/// Attaches the first file that was split off from a module, if the module has no debug information; says which.
+pub(super) fn attach(module: &mut Module, path: &Path, shelf: &Shelf) -> Option<PathBuf> {
+    if module.says_debug_info() {
+        return None;
+    }
+    candidates(module, path, &shelf.global).into_iter().find(|candidate| {
+        let attached = shelf.offer(std::slice::from_ref(candidate), |bytes| {
+            match module.attach_debug_file(bytes) {
+                Ok(()) => Taken::Yes,
+                Err(_) => Taken::No,
+            }
+        });
+        attached == Taken::Yes
+    })
 }
 
-fn attach_from(module: &mut Module, path: &Path, global: &Path) {
-    if module.has_debug_info() {
-        return;
-    }
-    for candidate in candidates(module, path, global) {
-        // Somebody else's file of this name, or none: the next one may be it.
-        let is_file = fs::metadata(&candidate).is_ok_and(|about| about.is_file());
-        if let Some(bytes) = is_file.then(|| fs::read(&candidate).ok()).flatten()
-            && module.attach_debug_file(SharedBytes::new(bytes)).is_ok()
-        {
-            return;
-        }
-    }
+/// The file that [`attach`] would take, if its headers say so: whoever only wants to keep it need not read it.
+pub(super) fn peeked(module: &Module, path: &Path, shelf: &Shelf) -> Option<PathBuf> {
+    let own = module.build_id().filter(|_| !module.says_debug_info())?;
+    candidates(module, path, &shelf.global).into_iter().find(|candidate| {
+        let is_file = fs::metadata(candidate).is_ok_and(|about| about.is_file());
+        let peeked = is_file.then(|| peek(File::open(candidate).ok()?)).flatten();
+        peeked.is_some_and(|it| it.build_id == own && it.has_debug_info && !it.may_be_split)
+    })
 }
 
 fn candidates(module: &Module, path: &Path, global: &Path) -> Vec<PathBuf> {
@@ -56,7 +61,10 @@ fn candidates(module: &Module, path: &Path, global: &Path) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use std::process::Command;
+    use std::sync::Arc;
 
+    use retake_execution::NoFiles;
+    use retake_symbols::SharedBytes;
     use retake_testkit::fixture;
 
     use super::*;
@@ -76,14 +84,17 @@ mod tests {
         let global = temp.path().join("debug");
         let folder = global.join(".build-id").join(&id[..2]);
         fs::create_dir_all(&folder).unwrap();
+        let shelf = Shelf { global: global.clone(), ..Shelf::new(Arc::new(NoFiles)) };
 
         let mut without = module();
-        attach_from(&mut without, &stripped, &global);
+        attach(&mut without, &stripped, &shelf);
+        assert_eq!(peeked(&module(), &stripped, &shelf), None);
         assert!(!without.has_debug_info() && without.find_functions("main").is_empty());
         let debug = folder.join(format!("{}.debug", &id[2..]));
         objcopy(&["--only-keep-debug".as_ref(), whole.as_ref(), debug.as_ref()]);
+        assert_eq!(peeked(&module(), &stripped, &shelf), Some(debug.clone()));
         let mut with = module();
-        attach_from(&mut with, &stripped, &global);
+        attach(&mut with, &stripped, &shelf);
         assert!(with.has_debug_info());
         let whole = Module::parse(SharedBytes::new(fs::read(&whole).unwrap())).unwrap();
         let main = with.find_functions("main");
