@@ -5,8 +5,12 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use retake_testkit::{Retake, fixture, rounds};
+
+/// A quarter of a second is replayed in this: in a stop for each turn it takes minutes.
+const AS_FAST: Duration = Duration::from_secs(15);
 
 /// All ways in which the code cache can work.
 const WAYS: [&str; 4] = ["full", "small-cache", "single-instructions", "plain"];
@@ -58,6 +62,44 @@ fn a_timer_over_a_loop_of_a_sanitizer() {
 fn code_that_keeps_another_address_in_rbp() {
     let events = check("c/hot/no_frame.c", &[], &WAYS[..1]);
     assert!(mid_code(&events) >= 5, "{events}");
+}
+
+/// An interpreter passes a place millions of times with equal registers and an equal stack.
+#[test]
+fn a_timer_over_an_interpreter() {
+    let program = fixture::c("c/hot/interpreted.c", &["-O1"]);
+    for _ in 0..rounds() {
+        let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+        let recording = retake.path("recording");
+        let args = [Path::new("record"), "-q".as_ref(), "-o".as_ref(), &recording, "--".as_ref()];
+        retake.run(args.into_iter().chain([program.as_path()])).good();
+        let begun = Instant::now();
+        let ended = retake.run([Path::new("replay"), &recording]).good();
+        assert_eq!(ended.output(), "many turns\n");
+        assert!(begun.elapsed() < AS_FAST, "{:?}", begun.elapsed());
+    }
+}
+
+/// The signal of a profiler asks where the program is.
+#[test]
+fn a_profiler_finds_the_function_that_computes() {
+    let program = fixture::c("c/hot/sampled.c", &["-O1"]);
+    for _ in 0..rounds() {
+        let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+        let ended = retake.round_trip("recording", &[], &[&program]);
+        assert_eq!(ended.output(), "in the function\n");
+    }
+}
+
+/// A task is stepped into its handler: the trap flag of that is not the program's.
+#[test]
+fn a_timer_over_code_that_loads_flags() {
+    let program = fixture::c("c/hot/restores_flags.c", &["-O1"]);
+    for _ in 0..rounds() {
+        let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+        let ended = retake.round_trip("recording", &[], &[&program]);
+        assert_eq!(ended.output(), "turns, 0 with a trap flag\n");
+    }
 }
 
 #[test]
