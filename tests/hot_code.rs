@@ -5,12 +5,8 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use retake_testkit::{Retake, fixture, rounds};
-
-/// A quarter of a second is replayed in this: in a stop for each turn it takes minutes.
-const AS_FAST: Duration = Duration::from_secs(15);
 
 /// All ways in which the code cache can work.
 const WAYS: [&str; 4] = ["full", "small-cache", "single-instructions", "plain"];
@@ -62,22 +58,6 @@ fn a_timer_over_a_loop_of_a_sanitizer() {
 fn code_that_keeps_another_address_in_rbp() {
     let events = check("c/hot/no_frame.c", &[], &WAYS[..1]);
     assert!(mid_code(&events) >= 5, "{events}");
-}
-
-/// An interpreter passes a place millions of times with equal registers and an equal stack.
-#[test]
-fn a_timer_over_an_interpreter() {
-    let program = fixture::c("c/hot/interpreted.c", &["-O1"]);
-    for _ in 0..rounds() {
-        let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
-        let recording = retake.path("recording");
-        let args = [Path::new("record"), "-q".as_ref(), "-o".as_ref(), &recording, "--".as_ref()];
-        retake.run(args.into_iter().chain([program.as_path()])).good();
-        let begun = Instant::now();
-        let ended = retake.run([Path::new("replay"), &recording]).good();
-        assert_eq!(ended.output(), "many turns\n");
-        assert!(begun.elapsed() < AS_FAST, "{:?}", begun.elapsed());
-    }
 }
 
 /// The signal of a profiler asks where the program is.
