@@ -60,6 +60,28 @@ fn code_that_keeps_another_address_in_rbp() {
     assert!(mid_code(&events) >= 5, "{events}");
 }
 
+/// The signal of a profiler asks where the program is.
+#[test]
+fn a_profiler_finds_the_function_that_computes() {
+    let program = fixture::c("c/hot/sampled.c", &["-O1"]);
+    for _ in 0..rounds() {
+        let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+        let ended = retake.round_trip("recording", &[], &[&program]);
+        assert_eq!(ended.output(), "in the function\n");
+    }
+}
+
+/// A task is stepped into its handler: the trap flag of that is not the program's.
+#[test]
+fn a_timer_over_code_that_loads_flags() {
+    let program = fixture::c("c/hot/restores_flags.c", &["-O1"]);
+    for _ in 0..rounds() {
+        let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+        let ended = retake.round_trip("recording", &[], &[&program]);
+        assert_eq!(ended.output(), "turns, 0 with a trap flag\n");
+    }
+}
+
 #[test]
 fn threads_that_compute_side_by_side() {
     let events = check("c/hot_loop.c", &["150000000"], &WAYS[..1]);

@@ -46,6 +46,7 @@ mod own_memory;
 mod page_diff;
 mod partial;
 mod places;
+mod probes;
 mod program;
 mod record;
 mod refusals;

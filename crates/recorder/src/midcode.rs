@@ -5,14 +5,14 @@ use std::time::Duration;
 use retake_model::{Addr, Backing, PageAddr, Protection, Registers};
 use retake_ptrace::{
     PageMap, PtraceError, PtraceStop, Stopped, interrupt, monotonic, others_have_stopped,
-    own_cpu_time, read_words,
+    own_cpu_time,
 };
 use retake_recording::{EventKind, ExitStatus, Fingerprint, PageDigest, PageHasher, Where};
 
 use crate::error::RecordError;
 use crate::leaving::Purpose;
-use crate::nearby::written_nearby;
 use crate::places::Search;
+use crate::probes;
 use crate::scheduler::{Look, TICK};
 use crate::session::{AGAIN, Next, Session, resumed};
 use crate::task::{Space, Task};
@@ -25,8 +25,6 @@ pub(crate) const IDLE_TICK: Duration = Duration::from_millis(100);
 const LEAST_PATIENCE: Duration = Duration::from_millis(1);
 /// When a task that does not stop is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
-/// Words of memory in a fingerprint: above the stack pointer, and below the frame pointer.
-const PROBES: usize = 48;
 
 /// Whether the task was stopped each time that it came to where it stands, since its last event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -251,7 +249,7 @@ impl Session {
         if before == task.registers {
             return self.preempt(task, stopped, watch);
         }
-        let mut probes = probes(task, self.spaces.get(&task.space), &before);
+        let mut probes = probes::frame_words(task, self.spaces.get(&task.space), &before);
         probes.extend(watch.and_then(|word| Some((word, task.memory.read_u64(word).ok()?))));
         let vector = stopped.vector()?;
         let print = Fingerprint { vector, watch, probes, pages: None };
@@ -299,7 +297,7 @@ impl Session {
         registers: &Registers,
         watch: Option<Addr>,
     ) -> Result<Where, RecordError> {
-        let probes = probes(task, self.spaces.get(&task.space), registers);
+        let probes = probes::words(task, self.spaces.get(&task.space), registers);
         let vector = stopped.vector()?;
         let pages = Some(self.digest(task)?);
         self.space(task.space)?.tracking.placed();
@@ -358,36 +356,6 @@ impl Session {
 /// Whether a signal that the task holds has waited for long enough.
 fn signal_is_due(task: &Task, now: Duration) -> bool {
     !task.held.is_empty() && now.saturating_sub(task.held_since) >= task.patience
-}
-
-/// Some words of memory that tell a place in the middle of code from most others: above the stack
-/// pointer, below the frame pointer, and those that the code around it writes, which tell one turn of a loop
-/// from another.
-fn probes(task: &Task, space: Option<&Space>, registers: &Registers) -> Vec<(Addr, u64)> {
-    const LEN: usize = PROBES * 8;
-    let mut words = Vec::with_capacity(2 * PROBES);
-    for start in [registers.rsp, registers.rbp.wrapping_sub(LEN as u64)].map(Addr::new) {
-        let mut bytes = [0_u8; LEN];
-        // `rbp` may hold anything, such as an address that the program cannot read.
-        let mapping = space.and_then(|space| space.table.find(start));
-        let is_its_own = mapping.is_some_and(|mapping| mapping.prot.allows(Protection::READ));
-        let got = if is_its_own { task.memory.read(start, &mut bytes).unwrap_or(0) } else { 0 };
-        let read = read_words(bytes.get(..got / 8 * 8).unwrap_or_default());
-        let at = |n: u64| start.checked_add(n * 8);
-        words.extend((0..).zip(read).filter_map(|(n, word)| Some((at(n)?, word))));
-    }
-    for addr in written_nearby(task, registers) {
-        let is_known = words.iter().any(|(known, _)| *known == addr);
-        // On a way that is not taken an address may be anything. Replay has the task itself read the word.
-        let is_its_own = space.is_some_and(|space| space.can_write(addr, 8));
-        if is_its_own
-            && !is_known
-            && let Ok(word) = task.memory.read_u64(addr)
-        {
-            words.push((addr, word));
-        }
-    }
-    words
 }
 
 /// Registers of a task that is in no system call, whatever the kernel keeps in `orig_rax` then, and

@@ -379,6 +379,14 @@ impl Search {
         returns: 2,
         longest: LONGEST_HASTE,
     };
+
+    /// For the place where the task stands.
+    pub(crate) const HERE: Self = Self {
+        patience: Duration::ZERO,
+        content: Duration::ZERO,
+        returns: 0,
+        longest: Duration::ZERO,
+    };
 }
 
 /// Lets a task that was stopped in the middle of code run on to the return into the outermost frame
@@ -393,6 +401,9 @@ pub(crate) fn find_cold_place(
     let Search { patience, content, returns, longest } = search;
     let mut returned = 0;
     let mut budget = Budget::start(task, longest);
+    if patience.is_zero() {
+        return Found::Place(stopped, None).past_steps(task, ticker);
+    }
     let frames = frames(task, space, &stopped.registers()?);
     let mut watched = spread(&frames, 0);
     let mut reached: Option<usize> = None;

@@ -10,6 +10,8 @@ use retake_tracee::{InjectPage, inject};
 use crate::disposition::{Disposition, disposition, is_unkillable};
 use crate::error::RecordError;
 use crate::growth::Growth;
+use crate::leaving::Purpose;
+use crate::places::Search;
 use crate::session::{Next, Session, resumed};
 use crate::task::Task;
 
@@ -38,6 +40,29 @@ impl Task {
     /// faster than they are: it has done nothing since the last one returned.
     pub(crate) fn must_go_on_first(&self, info: &SigInfo) -> bool {
         self.after_handler && info.signal().is_ok_and(|signal| is_of_timer(signal, info))
+    }
+
+    /// Takes the trap flag of the step that brought the task to a handler out of the flags that the handler
+    /// returns to. The kernel takes it for the program's own where the next instruction loads flags
+    /// (arch/x86/kernel/step.c, `is_setting_trap_flag`).
+    fn undo_step(&mut self, before: &Registers, after: &Registers) -> Result<(), RecordError> {
+        const TRAP_FLAG: u64 = 0x100;
+        // `struct rt_sigframe`: return address, `struct ucontext` up to its registers, and 17 of these.
+        const FLAGS: u64 = 8 + 40 + 17 * 8;
+        if before.eflags & TRAP_FLAG != 0 {
+            return Ok(());
+        }
+        let at = Addr::new(after.rsp.wrapping_add(FLAGS));
+        let flags = self.memory.read_u64(at)?;
+        if flags & TRAP_FLAG != 0 {
+            self.memory.write(at, &(flags & !TRAP_FLAG).to_le_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Whether it has run code of its own since its last event, as far as registers tell.
+    fn has_run(&self, now: &Registers) -> bool {
+        *now != self.registers && restarted(&self.registers).as_ref() != Some(now)
     }
 
     /// Has the kernel deliver a held signal again: it ends a call that waits, as it does natively.
@@ -228,6 +253,8 @@ impl Session {
         let too_soon = task.must_go_on_first(&info);
         let located = is_synchronous(signal, &info)
             || (!inside && !too_soon && self.is_where_it_was(task, &registers)?);
+        // At random places are drawn anyway.
+        let asks_where = signal == Signal::PROF && self.scheduler.chaos().is_none();
         match disposition(task, signal) {
             // Whether the kernel then sets an interrupted call back shows when the task goes on.
             Disposition::Ignored if !is_synchronous(signal, &info) => {
@@ -235,6 +262,17 @@ impl Session {
             }
             Disposition::Stop if !inside => {
                 Ok(resumed(stopped.resume(task.onward, Some(signal))?, Next::Soon))
+            }
+            // It asks where the program is: any other place is another answer.
+            Disposition::Handler
+                if asks_where
+                    && !located
+                    && !inside
+                    && task.has_run(&registers)
+                    && !stopped.has_queued_fault()? =>
+            {
+                hold(task, &mut stopped, signal, info)?;
+                self.place_event(task, stopped, Search::HERE, Purpose::Signal)
             }
             // It waits for a place; after a while one is chosen for it.
             _ if !located => {
@@ -443,6 +481,7 @@ impl Session {
         }
         task.mask_changed(&stopped)?;
         let after = stopped.registers()?;
+        task.undo_step(before, &after)?;
         if let Some(frame) = frame_range(task, old_sp, after.rsp) {
             let memory = &task.memory;
             let len = usize::try_from(frame.len()).unwrap_or(0);
