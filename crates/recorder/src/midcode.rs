@@ -240,7 +240,7 @@ impl Session {
 
     /// The same where nothing but the place has to be told: the task is at it for the first time since its
     /// last event, after an access of `watch` or at an address where each arrival was seen.
-    fn preempt_at_first(
+    pub(crate) fn preempt_at_first(
         &mut self,
         task: &mut Task,
         stopped: Stopped,
