@@ -123,6 +123,7 @@ impl Session {
         match self.look(task, now) {
             Look::GoOn if self.schedule.is_due_in_stretch(now) => self.mark_stretch(task, stopped),
             Look::GoOn => self.go_on_meanwhile(task, stopped),
+            Look::Examine if task.is_watched_by_tracer() => self.go_on_meanwhile(task, stopped),
             Look::Examine => self.examine_for_others(task, stopped, Arrivals::Unknown),
             Look::Leave => self.leave(task, stopped),
         }

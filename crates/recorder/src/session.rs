@@ -330,8 +330,11 @@ impl Session {
             {
                 return self.follow(task, Some(PtraceStop::Stopped(stopped, event)));
             }
+            task.watch_for_tracer(&mut stopped)?;
+            let is_its_tracers = task.is_watched_by_tracer();
             let watches = task.waited_at.is_some() || self.somebody_waits();
             if !watches
+                && !is_its_tracers
                 && !task.is_armed()
                 && self.scheduler.chaos().is_some()
                 && self.tasks.values().any(|other| other.can_run())
@@ -346,7 +349,7 @@ impl Session {
                     ticker.first_then(rest, AGAIN);
                 }
             }
-            let armed = match task.is_armed() || watches {
+            let armed = match (task.is_armed() || watches) && !is_its_tracers {
                 true => self.watch_for_others(&mut task, &mut stopped),
                 false => Ok(()),
             };

@@ -199,6 +199,9 @@ impl Session {
         };
         self.note_given(task, &info);
         let registers = stopped.registers()?;
+        if Self::is_tracers_watchpoint(task, &info) {
+            return self.at_tracers_watchpoint(task, stopped, info);
+        }
         if task.is_at_watchpoint(&info, &registers) {
             task.undo_forced(&mut stopped, signal, &registers)?;
             if task.is_armed() {

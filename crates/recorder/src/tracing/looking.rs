@@ -45,7 +45,10 @@ impl Session {
             request::PTRACE_PEEKTEXT | request::PTRACE_PEEKDATA => {
                 other.memory.read_u64(Addr::new(addr)).ok().map(|word| word.to_le_bytes().to_vec())
             }
-            request::PTRACE_PEEKUSER => word_of_user(&bytes_of(&shown(other)), addr),
+            request::PTRACE_PEEKUSER => match traced.debug.at(addr) {
+                Some(word) if addr % 8 == 0 => Some(word.to_le_bytes().to_vec()),
+                _ => word_of_user(&bytes_of(&shown(other)), addr),
+            },
             request::PTRACE_GETREGS => Some(bytes_of(&shown(other))),
             request::PTRACE_GETFPREGS => Some(floating(&vector(other)?)),
             request::PTRACE_GETEVENTMSG => Some(traced.message.to_le_bytes().to_vec()),
@@ -135,7 +138,7 @@ fn floating(vector: &VectorState) -> Vec<u8> {
     bytes
 }
 
-/// A word of `struct user`, which begins with the registers. Debug registers are not set.
+/// A word of `struct user`, which begins with the registers.
 fn word_of_user(general: &[u8], offset: u64) -> Option<Vec<u8>> {
     if offset % 8 != 0 || offset >= USER {
         return None;
@@ -184,7 +187,7 @@ mod tests {
         let word = |offset| word_of_user(&general, offset);
         assert_eq!(word(0), Some(1_u64.to_le_bytes().to_vec()));
         assert_eq!(word(26 * 8), Some(2_u64.to_le_bytes().to_vec()));
-        assert_eq!(word(848), Some(vec![0; 8]), "a debug register");
+        assert_eq!(word(224), Some(vec![0; 8]), "neither a general nor a debug register");
         assert_eq!((word(4), word(912)), (None, None));
     }
 

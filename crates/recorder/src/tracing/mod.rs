@@ -10,6 +10,7 @@
 //! told is an event of its own.
 
 mod changing;
+mod debug;
 mod looking;
 mod onward;
 mod requests;
@@ -39,10 +40,18 @@ pub(crate) struct Traced {
     /// How the tracer has let it go on last.
     mode: Mode,
     stop: Stop,
+    /// Its stops at calls are marked (`PTRACE_O_TRACESYSGOOD` when it stopped).
+    marks_calls: bool,
     /// Stops that follow before it runs on.
     due: VecDeque<Why>,
     /// The call whose entry the tracer was told of.
     call: Option<u64>,
+    /// That call is not made (`PTRACE_SYSEMU` before its entry).
+    emulates: bool,
+    /// Its debug registers.
+    debug: debug::DebugRegisters,
+    /// The processor has them.
+    watches: bool,
     /// A step of its is to end when the call ends that it has entered.
     steps: bool,
     /// It waits for the end of a group-stop (`PTRACE_LISTEN`).
@@ -150,8 +159,12 @@ impl Traced {
             options,
             mode: Mode::Continues,
             stop,
+            marks_calls: false,
             due: VecDeque::new(),
             call: None,
+            emulates: false,
+            debug: debug::DebugRegisters::default(),
+            watches: false,
             steps: false,
             listens: false,
             end_told: false,

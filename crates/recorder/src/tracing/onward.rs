@@ -1,6 +1,7 @@
 //! How a task goes on that its tracer has let go.
 
-use retake_ptrace::{PtraceStop, Resume, Stopped, kill_task};
+use retake_model::Registers;
+use retake_ptrace::{PtraceStop, Resume, StopEvent, Stopped, kill_task};
 use retake_recording::EventKind;
 
 use super::{Resumption, Standing};
@@ -86,12 +87,19 @@ impl Session {
         mut stopped: Stopped,
     ) -> Result<Next, RecordError> {
         task.disarm(&mut stopped)?;
+        task.watch_for_tracer(&mut stopped)?;
+        let before = PushedFlags::at(task);
         if let Some(traced) = &mut task.traced {
             traced.steps = true;
         }
         if let Some(event) = step_once(task, &mut stopped)? {
             // A call, a signal: the step ends with that.
+            hide_trap_flag(&mut stopped, event)?;
             return self.handle(task, stopped, event);
+        }
+        task.note_hit(&stopped)?;
+        if before == PushedFlags::Yes {
+            hide_pushed_trap_flag(task, &stopped)?;
         }
         let found = match &self.ticker {
             Some(ticker) => {
@@ -111,25 +119,63 @@ impl Session {
     /// A task goes on from the entry of a call that its tracer was told of.
     fn call_goes_on(&mut self, task: &mut Task, mut stopped: Stopped) -> Result<Next, RecordError> {
         let entry = stopped.registers()?;
-        let emulated = task.traced.as_ref().is_some_and(|traced| traced.mode.emulates());
+        let emulated = task.traced.as_ref().is_some_and(|traced| traced.emulates);
         if !emulated && entry.orig_rax.cast_signed() >= 0 {
             return self.make_call(task, stopped, &entry);
         }
         // No call is made, and the task has the result that its tracer has put there.
         task.entry_recorded = false;
-        let after = retake_model::Registers { orig_rax: u64::MAX, ..entry };
+        let after = Registers { orig_rax: u64::MAX, ..entry };
         stopped.set_registers(&after)?;
         self.effects.clear();
         let no = match task.traced.as_ref().and_then(|traced| traced.call) {
-            Some(call) => call_number(&retake_model::Registers { orig_rax: call, ..entry }),
+            Some(call) => call_number(&Registers { orig_rax: call, ..entry }),
             None => call_number(&entry),
         };
-        if emulated && let Some(traced) = &mut task.traced {
-            traced.call = None;
-        }
         self.append(task, &EventKind::SyscallExit { no }, &entry, &after)?;
         Ok(Next::Ready(stopped))
     }
+}
+
+/// Whether the instruction of a step pushes the flags, with the step's own trap flag in them (Intel SDM vol. 2, PUSHF).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PushedFlags {
+    Yes,
+    No,
+}
+
+impl PushedFlags {
+    fn at(task: &Task) -> Self {
+        const PUSHF: u8 = 0x9c;
+        const OPERAND_SIZE: u8 = 0x66;
+        let mut code = [0; 2];
+        let got = task.memory.read(task.registers.pc(), &mut code).unwrap_or(0);
+        match code {
+            [PUSHF, _] if got > 0 => Self::Yes,
+            [OPERAND_SIZE, PUSHF] => Self::Yes,
+            _ => Self::No,
+        }
+    }
+}
+
+/// EFLAGS.TF. In replay there is no step.
+const TRAP_FLAG: u64 = 0x100;
+
+/// `syscall` keeps the flags in `r11`.
+fn hide_trap_flag(stopped: &mut Stopped, event: StopEvent) -> Result<(), RecordError> {
+    let registers = stopped.registers()?;
+    if event == StopEvent::Seccomp && registers.rcx == registers.rip {
+        let r11 = registers.r11 & !TRAP_FLAG;
+        stopped.set_registers(&Registers { r11, ..registers })?;
+    }
+    Ok(())
+}
+
+fn hide_pushed_trap_flag(task: &mut Task, stopped: &Stopped) -> Result<(), RecordError> {
+    let sp = stopped.registers()?.sp();
+    let word = task.memory.read_u64(sp)? & !TRAP_FLAG;
+    let [first, second, ..] = word.to_le_bytes();
+    Ok(task.memory.write(sp, &[first, second])?)
 }
 
 /// Whether the signal that the task gets now was chosen by its tracer.

@@ -2,7 +2,7 @@
 
 use retake_abi::{Errno, consts::ptrace as request};
 use retake_model::{SigInfo, Signal, Tid};
-use retake_ptrace::{kill_process, kill_task};
+use retake_ptrace::{interrupt, kill_process, kill_task};
 
 use super::told::{self, Why};
 use super::{Kind, Mode, Resumption, Standing, Stop, Traced, Tracer, number_in};
@@ -121,12 +121,9 @@ impl Session {
         let by = Tracer { task: task.id, pid: task.pid };
         if let Some(other) = self.tasks.get_mut(&tid) {
             other.traced = Some(Traced::new(by, kind, options, Stop::Runs));
-            if kind == Kind::Attached {
-                other.stand(Why::Attached);
-            }
         }
         if kind == Kind::Attached {
-            self.tell_tracer(by, tid);
+            self.stop_traced(tid, by, Why::Attached);
         }
         Ok(())
     }
@@ -160,10 +157,28 @@ impl Session {
         }
         if !traced.is_stopped() {
             let by = traced.by;
-            other.stand(Why::Interrupted);
-            self.tell_tracer(by, tid);
+            self.stop_traced(tid, by, Why::Interrupted);
         }
         Ok(())
+    }
+
+    /// A traced task stands where it is. In a call it does so when that has ended: it is interrupted.
+    fn stop_traced(&mut self, tid: Tid, by: Tracer, why: Why) {
+        let Some(other) = self.tasks.get_mut(&tid) else { return };
+        let in_call = matches!(other.run, Run::Kernel) && other.open.is_some();
+        if other.run.is_ready() && other.resumes.is_none() {
+            other.resumes = Some(Resumption::at(Standing::Event));
+        }
+        if let Some(traced) = &mut other.traced {
+            if in_call {
+                traced.due.push_back(why);
+                // One that is gone stops no more.
+                let _ = interrupt(tid);
+                return;
+            }
+            traced.stop = Stop::Unreported(why);
+        }
+        self.tell_tracer(by, tid);
     }
 
     fn kill_traced(&mut self, task: &Task, tid: Tid) -> Result<(), Errno> {
@@ -238,18 +253,6 @@ impl Session {
             traced.listens = true;
         }
         Ok(Ok(()))
-    }
-}
-
-impl Task {
-    /// It stands where it is, which nobody was told of yet.
-    pub(super) fn stand(&mut self, why: Why) {
-        if let Some(traced) = &mut self.traced {
-            traced.stop = Stop::Unreported(why);
-        }
-        if self.run.is_ready() && self.resumes.is_none() {
-            self.resumes = Some(Resumption::at(Standing::Event));
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use retake_ptrace::{Stopped, interrupt, send_signal};
 use retake_recording::{Delivery, EventKind, Where};
 
 use super::told::{self, Why};
-use super::{Resumption, Standing, Stop, Tracer};
+use super::{Mode, Resumption, Standing, Stop, Tracer};
 use crate::convention::Made;
 use crate::disposition::status_mask;
 use crate::error::RecordError;
@@ -22,6 +22,7 @@ impl Session {
             traced.message = *message;
         }
         traced.stop = Stop::Unreported(why);
+        traced.marks_calls = traced.wants(told::TRACESYSGOOD);
         traced.steps = false;
         let by = traced.by;
         task.resumes = Some(Resumption::at(standing));
@@ -52,7 +53,7 @@ impl Session {
         };
         if !is_in_call
             && let Some(call) = traced.call.take()
-            && traced.mode.stops_at_calls()
+            && traced.mode == Mode::Calls
         {
             let events = traced.due.iter().take_while(|why| matches!(why, Why::Event(..))).count();
             traced.due.insert(events, Why::CallExit(call));
@@ -106,6 +107,7 @@ impl Session {
         task.entry_recorded = true;
         if let Some(traced) = &mut task.traced {
             traced.call = Some(entry.orig_rax);
+            traced.emulates = traced.mode.emulates();
         }
         self.begin_stop(task, Why::CallEntry, Standing::CallEntry);
         Ok(Next::Ready(stopped))

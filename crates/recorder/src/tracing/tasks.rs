@@ -78,6 +78,7 @@ impl Session {
         let former = message(task.tid);
         let Some(traced) = &mut task.traced else { return };
         traced.steps = false;
+        (traced.debug, traced.watches) = (super::debug::DebugRegisters::default(), false);
         if traced.wants(Event::Exec.option()) {
             traced.due.push_back(Why::Event(Event::Exec, former));
         } else if traced.kind == Kind::Attached {

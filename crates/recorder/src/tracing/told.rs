@@ -7,7 +7,8 @@ use super::{Kind, Traced};
 /// Options (ptrace(2), `PTRACE_SETOPTIONS`). Those for events are 1 shifted by the event's number.
 pub(super) const TRACESYSGOOD: u64 = 1;
 pub(super) const EXITKILL: u64 = 1 << 20;
-pub(super) const ALL_OPTIONS: u64 = 0xff | EXITKILL | 1 << 21;
+/// All but those for seccomp filters, which the recorder runs itself.
+pub(super) const ALL_OPTIONS: u64 = 0x7f | EXITKILL;
 
 /// `PTRACE_EVENT_STOP`
 const EVENT_STOP: u32 = 128;
@@ -101,8 +102,9 @@ pub(super) fn sent_by(signal: Signal, sender: Tid) -> SigInfo {
 }
 
 impl Traced {
+    /// SIGTRAP of a stop at a call, as it was asked for when the task stopped.
     fn trap_of_call(&self) -> u32 {
-        let mark = if self.wants(TRACESYSGOOD) { CALL } else { 0 };
+        let mark = if self.marks_calls { CALL } else { 0 };
         number(Signal::TRAP) | mark
     }
 
@@ -158,7 +160,7 @@ mod tests {
         assert_eq!(plain.status(&Why::CallEntry), 0x057f);
         assert_eq!(plain.status(&Why::Group(Signal::TSTP)), 0x147f);
         assert_eq!(plain.status(&Why::step(7)), 0x057f);
-        let seized = traced(Kind::Seized, TRACESYSGOOD);
+        let seized = Traced { marks_calls: true, ..traced(Kind::Seized, TRACESYSGOOD) };
         assert_eq!(seized.status(&Why::Interrupted), 0x80_057f);
         assert_eq!(seized.status(&Why::CallExit(1)), 0x857f);
         assert_eq!(seized.status(&Why::Group(Signal::STOP)), 0x80_137f);
