@@ -43,7 +43,7 @@ impl Session {
             request::PTRACE_SETOPTIONS => return Ok(set_options(other, data)),
             request::PTRACE_SETSIGINFO => return Ok(set_siginfo(task, other, Addr::new(data))),
             request::PTRACE_SETSIGMASK => return set_mask(task, other, addr, Addr::new(data)),
-            request::PTRACE_POKEUSER if addr % 8 != 0 => Err(Errno::EIO),
+            request::PTRACE_POKEUSER if !addr.is_multiple_of(8) => Err(Errno::EIO),
             request::PTRACE_POKEUSER => {
                 match other.traced.as_mut().and_then(|traced| traced.debug.set(addr, data)) {
                     Some(done) => done.map(|()| None),
@@ -211,7 +211,9 @@ fn set_from(task: &Task, other: &Task, kind: u64, iovec: Addr) -> Result<Option<
     let (base, len, _) = parts(task, iovec)?;
     let len = usize::try_from(len).unwrap_or(usize::MAX);
     match kind {
-        NT_PRSTATUS if len % 8 == 0 => general_from(task, &shown(other), base, len.min(GENERAL)),
+        NT_PRSTATUS if len.is_multiple_of(8) => {
+            general_from(task, &shown(other), base, len.min(GENERAL))
+        }
         NT_PRFPREG if len >= FLOATING => {
             let new = read(task, base, FLOATING)?;
             Ok(Some(Change::Vector(with_x87(&vector_of(other), &new))))

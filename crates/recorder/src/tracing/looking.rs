@@ -46,7 +46,7 @@ impl Session {
                 other.memory.read_u64(Addr::new(addr)).ok().map(|word| word.to_le_bytes().to_vec())
             }
             request::PTRACE_PEEKUSER => match traced.debug.at(addr) {
-                Some(word) if addr % 8 == 0 => Some(word.to_le_bytes().to_vec()),
+                Some(word) if addr.is_multiple_of(8) => Some(word.to_le_bytes().to_vec()),
                 _ => word_of_user(&bytes_of(&shown(other)), addr),
             },
             request::PTRACE_GETREGS => Some(bytes_of(&shown(other))),
@@ -140,7 +140,7 @@ fn floating(vector: &VectorState) -> Vec<u8> {
 
 /// A word of `struct user`, which begins with the registers.
 fn word_of_user(general: &[u8], offset: u64) -> Option<Vec<u8>> {
-    if offset % 8 != 0 || offset >= USER {
+    if !offset.is_multiple_of(8) || offset >= USER {
         return None;
     }
     let at = usize::try_from(offset).ok()?;

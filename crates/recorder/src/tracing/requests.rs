@@ -97,7 +97,7 @@ impl Session {
         let of_parent = |other: &&Task| other.pid == parent && !other.ended;
         let maker =
             self.tasks.values().filter(of_parent).find(|other| Some(other.id) == task.maker);
-        let found = maker.or_else(|| self.tasks.get(&parent).filter(|other| of_parent(&other)))?;
+        let found = maker.or_else(|| self.tasks.get(&parent).filter(|other| of_parent(other)))?;
         Some(Tracer { task: found.id, pid: found.pid })
     }
 

@@ -17,7 +17,6 @@ use crate::session::{Session, call_number};
 use crate::task::{OpenCall, Task};
 
 const WNOHANG: u64 = 1;
-const WSTOPPED: u64 = 2;
 const WEXITED: u64 = 4;
 const WNOWAIT: u64 = 0x0100_0000;
 /// `struct rusage`, in bytes.
@@ -77,7 +76,7 @@ impl Wait {
                     tid @ 1.. => Who::Task(Tid::new(tid)),
                     group => Who::Group(group.checked_neg()?),
                 };
-                let options = third | WSTOPPED | WEXITED;
+                let options = third | WEXITED;
                 Some(Self { who, options, status: second, info: None, usage: fourth })
             }
             nr::WAITID => {
@@ -248,25 +247,24 @@ impl Session {
         let stays = wait.has(WNOWAIT);
         let user = status_line(task.pid, "Uid:").and_then(|users| users.first().copied());
         let user = user.unwrap_or(0);
-        if wait.has(WSTOPPED) {
-            let unreported = |other: &Task| {
-                let traced = other.traced.as_ref().filter(|traced| traced.by.pid == task.pid);
-                traced.is_some_and(|traced| matches!(traced.stop, Stop::Unreported(_)))
-            };
-            let found = self
-                .tasks
-                .values_mut()
-                .find(|other| unreported(other) && wait.is_for(other.tid, other.pid));
-            if let Some(other) = found
-                && let Some(traced) = &mut other.traced
-                && let Stop::Unreported(why) = traced.stop.clone()
-            {
-                let status = traced.status(&why);
-                if !stays {
-                    traced.stop = Stop::Reported(why);
-                }
-                return Some(News { tid: other.tid, user, status });
+        // (Whether it is one for stops is for those of children that are not traced.)
+        let unreported = |other: &Task| {
+            let traced = other.traced.as_ref().filter(|traced| traced.by.pid == task.pid);
+            traced.is_some_and(|traced| matches!(traced.stop, Stop::Unreported(_)))
+        };
+        let found = self
+            .tasks
+            .values_mut()
+            .find(|other| unreported(other) && wait.is_for(other.tid, other.pid));
+        if let Some(other) = found
+            && let Some(traced) = &mut other.traced
+            && let Stop::Unreported(why) = traced.stop.clone()
+        {
+            let status = traced.status(&why);
+            if !stays {
+                traced.stop = Stop::Reported(why);
             }
+            return Some(News { tid: other.tid, user, status });
         }
         if wait.has(WEXITED) {
             let is_wanted = |end: &End| end.by.pid == task.pid && wait.is_for(end.tid, end.tid);
