@@ -1,13 +1,13 @@
 //! How a task goes on that its tracer has let go.
 
 use retake_model::Registers;
-use retake_ptrace::{PtraceStop, Resume, StopEvent, Stopped, kill_task};
+use retake_ptrace::{PtraceStop, Resume, Stopped, kill_task};
 use retake_recording::EventKind;
 
 use super::{Resumption, Standing};
 use crate::disposition::{Disposition, disposition};
 use crate::error::RecordError;
-use crate::nearby::step_once;
+use crate::nearby::{TRAP_FLAG, step_once};
 use crate::places::Found;
 use crate::session::{Next, Session, call_number, resumed};
 use crate::signals::is_synchronous;
@@ -94,7 +94,6 @@ impl Session {
         }
         if let Some(event) = step_once(task, &mut stopped)? {
             // A call, a signal: the step ends with that.
-            hide_trap_flag(&mut stopped, event)?;
             return self.handle(task, stopped, event);
         }
         task.note_hit(&stopped)?;
@@ -156,19 +155,6 @@ impl PushedFlags {
             _ => Self::No,
         }
     }
-}
-
-/// EFLAGS.TF. In replay there is no step.
-const TRAP_FLAG: u64 = 0x100;
-
-/// `syscall` keeps the flags in `r11`.
-fn hide_trap_flag(stopped: &mut Stopped, event: StopEvent) -> Result<(), RecordError> {
-    let registers = stopped.registers()?;
-    if event == StopEvent::Seccomp && registers.rcx == registers.rip {
-        let r11 = registers.r11 & !TRAP_FLAG;
-        stopped.set_registers(&Registers { r11, ..registers })?;
-    }
-    Ok(())
 }
 
 fn hide_pushed_trap_flag(task: &mut Task, stopped: &Stopped) -> Result<(), RecordError> {
