@@ -2,7 +2,7 @@
 //!
 //! `RETAKE_ROUNDS=20` repeats most of them.
 
-use retake_testkit::{Ended, OFTEN, Retake, check_fixture, fixture, require, rounds, skip};
+use retake_testkit::{OFTEN, Retake, check_fixture, fixture, rounds, skip};
 
 fn retake() -> Retake {
     Retake::new(env!("CARGO_BIN_EXE_retake"))
@@ -125,29 +125,6 @@ fn seccomp_filters_of_the_program() {
     let output = check("c/seccomp.c", 0);
     assert!(native.contains("trap: 0 at"), "the kernel has no filters: {native}");
     assert_eq!(without_numbers(&output), without_numbers(&native));
-}
-
-fn tracer(test: &str, tool: &str, args: &[&str]) -> Option<(Ended, String)> {
-    let tool = require(test, tool)?;
-    let retake = retake();
-    let program = fixture::c("c/hello.c", &[]);
-    let mut command: Vec<std::ffi::OsString> = vec![tool.into()];
-    command.extend(args.iter().map(Into::into));
-    command.push(program.into());
-    let ended = retake.round_trip("recording", OFTEN, &command);
-    let info = retake.run(["info".as_ref(), retake.path("recording").as_os_str()]).good().output();
-    Some((ended, info))
-}
-
-/// A tracer in the recording is told that it may not trace, and the user that it was told so, once.
-#[test]
-fn tracers_are_refused() {
-    let strace = tracer("tracers_are_refused", "strace", &["-f"]);
-    let gdb = tracer("tracers_are_refused", "gdb", &["-batch", "-ex", "run", "-ex", "bt"]);
-    for (ended, info) in strace.into_iter().chain(gdb) {
-        assert_eq!(info.matches("the program used ptrace").count(), 1, "{info}");
-        assert!(ended.errors().contains("not permitted"), "{}", ended.errors());
-    }
 }
 
 /// A task that is asked to stop right at an instruction that traps reports that stop first: the fault waits.

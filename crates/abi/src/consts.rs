@@ -170,18 +170,37 @@ constants! {
     }
     /// Requests of ptrace(2).
     ptrace {
+        PTRACE_TRACEME = 0,
         PTRACE_PEEKTEXT = 1,
         PTRACE_PEEKDATA = 2,
         PTRACE_PEEKUSER = 3,
+        PTRACE_POKETEXT = 4,
+        PTRACE_POKEDATA = 5,
+        PTRACE_POKEUSER = 6,
         PTRACE_CONT = 7,
+        PTRACE_KILL = 8,
+        PTRACE_SINGLESTEP = 9,
         PTRACE_GETREGS = 12,
+        PTRACE_SETREGS = 13,
         PTRACE_GETFPREGS = 14,
+        PTRACE_SETFPREGS = 15,
         PTRACE_ATTACH = 16,
         PTRACE_DETACH = 17,
+        PTRACE_SYSCALL = 24,
+        PTRACE_SYSEMU = 31,
+        PTRACE_SYSEMU_SINGLESTEP = 32,
+        PTRACE_SETOPTIONS = 0x4200,
+        PTRACE_GETEVENTMSG = 0x4201,
         PTRACE_GETSIGINFO = 0x4202,
+        PTRACE_SETSIGINFO = 0x4203,
         PTRACE_GETREGSET = 0x4204,
+        PTRACE_SETREGSET = 0x4205,
         PTRACE_SEIZE = 0x4206,
         PTRACE_INTERRUPT = 0x4207,
+        PTRACE_LISTEN = 0x4208,
+        PTRACE_GETSIGMASK = 0x420a,
+        PTRACE_SETSIGMASK = 0x420b,
+        PTRACE_GET_SYSCALL_INFO = 0x420e,
     }
     /// Codes of arch_prctl(2).
     arch {

@@ -75,6 +75,7 @@ impl Session {
         mut stopped: Stopped,
     ) -> Result<Next, RecordError> {
         task.passing = false;
+        task.entry_recorded = false;
         let entry = stopped.registers()?;
         if retake_tracee::is_vsyscall(&entry) {
             return self.vsyscall_entered(task, stopped, &entry);
@@ -92,6 +93,20 @@ impl Session {
             }
             task.send_again(info)?;
         }
+        if self.stops_at_call(task, &entry) {
+            return self.stop_at_call(task, stopped, &entry);
+        }
+        self.make_call(task, stopped, &entry)
+    }
+
+    /// A call is made from its entry on, with these registers.
+    pub(crate) fn make_call(
+        &mut self,
+        task: &mut Task,
+        mut stopped: Stopped,
+        entry: &Registers,
+    ) -> Result<Next, RecordError> {
+        let entry = *entry;
         let made = Made::at(&stopped, &entry)?;
         if task.dispatch.is_some() {
             match self.dispatch(task, stopped, &entry, &made)? {
@@ -157,7 +172,8 @@ impl Session {
             task.interrupted.take().filter(|_| no == retake_abi::nr::RESTART_SYSCALL)
         {
             let audit = self.audit_before(task)?;
-            task.open = Some(OpenCall { entry, entered: false, audit, ..open });
+            let entered = std::mem::take(&mut task.entry_recorded);
+            task.open = Some(OpenCall { entry, entered, audit, ..open });
             return Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Waiting));
         }
         let mut open = OpenCall {
@@ -166,7 +182,7 @@ impl Session {
             args,
             before,
             entry,
-            entered: false,
+            entered: std::mem::take(&mut task.entry_recorded),
             vector: if waits && !alone { Some(stopped.vector()?) } else { None },
             redirect: None,
             writes_directly: waits && !call.outputs.is_empty(),
@@ -192,6 +208,9 @@ impl Session {
                 self.redirect(task, &mut stopped, &mut open)?
             }
             _ => {}
+        }
+        if waits && self.waits_beside_kernel(task, &open) {
+            Self::wait_for_any_signal(&mut stopped)?;
         }
         open.audit = self.audit_before(task)?;
         task.open = Some(open);
@@ -250,7 +269,11 @@ impl Session {
         stopped.set_registers(&after)?;
         // The call is made, also where the task is killed while its site is led elsewhere.
         let led = self.speed_up(task, &mut stopped, entry, &after);
-        self.append(task, &EventKind::Syscall { no }, entry, &after)?;
+        let kind = match std::mem::take(&mut task.entry_recorded) {
+            true => EventKind::SyscallExit { no },
+            false => EventKind::Syscall { no },
+        };
+        self.append(task, &kind, entry, &after)?;
         led?;
         Ok(Next::Ready(stopped))
     }
@@ -326,6 +349,7 @@ impl Session {
         mut stopped: Stopped,
         open: &OpenCall,
     ) -> Result<(Next, Option<Errno>), RecordError> {
+        self.end_wait(task, open, &mut stopped)?;
         let mut after = stopped.registers()?;
         let result = self.lock_result(task, open, &mut stopped, after.rax.cast_signed())?;
         let sigreturn = matches!(open.call.class, Class::Signal(SignalCall::Return));

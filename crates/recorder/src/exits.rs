@@ -24,7 +24,12 @@ impl Session {
         task: &mut Task,
         stopped: Stopped,
     ) -> Result<Next, RecordError> {
-        let status = decode(stopped.event_message()?);
+        let word = stopped.event_message()?;
+        let stopped = match self.stops_at_end(task, word, stopped) {
+            Ok(next) => return Ok(next),
+            Err(stopped) => stopped,
+        };
+        let status = decode(word);
         let others_in_process = self.tasks.values().any(|other| other.pid == task.pid);
         let is_leader = task.tid == task.pid;
         let words = self.last_words(task);
@@ -133,6 +138,7 @@ impl Session {
         }
         task.ended = true;
         self.release_traced_by(task.id);
+        self.tell_of_end(task, status);
         self.leave_locks(task)?;
         if task.tid == self.root {
             self.status = Some(status);

@@ -79,6 +79,10 @@ impl Session {
         search: Search,
         purpose: Purpose,
     ) -> Result<Next, RecordError> {
+        if task.is_watched_by_tracer() {
+            // The search for a better place needs the debug registers.
+            return self.preempt_near(task, stopped);
+        }
         task.disarm(&mut stopped)?;
         let Some(ticker) = &self.ticker else {
             return Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon));

@@ -121,6 +121,7 @@ impl Session {
         match self.look(task, now) {
             Look::GoOn if self.schedule.is_due_in_stretch(now) => self.mark_stretch(task, stopped),
             Look::GoOn => self.go_on_meanwhile(task, stopped),
+            Look::Examine if task.is_watched_by_tracer() => self.go_on_meanwhile(task, stopped),
             Look::Examine => self.examine_for_others(task, stopped, Arrivals::Unknown),
             Look::Leave => self.leave(task, stopped),
         }
@@ -238,7 +239,7 @@ impl Session {
 
     /// The same where nothing but the place has to be told: the task is at it for the first time since its
     /// last event, after an access of `watch` or at an address where each arrival was seen.
-    fn preempt_at_first(
+    pub(crate) fn preempt_at_first(
         &mut self,
         task: &mut Task,
         stopped: Stopped,

@@ -17,6 +17,8 @@ const MOST_WAYS: usize = 8;
 /// Bytes below the stack pointer that a task uses (x86-64 psABI), and from there on those that are taken for
 /// its own frames.
 const RED_ZONE: u64 = 128;
+/// EFLAGS.TF. In replay there is no step.
+pub(crate) const TRAP_FLAG: u64 = 0x100;
 const OWN_FRAMES: u64 = 4096;
 /// So many words that they write.
 const MOST_WORDS: usize = 16;
@@ -177,9 +179,25 @@ pub(crate) fn step_once(
             StopEvent::Signal(signal) if hold_meanwhile(task, stopped, signal)? => {}
             // It was asked to stop before.
             StopEvent::Stop(Signal::TRAP) => {}
-            other => return Ok(Some(other)),
+            other => {
+                hide_trap_flag(stopped, other)?;
+                return Ok(Some(other));
+            }
         }
     }
+}
+
+/// `syscall` keeps the flags in `r11`: also those of a call that was interrupted, and is made again by the step.
+fn hide_trap_flag(stopped: &mut Stopped, event: StopEvent) -> Result<(), RecordError> {
+    if event != StopEvent::Seccomp {
+        return Ok(());
+    }
+    let registers = stopped.registers()?;
+    if registers.rcx == registers.rip {
+        let r11 = registers.r11 & !TRAP_FLAG;
+        stopped.set_registers(&Registers { r11, ..registers })?;
+    }
+    Ok(())
 }
 
 /// Steps on over so many instructions, as long as they only work on registers and memory.

@@ -1,7 +1,7 @@
 //! What clone(2), clone3(2), fork(2) and vfork(2) are asked for, in one form.
 
 use retake_abi::{Class, Errno, Syscall, TaskCall};
-use retake_model::{Addr, Registers};
+use retake_model::{Addr, Registers, Signal};
 use retake_ptrace::{ProcessMemory, Stopped};
 use retake_recording::Effect;
 use retake_tracee::InjectPage;
@@ -13,6 +13,7 @@ use crate::task::Task;
 
 const CLONE_VM: u64 = 0x100;
 const CLONE_PIDFD: u64 = 0x1000;
+const CLONE_PTRACE: u64 = 0x2000;
 const CLONE_VFORK: u64 = 0x4000;
 const CLONE_THREAD: u64 = 0x1_0000;
 const CLONE_PARENT_SETTID: u64 = 0x10_0000;
@@ -33,28 +34,34 @@ pub(crate) struct NewTask {
     pidfd: Addr,
     child_tid: Addr,
     parent_tid: Addr,
+    /// The signal that its parent gets when it ends.
+    exit_signal: u64,
 }
 
 impl NewTask {
     /// What a call asks for; nothing if it is none of these, or if its arguments cannot be read.
     pub(crate) fn of_call(call: &Syscall, args: &[u64; 6], memory: &ProcessMemory) -> Self {
         let [first, _, third, fourth, ..] = *args;
+        const EXIT_SIGNAL: u64 = 0xff;
+        let sigchld = u64::from(Signal::CHLD.number().unsigned_abs());
         match call.class {
             Class::Task(TaskCall::Clone) => Self {
-                flags: first & 0xffff_ffff,
+                flags: first & 0xffff_ffff & !EXIT_SIGNAL,
+                exit_signal: first & EXIT_SIGNAL,
                 pidfd: Addr::new(third),
                 parent_tid: Addr::new(third),
                 child_tid: Addr::new(fourth),
             },
             Class::Task(TaskCall::Clone3) => Self::of_clone3(first, memory).unwrap_or_default(),
             Class::Task(TaskCall::Vfork) => {
-                Self { flags: CLONE_VM | CLONE_VFORK, ..Self::default() }
+                let flags = CLONE_VM | CLONE_VFORK;
+                Self { flags, exit_signal: sigchld, ..Self::default() }
             }
-            _ => Self::default(),
+            _ => Self { exit_signal: sigchld, ..Self::default() },
         }
     }
 
-    /// The first four words of `struct clone_args` (linux/sched.h).
+    /// The first five words of `struct clone_args` (linux/sched.h).
     fn of_clone3(arguments: u64, memory: &ProcessMemory) -> Option<Self> {
         let word = |n: u64| memory.read_u64(Addr::new(arguments.checked_add(n * 8)?)).ok();
         Some(Self {
@@ -62,6 +69,7 @@ impl NewTask {
             pidfd: Addr::new(word(1)?),
             child_tid: Addr::new(word(2)?),
             parent_tid: Addr::new(word(3)?),
+            exit_signal: word(4)?,
         })
     }
 
@@ -78,6 +86,16 @@ impl NewTask {
     /// Its maker waits until it executes a program or ends.
     pub(crate) fn is_waited_for(&self) -> bool {
         self.flags & CLONE_VFORK != 0
+    }
+
+    /// Its parent gets SIGCHLD when it ends.
+    pub(crate) fn tells_by_sigchld(&self) -> bool {
+        self.exit_signal == u64::from(Signal::CHLD.number().unsigned_abs())
+    }
+
+    /// It is to be traced if its maker is.
+    pub(crate) fn is_traced_as_its_maker(&self) -> bool {
+        self.flags & CLONE_PTRACE != 0
     }
 
     /// It has the actions at signals of its maker, not a copy.

@@ -20,6 +20,7 @@ use crate::leaving::Left;
 use crate::scheduler::{Candidate, Decision, Scheduler, Soon, TICK};
 use crate::sleepers::Silence;
 use crate::task::{Run, Space, Task};
+use crate::tracing::Onward;
 
 /// A tick that comes while nobody waits for it is lost: the next one comes so much later. (Not too soon,
 /// or a machine that is busy does nothing but handle ticks.)
@@ -49,6 +50,8 @@ pub(crate) struct Session {
     pub(crate) copies: Copies,
     /// Locks that the recorder keeps.
     pub(crate) locks: crate::inherited_locks::InheritedLocks,
+    /// Ends that tracers in the recording have not been told of.
+    pub(crate) traced_ends: crate::tracing::Ends,
     /// What the manifest warns of already.
     pub(crate) warned: BTreeSet<String>,
     /// Calls that it says were refused, and their commands.
@@ -121,6 +124,7 @@ impl Session {
             schedule: Schedule::new(interval),
             copies: Copies::default(),
             locks: crate::inherited_locks::InheritedLocks::default(),
+            traced_ends: crate::tracing::Ends::default(),
             warned: BTreeSet::new(),
             refused: BTreeSet::new(),
             audit: None,
@@ -167,7 +171,10 @@ impl Session {
     fn collect(&mut self) -> Result<(), RecordError> {
         let ready = self.tasks.values().any(|task| task.can_run());
         if ready {
-            let waiting = self.tasks.values().any(|task| matches!(task.run, Run::Kernel));
+            // (What a tracer has stopped can be killed.)
+            let waits =
+                |task: &Task| matches!(task.run, Run::Kernel) || task.is_stopped_by_tracer();
+            let waiting = self.tasks.values().any(waits);
             return if waiting { self.poll() } else { Ok(()) };
         }
         self.schedule.pause();
@@ -274,11 +281,7 @@ impl Session {
         soon: Soon,
     ) -> Result<(), RecordError> {
         match self.leave_soon(&mut task, stopped, soon) {
-            Ok(Left::There(Next::Ready(stopped))) => {
-                task.run = Run::Ready(stopped);
-                self.tasks.insert(task.tid, task);
-                Ok(())
-            }
+            Ok(Left::There(next @ Next::Ready(_))) => self.follow_from(task, next),
             Ok(Left::There(Next::Gone)) => Ok(()),
             Ok(Left::There(Next::Soon | Next::Waiting)) => self.follow(task, None),
             Ok(Left::Stop(stop)) => self.follow(task, Some(stop)),
@@ -314,15 +317,24 @@ impl Session {
         let Some(mut task) = self.tasks.remove(&tid) else {
             return Ok(());
         };
-        if let Run::Ready(mut stopped) = std::mem::replace(&mut task.run, Run::Away) {
+        if let Run::Ready(stopped) = std::mem::replace(&mut task.run, Run::Away) {
             task.goes_on();
+            let mut stopped = match self.go_on_for_tracer(&mut task, stopped) {
+                Ok(Onward::AsEver(stopped)) => stopped,
+                Ok(Onward::To(next)) => return self.follow_from(task, next),
+                Err(error) if error.is_gone() => return self.follow(task, None),
+                Err(error) => return Err(error),
+            };
             if let Some(update) = task.update.take()
                 && let Some(event) = self.end_update(&mut task, &mut stopped, &update)?
             {
                 return self.follow(task, Some(PtraceStop::Stopped(stopped, event)));
             }
+            task.watch_for_tracer(&mut stopped)?;
+            let is_its_tracers = task.is_watched_by_tracer();
             let watches = task.waited_at.is_some() || self.somebody_waits();
             if !watches
+                && !is_its_tracers
                 && !task.is_armed()
                 && self.scheduler.chaos().is_some()
                 && self.tasks.values().any(|other| other.can_run())
@@ -337,7 +349,7 @@ impl Session {
                     ticker.first_then(rest, AGAIN);
                 }
             }
-            let armed = match task.is_armed() || watches {
+            let armed = match (task.is_armed() || watches) && !is_its_tracers {
                 true => self.watch_for_others(&mut task, &mut stopped),
                 false => Ok(()),
             };
@@ -407,25 +419,48 @@ impl Session {
                     continue;
                 }
             };
-            match next {
-                Next::Ready(stopped) => {
-                    task.run = Run::Ready(stopped);
-                    self.tasks.insert(tid, task);
-                    return Ok(());
-                }
-                Next::Soon => {}
-                Next::Waiting => {
-                    stop = self.give_it_a_chance(tid)?;
-                    if stop.is_none() {
-                        self.record_entry(&mut task)?;
-                        task.run = Run::Kernel;
-                        self.tasks.insert(tid, task);
-                        return Ok(());
-                    }
-                }
-                Next::Gone => return Ok(()),
+            match self.come_to(task, next)? {
+                Some((same, next_stop)) => (task, stop) = (same, next_stop),
+                None => return Ok(()),
             }
         }
+    }
+
+    /// The same for a task whose stop was handled already.
+    fn follow_from(&mut self, task: Task, next: Next) -> Result<(), RecordError> {
+        match self.come_to(task, next)? {
+            Some((task, stop)) => self.follow(task, stop),
+            None => Ok(()),
+        }
+    }
+
+    /// What comes next for a task. Gives it back where more stops of its are to be handled, with the next one if it
+    /// has come.
+    fn come_to(
+        &mut self,
+        mut task: Task,
+        next: Next,
+    ) -> Result<Option<(Task, Option<PtraceStop>)>, RecordError> {
+        let tid = task.tid;
+        match next {
+            Next::Ready(stopped) => {
+                self.stop_for_tracer(&mut task);
+                task.run = Run::Ready(stopped);
+                self.tasks.insert(tid, task);
+            }
+            Next::Soon => return Ok(Some((task, None))),
+            Next::Waiting => {
+                let stop = self.give_it_a_chance(tid)?;
+                if stop.is_some() {
+                    return Ok(Some((task, stop)));
+                }
+                self.record_entry(&mut task)?;
+                task.run = Run::Kernel;
+                self.tasks.insert(tid, task);
+            }
+            Next::Gone => {}
+        }
+        Ok(None)
     }
 
     /// A task that is not there any more under its number has ended (it was killed in the middle of
@@ -560,7 +595,7 @@ impl Session {
             StopEvent::Syscall => self.call_completed(task, stopped),
             StopEvent::Cloned => self.task_created(task, stopped),
             StopEvent::Exec => Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Soon)),
-            StopEvent::VforkDone => Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Soon)),
+            StopEvent::VforkDone => self.vfork_done(task, stopped),
             StopEvent::Exit => self.task_ends(task, stopped),
             StopEvent::Signal(signal) => self.signal_arrived(task, stopped, signal),
             StopEvent::Stop(retake_model::Signal::TRAP)

@@ -22,7 +22,7 @@ const FRAME_REACH: u64 = 64 << 10;
 /// Bytes below the stack pointer that a handler must leave alone (x86-64 psABI).
 const RED_ZONE: u64 = 128;
 
-fn is_synchronous(signal: Signal, info: &SigInfo) -> bool {
+pub(crate) fn is_synchronous(signal: Signal, info: &SigInfo) -> bool {
     let kind =
         matches!(signal, Signal::SEGV | Signal::BUS | Signal::ILL | Signal::FPE | Signal::TRAP);
     kind && info.code() > 0
@@ -133,6 +133,11 @@ pub(crate) fn hold_meanwhile(
         return Ok(false);
     }
     match disposition(task, signal) {
+        // Its tracer is told of each, at a place where it can be delivered.
+        _ if task.asks_tracer() => {
+            hold(task, stopped, signal, info)?;
+            Ok(true)
+        }
         Disposition::Ignored => Ok(true),
         Disposition::Stop => Ok(false),
         Disposition::Handler | Disposition::Fatal => {
@@ -215,10 +220,13 @@ impl Session {
     ) -> Result<Next, RecordError> {
         let info = match task.take_sent_again(&mut stopped, signal)? {
             Some(info) => info,
-            None => stopped.siginfo()?,
+            None => self.describe_child_signal(task, stopped.siginfo()?),
         };
         self.note_given(task, &info);
         let registers = stopped.registers()?;
+        if Self::is_tracers_watchpoint(task, &info) {
+            return self.at_tracers_watchpoint(task, stopped, info);
+        }
         if task.is_at_watchpoint(&info, &registers) {
             task.undo_forced(&mut stopped, signal, &registers)?;
             if task.is_armed() {
@@ -255,7 +263,11 @@ impl Session {
             || (!inside && !too_soon && self.is_where_it_was(task, &registers)?);
         // At random places are drawn anyway.
         let asks_where = signal == Signal::PROF && self.scheduler.chaos().is_none();
+        if task.asks_tracer() && located {
+            return self.report_signal(task, stopped, &registers, info);
+        }
         match disposition(task, signal) {
+            _ if task.asks_tracer() => self.hold_for_now(task, stopped, signal, info),
             // Whether the kernel then sets an interrupted call back shows when the task goes on.
             Disposition::Ignored if !is_synchronous(signal, &info) => {
                 Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon))
@@ -275,15 +287,23 @@ impl Session {
                 self.place_event(task, stopped, Search::HERE, Purpose::Signal)
             }
             // It waits for a place; after a while one is chosen for it.
-            _ if !located => {
-                hold(task, &mut stopped, signal, info)?;
-                let running = stopped.resume(task.onward, None)?;
-                // Signals that come as often as ticks keep them from being seen.
-                self.tick(task)?;
-                Ok(resumed(running, Next::Soon))
-            }
+            _ if !located => self.hold_for_now(task, stopped, signal, info),
             _ => self.deliver(task, stopped, signal, info, &registers),
         }
+    }
+
+    fn hold_for_now(
+        &mut self,
+        task: &mut Task,
+        mut stopped: Stopped,
+        signal: Signal,
+        info: SigInfo,
+    ) -> Result<Next, RecordError> {
+        hold(task, &mut stopped, signal, info)?;
+        let running = stopped.resume(task.onward, None)?;
+        // Signals that come as often as ticks keep them from being seen.
+        self.tick(task)?;
+        Ok(resumed(running, Next::Soon))
     }
 
     /// rdtsc, rdtscp, cpuid: executed here, with the result recorded.
@@ -385,6 +405,9 @@ impl Session {
         let Ok(signal) = info.signal() else {
             return Ok(Next::Ready(stopped));
         };
+        if task.asks_tracer() {
+            return self.report_signal(task, stopped, before, info.clone());
+        }
         kill_task(task.pid, task.tid, signal)?;
         let mut stopped_by_group = false;
         loop {
@@ -559,12 +582,18 @@ impl Session {
                     true => Some((stopped.vector()?, stopped.signal_mask()?)),
                     false => None,
                 };
+                if at_event && task.open.is_none() && task.traced.is_some() {
+                    return Ok(self.tell_of_group_stop(task, stopped, signal));
+                }
                 Ok(resumed(stopped.listen()?, Next::Waiting))
             }
             _ if task.open.is_some() => {
                 Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Waiting))
             }
-            _ => Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon)),
+            _ => match self.tell_of_continuing(task, stopped) {
+                Ok(next) => Ok(next),
+                Err(stopped) => Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon)),
+            },
         }
     }
 }

@@ -97,6 +97,12 @@ pub(crate) struct Task {
     pub(crate) stopped: Option<(VectorState, u64)>,
     /// Another task of the recording traces it.
     pub(crate) traced: Option<crate::tracing::Traced>,
+    /// How it goes on from where such a one has stopped it.
+    pub(crate) resumes: Option<crate::tracing::Resumption>,
+    /// The entry of the call that it is about to make is an event already.
+    pub(crate) entry_recorded: bool,
+    /// Who made it.
+    pub(crate) maker: Option<TaskId>,
     /// Its number in its own PID namespace, once asked for.
     pub(crate) own_number: Option<u32>,
     /// Its end is sure: it runs no user code any more.
@@ -159,6 +165,9 @@ impl Task {
             confinement: Confinement::inherited(),
             stopped: None,
             traced: None,
+            resumes: None,
+            entry_recorded: false,
+            maker: None,
             own_number: None,
             dying: false,
             ended: false,

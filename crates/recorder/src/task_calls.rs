@@ -6,7 +6,7 @@ use retake_model::{Addr, Registers, SpaceId, TaskId, Tid};
 use retake_ptrace::{
     ProcessMemory, PtraceStop, Resume, StopEvent, Stopped, WaitFlags, monotonic, wait,
 };
-use retake_recording::{Effect, EventKind};
+use retake_recording::{Effect, EventKind, Where};
 
 use crate::error::RecordError;
 use crate::exec_calls::check_program;
@@ -30,6 +30,7 @@ impl Session {
         let no = open.call.no;
         let entry = open.entry;
         self.effects.clear();
+        let has_child = child.is_some();
         if let Some(child) = child {
             self.adopt(task, child, &new)?;
         }
@@ -37,8 +38,16 @@ impl Session {
         self.add_told(task, &new);
         if new.is_waited_for() {
             // The parent waits until the child executes or ends; the child runs now.
-            self.append(task, &EventKind::SyscallEnter { no }, &entry, &entry)?;
+            if !open.entered {
+                self.append(task, &EventKind::SyscallEnter { no }, &entry, &entry)?;
+            } else if !self.effects.is_empty() {
+                let at = Where::Located;
+                self.append(task, &EventKind::Preempt { at }, &entry, &entry)?;
+            }
             task.open = Some(OpenCall { entered: true, ..open });
+            if has_child && self.stops_in_vfork(task, &new, tid) {
+                return Ok(Next::Ready(stopped));
+            }
             return Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Waiting));
         }
         let mut stopped = stopped;
@@ -54,12 +63,31 @@ impl Session {
             stopped.set_registers(&after)?;
         }
         self.audit_after(task, &open, after.rax.cast_signed())?;
-        self.append(task, &EventKind::Syscall { no }, &entry, &after)?;
+        let kind =
+            if open.entered { EventKind::SyscallExit { no } } else { EventKind::Syscall { no } };
+        self.append(task, &kind, &entry, &after)?;
         match event? {
-            StopEvent::Syscall => Ok(Next::Ready(stopped)),
+            StopEvent::Syscall => {
+                if has_child {
+                    self.tell_of_new_task(task, &new, tid);
+                }
+                Ok(Next::Ready(stopped))
+            }
             StopEvent::Exit => self.task_ends(task, stopped),
             other => Err(RecordError::Unsupported(format!("{other:?} in the middle of clone"))),
         }
+    }
+
+    /// The task that a task waited for in its call has left its memory.
+    pub(crate) fn vfork_done(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+    ) -> Result<Next, RecordError> {
+        if task.traced.is_some() && self.stops_after_vfork(task, stopped.event_message()?) {
+            return Ok(Next::Ready(stopped));
+        }
+        Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Soon))
     }
 
     fn first_stop(&mut self, tid: Tid) -> Result<Option<Stopped>, RecordError> {
@@ -105,7 +133,8 @@ impl Session {
         if new.loses_handlers() {
             signal_state.lose_handlers();
         }
-        let task = Task {
+        let mut task = Task {
+            maker: Some(parent.id),
             name: parent.name.clone(),
             run: Run::Ready(child),
             registers,
@@ -116,6 +145,7 @@ impl Session {
             ..Task::new(identity, parent.onward, signal_state)
         };
         self.scheduler.made_a_task();
+        self.trace_new_task(parent, &mut task, new);
         self.tasks.insert(tid, task);
         Ok(())
     }
@@ -180,6 +210,7 @@ impl Session {
         if !self.tasks.values().any(|other| other.space == old) {
             self.spaces.remove(&old);
         }
+        self.tell_of_program(task);
         Ok(Next::Ready(stopped))
     }
 

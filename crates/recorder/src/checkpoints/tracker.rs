@@ -18,6 +18,7 @@ impl Session {
     ) -> Result<Option<T>, RecordError> {
         let usable = |task: &&Task| {
             task.run.is_ready()
+                && task.can_make_calls()
                 && is_wanted(task)
                 && retake_abi::Errno::from_result(task.registers.rax.cast_signed())
                     .is_none_or(|errno| !errno.is_restart())

@@ -77,6 +77,11 @@ impl FastCalls {
         }
     }
 
+    /// No call site is led to the code from here on. Whether there was any code.
+    pub(crate) fn give_up(&mut self) -> bool {
+        std::mem::take(&mut self.present)
+    }
+
     /// What was mapped here is gone.
     pub(crate) fn forget(&mut self, range: AddrRange) {
         self.stubs.retain(|stubs| !range.contains(stubs.page));
@@ -121,7 +126,9 @@ impl Session {
     ) -> Result<FastCalls, RecordError> {
         const READ_WRITE: u64 = 3;
         const READ_EXEC: u64 = 5;
-        let Some(code) = task.fast_code.clone().filter(|_| task.confinement.is_free()) else {
+        let Some(code) =
+            task.fast_code.clone().filter(|_| task.confinement.is_free() && task.traced.is_none())
+        else {
             return Ok(FastCalls::absent());
         };
         let has_buffer = map_at(task, stopped, registers, CURSOR, BUFFER_LEN, READ_WRITE)?;
@@ -141,7 +148,7 @@ impl Session {
 
     /// Makes every call of an address space a traced one again.
     pub(crate) fn trace_all_calls(&mut self, task: &Task) -> Result<(), RecordError> {
-        if std::mem::take(&mut self.space(task.space)?.fast.present) {
+        if self.space(task.space)?.fast.give_up() {
             let (table, bytes) = FastCode::none();
             self.write_now(task, table, &bytes);
         }

@@ -1,66 +1,113 @@
 //! The requests of ptrace(2).
 
 use retake_abi::{Errno, consts::ptrace as request};
-use retake_model::{Addr, Registers, Signal, Tid, VectorState};
-use retake_ptrace::PtraceError;
+use retake_model::{SigInfo, Signal, Tid};
+use retake_ptrace::{interrupt, kill_process, kill_task};
 
-use super::{Kind, Stop, Traced, number_in};
+use super::told::{self, Why};
+use super::{Kind, Mode, Resumption, Standing, Stop, Traced, Tracer, number_in};
 use crate::calls::Answer;
 use crate::error::RecordError;
-use crate::midcode::normal;
 use crate::session::Session;
 use crate::task::{Run, Task};
 
-/// Bytes of `struct user_regs_struct`.
-const GENERAL: usize = 8 * Registers::COUNT;
-/// Bytes of `struct user_fpregs_struct`, and where those begin that the processor does not write.
-const FLOATING: usize = 512;
-const SOFTWARE: usize = 464;
-/// Types of `PTRACE_GETREGSET`.
-const NT_PRSTATUS: u64 = 1;
-const NT_PRFPREG: u64 = 2;
-const NT_X86_XSTATE: u64 = 0x202;
-/// What a call that a stop interrupts has in `rax` (`ERESTARTSYS`).
-const INTERRUPTED: i64 = -512;
+const REFUSED: &str = "the program used a request of ptrace that is refused (EPERM, EIO) while it is recorded: a \
+                       debugger or tracer in it may not work";
 
-const REFUSED: &str = "the program used ptrace for more than looking at stopped tasks, which is refused (EPERM, EIO) \
-                       while it is recorded: debuggers and tracers in it do not work";
+/// How a task goes on by a request, if it is one of those.
+fn mode(what: u64) -> Option<Mode> {
+    Some(match what {
+        request::PTRACE_CONT => Mode::Continues,
+        request::PTRACE_SYSCALL => Mode::Calls,
+        request::PTRACE_SINGLESTEP => Mode::Steps,
+        request::PTRACE_SYSEMU => Mode::EmulatesCalls,
+        request::PTRACE_SYSEMU_SINGLESTEP => Mode::EmulatesSteps,
+        _ => return None,
+    })
+}
 
 impl Session {
     /// Does what a task asks of ptrace(2).
     pub(crate) fn trace_call(
         &mut self,
-        task: &Task,
+        task: &mut Task,
         args: &[u64; 6],
     ) -> Result<Answer, RecordError> {
         self.effects.clear();
         let [what, pid, addr, data, ..] = *args;
         let tid = number_in(pid);
         let done = match what {
-            request::PTRACE_ATTACH => self.begin_to_trace(task, tid, Kind::Attached),
-            request::PTRACE_SEIZE if data == 0 => self.begin_to_trace(task, tid, Kind::Seized),
-            request::PTRACE_INTERRUPT => self.interrupt_traced(task, tid),
-            request::PTRACE_CONT | request::PTRACE_DETACH if data == 0 => {
-                self.let_go(task, tid, what == request::PTRACE_DETACH)
-            }
+            request::PTRACE_TRACEME => self.be_traced(task).map(|()| 0),
+            request::PTRACE_ATTACH => self.begin_to_trace(task, tid, Kind::Attached, 0).map(|()| 0),
+            request::PTRACE_SEIZE if addr != 0 || data & !told::ALL_OPTIONS != 0 => Err(Errno::EIO),
+            request::PTRACE_SEIZE => self.begin_to_trace(task, tid, Kind::Seized, data).map(|()| 0),
+            request::PTRACE_INTERRUPT => self.interrupt_traced(task, tid).map(|()| 0),
+            request::PTRACE_KILL => self.kill_traced(task, tid).map(|()| 0),
+            request::PTRACE_LISTEN => self.let_listen(task, tid)?.map(|()| 0),
+            request::PTRACE_DETACH => self.let_go(task, tid, None, data)?.map(|()| 0),
             request::PTRACE_PEEKTEXT
             | request::PTRACE_PEEKDATA
             | request::PTRACE_PEEKUSER
             | request::PTRACE_GETREGS
             | request::PTRACE_GETFPREGS
             | request::PTRACE_GETSIGINFO
+            | request::PTRACE_GETSIGMASK
+            | request::PTRACE_GETEVENTMSG
+            | request::PTRACE_GET_SYSCALL_INFO
             | request::PTRACE_GETREGSET => self.look_at_traced(task, tid, (what, addr, data))?,
-            _ => {
-                self.warn_once(REFUSED.to_owned());
-                let refusal =
-                    if self.traced(task, tid).is_ok() { Errno::EIO } else { Errno::EPERM };
-                Err(refusal)
+            request::PTRACE_POKETEXT
+            | request::PTRACE_POKEDATA
+            | request::PTRACE_POKEUSER
+            | request::PTRACE_SETREGS
+            | request::PTRACE_SETFPREGS
+            | request::PTRACE_SETREGSET
+            | request::PTRACE_SETSIGINFO
+            | request::PTRACE_SETSIGMASK
+            | request::PTRACE_SETOPTIONS => {
+                self.change_traced(task, tid, (what, addr, data))?.map(|()| 0)
             }
+            _ => match mode(what) {
+                Some(mode) => self.let_go(task, tid, Some(mode), data)?.map(|()| 0),
+                None => {
+                    self.warn_once(REFUSED.to_owned());
+                    self.traced(task, tid).and(Err(Errno::EIO))
+                }
+            },
         };
-        Ok(Answer::Now(done.map_or_else(Errno::to_result, |()| 0)))
+        Ok(Answer::Now(done.unwrap_or_else(Errno::to_result)))
     }
 
-    fn begin_to_trace(&mut self, task: &Task, tid: Tid, kind: Kind) -> Result<(), Errno> {
+    /// `PTRACE_TRACEME`: the task is traced by who made it.
+    fn be_traced(&mut self, task: &mut Task) -> Result<(), Errno> {
+        if task.traced.is_some() {
+            return Err(Errno::EPERM);
+        }
+        let Some(by) = self.parent_of(task).filter(|_| sees_our_numbers(task.tid)) else {
+            // Natively it is traced by a process that is not recorded, and does not know of it.
+            self.warn_once(REFUSED.to_owned());
+            return Err(Errno::EPERM);
+        };
+        task.traced = Some(Traced::new(by, Kind::Attached, 0, Stop::Runs));
+        Ok(())
+    }
+
+    fn parent_of(&self, task: &Task) -> Option<Tracer> {
+        let parent = status_line(task.pid, "PPid:")?.first().and_then(|pid| (*pid).try_into().ok());
+        let parent = Tid::new(parent?);
+        let of_parent = |other: &&Task| other.pid == parent && !other.ended;
+        let maker =
+            self.tasks.values().filter(of_parent).find(|other| Some(other.id) == task.maker);
+        let found = maker.or_else(|| self.tasks.get(&parent).filter(|other| of_parent(other)))?;
+        Some(Tracer { task: found.id, pid: found.pid })
+    }
+
+    fn begin_to_trace(
+        &mut self,
+        task: &Task,
+        tid: Tid,
+        kind: Kind,
+        options: u64,
+    ) -> Result<(), Errno> {
         let Some(other) = self.tasks.get(&tid).filter(|other| !other.ended) else {
             return Err(if tid == task.tid { Errno::EPERM } else { Errno::ESRCH });
         };
@@ -71,147 +118,155 @@ impl Session {
             self.warn_once(REFUSED.to_owned());
             return Err(Errno::EPERM);
         }
-        let stop = match kind {
-            Kind::Attached => Stop::Unreported,
-            Kind::Seized => Stop::Runs,
-        };
+        let by = Tracer { task: task.id, pid: task.pid };
         if let Some(other) = self.tasks.get_mut(&tid) {
-            other.traced = Some(Traced { by: task.id, kind, stop });
+            other.traced = Some(Traced::new(by, kind, options, Stop::Runs));
+        }
+        if kind == Kind::Attached {
+            self.stop_traced(tid, by, Why::Attached);
         }
         Ok(())
     }
 
     /// The task of that number, which `task` traces.
-    fn traced(&mut self, task: &Task, tid: Tid) -> Result<(&mut Task, Traced), Errno> {
-        let other = self.tasks.get_mut(&tid).ok_or(Errno::ESRCH)?;
-        match other.traced {
-            Some(traced) if traced.by == task.id => Ok((other, traced)),
-            _ => Err(Errno::ESRCH),
+    pub(super) fn traced(&mut self, task: &Task, tid: Tid) -> Result<&mut Task, Errno> {
+        let is_its = |other: &&mut Task| {
+            other.traced.as_ref().is_some_and(|traced| traced.by.task == task.id)
+        };
+        self.tasks.get_mut(&tid).filter(is_its).ok_or(Errno::ESRCH)
+    }
+
+    /// The same, if it is stopped.
+    pub(super) fn stopped_traced(
+        &mut self,
+        task: &Task,
+        tid: Tid,
+    ) -> Result<(&mut Task, Traced), Errno> {
+        let other = self.traced(task, tid)?;
+        match other.traced.clone().filter(Traced::is_stopped) {
+            Some(traced) => Ok((other, traced)),
+            None => Err(Errno::ESRCH),
         }
     }
 
     fn interrupt_traced(&mut self, task: &Task, tid: Tid) -> Result<(), Errno> {
-        let (other, traced) = self.traced(task, tid)?;
+        let other = self.traced(task, tid)?;
+        let Some(traced) = &other.traced else { return Err(Errno::ESRCH) };
         if traced.kind == Kind::Attached {
             return Err(Errno::EIO);
         }
         if !traced.is_stopped() {
-            other.traced = Some(Traced { stop: Stop::Unreported, ..traced });
+            let by = traced.by;
+            self.stop_traced(tid, by, Why::Interrupted);
         }
         Ok(())
     }
 
-    /// A stopped task goes on, traced or not.
-    fn let_go(&mut self, task: &Task, tid: Tid, for_good: bool) -> Result<(), Errno> {
-        let (other, traced) = self.traced(task, tid)?;
-        if !traced.is_stopped() {
-            return Err(Errno::ESRCH);
+    /// A traced task stands where it is. In a call it does so when that has ended: it is interrupted.
+    fn stop_traced(&mut self, tid: Tid, by: Tracer, why: Why) {
+        let Some(other) = self.tasks.get_mut(&tid) else { return };
+        let in_call = matches!(other.run, Run::Kernel) && other.open.is_some();
+        if other.run.is_ready() && other.resumes.is_none() {
+            other.resumes = Some(Resumption::at(Standing::Event));
         }
-        other.traced = if for_good { None } else { Some(Traced { stop: Stop::Runs, ..traced }) };
+        if let Some(traced) = &mut other.traced {
+            if in_call {
+                traced.due.push_back(why);
+                // One that is gone stops no more.
+                let _ = interrupt(tid);
+                return;
+            }
+            traced.stop = Stop::Unreported(why);
+        }
+        self.tell_tracer(by, tid);
+    }
+
+    fn kill_traced(&mut self, task: &Task, tid: Tid) -> Result<(), Errno> {
+        let other = self.traced(task, tid)?;
+        kill_process(other.pid);
         Ok(())
     }
 
-    fn look_at_traced(
+    /// A stopped task goes on: to where `mode` says, or untraced.
+    fn let_go(
         &mut self,
         task: &Task,
         tid: Tid,
-        (what, addr, data): (u64, u64, u64),
+        mode: Option<Mode>,
+        signal: u64,
     ) -> Result<Result<(), Errno>, RecordError> {
-        let (other, traced) = match self.traced(task, tid) {
+        let (other, traced) = match self.stopped_traced(task, tid) {
             Ok(found) => found,
             Err(errno) => return Ok(Err(errno)),
         };
-        if !traced.is_stopped() {
-            return Ok(Err(Errno::ESRCH));
-        }
-        let bytes = match what {
-            request::PTRACE_PEEKTEXT | request::PTRACE_PEEKDATA => {
-                other.memory.read_u64(Addr::new(addr)).ok().map(|word| word.to_le_bytes().to_vec())
-            }
-            request::PTRACE_PEEKUSER => word_of_user(&general(other), addr),
-            request::PTRACE_GETREGS => Some(general(other)),
-            request::PTRACE_GETFPREGS => Some(floating(&vector(other)?)),
-            request::PTRACE_GETSIGINFO => Some(siginfo(traced.kind)),
-            _ => {
-                let set = match addr {
-                    NT_PRSTATUS => general(other),
-                    NT_PRFPREG => floating(&vector(other)?),
-                    NT_X86_XSTATE => vector(other)?.as_bytes().to_vec(),
-                    _ => return Ok(Err(Errno::EINVAL)),
-                };
-                return Ok(self.give_set(task, Addr::new(data), &set));
-            }
+        let chosen = match i64::try_from(signal).map(Signal::from_number) {
+            Ok(Ok(signal)) => Some(signal),
+            _ if signal == 0 => None,
+            _ => return Ok(Err(Errno::EIO)),
         };
-        let Some(bytes) = bytes else { return Ok(Err(Errno::EIO)) };
-        Ok(self.give_traced(task, Addr::new(data), &bytes))
+        let why = traced.why().cloned();
+        let info = chosen.map(|signal| chosen_signal(task, why.as_ref(), signal));
+        let space = other.space;
+        let takes_at_once = matches!(other.run, Run::Ready(_))
+            && why.as_ref().is_some_and(|why| why.is_delivery() || matches!(why, Why::CallExit(_)));
+        match (info, &mut other.resumes) {
+            (Some(info), Some(resumes)) if takes_at_once => resumes.signal = Some(info),
+            // At other stops it is sent to the task.
+            (Some(info), _) => {
+                if let Ok(signal) = info.signal() {
+                    kill_task(other.pid, other.tid, signal)?;
+                }
+            }
+            (None, _) => {}
+        }
+        match (mode, &mut other.traced) {
+            (Some(mode), Some(traced)) => {
+                traced.stop = Stop::Runs;
+                traced.mode = mode;
+                traced.listens = false;
+            }
+            _ => other.traced = None,
+        }
+        if mode.is_some_and(|mode| mode.stops_at_calls() || mode.steps()) {
+            self.trace_all_calls_in(space)?;
+        }
+        Ok(Ok(()))
     }
 
-    /// Writes an answer where the tracer wants it.
-    fn give_traced(&mut self, task: &Task, to: Addr, bytes: &[u8]) -> Result<(), Errno> {
-        if self.give(task, to, bytes) { Ok(()) } else { Err(Errno::EFAULT) }
-    }
-
-    /// The same through a `struct iovec`, which is told how much it was.
-    fn give_set(&mut self, task: &Task, iovec: Addr, set: &[u8]) -> Result<(), Errno> {
-        let length = iovec.checked_add(8).ok_or(Errno::EFAULT)?;
-        let read = |at| task.memory.read_u64(at).map_err(|_| Errno::EFAULT);
-        let (base, room) = (read(iovec)?, read(length)?);
-        let len = set.len().min(usize::try_from(room).unwrap_or(usize::MAX));
-        self.give_traced(task, Addr::new(base), set.get(..len).unwrap_or_default())?;
-        self.give_traced(task, length, &(len as u64).to_le_bytes())
-    }
-}
-
-/// General registers at a stop: in a call, as if the stop had interrupted it.
-fn general(task: &Task) -> Vec<u8> {
-    let registers = match (&task.run, &task.open) {
-        (Run::Kernel, Some(open)) => Registers { rax: INTERRUPTED.cast_unsigned(), ..open.entry },
-        _ => normal(&task.registers),
-    };
-    registers.to_array().into_iter().flat_map(u64::to_le_bytes).collect()
-}
-
-fn vector(task: &Task) -> Result<VectorState, PtraceError> {
-    match (&task.run, &task.open, &task.stopped) {
-        (Run::Ready(stopped), ..) => stopped.vector(),
-        (_, Some(open), _) => Ok(open.vector.clone().unwrap_or_default()),
-        (_, _, Some((vector, _))) => Ok(vector.clone()),
-        _ => Ok(VectorState::default()),
+    /// `PTRACE_LISTEN`: it stays in its group-stop, and tells of what ends that.
+    fn let_listen(&mut self, task: &Task, tid: Tid) -> Result<Result<(), Errno>, RecordError> {
+        let (other, traced) = match self.stopped_traced(task, tid) {
+            Ok(found) => found,
+            Err(errno) => return Ok(Err(errno)),
+        };
+        let in_group_stop = matches!(traced.why(), Some(Why::Group(_)));
+        if traced.kind != Kind::Seized || !in_group_stop {
+            return Ok(Err(Errno::EIO));
+        }
+        if let Run::Ready(stopped) = std::mem::replace(&mut other.run, Run::Kernel) {
+            other.stopped = Some((stopped.vector()?, stopped.signal_mask()?));
+            let _running = stopped.listen()?;
+        }
+        other.resumes = None;
+        if let Some(traced) = &mut other.traced {
+            traced.stop = Stop::Runs;
+            traced.listens = true;
+        }
+        Ok(Ok(()))
     }
 }
 
-/// The part that FXSAVE writes (Intel SDM vol. 1, 10.5.1).
-fn floating(vector: &VectorState) -> Vec<u8> {
-    let mut bytes = vector.as_bytes().to_vec();
-    bytes.resize(FLOATING, 0);
-    if let Some(software) = bytes.get_mut(SOFTWARE..) {
-        software.fill(0);
+/// The signal that a tracer gives a task: the one that it stopped with, or another one as if sent by the tracer
+/// (kernel/signal.c, `ptrace_signal`).
+fn chosen_signal(tracer: &Task, why: Option<&Why>, signal: Signal) -> SigInfo {
+    match why {
+        Some(Why::Signal(info)) if info.signal() == Ok(signal) => info.clone(),
+        _ => told::sent_by(signal, tracer.pid),
     }
-    bytes
 }
 
-/// A word of `struct user`, which begins with the registers.
-fn word_of_user(general: &[u8], offset: u64) -> Option<Vec<u8>> {
-    let at = usize::try_from(offset).ok().filter(|at| at % 8 == 0 && *at < GENERAL)?;
-    general.get(at..at + 8).map(<[u8]>::to_vec)
-}
-
-/// `siginfo_t` of a stop.
-fn siginfo(kind: Kind) -> Vec<u8> {
-    const SIZE: usize = 128;
-    const SI_KERNEL: u32 = 0x80;
-    const PTRACE_EVENT_STOP: u32 = 128;
-    let trap = Signal::TRAP.number().cast_unsigned();
-    let (signal, code) = match kind {
-        Kind::Attached => (Signal::STOP.number().cast_unsigned(), SI_KERNEL),
-        Kind::Seized => (trap, PTRACE_EVENT_STOP << 8 | trap),
-    };
-    let mut bytes = [signal, 0, code].into_iter().flat_map(u32::to_le_bytes).collect::<Vec<_>>();
-    bytes.resize(SIZE, 0);
-    bytes
-}
-
-fn status_line(tid: Tid, name: &str) -> Option<Vec<u32>> {
+/// The numbers of a line of `/proc/PID/status`.
+pub(super) fn status_line(tid: Tid, name: &str) -> Option<Vec<u32>> {
     let status = std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     Some(line.split_whitespace().filter_map(|word| word.parse().ok()).collect())
