@@ -60,6 +60,29 @@ fn code_that_keeps_another_address_in_rbp() {
     assert!(mid_code(&events) >= 5, "{events}");
 }
 
+/// How often the code cache was left to look at a place.
+fn stops_at_tests(told: &str) -> u64 {
+    let after = told.split("at tests ").nth(1).and_then(|rest| rest.split(';').next());
+    after.and_then(|number| number.parse().ok()).expect("statistics")
+}
+
+/// An interpreter passes a place millions of times with equal registers and an equal stack.
+#[test]
+fn a_timer_over_an_interpreter() {
+    let program = fixture::c("c/hot/interpreted.c", &["-O1"]);
+    for _ in 0..rounds() {
+        let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+        let recording = retake.path("recording");
+        let args = [Path::new("record"), "-q".as_ref(), "-o".as_ref(), &recording, "--".as_ref()];
+        retake.run(args.into_iter().chain([program.as_path()])).good();
+        assert_eq!(retake.replay(&recording).good().output(), "many turns\n");
+        let verify = ["verify", "-j1", "--stats"].map(Path::new);
+        let told = retake.run(verify.into_iter().chain([recording.as_path()])).good().output();
+        // Of millions of turns: some are looked at to find out what tells them apart.
+        assert!(stops_at_tests(&told) < 1000, "{told}");
+    }
+}
+
 /// The signal of a profiler asks where the program is.
 #[test]
 fn a_profiler_finds_the_function_that_computes() {

@@ -58,9 +58,10 @@ pub(crate) fn words(task: &Task, space: Option<&Space>, registers: &Registers) -
         space.is_some_and(|space| space.can_write(start, words as u64 * 8))
     };
     let mut add = |start: Addr, count: usize| -> Vec<u64> {
-        if !start.get().is_multiple_of(8) || known.contains(&start) || !is_its_own(start, count) {
+        if !start.get().is_multiple_of(8) || !is_its_own(start, count) {
             return Vec::new();
         }
+        // Parts of it may be known by another register.
         let new: Vec<_> =
             read(task, start, count).into_iter().filter(|(addr, _)| known.insert(*addr)).collect();
         let values = new.iter().map(|(_, word)| *word).collect();
