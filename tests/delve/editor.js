@@ -84,6 +84,8 @@ async function main() {
     await editor.client.setFunctionBreakpointsRequest({ breakpoints: [{ name: 'main.balance' }] });
     await editor.go('continue');
     assert.equal(await editor.value('len(a.history)'), '18');
+    // Delve may close the connection with something unread in it, which resets it.
+    process.on('uncaughtException', error => process.exit(error.code === 'ECONNRESET' ? 0 : 1));
     await editor.client.disconnectRequest({ terminateDebuggee: true });
     await editor.client.stop();
 }
