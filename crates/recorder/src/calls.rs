@@ -6,7 +6,7 @@ use retake_abi::{
 };
 use retake_model::{Addr, Registers, Signal, SyscallNo};
 use retake_ptrace::{ProcessMemory, Resume, StopEvent, Stopped};
-use retake_recording::{Effect, EventKind, LocalSegment};
+use retake_recording::{Effect, EventKind};
 
 use crate::convention::Made;
 use crate::error::RecordError;
@@ -47,25 +47,6 @@ pub(crate) enum Answer {
     Kernel,
     /// This result; effects were added.
     Now(i64),
-}
-
-/// sched_setattr(2). A real-time policy would starve the recorder, which runs on the same processor: the
-/// answer is that of an unprivileged user.
-fn scheduling_call(task: &Task, args: &[u64; 6]) -> Answer {
-    /// `SCHED_FLAG_KEEP_POLICY`
-    const KEEPS_POLICY: u64 = 8;
-    let [_, attributes, ..] = *args;
-    // `sched_policy` behind the size, and `sched_flags` (`struct sched_attr`).
-    let policy = task.memory.read_u64(Addr::new(attributes)).map(|word| word >> 32);
-    let flags = task.memory.read_u64(Addr::new(attributes.wrapping_add(8)));
-    match (policy, flags) {
-        (Ok(policy), Ok(flags))
-            if flags & KEEPS_POLICY == 0 && retake_abi::is_realtime_policy(policy) =>
-        {
-            Answer::Now(Errno::EPERM.to_result())
-        }
-        _ => Answer::Kernel,
-    }
 }
 
 impl Session {
@@ -456,149 +437,6 @@ impl Session {
                 effects.write_with(addr, len, |out| memory.read(addr, out).unwrap_or(0));
             },
         );
-        Ok(())
-    }
-
-    /// Handles calls that the recorder has to know about before the kernel sees them.
-    fn thread_call(
-        &mut self,
-        task: &mut Task,
-        kind: ThreadCall,
-        no: SyscallNo,
-        args: &[u64; 6],
-    ) -> Result<Answer, RecordError> {
-        let einval = Errno::EINVAL.to_result();
-        Ok(match kind {
-            ThreadCall::Rseq => Answer::Now(self.rseq(task, args)?),
-            ThreadCall::CpuidFaulting => Answer::Now(Errno::ENODEV.to_result()),
-            ThreadCall::Tsc => self.counter_call(task, args),
-            ThreadCall::Dumpable => self.dumpable(task, args)?,
-            ThreadCall::Seccomp | ThreadCall::NoNewPrivs => {
-                let result = self.confine(task, no, args);
-                if !task.confinement.is_free() {
-                    // Calls without a stop would pass by the filter.
-                    self.trace_all_calls(task)?;
-                }
-                Answer::Now(result)
-            }
-            ThreadCall::Trace => self.trace_call(task, args)?,
-            ThreadCall::XcompPermission => Answer::Now(einval),
-            ThreadCall::InheritedLock => self.lock_call(task, args)?,
-            ThreadCall::SchedulingAttributes => scheduling_call(task, args),
-            ThreadCall::Counter => crate::refusals::counter_call(task, args),
-            ThreadCall::UserDispatch => Answer::Now(self.set_user_dispatch(task, args)?),
-            _ => Answer::Kernel,
-        })
-    }
-
-    /// prctl(2) `PR_SET_TSC` and `PR_GET_TSC`. The counter is trapped in any case: whether that is a fault
-    /// is for the recorder to say.
-    fn counter_call(&mut self, task: &mut Task, args: &[u64; 6]) -> Answer {
-        const PR_GET_TSC: u64 = 25;
-        const PR_TSC_ENABLE: u64 = 1;
-        const PR_TSC_SIGSEGV: u64 = 2;
-        let [option, value, ..] = *args;
-        let efault = Errno::EFAULT.to_result();
-        Answer::Now(match (option & 0xffff_ffff, value & 0xffff_ffff) {
-            (PR_GET_TSC, _) => {
-                let state: u32 = if task.counter_faults { 2 } else { 1 };
-                let given = self.give(task, Addr::new(value), &state.to_le_bytes());
-                if given { 0 } else { efault }
-            }
-            (_, mode @ (PR_TSC_ENABLE | PR_TSC_SIGSEGV)) => {
-                task.counter_faults = mode == PR_TSC_SIGSEGV;
-                0
-            }
-            _ => Errno::EINVAL.to_result(),
-        })
-    }
-
-    /// prctl(2) `PR_SET_DUMPABLE` and `PR_GET_DUMPABLE`. The kernel is not told: it would lock the
-    /// recorder out of the process's memory.
-    fn dumpable(&mut self, task: &Task, args: &[u64; 6]) -> Result<Answer, RecordError> {
-        const PR_GET_DUMPABLE: u64 = 3;
-        let [option, value, ..] = *args;
-        let space = self.space(task.space)?;
-        if option == PR_GET_DUMPABLE {
-            return Ok(Answer::Now(i64::from(space.dumpable)));
-        }
-        if value > 1 {
-            return Ok(Answer::Now(Errno::EINVAL.to_result()));
-        }
-        space.dumpable = value == 1;
-        Ok(Answer::Now(0))
-    }
-
-    /// Writes to the task's memory, as the kernel would have, and records it.
-    pub(crate) fn write_now(&mut self, task: &Task, addr: Addr, bytes: &[u8]) {
-        if ProcessMemory::new(task.tid).write(addr, bytes).is_ok() {
-            self.effect(&Effect::Write { addr, bytes: bytes.to_vec() });
-        }
-    }
-
-    /// rseq(2): success is pretended, the kernel never writes the area. The CPU never changes, and
-    /// tasks lose the CPU only at system calls, which critical sections do not contain.
-    fn rseq(&mut self, task: &Task, args: &[u64; 6]) -> Result<i64, RecordError> {
-        const UNREGISTER: u64 = 1;
-        let [area, len, flags, ..] = *args;
-        let id = task.id;
-        let known = self.space(task.space)?.rseq.get(&id).copied();
-        if flags == UNREGISTER {
-            if known != Some(Addr::new(area)) {
-                return Ok(Errno::EINVAL.to_result());
-            }
-            self.space(task.space)?.rseq.remove(&id);
-            self.write_now(task, Addr::new(area), &[0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
-            return Ok(0);
-        }
-        if flags != 0 || len < 32 || area % 32 != 0 {
-            return Ok(Errno::EINVAL.to_result());
-        }
-        if known.is_some() {
-            return Ok(Errno::EBUSY.to_result());
-        }
-        let cpu = u32::try_from(self.cpu).unwrap_or(0).to_le_bytes();
-        self.write_now(task, Addr::new(area), &[cpu, cpu].concat());
-        self.space(task.space)?.rseq.insert(id, Addr::new(area));
-        Ok(0)
-    }
-
-    fn thread_call_done(
-        &mut self,
-        task: &mut Task,
-        kind: ThreadCall,
-        args: &[u64; 6],
-        result: i64,
-    ) -> Result<(), RecordError> {
-        if result < 0 {
-            return Ok(());
-        }
-        let [first, second, ..] = *args;
-        match kind {
-            ThreadCall::SetTidAddress => task.clear_tid = Addr::new(first),
-            ThreadCall::Namespace => self.changed_namespaces = true,
-            ThreadCall::SetRobustList => task.robust = Addr::new(first),
-            // Its errors are no negative numbers.
-            ThreadCall::ModifyLdt if result == 0 => {
-                let mut descriptor = [0; 16];
-                task.memory.read_exact(Addr::new(second), &mut descriptor)?;
-                // It was one of two small numbers, or the call would have failed.
-                let function = u8::try_from(first & 0xff).unwrap_or(0);
-                let segment = LocalSegment { function, descriptor };
-                self.space(task.space)?.segments.insert(segment.entry(), segment);
-                self.effect(&Effect::Segment { segment });
-                // What stands in segment registers is not written down by calls without a stop.
-                self.trace_all_calls(task)?;
-            }
-            ThreadCall::SetName => {
-                let mut name = [0_u8; 16];
-                let _ = task.memory.read(Addr::new(second), &mut name);
-                task.name = name.split(|&b| b == 0).next().unwrap_or_default().to_vec();
-                let name = task.name.clone();
-                self.effect(&Effect::Name { name });
-            }
-            _ => {}
-        }
         Ok(())
     }
 }

@@ -8,6 +8,7 @@
 //! programs know how to handle.
 
 mod audit;
+mod awaiting;
 mod beside;
 mod calls;
 mod checkpoints;
@@ -60,8 +61,10 @@ mod signals;
 mod sleepers;
 mod task;
 mod task_calls;
+mod thread_calls;
 mod tracing;
 mod tracking;
+mod trapped;
 mod unfinished;
 mod unkillable;
 mod updates;

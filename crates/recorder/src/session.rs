@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use retake_model::{EventIndex, Registers, Signal, SpaceId, SyscallNo, TaskId, Tid};
 use retake_ptrace::{
-    PtraceError, PtraceStop, Resume, Running, StopEvent, Stopped, Ticker, WaitFlags, monotonic,
-    wait, wait_any, yield_cpu,
+    PtraceStop, Resume, Running, StopEvent, Stopped, Ticker, WaitFlags, monotonic, wait,
 };
 use retake_recording::{Effect, EffectBuffer, EventKind, ExitStatus, RecordingWriter};
 
 use crate::checkpoints::{Copies, Due, Schedule};
 use crate::descriptors::Descriptors;
 use crate::echo::Echo;
-use crate::ending::{AtDeadlock, Ending, Leftover, Limits};
+use crate::ending::{Ending, Leftover, Limits};
 use crate::error::RecordError;
 use crate::files::Files;
 use crate::leaving::Left;
@@ -25,11 +24,6 @@ use crate::tracing::Onward;
 /// A tick that comes while nobody waits for it is lost: the next one comes so much later. (Not too soon,
 /// or a machine that is busy does nothing but handle ticks.)
 pub(crate) const AGAIN: Duration = Duration::from_micros(500);
-/// How often those that wait in the kernel are looked at while another task runs.
-const POLL: Duration = Duration::from_micros(100);
-/// How often a task in a call that may wait is given the CPU before another one runs.
-const YIELDS: usize = 2;
-
 /// What turns are drawn from: another one each time.
 fn seed() -> u64 {
     u64::try_from(monotonic().as_nanos() & u128::from(u64::MAX)).unwrap_or(1)
@@ -72,7 +66,7 @@ pub(crate) struct Session {
     /// The tasks that could run, for one decision.
     candidates: Vec<Candidate>,
     /// When those that wait in the kernel were last looked at, on the monotonic clock.
-    polled: Duration,
+    pub(crate) polled: Duration,
     /// When the running task is asked again to stop, on the monotonic clock.
     pub(crate) asked_again: Duration,
     /// A task was just woken by the running one.
@@ -166,74 +160,7 @@ impl Session {
         Ok(self.status.unwrap_or(ExitStatus::Exited(0)))
     }
 
-    /// Takes in what happened to tasks that were waiting in the kernel. Waits only if no task could
-    /// run meanwhile.
-    fn collect(&mut self) -> Result<(), RecordError> {
-        let ready = self.tasks.values().any(|task| task.can_run());
-        if ready {
-            // (What a tracer has stopped can be killed.)
-            let waits =
-                |task: &Task| matches!(task.run, Run::Kernel) || task.is_stopped_by_tracer();
-            let waiting = self.tasks.values().any(waits);
-            return if waiting { self.poll() } else { Ok(()) };
-        }
-        self.schedule.pause();
-        self.tick_every(self.ending.idle_tick());
-        let stop = self.next_stop(WaitFlags::Interruptible);
-        self.tick_every(TICK);
-        self.schedule.resume();
-        match stop? {
-            Some((tid, stop)) => self.take_in(tid, stop)?,
-            None => self.look_for_deadlock(),
-        }
-        Ok(())
-    }
-
-    /// The next stop of any task. When there is none left to wait for, whatever is still listed has
-    /// gone without a word.
-    fn next_stop(&mut self, flags: WaitFlags) -> Result<Option<(Tid, PtraceStop)>, RecordError> {
-        match wait_any(flags) {
-            Err(error) if error.has_no_child() => {
-                self.tasks.clear();
-                Ok(None)
-            }
-            other => Ok(other?),
-        }
-    }
-
-    fn tick_every(&self, period: Duration) {
-        if let Some(ticker) = &self.ticker {
-            ticker.every(period);
-        }
-    }
-
-    /// Takes in what happened to tasks in the kernel while another one runs.
-    fn poll(&mut self) -> Result<(), RecordError> {
-        let woke = std::mem::take(&mut self.woke_somebody);
-        let can_go_on = self.scheduler.current().is_some_and(|tid| self.is_ready(tid));
-        let now = monotonic();
-        if can_go_on && !woke && now.saturating_sub(self.polled) < POLL {
-            return Ok(());
-        }
-        self.polled = now;
-        if woke {
-            // It has to come out of the kernel first.
-            yield_cpu();
-        }
-        while let Some((tid, stop)) = self.next_stop(WaitFlags::Poll)? {
-            self.take_in(tid, stop)?;
-            if woke
-                && self.scheduler.once_in(2)
-                && let Some(task) = self.tasks.get_mut(&tid)
-                && task.can_run()
-            {
-                task.woken = true;
-            }
-        }
-        Ok(())
-    }
-
-    fn is_ready(&self, tid: Tid) -> bool {
+    pub(crate) fn is_ready(&self, tid: Tid) -> bool {
         self.tasks.get(&tid).is_some_and(|task| task.can_run())
     }
 
@@ -291,7 +218,7 @@ impl Session {
         }
     }
 
-    fn take_in(&mut self, tid: Tid, stop: PtraceStop) -> Result<(), RecordError> {
+    pub(crate) fn take_in(&mut self, tid: Tid, stop: PtraceStop) -> Result<(), RecordError> {
         let Some(stop) = self.copies.take_in(tid, stop) else { return Ok(()) };
         if let PtraceStop::Stopped(stopped, StopEvent::Exec) = &stop {
             let leader = self.tasks.remove(&tid);
@@ -474,54 +401,6 @@ impl Session {
         }
         let status = ExitStatus::Killed(Signal::KILL);
         self.reaped(&mut task, status)
-    }
-
-    /// Most calls that may wait do not: let the task run, and look.
-    fn give_it_a_chance(&mut self, tid: Tid) -> Result<Option<PtraceStop>, RecordError> {
-        // (The task itself is not in the list while it is followed.)
-        if self.tasks.is_empty() && self.early.is_empty() {
-            self.schedule.pause();
-            let stop = self.wait_alone(tid);
-            self.schedule.resume();
-            return match stop {
-                Err(error) if error.has_no_child() => Ok(None),
-                other => Ok(other?),
-            };
-        }
-        for _ in 0..YIELDS {
-            yield_cpu();
-            match wait(tid, WaitFlags::Poll) {
-                Ok(Some(stop)) => return Ok(Some(stop)),
-                Ok(None) => {}
-                Err(error) if error.has_no_child() => return Ok(None),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(None)
-    }
-
-    /// Waits for the only task, looking seldom once that takes longer.
-    fn wait_alone(&mut self, tid: Tid) -> Result<Option<PtraceStop>, PtraceError> {
-        let first = wait(tid, WaitFlags::Interruptible);
-        if !matches!(first, Ok(None)) {
-            return first;
-        }
-        if self.ending.limits.at_deadlock == AtDeadlock::End {
-            // That is looked for among tasks whose wait is recorded.
-            return Ok(None);
-        }
-        self.tick_every(crate::midcode::IDLE_TICK);
-        let stop = loop {
-            if self.should_end() || self.status.is_some() {
-                break Ok(None);
-            }
-            let stop = wait(tid, WaitFlags::Interruptible);
-            if !matches!(stop, Ok(None)) {
-                break stop;
-            }
-        };
-        self.tick_every(TICK);
-        stop
     }
 
     /// The entry of a call that waits becomes an event of its own.
