@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::home::create_private;
@@ -29,11 +29,7 @@ pub(crate) fn remember(dir: &Path) -> io::Result<()> {
 
 /// Whether a recording of this name was deleted in `parent` lately.
 pub(crate) fn is_kept(parent: &Path, name: &OsStr) -> bool {
-    is_fresh(&place(parent, name))
-}
-
-fn place(parent: &Path, name: &OsStr) -> PathBuf {
-    parent.join(FOLDER).join(name)
+    is_fresh(&parent.join(FOLDER).join(name))
 }
 
 /// Whether a file is there and not older than names are kept. What lies in the future is: a clock was set back.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nix::libc;
 use retake_model::{Signal, Tid};
 
-use crate::{PtraceError, Stopped, monotonic};
+use crate::{PtraceError, Stopped, TaskStat, monotonic};
 
 /// A change of a task's state, as wait(2) reports it.
 #[derive(Debug)]
@@ -161,10 +161,9 @@ fn is_time_to_look(last: &Cell<Duration>) -> bool {
     due
 }
 
-/// Whether procfs shows a task as ended (proc_pid_stat(5)).
+/// Whether procfs shows a task as ended.
 fn is_zombie(pid: i32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
+    TaskStat::read(Tid::new(pid)).is_some_and(|stat| stat.is_in(&['Z', 'X']))
 }
 
 /// Waits for any traced task. `None`: nothing to report (yet).

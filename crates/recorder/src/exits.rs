@@ -1,7 +1,7 @@
 //! Ends of tasks.
 
 use retake_model::{AddrRange, Signal, Tid};
-use retake_ptrace::{PtraceStop, Resume, StopEvent, Stopped, WaitFlags, wait, yield_cpu};
+use retake_ptrace::{PtraceStop, Resume, StopEvent, Stopped, TaskStat, WaitFlags, wait, yield_cpu};
 use retake_recording::{EventKind, ExitStatus, Where};
 use retake_tracee::InjectPage;
 
@@ -210,12 +210,9 @@ const PATIENCE: usize = 10_000;
 /// or procfs shows no memory of it (proc_pid_stat(5), `state` and `vsize`).
 fn until_memory_is_left(tid: Tid) {
     for _ in 0..PATIENCE {
-        let stat = std::fs::read_to_string(format!("/proc/{tid}/stat")).unwrap_or_default();
-        let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let mut fields = after_name.split_whitespace();
         // Stopped: a thread has taken over its number by `execve`.
-        let lives = matches!(fields.next(), Some("R" | "S" | "D"));
-        if !lives || fields.nth(19) == Some("0") {
+        let stat = TaskStat::read(tid).filter(|stat| stat.is_in(&['R', 'S', 'D']));
+        if stat.is_none_or(|stat| stat.field(23) == Some("0")) {
             return;
         }
         yield_cpu();

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 
 use retake_model::{Addr, Registers, Signal, Tid};
 use retake_ptrace::{
-    ProcessMemory, PtraceError, PtraceStop, Resume, StopEvent, Stopped, WaitFlags, spawn_followed,
-    wait_any,
+    ProcessMemory, PtraceError, PtraceStop, Resume, StopEvent, Stopped, TaskStat, WaitFlags,
+    spawn_followed, wait_any,
 };
 use retake_recording::ExitStatus;
 
@@ -136,8 +136,8 @@ fn is_64_bit(registers: &Registers) -> bool {
 
 /// The program of a process's parent.
 fn parent_of(tid: Tid) -> Option<PathBuf> {
-    let stat = std::fs::read_to_string(format!("/proc/{tid}/stat")).ok()?;
-    let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.to_owned();
+    let stat = TaskStat::read(tid)?;
+    let parent = stat.field(4)?;
     std::fs::read_link(format!("/proc/{parent}/exe")).ok()
 }
 

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use retake_abi::Class;
-use retake_model::{Protection, Tid};
-use retake_ptrace::monotonic;
+use retake_model::Protection;
+use retake_ptrace::{TaskStat, monotonic};
 
 use crate::error::RecordError;
 use crate::session::Session;
@@ -43,7 +43,8 @@ impl Session {
             // What it has done since its last event, others do not see.
             None => task.asked_to_stop && !self.is_seen_by_others(task)?,
         };
-        if !others_may_run || !is_asleep(task.tid) {
+        let is_asleep = || TaskStat::read(task.tid).is_some_and(|stat| stat.is_in(&['S', 'D']));
+        if !others_may_run || !is_asleep() {
             return Ok(false);
         }
         if let Some(open) = &mut task.open {
@@ -63,10 +64,4 @@ impl Session {
             mapping.backing.shared_object().is_some() && mapping.prot.allows(Protection::WRITE)
         }))
     }
-}
-
-/// Whether procfs shows a task as sleeping (proc_pid_stat(5), `state`).
-fn is_asleep(tid: Tid) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{tid}/stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(['S', 'D']))
 }

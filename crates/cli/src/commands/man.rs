@@ -1,6 +1,6 @@
 //! `retake man`: manual pages.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
@@ -30,7 +30,7 @@ impl ManArgs {
         std::fs::create_dir_all(&self.folder).map_err(failed)?;
         clap_mangen::generate_to(Cli::command(), &self.folder).map_err(failed)?;
         let mut out = Out::new();
-        out.line(format_args!("manual pages are in {}", Path::new(&self.folder).display()))?;
+        out.line(format_args!("manual pages are in {}", self.folder.display()))?;
         out.finish()?;
         Ok(ExitCode::SUCCESS)
     }

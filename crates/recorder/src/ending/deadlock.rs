@@ -5,6 +5,7 @@ use std::os::fd::AsRawFd;
 use retake_abi::consts::futex as f;
 use retake_abi::nr;
 use retake_model::{Addr, Backing, SharedId};
+use retake_ptrace::TaskStat;
 
 use super::limits::AtDeadlock;
 use crate::session::Session;
@@ -105,9 +106,7 @@ impl Session {
     }
 }
 
-/// Whether procfs shows a task as sleeping (proc_pid_stat(5)).
+/// Whether procfs shows a task as sleeping, so that a signal would wake it.
 fn is_asleep(task: &Task) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{0}/task/{0}/stat", task.tid));
-    let stat = stat.unwrap_or_default();
-    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('S'))
+    TaskStat::read(task.tid).is_some_and(|stat| stat.is_in(&['S']))
 }

@@ -153,11 +153,8 @@ impl Session {
         });
         let Some((tid, status)) = stopped else { return info };
         let mut bytes = told::description(Signal::CHLD, CLD_TRAPPED);
-        for (at, value) in [(16, tid.get().cast_unsigned()), (24, status)] {
-            if let Some(to) = bytes.get_mut(at..at + 4) {
-                to.copy_from_slice(&value.to_le_bytes());
-            }
-        }
+        told::put(&mut bytes, 16, tid.get().to_le_bytes());
+        told::put(&mut bytes, 24, status.to_le_bytes());
         SigInfo::from_bytes(bytes)
     }
 }

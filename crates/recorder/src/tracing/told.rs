@@ -83,21 +83,23 @@ impl Why {
 /// `siginfo_t` with these fields.
 pub(super) fn description(signal: Signal, code: i32) -> [u8; SigInfo::SIZE] {
     let mut bytes = [0; SigInfo::SIZE];
-    for (at, value) in [(0, signal.number()), (8, code)] {
-        if let Some(to) = bytes.get_mut(at..at + 4) {
-            to.copy_from_slice(&value.to_le_bytes());
-        }
-    }
+    put(&mut bytes, 0, signal.number().to_le_bytes());
+    put(&mut bytes, 8, code.to_le_bytes());
     bytes
+}
+
+/// Sets a field of a `siginfo_t`.
+pub(super) fn put<const LEN: usize>(info: &mut [u8; SigInfo::SIZE], at: usize, value: [u8; LEN]) {
+    if let Some(to) = info.get_mut(at..at + LEN) {
+        to.copy_from_slice(&value);
+    }
 }
 
 /// The description of a signal that a process sends (`SI_USER`).
 pub(super) fn sent_by(signal: Signal, sender: Tid) -> SigInfo {
-    const SENDER: std::ops::Range<usize> = 16..20;
+    const SENDER: usize = 16;
     let mut bytes = description(signal, 0);
-    if let Some(to) = bytes.get_mut(SENDER) {
-        to.copy_from_slice(&sender.get().to_le_bytes());
-    }
+    put(&mut bytes, SENDER, sender.get().to_le_bytes());
     SigInfo::from_bytes(bytes)
 }
 

@@ -6,10 +6,10 @@
 
 use retake_abi::{Errno, nr};
 use retake_model::{Addr, Registers, Signal, SyscallNo, TaskId, Tid};
-use retake_ptrace::Stopped;
+use retake_ptrace::{Stopped, TaskStat};
 
 use super::requests::status_line;
-use super::told::description;
+use super::told::{description, put};
 use super::{Stop, Tracer, number_in};
 use crate::calls::Answer;
 use crate::error::RecordError;
@@ -152,20 +152,16 @@ impl News {
             signal => (CLD_KILLED, signal),
         };
         let mut bytes = description(Signal::CHLD, code);
-        let fields = [(16, self.tid.get().cast_unsigned()), (20, self.user), (24, status)];
-        for (at, value) in fields {
-            if let Some(to) = bytes.get_mut(at..at + 4) {
-                to.copy_from_slice(&value.to_le_bytes());
-            }
-        }
+        put(&mut bytes, 16, self.tid.get().to_le_bytes());
+        put(&mut bytes, 20, self.user.to_le_bytes());
+        put(&mut bytes, 24, status.to_le_bytes());
         bytes
     }
 }
 
 /// The process group of a process (proc_pid_stat(5), `pgrp`).
 fn group_of(pid: Tid) -> Option<i32> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(2)?.parse().ok()
+    TaskStat::read(pid)?.field(5)?.parse().ok()
 }
 
 /// Whether a task is a child of a process: the kernel tells of its end.
