@@ -233,8 +233,7 @@ impl Task {
 
 /// Whether clone(2) with these flags makes a task with the same actions.
 pub(crate) fn shares_actions(clone_flags: u64) -> bool {
-    const CLONE_SIGHAND: u64 = 0x800;
-    clone_flags & CLONE_SIGHAND != 0
+    clone_flags & retake_abi::consts::clone::CLONE_SIGHAND != 0
 }
 
 #[cfg(test)]

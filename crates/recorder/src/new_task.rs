@@ -1,5 +1,9 @@
 //! What clone(2), clone3(2), fork(2) and vfork(2) are asked for, in one form.
 
+use retake_abi::consts::clone::{
+    CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_CLEAR_SIGHAND, CLONE_PARENT_SETTID,
+    CLONE_PIDFD, CLONE_PTRACE, CLONE_THREAD, CLONE_UNTRACED, CLONE_VFORK, CLONE_VM,
+};
 use retake_abi::{Class, Errno, Syscall, TaskCall};
 use retake_model::{Addr, Registers, Signal};
 use retake_ptrace::{ProcessMemory, Stopped};
@@ -10,17 +14,6 @@ use crate::calls::Answer;
 use crate::error::RecordError;
 use crate::session::Session;
 use crate::task::Task;
-
-const CLONE_VM: u64 = 0x100;
-const CLONE_PIDFD: u64 = 0x1000;
-const CLONE_PTRACE: u64 = 0x2000;
-const CLONE_VFORK: u64 = 0x4000;
-const CLONE_THREAD: u64 = 0x1_0000;
-const CLONE_PARENT_SETTID: u64 = 0x10_0000;
-const CLONE_CHILD_CLEARTID: u64 = 0x20_0000;
-const CLONE_UNTRACED: u64 = 0x80_0000;
-const CLONE_CHILD_SETTID: u64 = 0x100_0000;
-const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 
 /// Where the arguments of a clone3(2) stand that are not quite the program's.
 const OWN_ARGUMENTS: u64 = InjectPage::ADDR.get() + InjectPage::LEN / 4;

@@ -8,6 +8,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use retake_abi::consts::map::MAP_ANONYMOUS;
 use retake_abi::{Errno, nr};
 use retake_model::{Addr, SyscallNo, Tid};
 
@@ -35,7 +36,6 @@ impl Session {
 
     /// Refuses to map such a file.
     pub(crate) fn served_mapping(&mut self, task: &Task, args: &[u64; 6]) -> Option<Answer> {
-        const MAP_ANONYMOUS: u64 = 0x20;
         let [_, _, _, flags, fd, _] = *args;
         if !self.serves_files || flags & MAP_ANONYMOUS != 0 {
             return None;

@@ -5,6 +5,7 @@ use std::os::fd::RawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
+use retake_abi::consts::clone::CLONE_VM;
 use retake_abi::{Errno, nr};
 use retake_model::{
     Addr, AddrRange, FileOffset, Protection, Registers, SpaceId, SyscallNo, TaskId, Tid,
@@ -22,7 +23,6 @@ const MAP_SHARED: u64 = 1;
 const MAP_FIXED: u64 = 0x10;
 const MAP_ANONYMOUS: u64 = 0x20;
 const MAP_NORESERVE: u64 = 0x4000;
-const CLONE_VM: u64 = 0x100;
 const SIGCHLD: u64 = 17;
 
 /// Where in our page the message header for receiving descriptors lies, and its parts.

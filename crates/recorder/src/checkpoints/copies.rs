@@ -13,6 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use retake_abi::consts::clone::CLONE_FILES;
+use retake_abi::consts::prctl::PR_SET_NAME;
+use retake_abi::consts::wait as w;
 use retake_abi::nr;
 use retake_model::{Addr, PAGE_LEN, PageAddr, Registers, SyscallNo, Tid};
 use retake_ptrace::{
@@ -26,13 +29,8 @@ use crate::error::RecordError;
 use crate::session::Session;
 use crate::task::Task;
 
-const CLONE_FILES: u64 = 0x400;
 /// `CLOSE_RANGE_UNSHARE` (close_range(2), Linux 5.9): the descriptors of others stay open.
 const UNSHARE: u64 = 2;
-const PR_SET_NAME: u64 = 15;
-const WNOHANG: u64 = 1;
-const WALL: u64 = 0x4000_0000;
-const WCLONE: u64 = 0x8000_0000;
 /// What the copy is called, for people who list processes.
 const NAME: &[u8; 12] = b"retake-copy\0";
 /// Where in our page that name is put.
@@ -262,7 +260,7 @@ pub(crate) fn waits_for_all_kinds(no: SyscallNo, args: &[u64; 6]) -> bool {
         nr::WAITID => fourth,
         _ => 0,
     };
-    options & (WALL | WCLONE) != 0
+    options & (w::__WALL | w::__WCLONE) != 0
 }
 
 /// Takes from a copy all that it shares with the program but memory.
@@ -285,7 +283,8 @@ fn settle(copy: &mut Stopped, base: &Registers) -> Result<bool, RecordError> {
 /// Has a task of its maker collect a copy that has ended.
 fn collect(task: &mut Task, stopped: &mut Stopped, number: u64) -> Result<(), RecordError> {
     let registers = stopped.registers()?;
-    let done = inject(stopped, &registers, nr::WAIT4, [number, 0, WNOHANG | WALL, 0, 0, 0])?;
+    let done =
+        inject(stopped, &registers, nr::WAIT4, [number, 0, w::WNOHANG | w::__WALL, 0, 0, 0])?;
     task.held.extend(done.signals);
     Ok(stopped.set_registers(&registers)?)
 }

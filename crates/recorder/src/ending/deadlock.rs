@@ -3,6 +3,7 @@
 use std::os::fd::AsRawFd;
 
 use retake_abi::consts::futex as f;
+use retake_abi::consts::wait::WNOHANG;
 use retake_abi::nr;
 use retake_model::{Addr, Backing, SharedId};
 use retake_ptrace::TaskStat;
@@ -13,8 +14,6 @@ use crate::task::{OpenCall, Run, Task};
 
 /// fcntl(2): `F_SETOWN`, `F_SETOWN_EX` and `F_NOTIFY` ask for a signal when something happens to a file.
 const SIGNALS_BY_FCNTL: [u64; 3] = [8, 15, 1026];
-/// wait4(2) and waitid(2): return at once.
-const WNOHANG: u64 = 1;
 
 /// What a task waits for that only another task can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

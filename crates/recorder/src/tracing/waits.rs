@@ -4,6 +4,7 @@
 //! begins is its answer; what happens while it waits interrupts it, and takes the place of its result. A wait for
 //! tasks that are no children would fail at once: the task makes another call meanwhile, which waits for a signal.
 
+use retake_abi::consts::wait::{WEXITED, WNOHANG, WNOWAIT};
 use retake_abi::{Errno, nr};
 use retake_model::{Addr, Registers, Signal, SyscallNo, TaskId, Tid};
 use retake_ptrace::{Stopped, TaskStat};
@@ -16,9 +17,6 @@ use crate::error::RecordError;
 use crate::session::{Session, call_number};
 use crate::task::{OpenCall, Task};
 
-const WNOHANG: u64 = 1;
-const WEXITED: u64 = 4;
-const WNOWAIT: u64 = 0x0100_0000;
 /// `struct rusage`, in bytes.
 const USAGE: usize = 144;
 
