@@ -42,3 +42,11 @@ pub fn known_file(path: &Path) -> io::Result<KnownFile> {
         is_regular: u32::from(answer.stx_mode) & libc::S_IFMT == libc::S_IFREG,
     })
 }
+
+/// Which kind of file system a file is on: its magic number (statfs(2), linux/magic.h).
+///
+/// # Errors
+/// When there is no such file.
+pub fn file_system(path: &Path) -> io::Result<i64> {
+    Ok(nix::sys::statfs::statfs(path)?.filesystem_type().0)
+}

@@ -44,7 +44,7 @@ pub use front::{
 };
 pub use handle::ProcessHandle;
 pub use holes::{data_ranges, punch_hole};
-pub use known::{KnownFile, known_file};
+pub use known::{KnownFile, file_system, known_file};
 pub use memory::{ProcessMemory, read_words};
 pub use pagemap::{PageMap, PageScan, private_page_count};
 pub use paths::{find_file, find_file_in};

@@ -373,6 +373,7 @@ impl Session {
             _ => self.note_output(task, open, result),
         }
         self.note_file_changes(task, open, result)?;
+        self.note_descriptors(task, open, result)?;
         self.note_taken(task, open, result);
         if result >= 0 {
             self.note_served(task, open.call.no, &open.args);

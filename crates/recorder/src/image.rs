@@ -156,7 +156,7 @@ impl Session {
             let backing = match entry.ino {
                 0 if entry.path == VDSO => Backing::Copied,
                 0 => Backing::Anonymous,
-                _ => self.kept_backing(task.tid, &entry)?.unwrap_or(Backing::Copied),
+                _ => self.kept_backing(task, &entry)?.unwrap_or(Backing::Copied),
             };
             let mut pages = Vec::new();
             match backing {
@@ -176,12 +176,15 @@ impl Session {
 
     fn kept_backing(
         &mut self,
-        tid: Tid,
+        task: &Task,
         entry: &MapsEntry,
     ) -> Result<Option<Backing>, RecordError> {
-        let Some(file) = open_mapped(tid, entry) else {
+        let Some(file) = open_mapped(task.tid, entry) else {
             return Ok(None);
         };
+        if let Ok(meta) = file.metadata() {
+            self.file_gets_mapped(task, (meta.dev(), meta.ino()))?;
+        }
         Ok(match self.files.keep(&mut self.writer, Path::new(&entry.path), &file, None)? {
             Mapped::Kept(file) => Some(Backing::File { file, offset: entry.offset }),
             Mapped::Zero | Mapped::Other => None,

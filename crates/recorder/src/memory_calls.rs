@@ -312,6 +312,9 @@ impl Session {
         let path = std::fs::read_link(&link).unwrap_or_default();
         let offset = FileOffset::new(offset);
         let identity = std::fs::metadata(&link).ok().map(|meta| (meta.dev(), meta.ino()));
+        if let Some(identity) = identity {
+            self.file_gets_mapped(task, identity)?;
+        }
         let Ok(file) = File::open(&link) else {
             return self.map_by_contents(task, plain(Backing::Copied), identity);
         };

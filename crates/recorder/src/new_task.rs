@@ -1,8 +1,9 @@
 //! What clone(2), clone3(2), fork(2) and vfork(2) are asked for, in one form.
 
 use retake_abi::consts::clone::{
-    CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_CLEAR_SIGHAND, CLONE_PARENT_SETTID,
-    CLONE_PIDFD, CLONE_PTRACE, CLONE_THREAD, CLONE_UNTRACED, CLONE_VFORK, CLONE_VM,
+    CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_CLEAR_SIGHAND, CLONE_FILES,
+    CLONE_PARENT_SETTID, CLONE_PIDFD, CLONE_PTRACE, CLONE_THREAD, CLONE_UNTRACED, CLONE_VFORK,
+    CLONE_VM,
 };
 use retake_abi::{Class, Errno, Syscall, TaskCall};
 use retake_model::{Addr, Registers, Signal};
@@ -69,6 +70,11 @@ impl NewTask {
     /// It has the memory of its maker.
     pub(crate) fn shares_memory(&self) -> bool {
         self.flags & CLONE_VM != 0
+    }
+
+    /// It has the descriptors of its maker, not a copy.
+    pub(crate) fn shares_descriptors(&self) -> bool {
+        self.flags & CLONE_FILES != 0
     }
 
     /// It is of its maker's process.

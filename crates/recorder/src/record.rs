@@ -166,7 +166,9 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
         .map_err(|error| RecordError::System { attempt: "bind the recorder to a CPU", error })?;
     let code = crate::fast::assemble();
     let mut untraced = vec![InjectPage::AFTER.get()];
-    untraced.extend(code.as_ref().map(|code| code.after_call.get()));
+    if let Some(code) = &code {
+        untraced.extend([code.after_call.get(), code.after_probe.get()]);
+    }
     let filter = Filter::trace_all_but(&untraced);
     let task =
         spawn_program(&path_c, &argv, &env, &filter, link.inherited()).map_err(

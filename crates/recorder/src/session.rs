@@ -456,6 +456,7 @@ impl Session {
         task.stopped = None;
         self.note_job_state(task, event);
         self.take_fast_calls_at(task, &stopped, event)?;
+        self.leave_to_stub(task, &mut stopped, event)?;
         if let StopEvent::Stop(signal) = event
             && task.open.is_none()
             && (signal != Signal::TRAP || task.asked_to_stop)

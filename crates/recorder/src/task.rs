@@ -87,6 +87,8 @@ pub(crate) struct Task {
     pub(crate) hides_forced: Option<SigInfo>,
     /// Code for calls without a stop, where there can be such.
     pub(crate) fast_code: Option<std::rc::Rc<retake_tracee::fast::FastCode>>,
+    /// It has descriptors of its own, though others share its memory.
+    pub(crate) has_own_fds: bool,
     /// Reading the time-stamp counter is a fault (prctl(2), `PR_SET_TSC`).
     pub(crate) counter_faults: bool,
     /// Which of its calls it handles itself.
@@ -160,6 +162,7 @@ impl Task {
             signal_state,
             hides_forced: None,
             fast_code: None,
+            has_own_fds: false,
             counter_faults: false,
             dispatch: None,
             confinement: Confinement::inherited(),

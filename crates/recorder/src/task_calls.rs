@@ -116,6 +116,7 @@ impl Session {
             self.spaces.insert(fresh, copy);
             fresh
         };
+        self.descriptors_inherited(parent, new, space)?;
         self.effect(&Effect::Spawn { child: id, tid, pid, space, registers });
         self.ending.add_process(pid);
         if space != parent.space {
@@ -140,6 +141,7 @@ impl Session {
             registers,
             clear_tid: new.clear_tid(),
             fast_code: parent.fast_code.clone(),
+            has_own_fds: new.shares_memory() && !new.shares_descriptors(),
             counter_faults: parent.counter_faults,
             confinement: parent.confinement.clone(),
             ..Task::new(identity, parent.onward, signal_state)
@@ -196,6 +198,7 @@ impl Session {
         task.clear_tid = Addr::NULL;
         task.robust = Addr::NULL;
         task.dispatch = None;
+        task.has_own_fds = false;
         task.signal_state = crate::forced::SignalState::of_new_program(&stopped)?;
         self.echo.forget();
         self.descriptors.forget();

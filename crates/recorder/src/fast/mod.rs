@@ -6,6 +6,7 @@
 //! What must not be cut in two is the way from a call to its entry: a task that is stopped there goes on
 //! to the end of the code first, and a signal waits.
 
+mod fds;
 mod patch;
 mod sites;
 mod taken;
@@ -16,7 +17,7 @@ use std::rc::Rc;
 use retake_abi::nr;
 use retake_model::{Addr, AddrRange, PAGE_SIZE, Registers};
 use retake_ptrace::{Stopped, read_words};
-use retake_tracee::fast::{BUFFER_LEN, CODE, CURSOR, FIRST_ENTRY, FastCode};
+use retake_tracee::fast::{BUFFER_LEN, CODE, CODE_LEN, CURSOR, FIRST_ENTRY, FastCode};
 use retake_tracee::inject;
 
 use crate::error::RecordError;
@@ -63,6 +64,8 @@ pub(crate) struct FastCalls {
     taken: Progress,
     sites: BTreeMap<Addr, Site>,
     stubs: Vec<Stubs>,
+    /// What the code knows of descriptors.
+    fds: fds::KnownFds,
 }
 
 impl FastCalls {
@@ -74,6 +77,7 @@ impl FastCalls {
             taken: Progress::START,
             sites: BTreeMap::new(),
             stubs: Vec::new(),
+            fds: fds::KnownFds::default(),
         }
     }
 
@@ -132,10 +136,10 @@ impl Session {
             return Ok(FastCalls::absent());
         };
         let has_buffer = map_at(task, stopped, registers, CURSOR, BUFFER_LEN, READ_WRITE)?;
-        let present = has_buffer && map_at(task, stopped, registers, CODE, PAGE_SIZE, READ_EXEC)?;
+        let present = has_buffer && map_at(task, stopped, registers, CODE, CODE_LEN, READ_EXEC)?;
         if present {
             task.memory.write(CURSOR, &FIRST_ENTRY.get().to_le_bytes())?;
-            task.memory.write(CODE, &code.page())?;
+            task.memory.write(CODE, &code.pages())?;
         }
         let mut stubs = Vec::new();
         if let Some(page) = below_vdso.filter(|_| present)

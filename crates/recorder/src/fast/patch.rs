@@ -4,7 +4,7 @@ use retake_model::{Addr, AddrRange, Backing, Mapping, PAGE_SIZE, Protection, Reg
 use retake_ptrace::Stopped;
 use retake_recording::Effect;
 use retake_tracee::MappingTable;
-use retake_tracee::fast::{Kind, STUB_LEN, kind_of, stub};
+use retake_tracee::fast::{STUB_LEN, may_be_fast, stub};
 
 use super::sites::{SEARCHED, way};
 use super::{Site, Stubs, map_at};
@@ -49,7 +49,7 @@ impl Session {
         entry: &Registers,
         after: &Registers,
     ) -> Result<(), RecordError> {
-        if task.fast_code.is_none() || kind_of(call_number(entry)) == Kind::Traced {
+        if task.fast_code.is_none() || !may_be_fast(call_number(entry)) {
             return Ok(());
         }
         let site = Addr::new(entry.rip.wrapping_sub(SYSCALL.len() as u64));

@@ -3,10 +3,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use retake_abi::{Errno, nr};
 use retake_model::{Addr, Registers, Signal};
 use retake_ptrace::{StopEvent, Stopped, monotonic, read_words};
-use retake_recording::EventKind;
-use retake_tracee::fast::{CURSOR, ENTRIES_END, Entry, FIRST_ENTRY, FastCode};
+use retake_recording::{Effect, EventKind, OutputHash, Stream};
+use retake_tracee::fast::{CURSOR, ENTRIES_END, Entry, FIRST_ENTRY, FastCode, FdKind};
 
 use crate::error::RecordError;
 use crate::fast::Progress;
@@ -16,15 +17,15 @@ use crate::task::Task;
 
 /// CPU time in which a task comes to the end of the code.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// Bytes of an entry that are looked at where it may not be whole.
+const HEADER_LEN: usize = 256;
 
-const ENTRY_LEN: usize = 8 * Entry::WORDS;
-
-fn entry(bytes: &[u8; ENTRY_LEN]) -> Entry {
-    let mut words = [0; Entry::WORDS];
-    for (place, word) in words.iter_mut().zip(read_words(bytes)) {
-        *place = word;
+fn stream_of(kind: FdKind) -> Option<Stream> {
+    match () {
+        () if kind.has(FdKind::STDOUT) => Some(Stream::Stdout),
+        () if kind.has(FdKind::STDERR) => Some(Stream::Stderr),
+        () => None,
     }
-    Entry { words }
 }
 
 impl Progress {
@@ -39,21 +40,21 @@ impl Progress {
     fn follows(self, taken: Self) -> bool {
         let at = self.cursor;
         let is_entry = (FIRST_ENTRY..=ENTRIES_END).contains(&at)
-            && at.offset_from(FIRST_ENTRY).is_some_and(|bytes| bytes % Entry::LEN == 0);
+            && at.offset_from(FIRST_ENTRY).is_some_and(|bytes| bytes % 8 == 0);
         let same_turn = self.turns == taken.turns && at >= taken.cursor;
         is_entry && (same_turn || self.turns == taken.turns + 1)
     }
 
-    /// Where the entries since `taken` are, each part with its length in bytes.
+    /// Where the entries since `taken` are, each part with its length in bytes. A part that the code has come to the
+    /// end of ends with a mark.
     fn parts_since(self, taken: Self) -> [(Addr, usize); 2] {
-        let (end, again) = match self.turns == taken.turns {
-            true => (self.cursor, FIRST_ENTRY),
-            false => (ENTRIES_END, self.cursor),
-        };
         let part = |from: Addr, to: Addr| {
             (from, to.offset_from(from).and_then(|len| usize::try_from(len).ok()).unwrap_or(0))
         };
-        [part(taken.cursor, end), part(FIRST_ENTRY, again)]
+        match self.turns == taken.turns {
+            true => [part(taken.cursor, self.cursor), part(FIRST_ENTRY, FIRST_ENTRY)],
+            false => [part(taken.cursor, ENTRIES_END), part(FIRST_ENTRY, self.cursor)],
+        }
     }
 }
 
@@ -72,17 +73,27 @@ impl Session {
             return Ok(());
         }
         task.made_fast_calls = Some(monotonic());
-        if !now.follows(taken) {
-            return Err(RecordError::Unsupported(format!(
+        let spoiled = || {
+            RecordError::Unsupported(format!(
                 "the program wrote to memory at {CURSOR}, which is retake's"
-            )));
+            ))
+        };
+        if !now.follows(taken) {
+            return Err(spoiled());
         }
         let mut buffer = std::mem::take(&mut self.fast_entries);
         for (at, len) in now.parts_since(taken) {
             buffer.resize(len, 0);
             let got = task.memory.read(at, &mut buffer).unwrap_or(0);
-            for bytes in buffer.get(..got).unwrap_or_default().as_chunks::<ENTRY_LEN>().0 {
-                self.add_fast_call(task, &code, &entry(bytes))?;
+            let mut rest = buffer.get(..got).unwrap_or_default();
+            while let Some((entry, behind)) = Entry::parse(rest) {
+                self.add_fast_call(task, &code, &entry)?;
+                rest = behind;
+            }
+            // Behind the last entry of a turn is the mark; behind the last one of all is nothing.
+            let is_at_mark = rest.first_chunk().is_none_or(|word| *word == [0; 8]);
+            if got == len && !is_at_mark {
+                return Err(spoiled());
             }
         }
         self.fast_entries = buffer;
@@ -101,17 +112,34 @@ impl Session {
         &mut self,
         task: &mut Task,
         code: &Rc<FastCode>,
-        entry: &Entry,
+        entry: &Entry<'_>,
     ) -> Result<(), RecordError> {
         let before = entry.before(code, &task.registers);
         let rax = entry.result().cast_unsigned();
         let after = Registers { rax, orig_rax: u64::MAX, ..before };
         self.effects.clear();
-        if let Some((addr, bytes)) = entry.output() {
-            self.effects.write_with(addr, bytes.len(), |out| {
-                out.copy_from_slice(&bytes);
-                bytes.len()
+        if let Some(written) = entry.written() {
+            self.effects.write_with(written.addr, written.bytes.len(), |out| {
+                out.copy_from_slice(written.bytes);
+                written.bytes.len()
             });
+        }
+        if let Some(taken) = entry.taken() {
+            let mut hash = OutputHash::default();
+            hash.update(taken.bytes);
+            let (stream, len) = (stream_of(entry.descriptor_kind()), taken.bytes.len() as u64);
+            self.effect(&Effect::Output { stream, addr: taken.addr, len, hash: hash.finish() });
+        }
+        match entry.no() {
+            nr::FUTEX => self.woke_somebody |= entry.result() > 0,
+            nr::OPEN | nr::OPENAT | nr::CLOSE => {
+                self.echo.forget();
+                self.descriptors.forget();
+                if entry.no() == nr::CLOSE {
+                    self.space(task.space)?.fast.fds.closed(before.rdi);
+                }
+            }
+            _ => {}
         }
         self.append(task, &EventKind::Syscall { no: entry.no() }, &before, &after)
     }
@@ -132,23 +160,56 @@ impl Session {
         else {
             return Ok(());
         };
-        let mut bytes = [0; ENTRY_LEN];
-        if task.memory.read_exact(taken.cursor, &mut bytes).is_err() {
+        let mut header = [0; HEADER_LEN];
+        if task.memory.read_exact(taken.cursor, &mut header).is_err() {
             return Ok(());
         }
-        let mut entry = entry(&bytes);
-        if code.has_unwritten(registers.pc()) {
-            entry.complete(&registers);
+        let at_call = Some(&registers).filter(|now| code.has_unwritten(now.pc()));
+        let Some(entry) = Entry::unfinished(&header, at_call) else { return Ok(()) };
+        if Errno::from_result(entry.result()).is_some_and(Errno::is_restart) {
+            // It was killed instead of making it.
+            return Ok(());
         }
-        if let Some((addr, mut bytes)) = entry.output()
-            && task.memory.read_exact(addr, &mut bytes).is_ok()
-        {
-            entry.set_output(bytes);
-        }
-        self.add_fast_call(task, &code, &entry)?;
+        let (addr, len) = entry.data_place().unwrap_or((Addr::NULL, 0));
+        let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
+        let got = task.memory.read(addr, &mut bytes).unwrap_or(0);
+        bytes.truncate(got);
+        self.add_fast_call(task, &code, &entry.with_bytes(&bytes))?;
         // Killed at the end of the call, it is where that has left it.
         task.dying |= registers.pc() == code.after_call;
         Ok(())
+    }
+
+    /// A task that slept in a call of the code was woken by a signal, or by the recorder: it goes on at its stub,
+    /// where the call is traced, and others can run meanwhile.
+    pub(crate) fn leave_to_stub(
+        &mut self,
+        task: &mut Task,
+        stopped: &mut Stopped,
+        event: StopEvent,
+    ) -> Result<(), RecordError> {
+        let (StopEvent::Signal(_) | StopEvent::Stop(_), Some(code), Some(taken)) =
+            (event, task.fast_code.clone(), self.fast_calls_taken(task))
+        else {
+            return Ok(());
+        };
+        let registers = stopped.registers()?;
+        let was_woken = registers.pc() == code.after_call
+            && registers.orig_rax.cast_signed() >= 0
+            && Errno::from_result(registers.rax.cast_signed()).is_some_and(Errno::is_restart);
+        let mut header = [0; HEADER_LEN];
+        if task.open.is_some()
+            || !was_woken
+            || task.memory.read_exact(taken.cursor, &mut header).is_err()
+        {
+            return Ok(());
+        }
+        let Some(entry) = Entry::unfinished(&header, Some(&registers)) else { return Ok(()) };
+        let before = entry.before(&code, &registers);
+        let after = entry.at_stub(&before);
+        stopped.set_registers(&after)?;
+        self.effects.clear();
+        self.append(task, &EventKind::Syscall { no: entry.no() }, &before, &after)
     }
 
     /// A task whose turn is to end at its next call has come to one: if it is made without a stop, the
@@ -206,7 +267,7 @@ mod tests {
     use super::*;
 
     fn nth(n: u64) -> Addr {
-        Addr::new(FIRST_ENTRY.get() + n * Entry::LEN)
+        Addr::new(FIRST_ENTRY.get() + n * 168)
     }
 
     fn at(cursor: Addr, turns: u64) -> Progress {
@@ -215,15 +276,15 @@ mod tests {
 
     #[test]
     fn entries_up_to_the_cursor() {
-        let between = |from: Progress, to: Progress| {
-            to.parts_since(from).map(|(at, len)| (at, len / ENTRY_LEN))
-        };
-        assert_eq!(between(at(nth(2), 5), at(nth(4), 5)), [(nth(2), 2), (FIRST_ENTRY, 0)]);
-        assert_eq!(between(at(nth(2), 5), at(nth(2), 5)), [(nth(2), 0), (FIRST_ENTRY, 0)]);
-        let last = Addr::new(ENTRIES_END.get() - Entry::LEN);
-        assert_eq!(between(at(last, 0), at(FIRST_ENTRY, 1)), [(last, 1), (FIRST_ENTRY, 0)]);
-        assert_eq!(between(at(last, 0), at(nth(1), 1)), [(last, 1), (FIRST_ENTRY, 1)]);
-        assert_eq!(between(at(ENTRIES_END, 0), at(nth(1), 1)), [(ENTRIES_END, 0), (nth(0), 1)]);
+        let between = |from: Progress, to: Progress| to.parts_since(from);
+        let to_end = |from: Addr| usize::try_from(ENTRIES_END.offset_from(from).unwrap()).unwrap();
+        let none = (FIRST_ENTRY, 0);
+        assert_eq!(between(at(nth(2), 5), at(nth(4), 5)), [(nth(2), 336), none]);
+        assert_eq!(between(at(nth(2), 5), at(nth(2), 5)), [(nth(2), 0), none]);
+        assert_eq!(
+            between(at(nth(9), 0), at(nth(1), 1)),
+            [(nth(9), to_end(nth(9))), (nth(0), 168)]
+        );
     }
 
     #[test]
@@ -235,7 +296,7 @@ mod tests {
                 && at(nth(7), 1).follows(at(nth(9), 0))
         );
         assert!(!at(Addr::NULL, 0).follows(start), "outside");
-        assert!(!at(Addr::new(FIRST_ENTRY.get() + 8), 0).follows(start), "in between");
+        assert!(!at(Addr::new(FIRST_ENTRY.get() + 4), 0).follows(start), "in between");
         assert!(!at(nth(1), 0).follows(at(nth(2), 0)), "backwards");
         assert!(!at(nth(1), 2).follows(start), "a turn too much");
     }

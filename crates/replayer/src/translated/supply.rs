@@ -5,7 +5,7 @@
 
 use retake_model::{EventIndex, TaskId};
 use retake_recording::{Effect, Event, EventKind};
-use retake_tracee::fast::{FastCode, Kind, kind_of};
+use retake_tracee::fast::{FastCode, may_be_fast};
 use retake_translator::SuppliedCall;
 
 use crate::failure::Failure;
@@ -22,7 +22,7 @@ const SYSCALL_LEN: u64 = 2;
 /// The call that an event is, if it was made without a stop and only gave what can be supplied.
 fn supplied(event: &Event, code: &FastCode) -> Option<SuppliedCall> {
     let EventKind::Syscall { no } = event.kind else { return None };
-    if event.before.pc() != code.after_call || kind_of(no) == Kind::Traced {
+    if event.before.pc() != code.after_call || !may_be_fast(no) {
         return None;
     }
     let output = match event.effects.as_slice() {

@@ -2,8 +2,8 @@
 
 use retake_model::{Addr, PAGE_SIZE, Registers};
 
-use super::code::{BUFFER_LEN, CODE, CURSOR};
 use super::jumps::{BEHIND_CALL, STUB_BYTES, STUB_LEN, stub};
+use super::layout::{BUFFER_LEN, CODE, CURSOR};
 
 /// Where the program's own code goes on, for a task that stands in the code or in a stub. `read` fills its
 /// argument with the memory at an address.

@@ -1,76 +1,50 @@
-//! The code, and where it stands.
+//! The code.
 
 use iced_x86::BlockEncoderOptions;
 use iced_x86::IcedError;
 use iced_x86::code_asm::{
-    AsmRegister64, CodeAssembler, byte_ptr, qword_ptr, r8, r9, r10, r11, r11d, r12, r13, r14, r15,
-    rax, rbp, rbx, rcx, rdi, rdx, rsi, rsp,
+    AsmRegister64, CodeAssembler, CodeLabel, byte_ptr, dword_ptr, eax, ecx, edi, edx, esi,
+    qword_ptr, r8, r9, r9d, r10, r10d, r11, r11b, r11d, r12, r13, r14, r15, rax, rbp, rbx, rcx,
+    rdi, rdx, rsi, rsp, word_ptr,
 };
-use retake_abi::nr;
-use retake_model::{Addr, PAGE_SIZE, SyscallNo};
+use retake_model::{Addr, PAGE_SIZE};
 
-use super::entry::{Entry, FLAGS, FS_BASE, GS_BASE, OUTPUT, RESULT};
-
-/// Where the code stands: one page.
-pub const CODE: Addr = Addr::new(0x7000_2000);
-/// A byte for each system call, by its number: a [`Kind`].
-const KINDS: u64 = CODE.get() + 0x800;
-const KIND_COUNT: usize = 0x100;
-/// The buffer's first word says where the next entry goes.
-pub const CURSOR: Addr = Addr::new(0x7000_4000);
-/// Its second word: how often the cursor went back to the start.
-const TURNS: u64 = CURSOR.get() + 8;
-/// Bytes of the buffer.
-pub const BUFFER_LEN: u64 = 16 * PAGE_SIZE;
-/// The first entry.
-pub const FIRST_ENTRY: Addr = Addr::new(CURSOR.get() + 64);
-/// Where the last entry ends.
-pub const ENTRIES_END: Addr =
-    Addr::new(FIRST_ENTRY.get() + (BUFFER_LEN - 64) / Entry::LEN * Entry::LEN);
-
-/// What the code does with a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Kind {
-    /// Leaves it to the stub.
-    Traced = 0,
-    /// Makes it; it writes nothing.
-    Plain = 1,
-    /// `clock_gettime`: 16 bytes where the second argument points to.
-    Clock = 2,
-    /// `gettimeofday`, without the time zone: 16 bytes where the first argument points to.
-    TimeOfDay = 3,
-    /// `time`, with no pointer.
-    Time = 4,
-}
-
-/// Calls that are short, never wait, and say everything in their result or in 16 bytes.
-const CALLS: [(SyscallNo, Kind); 10] = [
-    (nr::GETPID, Kind::Plain),
-    (nr::GETPPID, Kind::Plain),
-    (nr::GETTID, Kind::Plain),
-    (nr::GETUID, Kind::Plain),
-    (nr::GETEUID, Kind::Plain),
-    (nr::GETGID, Kind::Plain),
-    (nr::GETEGID, Kind::Plain),
-    (nr::CLOCK_GETTIME, Kind::Clock),
-    (nr::GETTIMEOFDAY, Kind::TimeOfDay),
-    (nr::TIME, Kind::Time),
-];
-
-/// What the code does with a call.
-pub fn kind_of(no: SyscallNo) -> Kind {
-    CALLS.iter().find(|(fast, _)| *fast == no).map_or(Kind::Traced, |(_, kind)| *kind)
-}
+use super::entry::{ASKED, FLAGS, FS_BASE, GS_BASE, HEADER, LEN, RESULT};
+use super::fds::FdKind;
+use super::layout::{
+    CODE, CURSOR, ENTRIES_END, FD_COUNT, FD_KINDS, FIRST_ENTRY, LAST_START, MOST_BYTES, ROW_COUNT,
+    ROWS, TURNS,
+};
+use super::rows::{Arg, Extra, Mode, table, table_of_none};
 
 /// Registers in the order in which an entry has them, after the stub's address and the number.
 const SAVED: [AsmRegister64; 13] = [rbx, rbp, rsp, rdi, rsi, rdx, r8, r9, r10, r12, r13, r14, r15];
+/// What replay answers to the code's question whether a call would wait, if it would not. The kernel says 1,
+/// for the one descriptor, and what is to be said of it.
+pub const WOULD_NOT_WAIT: u64 = 2;
+/// Bytes that a pipe takes at once, or not at all (`PIPE_BUF`, pipe(7)).
+const AT_ONCE: i32 = 4096;
+const POLLIN: i32 = 1;
+const POLLOUT: i32 = 4;
+/// `poll`
+const POLL: i32 = 7;
+const DIRECTION_FLAG: i32 = 0x400;
+/// Flags of open(2) that change a file, or need not be a file's: `O_TRUNC`, `O_TMPFILE`.
+const OPEN_CHANGES: i32 = 0x200 | 0x40_0000;
+/// Flags of recvfrom(2) that wait, or give something else: `MSG_WAITALL`, `MSG_ERRQUEUE`, `MSG_OOB`.
+const RECV_WAITS: i32 = 0x100 | 0x2000 | 1;
+/// Commands of ioctl(2): `TCGETS`, `TIOCGWINSZ`, `FIONREAD`, `FIOCLEX`, and what they write.
+const IOCTLS: [(i32, i32); 4] = [(0x5401, 36), (0x5413, 8), (0x541b, 4), (0x5451, 0)];
+
 /// The assembled code.
 #[derive(Clone, Debug)]
 pub struct FastCode {
     bytes: Vec<u8>,
     /// The address after its `syscall` instruction.
     pub after_call: Addr,
+    /// The address after the one with which it asks whether a call would wait. That is no event: replay answers
+    /// [`WOULD_NOT_WAIT`] where the task's next event is a call of this code, else 0.
+    pub after_probe: Addr,
     /// From here on result and flags are in the entry.
     written: Addr,
     /// From here on the cursor is past the entry.
@@ -79,46 +53,51 @@ pub struct FastCode {
     pub exit: Addr,
 }
 
+/// Where jumps go that several parts of the code have.
+struct Ways {
+    /// The call is made.
+    ready: CodeLabel,
+    /// The call is left to the stub.
+    slow: CodeLabel,
+}
+
+fn small(value: u64) -> i32 {
+    i32::try_from(value).unwrap_or(0)
+}
+
+fn word(n: usize) -> i32 {
+    8 * i32::try_from(n).unwrap_or(0)
+}
+
 impl FastCode {
     /// Assembles it.
     ///
     /// # Errors
     /// Never, unless an instruction is written wrongly.
     pub fn assemble() -> Result<Self, IcedError> {
-        let word = |n: usize| 8 * i32::try_from(n).unwrap_or(0);
         let cursor = || qword_ptr(CURSOR.get());
         let mut a = CodeAssembler::new(64)?;
         let mut labels = || a.create_label();
-        let (mut slow, mut wrap, mut checked, mut day) = (labels(), labels(), labels(), labels());
-        let (mut after, mut written, mut of_day, mut copy) =
+        let (mut slow_at_once, mut wrap_at_once, mut wrap) = (labels(), labels(), labels());
+        let (mut any_descriptor, mut any_length, mut call) = (labels(), labels(), labels());
+        let (mut after_call, mut after_probe, mut written) = (labels(), labels(), labels());
+        let (mut would_not, mut no_bytes, mut with_bytes, mut fixed) =
             (labels(), labels(), labels(), labels());
-        let (mut done, mut logged, mut exit) = (labels(), labels(), labels());
+        let (mut store, mut logged, mut forwards, mut exit, mut reading) =
+            (labels(), labels(), labels(), labels(), labels());
+        let mut ways = Ways { ready: labels(), slow: labels() };
 
-        // Is it one of ours, with arguments that are?
-        a.cmp(rax, i32::try_from(KIND_COUNT).unwrap_or(0) - 1)?;
-        a.ja(slow)?;
-        a.movzx(r11d, byte_ptr(rax + KINDS))?;
-        a.cmp(r11d, Kind::Clock as i32)?;
-        a.je(checked)?;
-        a.cmp(r11d, Kind::Plain as i32)?;
-        a.jb(slow)?;
-        a.je(checked)?;
-        a.cmp(r11d, Kind::TimeOfDay as i32)?;
-        a.je(day)?;
-        a.test(rdi, rdi)?;
-        a.jne(slow)?;
-        a.jmp(checked)?;
-        a.set_label(&mut day)?;
-        a.test(rdi, rdi)?;
-        a.je(slow)?;
-        a.test(rsi, rsi)?;
-        a.jne(slow)?;
+        // Is it one of ours?
+        a.cmp(rax, i32::try_from(ROW_COUNT).unwrap_or(0) - 1)?;
+        a.ja(slow_at_once)?;
+        a.mov(r11, qword_ptr(rax * 8 + ROWS))?;
+        a.test(r11b, r11b)?;
+        a.je(slow_at_once)?;
 
-        // The entry, as far as it is known.
-        a.set_label(&mut checked)?;
+        // The entry, as far as it is known. What it has, is free to be used.
         a.mov(r11, cursor())?;
-        a.cmp(r11, i32::try_from(ENTRIES_END.get()).unwrap_or(0))?;
-        a.jae(wrap)?;
+        a.cmp(r11, small(LAST_START))?;
+        a.jae(wrap_at_once)?;
         a.mov(qword_ptr(r11), rcx)?;
         a.mov(qword_ptr(r11 + 8), rax)?;
         for (n, register) in SAVED.into_iter().enumerate() {
@@ -128,80 +107,188 @@ impl FastCode {
         a.mov(qword_ptr(r11 + word(FS_BASE)), rcx)?;
         a.rdgsbase(rcx)?;
         a.mov(qword_ptr(r11 + word(GS_BASE)), rcx)?;
+        a.lea(r8, qword_ptr(rax * 8 + ROWS))?;
+        a.movzx(ecx, word_ptr(r8 + 4))?;
+        a.mov(qword_ptr(r11 + word(LEN)), rcx)?;
 
+        // What is known of the descriptor?
+        a.movzx(r9d, byte_ptr(r8 + 1))?;
+        a.test(r9d, r9d)?;
+        a.je(any_descriptor)?;
+        a.mov(r10d, edi)?;
+        a.cmp(r10d, i32::try_from(FD_COUNT).unwrap_or(0))?;
+        a.jae(ways.slow)?;
+        a.movzx(r10d, byte_ptr(r10 + FD_KINDS.get()))?;
+        a.mov(dword_ptr(r11 + word(LEN) + 4), r10d)?;
+        a.mov(ecx, r10d)?;
+        a.and(ecx, r9d)?;
+        a.cmp(ecx, r9d)?;
+        a.jne(ways.slow)?;
+
+        // Is there room for what the result may tell?
+        a.set_label(&mut any_descriptor)?;
+        a.movzx(r9d, byte_ptr(r8 + 3))?;
+        a.test(r9d, r9d)?;
+        a.je(any_length)?;
+        a.mov(rcx, qword_ptr(r11 + r9))?;
+        a.cmp(rcx, small(MOST_BYTES))?;
+        a.ja(ways.slow)?;
+        a.movzx(r9d, byte_ptr(r8 + 7))?;
+        a.imul_2(rcx, r9)?;
+        a.cmp(rcx, small(MOST_BYTES))?;
+        a.ja(ways.slow)?;
+        a.lea(r9, qword_ptr(r11 + rcx + (small(HEADER) + 8)))?;
+        a.cmp(r9, small(ENTRIES_END.get()))?;
+        a.ja(wrap)?;
+
+        a.set_label(&mut any_length)?;
+        a.movzx(r9d, byte_ptr(r8 + 6))?;
+        extras(&mut a, &mut ways)?;
+
+        // Would it wait?
+        a.set_label(&mut ways.ready)?;
+        a.test(byte_ptr(r11 + word(LEN) + 4), i32::from(FdKind::MAY_WAIT.byte()))?;
+        a.je(call)?;
+        a.mov(ecx, POLLIN)?;
+        a.test(byte_ptr(r8 + 1), i32::from(FdKind::WRITE.byte()))?;
+        a.je(reading)?;
+        a.movzx(r9d, byte_ptr(r8 + 3))?;
+        a.cmp(qword_ptr(r11 + r9), AT_ONCE)?;
+        a.ja(ways.slow)?;
+        a.mov(ecx, POLLOUT)?;
+        a.set_label(&mut reading)?;
+        a.shl(rcx, 32)?;
+        a.mov(edi, edi)?;
+        a.or(rcx, rdi)?;
+        a.mov(qword_ptr(r11 + word(ASKED)), rcx)?;
+        a.lea(rdi, qword_ptr(r11 + word(ASKED)))?;
+        a.mov(esi, 1)?;
+        a.xor(edx, edx)?;
+        a.mov(eax, POLL)?;
+        a.cmp(r11, r11)?;
         a.syscall()?;
-        a.set_label(&mut after)?;
+        a.set_label(&mut after_probe)?;
+        a.mov(r11, cursor())?;
+        a.mov(rcx, qword_ptr(r11 + word(ASKED)))?;
+        a.mov(qword_ptr(r11 + word(ASKED)), 0)?;
+        restore(&mut a, r11, &[rdi, rsi, rdx])?;
+        a.cmp(eax, small(WOULD_NOT_WAIT))?;
+        a.je(would_not)?;
+        a.cmp(eax, 1)?;
+        a.jne(ways.slow)?;
+        // An end or an error may come with a signal: only what was asked for is good.
+        a.mov(r9, rcx)?;
+        a.shr(rcx, 48)?;
+        a.shl(r9, 16)?;
+        a.shr(r9, 48)?;
+        a.cmp(ecx, r9d)?;
+        a.jne(ways.slow)?;
+        a.set_label(&mut would_not)?;
+        a.mov(rax, qword_ptr(r11 + 8))?;
+
+        a.set_label(&mut call)?;
+        restore(&mut a, r11, &[r8, r9, r10])?;
+        // The flags are the same whatever way led here.
+        a.cmp(r11, r11)?;
+        a.syscall()?;
+        a.set_label(&mut after_call)?;
         a.mov(rcx, cursor())?;
         a.mov(qword_ptr(rcx + word(RESULT)), rax)?;
         a.mov(qword_ptr(rcx + word(FLAGS)), r11)?;
 
-        // What it wrote.
+        // What it wrote, or took.
         a.set_label(&mut written)?;
         a.mov(r11, qword_ptr(rcx + 8))?;
-        a.movzx(r11d, byte_ptr(r11 + KINDS))?;
-        a.cmp(r11d, Kind::TimeOfDay as i32)?;
-        a.je(of_day)?;
-        a.cmp(r11d, Kind::Clock as i32)?;
-        a.jne(done)?;
+        a.lea(r11, qword_ptr(r11 * 8 + ROWS))?;
+        a.movzx(esi, byte_ptr(r11))?;
+        a.cmp(esi, Mode::Fixed as i32)?;
+        a.jb(no_bytes)?;
+        a.je(fixed)?;
         a.test(rax, rax)?;
-        a.jne(done)?;
-        a.mov(r11, rsi)?;
-        a.jmp(copy)?;
-        a.set_label(&mut of_day)?;
+        a.jle(no_bytes)?;
+        a.movzx(esi, byte_ptr(r11 + 3))?;
+        a.mov(rdi, qword_ptr(rcx + rsi))?;
+        a.cmp(rdi, rax)?;
+        a.cmova(rdi, rax)?;
+        a.movzx(esi, byte_ptr(r11 + 7))?;
+        a.imul_2(rdi, rsi)?;
+        a.jmp(with_bytes)?;
+        a.set_label(&mut fixed)?;
         a.test(rax, rax)?;
-        a.jne(done)?;
+        a.jne(no_bytes)?;
+        a.mov(edi, dword_ptr(rcx + word(LEN)))?;
+        a.set_label(&mut with_bytes)?;
+        a.movzx(esi, byte_ptr(r11 + 2))?;
+        a.mov(rsi, qword_ptr(rcx + rsi))?;
+        a.test(rsi, rsi)?;
+        a.je(no_bytes)?;
+        a.mov(dword_ptr(rcx + word(LEN)), edi)?;
         a.mov(r11, rdi)?;
-        a.set_label(&mut copy)?;
-        a.mov(rax, qword_ptr(r11))?;
-        a.mov(qword_ptr(rcx + word(OUTPUT)), rax)?;
-        a.mov(rax, qword_ptr(r11 + 8))?;
-        a.mov(qword_ptr(rcx + word(OUTPUT + 1)), rax)?;
-        a.mov(rax, qword_ptr(rcx + word(RESULT)))?;
-
-        a.set_label(&mut done)?;
-        a.mov(r11, qword_ptr(rcx + word(FLAGS)))?;
-        a.add(cursor(), i32::try_from(Entry::LEN).unwrap_or(0))?;
+        a.lea(rdi, qword_ptr(rcx + small(HEADER)))?;
+        a.mov(rcx, r11)?;
+        a.cld()?;
+        a.rep().movsb()?;
+        a.add(rdi, 7)?;
+        a.and(rdi, -8)?;
+        a.mov(rcx, cursor())?;
+        a.jmp(store)?;
+        a.set_label(&mut no_bytes)?;
+        a.mov(dword_ptr(rcx + word(LEN)), 0)?;
+        a.lea(rdi, qword_ptr(rcx + small(HEADER)))?;
+        a.set_label(&mut store)?;
+        a.mov(cursor(), rdi)?;
         a.set_label(&mut logged)?;
+        restore(&mut a, rcx, &[rdi, rsi])?;
+        a.mov(r11, qword_ptr(rcx + word(FLAGS)))?;
+        a.test(r11d, DIRECTION_FLAG)?;
+        a.je(forwards)?;
+        a.std()?;
+        a.set_label(&mut forwards)?;
+        a.mov(rax, qword_ptr(rcx + word(RESULT)))?;
         a.mov(rcx, qword_ptr(rcx))?;
         a.set_label(&mut exit)?;
         a.jmp(rcx)?;
 
+        // The buffer is full: a mark, and from the start on.
         a.set_label(&mut wrap)?;
-        a.mov(r11d, u32::try_from(FIRST_ENTRY.get()).unwrap_or(0))?;
+        a.mov(rax, qword_ptr(r11 + 8))?;
+        a.mov(rcx, qword_ptr(r11))?;
+        restore(&mut a, r11, &[r8, r9, r10])?;
+        a.set_label(&mut wrap_at_once)?;
+        a.mov(qword_ptr(r11), 0)?;
+        a.mov(r11d, small(FIRST_ENTRY.get()))?;
         a.mov(cursor(), r11)?;
         a.inc(qword_ptr(TURNS))?;
-        a.set_label(&mut slow)?;
+        a.jmp(slow_at_once)?;
         // To the stub's own `syscall`.
+        a.set_label(&mut ways.slow)?;
+        a.mov(rax, qword_ptr(r11 + 8))?;
+        a.mov(rcx, qword_ptr(r11))?;
+        restore(&mut a, r11, &[r8, r9, r10])?;
+        a.set_label(&mut slow_at_once)?;
         a.sub(rcx, 2)?;
         a.jmp(exit)?;
 
         let options = BlockEncoderOptions::RETURN_NEW_INSTRUCTION_OFFSETS;
         let result = a.assemble_options(CODE.get(), options)?;
         let at = |label| result.label_ip(label).map(Addr::new);
-        let (after_call, written) = (at(&after)?, at(&written)?);
-        let (logged, exit) = (at(&logged)?, at(&exit)?);
+        let (after_call, after_probe) = (at(&after_call)?, at(&after_probe)?);
+        let (written, logged, exit) = (at(&written)?, at(&logged)?, at(&exit)?);
         let bytes = result.inner.code_buffer;
-        Ok(Self { bytes, after_call, written, logged, exit })
+        Ok(Self { bytes, after_call, after_probe, written, logged, exit })
     }
 
-    /// The page of code, with the table of calls.
-    pub fn page(&self) -> Vec<u8> {
-        let mut page = self.bytes.clone();
-        let kinds = KINDS - CODE.get();
-        page.resize(usize::try_from(kinds).unwrap_or(0), 0xcc);
-        let mut table = [Kind::Traced as u8; KIND_COUNT];
-        for (no, kind) in CALLS {
-            if let Some(place) = usize::try_from(no.get()).ok().and_then(|no| table.get_mut(no)) {
-                *place = kind as u8;
-            }
-        }
-        page.extend(table);
-        page
+    /// The code and the table of calls.
+    pub fn pages(&self) -> Vec<u8> {
+        let mut pages = self.bytes.clone();
+        pages.resize(usize::try_from(PAGE_SIZE).unwrap_or(0), 0xcc);
+        pages.extend(table());
+        pages
     }
 
     /// What makes every call a traced one: where it goes, and the bytes.
     pub fn none() -> (Addr, Vec<u8>) {
-        (Addr::new(KINDS), vec![Kind::Traced as u8; KIND_COUNT])
+        (Addr::new(ROWS), table_of_none())
     }
 
     /// Whether a task at `pc` is in the middle: what it does there must not be cut in two.
@@ -221,6 +308,102 @@ impl FastCode {
     }
 }
 
+/// Gives registers the values that the entry at `from` has.
+fn restore(
+    a: &mut CodeAssembler,
+    from: AsmRegister64,
+    registers: &[AsmRegister64],
+) -> Result<(), IcedError> {
+    for (n, saved) in SAVED.into_iter().enumerate() {
+        if registers.contains(&saved) {
+            a.mov(saved, qword_ptr(from + word(2 + n)))?;
+        }
+    }
+    Ok(())
+}
+
+/// What must hold besides for the call whose row says so in `r9d`, or is done besides. The entry is at `r11`.
+fn extras(a: &mut CodeAssembler, ways: &mut Ways) -> Result<(), IcedError> {
+    let (ready, slow) = (ways.ready, ways.slow);
+    a.test(r9d, r9d)?;
+    a.je(ready)?;
+    let arg = |arg: Arg| i32::from(arg as u8);
+    let only = |a: &mut CodeAssembler,
+                extra: Extra,
+                part: &mut dyn FnMut(&mut CodeAssembler) -> Result<(), IcedError>|
+     -> Result<(), IcedError> {
+        let mut next = a.create_label();
+        a.cmp(r9d, extra as i32)?;
+        a.jne(next)?;
+        part(a)?;
+        a.jmp(ready)?;
+        a.set_label(&mut next)
+    };
+    only(a, Extra::OpenAt, &mut |a| {
+        a.test(edx, OPEN_CHANGES)?;
+        a.jne(slow)
+    })?;
+    only(a, Extra::Close, &mut |a| {
+        a.mov(r9d, edi)?;
+        a.cmp(r9d, i32::try_from(FD_COUNT).unwrap_or(0))?;
+        a.jae(ready)?;
+        a.mov(byte_ptr(r9 + FD_KINDS.get()), 0)
+    })?;
+    only(a, Extra::Futex, &mut |a| {
+        const WAKE: i32 = 1;
+        const WAKE_BITSET: i32 = 10;
+        a.mov(ecx, esi)?;
+        a.and(ecx, 0x7f)?;
+        a.cmp(ecx, WAKE)?;
+        a.je(ready)?;
+        a.cmp(ecx, WAKE_BITSET)?;
+        a.jne(slow)
+    })?;
+    only(a, Extra::Fcntl, &mut |a| {
+        // F_GETFD, F_SETFD, F_GETFL, F_SETFL: 1 to 4.
+        a.lea(ecx, qword_ptr(rsi - 1))?;
+        a.cmp(ecx, 3)?;
+        a.ja(slow)
+    })?;
+    only(a, Extra::Ioctl, &mut |a| {
+        for (command, len) in IOCTLS {
+            a.mov(dword_ptr(r11 + word(LEN)), len)?;
+            a.cmp(esi, command)?;
+            a.je(ready)?;
+        }
+        a.jmp(slow)
+    })?;
+    only(a, Extra::Recv, &mut |a| {
+        a.cmp(qword_ptr(r11 + arg(Arg::Fifth)), 0)?;
+        a.jne(slow)?;
+        a.test(dword_ptr(r11 + arg(Arg::Fourth)), RECV_WAITS)?;
+        a.jne(slow)
+    })?;
+    only(a, Extra::Epoll, &mut |a| {
+        a.cmp(dword_ptr(r11 + arg(Arg::Fourth)), 0)?;
+        a.jne(slow)
+    })?;
+    only(a, Extra::Open, &mut |a| {
+        a.test(esi, OPEN_CHANGES)?;
+        a.jne(slow)
+    })?;
+    only(a, Extra::TimeOfDay, &mut |a| {
+        a.test(rdi, rdi)?;
+        a.je(slow)?;
+        a.test(rsi, rsi)?;
+        a.jne(slow)
+    })?;
+    only(a, Extra::Time, &mut |a| {
+        a.test(rdi, rdi)?;
+        a.jne(slow)
+    })?;
+    only(a, Extra::Limit, &mut |a| {
+        a.test(rdx, rdx)?;
+        a.jne(slow)
+    })?;
+    a.jmp(slow)
+}
+
 #[cfg(test)]
 mod tests {
     use iced_x86::{Decoder, DecoderOptions, Mnemonic};
@@ -232,14 +415,14 @@ mod tests {
     }
 
     #[test]
-    fn there_is_one_call_and_one_way_out() {
+    fn there_is_a_question_a_call_and_one_way_out() {
         let code = FastCode::assemble().unwrap();
-        assert!(code.bytes.len() < 0x800, "{}", code.bytes.len());
+        assert!(code.bytes.len() < 0x1000, "{}", code.bytes.len());
         let list = decode(&code.bytes, CODE);
         assert!(list.iter().all(|one| !one.is_invalid()));
-        let call = list.iter().position(|one| one.mnemonic() == Mnemonic::Syscall).unwrap();
-        assert_eq!(list[call].next_ip(), code.after_call.get());
-        assert_eq!(list.iter().filter(|one| one.mnemonic() == Mnemonic::Syscall).count(), 1);
+        let calls = list.iter().filter(|one| one.mnemonic() == Mnemonic::Syscall);
+        let behind: Vec<u64> = calls.map(iced_x86::Instruction::next_ip).collect();
+        assert_eq!(behind, [code.after_probe.get(), code.after_call.get()]);
         let indirect = list.iter().filter(|one| one.is_jmp_near_indirect());
         assert_eq!(indirect.map(|one| one.ip()).collect::<Vec<_>>(), [code.exit.get()]);
         assert!(code.after_call < code.written && code.written < code.logged);
@@ -248,11 +431,19 @@ mod tests {
     }
 
     #[test]
-    fn calls_have_bytes_in_the_table() {
-        let page = FastCode::assemble().unwrap().page();
-        assert_eq!(page[0x800 + 110], Kind::Plain as u8);
-        assert_eq!(page[0x800 + 228], Kind::Clock as u8);
-        assert_eq!(page[0x800], Kind::Traced as u8, "read");
-        assert_eq!(page.len(), 0x900);
+    fn recordings_from_before_have_no_call_where_the_question_is() {
+        // There the one call of the code ended.
+        const BEFORE: u64 = 0x7000_20b0;
+        let code = FastCode::assemble().unwrap();
+        assert!(code.after_probe != Addr::new(BEFORE) && code.after_call != Addr::new(BEFORE));
+    }
+
+    #[test]
+    fn the_table_is_behind_the_code() {
+        let pages = FastCode::assemble().unwrap().pages();
+        assert_eq!(pages[0x1000 + 110 * 8], Mode::Plain as u8, "getppid");
+        assert_eq!(pages[0x1000 + 228 * 8], Mode::Fixed as u8, "clock_gettime");
+        assert_eq!(pages[0x1000 + 8 * 24], Mode::Traced as u8, "sched_yield");
+        assert_eq!(pages.len(), 0x2000);
     }
 }

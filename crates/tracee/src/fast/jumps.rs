@@ -2,7 +2,7 @@
 
 use retake_model::Addr;
 
-use super::code::CODE;
+use super::layout::CODE;
 
 /// Bytes from one stub to the next.
 pub const STUB_LEN: u64 = 32;

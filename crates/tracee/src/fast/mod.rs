@@ -4,16 +4,29 @@
 //! ([`stub`]), which names itself in `rcx`: `syscall` overwrites that register and `r11` anyway. Calls
 //! that are not for it go back to the stub, which makes them where they are traced.
 //!
-//! The code and its buffer are part of the program: replay runs the same code and fills the same buffer,
-//! with a stop for each call. The recorder only reads the buffer. Its cursor goes back to the start when
-//! it has come to the end, and the call that finds it there is a traced one.
+//! A call that reads or writes a descriptor is for it if its owner says so in a table ([`FD_KINDS`]). One that may
+//! wait for others is made if `poll` says that it would not.
+//!
+//! The code and its buffer are part of the program: replay runs the same code and fills the same buffer.
+//! The recorder only reads the buffer. Its cursor goes back to the start when it has come near the end, and the
+//! call that finds it there is a traced one.
 
 mod back;
 mod code;
 mod entry;
+mod fds;
 mod jumps;
+mod layout;
+mod rows;
+#[cfg(test)]
+mod tests;
 
 pub use back::call_site;
-pub use code::{BUFFER_LEN, CODE, CURSOR, ENTRIES_END, FIRST_ENTRY, FastCode, Kind, kind_of};
-pub use entry::Entry;
+pub use code::{FastCode, WOULD_NOT_WAIT};
+pub use entry::{Data, Entry};
+pub use fds::FdKind;
 pub use jumps::{STUB_LEN, jump, short_jump, stub};
+pub use layout::{
+    BUFFER_LEN, CODE, CODE_LEN, CURSOR, ENTRIES_END, FD_COUNT, FD_KINDS, FIRST_ENTRY,
+};
+pub use rows::{may_be_fast, needs_descriptor};

@@ -1,0 +1,326 @@
+//! What the code is told of descriptors.
+//!
+//! A call on a descriptor is made without a stop if it is known that it changes no memory and waits for nobody, or
+//! how to ask. That is found out at a traced call on it, and forgotten when the descriptor may be something else. The
+//! table is the program's memory: what is written to it is an effect of the call.
+
+use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+
+use retake_abi::consts::clone::CLONE_FILES;
+use retake_abi::{FdEffect, nr};
+use retake_model::{Addr, Registers, SpaceId, SyscallNo};
+use retake_recording::{Effect, Stream};
+use retake_tracee::fast::{FD_COUNT, FD_KINDS, FdKind, needs_descriptor};
+
+use crate::descriptors::{Identity, Target};
+use crate::error::RecordError;
+use crate::new_task::NewTask;
+use crate::session::Session;
+use crate::task::{OpenCall, Task};
+
+/// File systems whose files the kernel reads and writes by itself, with nobody to wait for (statfs(2)): ext2 to ext4,
+/// xfs, btrfs, tmpfs, overlayfs, f2fs, squashfs, zfs, erofs, isofs.
+const PLAIN_FILE_SYSTEMS: [i64; 10] = [
+    0xef53,
+    0x5846_5342,
+    0x9123_683e,
+    0x0102_1994,
+    0x794c_7630,
+    0xf2f5_2010,
+    0x7371_7368,
+    0x2fc1_2fc1,
+    0xe0f5_e1e2,
+    0x9660,
+];
+/// Devices of the kernel's own that never wait: major 1, `null`, `zero`, `full`, `random`, `urandom`.
+const MEMORY_DEVICES: u64 = 1;
+const NEVER_WAIT: [u64; 5] = [3, 5, 7, 8, 9];
+
+/// `CLOSE_RANGE_UNSHARE` (close_range(2), Linux 5.9).
+const CLOSE_RANGE_UNSHARE: u64 = 2;
+
+/// A descriptor that was looked at.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    kind: FdKind,
+    /// The file that it writes to.
+    writes_to: Option<Identity>,
+}
+
+/// The descriptors of the processes with one address space.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KnownFds {
+    known: BTreeMap<i32, Known>,
+    /// Others have these descriptors too: they would have to be told.
+    are_shared: bool,
+}
+
+impl KnownFds {
+    /// The descriptor was closed by the code, which has taken it out of the table.
+    pub(super) fn closed(&mut self, fd: u64) {
+        self.known.remove(&descriptor(fd));
+    }
+
+    /// Takes those out of which this is so; gives the ones that the table says something of.
+    fn take(&mut self, mut is: impl FnMut(i32, &Known) -> bool) -> Vec<i32> {
+        let mut told = Vec::new();
+        self.known.retain(|fd, known| {
+            let gone = is(*fd, known);
+            if gone && known.kind != FdKind::UNKNOWN {
+                told.push(*fd);
+            }
+            !gone
+        });
+        told
+    }
+}
+
+fn descriptor(arg: u64) -> i32 {
+    #[expect(clippy::cast_possible_truncation, reason = "the kernel takes 32 bits too")]
+    let fd = arg as i32;
+    fd
+}
+
+/// Where the table has a descriptor.
+fn place(fd: i32) -> Option<Addr> {
+    let fd = u64::try_from(fd).ok().filter(|fd| *fd < FD_COUNT as u64)?;
+    FD_KINDS.checked_add(fd)
+}
+
+/// How calls on an open file can be made without a stop. Of what a regular file is to the recording, nothing is
+/// known here.
+fn kind_of(link: &str, meta: &Metadata) -> FdKind {
+    let file = meta.file_type();
+    let both = FdKind::READ.with(FdKind::WRITE);
+    if file.is_fifo() || file.is_socket() {
+        return both.with(FdKind::MAY_WAIT);
+    }
+    if file.is_char_device() {
+        let device = meta.rdev();
+        let (major, minor) = (device >> 8 & 0xfff, device & 0xff);
+        let never_waits = major == MEMORY_DEVICES && NEVER_WAIT.contains(&minor);
+        return if never_waits { both } else { FdKind::UNKNOWN };
+    }
+    let on_plain = || {
+        retake_ptrace::file_system(link.as_ref())
+            .is_ok_and(|magic| PLAIN_FILE_SYSTEMS.contains(&magic))
+    };
+    match (file.is_file(), file.is_dir()) {
+        (true, _) if on_plain() => both,
+        (_, true) if on_plain() => FdKind::READ,
+        _ => FdKind::UNKNOWN,
+    }
+}
+
+/// Which descriptors may be something else after a call.
+enum Changed {
+    None,
+    One(i32),
+    Any,
+}
+
+/// A descriptor that is new was closed before: nothing is known of it.
+fn changed_by(no: SyscallNo, args: &[u64; 6]) -> Changed {
+    match no {
+        nr::CLOSE => Changed::One(descriptor(args[0])),
+        nr::DUP2 | nr::DUP3 => Changed::One(descriptor(args[1])),
+        nr::OPEN
+        | nr::OPENAT
+        | nr::OPENAT2
+        | nr::CREAT
+        | nr::DUP
+        | nr::PIPE
+        | nr::PIPE2
+        | nr::SOCKET
+        | nr::SOCKETPAIR
+        | nr::ACCEPT
+        | nr::ACCEPT4
+        | nr::RECVMSG
+        | nr::RECVMMSG
+        | nr::FCNTL
+        | nr::EPOLL_CREATE1
+        | nr::EVENTFD2
+        | nr::TIMERFD_CREATE
+        | nr::SIGNALFD4
+        | nr::INOTIFY_INIT1
+        | nr::MEMFD_CREATE
+        | nr::PIDFD_OPEN
+        | nr::CLONE
+        | nr::CLONE3 => Changed::None,
+        _ => Changed::Any,
+    }
+}
+
+impl Session {
+    /// A traced call has come to its end: what is known of descriptors may not be so any more, or may be told.
+    pub(crate) fn note_descriptors(
+        &mut self,
+        task: &mut Task,
+        open: &OpenCall,
+        result: i64,
+    ) -> Result<(), RecordError> {
+        if open.call.fds == FdEffect::Changes {
+            match changed_by(open.call.no, &open.args) {
+                Changed::None => {}
+                Changed::One(fd) => self.forget_fds(task, task.space, |known, _| known == fd)?,
+                Changed::Any => self.forget_fds(task, task.space, |_, _| true)?,
+            }
+            task.has_own_fds |= result >= 0 && gets_own(open) && self.shares_memory(task);
+            return Ok(());
+        }
+        let [first, ..] = open.args;
+        if result >= 0
+            && needs_descriptor(open.call.no)
+            && self.came_from_stub(task, &open.entry)?
+        {
+            self.tell_of_fd(task, descriptor(first))?;
+        }
+        Ok(())
+    }
+
+    /// Whether a call was made by a stub: its site is led to the code.
+    fn came_from_stub(&mut self, task: &Task, entry: &Registers) -> Result<bool, RecordError> {
+        let fast = &self.space(task.space)?.fast;
+        let page = Addr::new(entry.rip).page();
+        Ok(fast.present && fast.stubs.iter().any(|stubs| stubs.page.page() == page))
+    }
+
+    /// Tells the code what a descriptor is, if it is not told yet.
+    fn tell_of_fd(&mut self, task: &Task, fd: i32) -> Result<(), RecordError> {
+        let fds = &self.space(task.space)?.fast.fds;
+        let (is_known, are_shared) = (fds.known.contains_key(&fd), fds.are_shared);
+        if is_known || are_shared || task.has_own_fds || self.sharers(task).any(|t| t.has_own_fds) {
+            return Ok(());
+        }
+        let Some(place) = place(fd) else { return Ok(()) };
+        let link = format!("/proc/{}/fd/{fd}", task.tid);
+        let Ok(meta) = std::fs::metadata(&link) else { return Ok(()) };
+        let mut kind = kind_of(&link, &meta);
+        let mut writes_to = None;
+        if meta.is_file() && kind.has(FdKind::WRITE) {
+            // What is written to a file that is mapped changes memory.
+            let identity = (meta.dev(), meta.ino());
+            let is_mapped = self.files.is_shared(identity) || self.files.is_kept(identity);
+            match self.descriptors.target(task, fd) {
+                Target::File(_) if !is_mapped => writes_to = Some(identity),
+                _ => kind = FdKind::READ,
+            }
+        }
+        if kind.has(FdKind::WRITE) {
+            kind = match self.echo.stream(task, fd) {
+                Some(Stream::Stdout) => kind.with(FdKind::STDOUT),
+                Some(Stream::Stderr) => kind.with(FdKind::STDERR),
+                None => kind,
+            };
+        }
+        if kind != FdKind::UNKNOWN {
+            self.write_now(task, place, &[kind.byte()]);
+        }
+        self.space(task.space)?.fast.fds.known.insert(fd, Known { kind, writes_to });
+        Ok(())
+    }
+
+    /// Takes descriptors out of the table of an address space.
+    fn forget_fds(
+        &mut self,
+        by: &Task,
+        space: SpaceId,
+        mut is: impl FnMut(i32, Option<Identity>) -> bool,
+    ) -> Result<(), RecordError> {
+        let gone = self.space(space)?.fast.fds.take(|fd, known| is(fd, known.writes_to));
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let tid = match by.space == space {
+            true => Some(by.tid),
+            false => self.tasks.values().find(|other| other.space == space).map(|other| other.tid),
+        };
+        // Memory that is gone makes no calls.
+        let Some(tid) = tid else { return Ok(()) };
+        for place in gone.into_iter().filter_map(place) {
+            if retake_ptrace::ProcessMemory::new(tid).write(place, &[0]).is_ok() {
+                self.effect(&Effect::ForeignWrite { space, addr: place, bytes: vec![0] });
+            }
+        }
+        Ok(())
+    }
+
+    /// A file is mapped: what is written to it changes memory from now on.
+    pub(crate) fn file_gets_mapped(
+        &mut self,
+        task: &Task,
+        identity: Identity,
+    ) -> Result<(), RecordError> {
+        let writes = |fds: &KnownFds| fds.known.values().any(|k| k.writes_to == Some(identity));
+        let spaces: Vec<SpaceId> =
+            self.spaces.iter().filter(|(_, s)| writes(&s.fast.fds)).map(|(id, _)| *id).collect();
+        for space in spaces {
+            self.forget_fds(task, space, |_, writes_to| writes_to == Some(identity))?;
+        }
+        Ok(())
+    }
+
+    /// A task makes another one, in this space. Those that share memory but not descriptors, or descriptors but not
+    /// memory, make calls on them that are traced.
+    pub(crate) fn descriptors_inherited(
+        &mut self,
+        parent: &Task,
+        new: &NewTask,
+        space: SpaceId,
+    ) -> Result<(), RecordError> {
+        if new.shares_memory() == new.shares_descriptors() {
+            return Ok(());
+        }
+        self.forget_fds(parent, parent.space, |_, _| true)?;
+        if new.shares_descriptors() {
+            for space in [parent.space, space] {
+                self.space(space)?.fast.fds = KnownFds { are_shared: true, ..KnownFds::default() };
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a call gives the caller descriptors of its own.
+fn gets_own(open: &OpenCall) -> bool {
+    let [first, _, third, ..] = open.args;
+    match open.call.no {
+        nr::UNSHARE => first & CLONE_FILES != 0,
+        nr::CLOSE_RANGE => third & CLOSE_RANGE_UNSHARE != 0,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(path: &str) -> FdKind {
+        kind_of(path, &std::fs::metadata(path).unwrap())
+    }
+
+    #[test]
+    fn what_never_waits_and_what_may() {
+        let both = FdKind::READ.with(FdKind::WRITE);
+        assert_eq!(kind("/dev/null"), both);
+        assert_eq!(kind("/dev/urandom"), both);
+        assert_eq!(kind("/proc/self/status"), FdKind::UNKNOWN, "the kernel makes it up");
+        assert_eq!(kind("/proc"), FdKind::UNKNOWN);
+        assert_eq!(kind(env!("CARGO_MANIFEST_DIR")), FdKind::READ);
+        assert_eq!(kind(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")), both);
+    }
+
+    #[test]
+    fn descriptors_that_are_closed_are_forgotten() {
+        let known = |kind| Known { kind, writes_to: None };
+        let mut fds = KnownFds::default();
+        fds.known.insert(3, known(FdKind::READ));
+        fds.known.insert(4, known(FdKind::UNKNOWN));
+        fds.known.insert(5, known(FdKind::WRITE));
+        assert_eq!(fds.take(|fd, _| fd < 5), [3], "the table says nothing of 4");
+        fds.closed(5);
+        assert!(fds.take(|_, _| true).is_empty());
+    }
+}

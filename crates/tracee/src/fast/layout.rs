@@ -1,0 +1,33 @@
+//! Where the code and what it uses stand in a program.
+
+use retake_model::{Addr, PAGE_SIZE};
+
+/// Where the code stands: one page, and the table of calls behind it.
+pub const CODE: Addr = Addr::new(0x7000_2000);
+/// Bytes of both.
+pub const CODE_LEN: u64 = 2 * PAGE_SIZE;
+/// The table: a [`Row`](super::rows::Row) of eight bytes for each number.
+pub(super) const ROWS: u64 = CODE.get() + PAGE_SIZE;
+/// Numbers that have one.
+pub(super) const ROW_COUNT: usize = 512;
+
+/// The buffer's first word says where the next entry goes.
+pub const CURSOR: Addr = Addr::new(0x7000_4000);
+/// Its second word: how often the cursor went back to the start.
+pub(super) const TURNS: u64 = CURSOR.get() + 8;
+/// A byte for each descriptor: what is known of it ([`FdKind`](super::FdKind)).
+pub const FD_KINDS: Addr = Addr::new(CURSOR.get() + 0x100);
+/// Descriptors that have one.
+pub const FD_COUNT: usize = 1024;
+/// Bytes of the buffer.
+pub const BUFFER_LEN: u64 = 128 * PAGE_SIZE;
+/// The first entry.
+pub const FIRST_ENTRY: Addr = Addr::new(CURSOR.get() + 0x800);
+/// No entry goes beyond. The word there is free for the mark behind the last one.
+pub const ENTRIES_END: Addr = Addr::new(CURSOR.get() + BUFFER_LEN - 8);
+/// Calls with more bytes than this are traced.
+pub(super) const MOST_BYTES: u64 = 0x1_0000;
+/// Where the cursor may be at most for another entry, as far as calls with a fixed number of bytes go.
+pub(super) const LAST_START: u64 = ENTRIES_END.get() - super::entry::HEADER - MOST_FIXED;
+/// Bytes that calls with a fixed number of them write at most.
+pub(super) const MOST_FIXED: u64 = 0x200;
