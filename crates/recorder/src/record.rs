@@ -167,7 +167,9 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     let code = crate::fast::assemble();
     let mut untraced = vec![InjectPage::AFTER.get()];
     if let Some(code) = &code {
-        untraced.extend([code.after_call.get(), code.after_probe.get()]);
+        untraced.extend(
+            [code.after_call, code.after_probe, code.after_look].map(retake_model::Addr::get),
+        );
     }
     let filter = Filter::trace_all_but(&untraced);
     let task =

@@ -12,7 +12,9 @@ use retake_abi::consts::clone::CLONE_FILES;
 use retake_abi::{FdEffect, nr};
 use retake_model::{Addr, Registers, SpaceId, SyscallNo};
 use retake_recording::{Effect, Stream};
-use retake_tracee::fast::{FD_COUNT, FD_KINDS, FdKind, needs_descriptor};
+use retake_tracee::fast::{
+    FD_COUNT, FD_KINDS, FdKind, PLAIN_DEVICE_COUNT, PLAIN_DEVICES, needs_descriptor,
+};
 
 use crate::descriptors::{Identity, Target};
 use crate::error::RecordError;
@@ -53,6 +55,8 @@ struct Known {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KnownFds {
     known: BTreeMap<i32, Known>,
+    /// Devices with files that never wait, as the code is told them.
+    devices: Vec<u64>,
     /// Others have these descriptors too: they would have to be told.
     are_shared: bool,
 }
@@ -61,6 +65,24 @@ impl KnownFds {
     /// The descriptor was closed by the code, which has taken it out of the table.
     pub(super) fn closed(&mut self, fd: u64) {
         self.known.remove(&descriptor(fd));
+    }
+
+    /// The code has found that a file that was just opened can be read: where the table says so, and what.
+    pub(super) fn opened(&mut self, fd: i64, kind: FdKind) -> Option<(Addr, [u8; 1])> {
+        let fd = i32::try_from(fd).ok()?;
+        let place = place(fd)?;
+        self.known.insert(fd, Known { kind, writes_to: None });
+        Some((place, [kind.byte()]))
+    }
+
+    /// A device that the code is not told yet: where it is to stand.
+    fn place_for_device(&mut self, device: u64) -> Option<Addr> {
+        let n = self.devices.len();
+        if n == PLAIN_DEVICE_COUNT || self.devices.contains(&device) {
+            return None;
+        }
+        self.devices.push(device);
+        PLAIN_DEVICES.checked_add(8 * n as u64)
     }
 
     /// Takes those out of which this is so; gives the ones that the table says something of.
@@ -94,7 +116,10 @@ fn place(fd: i32) -> Option<Addr> {
 fn kind_of(link: &str, meta: &Metadata) -> FdKind {
     let file = meta.file_type();
     let both = FdKind::READ.with(FdKind::WRITE);
-    if file.is_fifo() || file.is_socket() {
+    if file.is_fifo() {
+        return both.with(FdKind::MAY_WAIT).with(FdKind::PIPE);
+    }
+    if file.is_socket() {
         return both.with(FdKind::MAY_WAIT);
     }
     if file.is_char_device() {
@@ -167,7 +192,10 @@ impl Session {
                 Changed::One(fd) => self.forget_fds(task, task.space, |known, _| known == fd)?,
                 Changed::Any => self.forget_fds(task, task.space, |_, _| true)?,
             }
-            task.has_own_fds |= result >= 0 && gets_own(open) && self.shares_memory(task);
+            if result >= 0 && gets_own(open) && self.shares_memory(task) {
+                self.descriptors_part(task)?;
+                task.has_own_fds = true;
+            }
             return Ok(());
         }
         let [first, ..] = open.args;
@@ -199,6 +227,12 @@ impl Session {
         let Ok(meta) = std::fs::metadata(&link) else { return Ok(()) };
         let mut kind = kind_of(&link, &meta);
         let mut writes_to = None;
+        if (meta.is_file() || meta.is_dir()) && kind.has(FdKind::READ) {
+            let place = self.space(task.space)?.fast.fds.place_for_device(meta.dev());
+            if let Some(place) = place {
+                self.write_now(task, place, &meta.dev().to_le_bytes());
+            }
+        }
         if meta.is_file() && kind.has(FdKind::WRITE) {
             // What is written to a file that is mapped changes memory.
             let identity = (meta.dev(), meta.ino());
@@ -262,6 +296,16 @@ impl Session {
         Ok(())
     }
 
+    /// Nothing is known of descriptors in a task's memory from here on, and the code looks at none.
+    fn descriptors_part(&mut self, task: &Task) -> Result<(), RecordError> {
+        self.forget_fds(task, task.space, |_, _| true)?;
+        let devices = std::mem::take(&mut self.space(task.space)?.fast.fds.devices);
+        if !devices.is_empty() {
+            self.write_now(task, PLAIN_DEVICES, &[0; 8 * PLAIN_DEVICE_COUNT]);
+        }
+        Ok(())
+    }
+
     /// A task makes another one, in this space. Those that share memory but not descriptors, or descriptors but not
     /// memory, make calls on them that are traced.
     pub(crate) fn descriptors_inherited(
@@ -273,7 +317,7 @@ impl Session {
         if new.shares_memory() == new.shares_descriptors() {
             return Ok(());
         }
-        self.forget_fds(parent, parent.space, |_, _| true)?;
+        self.descriptors_part(parent)?;
         if new.shares_descriptors() {
             for space in [parent.space, space] {
                 self.space(space)?.fast.fds = KnownFds { are_shared: true, ..KnownFds::default() };

@@ -135,8 +135,14 @@ impl Session {
             nr::OPEN | nr::OPENAT | nr::CLOSE => {
                 self.echo.forget();
                 self.descriptors.forget();
+                let kind = entry.descriptor_kind();
+                let fds = &mut self.space(task.space)?.fast.fds;
                 if entry.no() == nr::CLOSE {
-                    self.space(task.space)?.fast.fds.closed(before.rdi);
+                    fds.closed(before.rdi);
+                } else if kind != FdKind::UNKNOWN
+                    && let Some((addr, bytes)) = fds.opened(entry.result(), kind)
+                {
+                    self.effect(&Effect::Write { addr, bytes: bytes.to_vec() });
                 }
             }
             _ => {}

@@ -3,38 +3,26 @@
 use iced_x86::BlockEncoderOptions;
 use iced_x86::IcedError;
 use iced_x86::code_asm::{
-    AsmRegister64, CodeAssembler, CodeLabel, byte_ptr, dword_ptr, eax, ecx, edi, edx, esi,
-    qword_ptr, r8, r9, r9d, r10, r10d, r11, r11b, r11d, r12, r13, r14, r15, rax, rbp, rbx, rcx,
-    rdi, rdx, rsi, rsp, word_ptr,
+    AsmRegister64, CodeAssembler, byte_ptr, dword_ptr, ecx, edi, esi, qword_ptr, r8, r9, r9d, r10,
+    r10d, r11, r11b, r11d, r12, r13, r14, r15, rax, rbp, rbx, rcx, rdi, rdx, rsi, rsp, word_ptr,
 };
 use retake_model::{Addr, PAGE_SIZE};
 
-use super::entry::{ASKED, FLAGS, FS_BASE, GS_BASE, HEADER, LEN, RESULT};
-use super::fds::FdKind;
+use super::entry::{FLAGS, FS_BASE, GS_BASE, HEADER, LEN, RESULT};
+use super::extras::{Ways, extras};
 use super::layout::{
     CODE, CURSOR, ENTRIES_END, FD_COUNT, FD_KINDS, FIRST_ENTRY, LAST_START, MOST_BYTES, ROW_COUNT,
     ROWS, TURNS,
 };
-use super::rows::{Arg, Extra, Mode, table, table_of_none};
+use super::questions::{ask_whether_it_waits, look_at_opened};
+use super::rows::{Mode, table, table_of_none};
 
 /// Registers in the order in which an entry has them, after the stub's address and the number.
 const SAVED: [AsmRegister64; 13] = [rbx, rbp, rsp, rdi, rsi, rdx, r8, r9, r10, r12, r13, r14, r15];
 /// What replay answers to the code's question whether a call would wait, if it would not. The kernel says 1,
 /// for the one descriptor, and what is to be said of it.
 pub const WOULD_NOT_WAIT: u64 = 2;
-/// Bytes that a pipe takes at once, or not at all (`PIPE_BUF`, pipe(7)).
-const AT_ONCE: i32 = 4096;
-const POLLIN: i32 = 1;
-const POLLOUT: i32 = 4;
-/// `poll`
-const POLL: i32 = 7;
 const DIRECTION_FLAG: i32 = 0x400;
-/// Flags of open(2) that change a file, or need not be a file's: `O_TRUNC`, `O_TMPFILE`.
-const OPEN_CHANGES: i32 = 0x200 | 0x40_0000;
-/// Flags of recvfrom(2) that wait, or give something else: `MSG_WAITALL`, `MSG_ERRQUEUE`, `MSG_OOB`.
-const RECV_WAITS: i32 = 0x100 | 0x2000 | 1;
-/// Commands of ioctl(2): `TCGETS`, `TIOCGWINSZ`, `FIONREAD`, `FIOCLEX`, and what they write.
-const IOCTLS: [(i32, i32); 4] = [(0x5401, 36), (0x5413, 8), (0x541b, 4), (0x5451, 0)];
 
 /// The assembled code.
 #[derive(Clone, Debug)]
@@ -42,9 +30,10 @@ pub struct FastCode {
     bytes: Vec<u8>,
     /// The address after its `syscall` instruction.
     pub after_call: Addr,
-    /// The address after the one with which it asks whether a call would wait. That is no event: replay answers
-    /// [`WOULD_NOT_WAIT`] where the task's next event is a call of this code, else 0.
+    /// The address after the one with which it asks whether a call would wait.
     pub after_probe: Addr,
+    /// The address after the one with which it looks at an opened file.
+    pub after_look: Addr,
     /// From here on result and flags are in the entry.
     written: Addr,
     /// From here on the cursor is past the entry.
@@ -53,19 +42,11 @@ pub struct FastCode {
     pub exit: Addr,
 }
 
-/// Where jumps go that several parts of the code have.
-struct Ways {
-    /// The call is made.
-    ready: CodeLabel,
-    /// The call is left to the stub.
-    slow: CodeLabel,
-}
-
-fn small(value: u64) -> i32 {
+pub(super) fn small(value: u64) -> i32 {
     i32::try_from(value).unwrap_or(0)
 }
 
-fn word(n: usize) -> i32 {
+pub(super) fn word(n: usize) -> i32 {
     8 * i32::try_from(n).unwrap_or(0)
 }
 
@@ -80,11 +61,10 @@ impl FastCode {
         let mut labels = || a.create_label();
         let (mut slow_at_once, mut wrap_at_once, mut wrap) = (labels(), labels(), labels());
         let (mut any_descriptor, mut any_length, mut call) = (labels(), labels(), labels());
-        let (mut after_call, mut after_probe, mut written) = (labels(), labels(), labels());
-        let (mut would_not, mut no_bytes, mut with_bytes, mut fixed) =
+        let (mut after_call, mut written) = (labels(), labels());
+        let (mut no_bytes, mut with_bytes, mut fixed) = (labels(), labels(), labels());
+        let (mut store, mut logged, mut forwards, mut exit) =
             (labels(), labels(), labels(), labels());
-        let (mut store, mut logged, mut forwards, mut exit, mut reading) =
-            (labels(), labels(), labels(), labels(), labels());
         let mut ways = Ways { ready: labels(), slow: labels() };
 
         // Is it one of ours?
@@ -145,46 +125,8 @@ impl FastCode {
         a.movzx(r9d, byte_ptr(r8 + 6))?;
         extras(&mut a, &mut ways)?;
 
-        // Would it wait?
         a.set_label(&mut ways.ready)?;
-        a.test(byte_ptr(r11 + word(LEN) + 4), i32::from(FdKind::MAY_WAIT.byte()))?;
-        a.je(call)?;
-        a.mov(ecx, POLLIN)?;
-        a.test(byte_ptr(r8 + 1), i32::from(FdKind::WRITE.byte()))?;
-        a.je(reading)?;
-        a.movzx(r9d, byte_ptr(r8 + 3))?;
-        a.cmp(qword_ptr(r11 + r9), AT_ONCE)?;
-        a.ja(ways.slow)?;
-        a.mov(ecx, POLLOUT)?;
-        a.set_label(&mut reading)?;
-        a.shl(rcx, 32)?;
-        a.mov(edi, edi)?;
-        a.or(rcx, rdi)?;
-        a.mov(qword_ptr(r11 + word(ASKED)), rcx)?;
-        a.lea(rdi, qword_ptr(r11 + word(ASKED)))?;
-        a.mov(esi, 1)?;
-        a.xor(edx, edx)?;
-        a.mov(eax, POLL)?;
-        a.cmp(r11, r11)?;
-        a.syscall()?;
-        a.set_label(&mut after_probe)?;
-        a.mov(r11, cursor())?;
-        a.mov(rcx, qword_ptr(r11 + word(ASKED)))?;
-        a.mov(qword_ptr(r11 + word(ASKED)), 0)?;
-        restore(&mut a, r11, &[rdi, rsi, rdx])?;
-        a.cmp(eax, small(WOULD_NOT_WAIT))?;
-        a.je(would_not)?;
-        a.cmp(eax, 1)?;
-        a.jne(ways.slow)?;
-        // An end or an error may come with a signal: only what was asked for is good.
-        a.mov(r9, rcx)?;
-        a.shr(rcx, 48)?;
-        a.shl(r9, 16)?;
-        a.shr(r9, 48)?;
-        a.cmp(ecx, r9d)?;
-        a.jne(ways.slow)?;
-        a.set_label(&mut would_not)?;
-        a.mov(rax, qword_ptr(r11 + 8))?;
+        let after_probe = ask_whether_it_waits(&mut a, &mut ways, call)?;
 
         a.set_label(&mut call)?;
         restore(&mut a, r11, &[r8, r9, r10])?;
@@ -233,6 +175,7 @@ impl FastCode {
         a.mov(rcx, cursor())?;
         a.jmp(store)?;
         a.set_label(&mut no_bytes)?;
+        let after_look = look_at_opened(&mut a)?;
         a.mov(dword_ptr(rcx + word(LEN)), 0)?;
         a.lea(rdi, qword_ptr(rcx + small(HEADER)))?;
         a.set_label(&mut store)?;
@@ -272,10 +215,11 @@ impl FastCode {
         let options = BlockEncoderOptions::RETURN_NEW_INSTRUCTION_OFFSETS;
         let result = a.assemble_options(CODE.get(), options)?;
         let at = |label| result.label_ip(label).map(Addr::new);
-        let (after_call, after_probe) = (at(&after_call)?, at(&after_probe)?);
+        let after_call = at(&after_call)?;
+        let (after_probe, after_look) = (at(&after_probe)?, at(&after_look)?);
         let (written, logged, exit) = (at(&written)?, at(&logged)?, at(&exit)?);
         let bytes = result.inner.code_buffer;
-        Ok(Self { bytes, after_call, after_probe, written, logged, exit })
+        Ok(Self { bytes, after_call, after_probe, after_look, written, logged, exit })
     }
 
     /// The code and the table of calls.
@@ -289,6 +233,13 @@ impl FastCode {
     /// What makes every call a traced one: where it goes, and the bytes.
     pub fn none() -> (Addr, Vec<u8>) {
         (Addr::new(ROWS), table_of_none())
+    }
+
+    /// Whether a call that ends at `pc` is one with which the code asks the kernel something for itself. That is no
+    /// event, and replay does not make it: the answer is [`WOULD_NOT_WAIT`] where the task's next event is a call of this
+    /// code (it ends at [`Self::after_call`]), else 0; nothing is written to memory.
+    pub fn is_question(&self, pc: Addr) -> bool {
+        pc == self.after_probe || pc == self.after_look
     }
 
     /// Whether a task at `pc` is in the middle: what it does there must not be cut in two.
@@ -309,7 +260,7 @@ impl FastCode {
 }
 
 /// Gives registers the values that the entry at `from` has.
-fn restore(
+pub(super) fn restore(
     a: &mut CodeAssembler,
     from: AsmRegister64,
     registers: &[AsmRegister64],
@@ -320,88 +271,6 @@ fn restore(
         }
     }
     Ok(())
-}
-
-/// What must hold besides for the call whose row says so in `r9d`, or is done besides. The entry is at `r11`.
-fn extras(a: &mut CodeAssembler, ways: &mut Ways) -> Result<(), IcedError> {
-    let (ready, slow) = (ways.ready, ways.slow);
-    a.test(r9d, r9d)?;
-    a.je(ready)?;
-    let arg = |arg: Arg| i32::from(arg as u8);
-    let only = |a: &mut CodeAssembler,
-                extra: Extra,
-                part: &mut dyn FnMut(&mut CodeAssembler) -> Result<(), IcedError>|
-     -> Result<(), IcedError> {
-        let mut next = a.create_label();
-        a.cmp(r9d, extra as i32)?;
-        a.jne(next)?;
-        part(a)?;
-        a.jmp(ready)?;
-        a.set_label(&mut next)
-    };
-    only(a, Extra::OpenAt, &mut |a| {
-        a.test(edx, OPEN_CHANGES)?;
-        a.jne(slow)
-    })?;
-    only(a, Extra::Close, &mut |a| {
-        a.mov(r9d, edi)?;
-        a.cmp(r9d, i32::try_from(FD_COUNT).unwrap_or(0))?;
-        a.jae(ready)?;
-        a.mov(byte_ptr(r9 + FD_KINDS.get()), 0)
-    })?;
-    only(a, Extra::Futex, &mut |a| {
-        const WAKE: i32 = 1;
-        const WAKE_BITSET: i32 = 10;
-        a.mov(ecx, esi)?;
-        a.and(ecx, 0x7f)?;
-        a.cmp(ecx, WAKE)?;
-        a.je(ready)?;
-        a.cmp(ecx, WAKE_BITSET)?;
-        a.jne(slow)
-    })?;
-    only(a, Extra::Fcntl, &mut |a| {
-        // F_GETFD, F_SETFD, F_GETFL, F_SETFL: 1 to 4.
-        a.lea(ecx, qword_ptr(rsi - 1))?;
-        a.cmp(ecx, 3)?;
-        a.ja(slow)
-    })?;
-    only(a, Extra::Ioctl, &mut |a| {
-        for (command, len) in IOCTLS {
-            a.mov(dword_ptr(r11 + word(LEN)), len)?;
-            a.cmp(esi, command)?;
-            a.je(ready)?;
-        }
-        a.jmp(slow)
-    })?;
-    only(a, Extra::Recv, &mut |a| {
-        a.cmp(qword_ptr(r11 + arg(Arg::Fifth)), 0)?;
-        a.jne(slow)?;
-        a.test(dword_ptr(r11 + arg(Arg::Fourth)), RECV_WAITS)?;
-        a.jne(slow)
-    })?;
-    only(a, Extra::Epoll, &mut |a| {
-        a.cmp(dword_ptr(r11 + arg(Arg::Fourth)), 0)?;
-        a.jne(slow)
-    })?;
-    only(a, Extra::Open, &mut |a| {
-        a.test(esi, OPEN_CHANGES)?;
-        a.jne(slow)
-    })?;
-    only(a, Extra::TimeOfDay, &mut |a| {
-        a.test(rdi, rdi)?;
-        a.je(slow)?;
-        a.test(rsi, rsi)?;
-        a.jne(slow)
-    })?;
-    only(a, Extra::Time, &mut |a| {
-        a.test(rdi, rdi)?;
-        a.jne(slow)
-    })?;
-    only(a, Extra::Limit, &mut |a| {
-        a.test(rdx, rdx)?;
-        a.jne(slow)
-    })?;
-    a.jmp(slow)
 }
 
 #[cfg(test)]
@@ -422,7 +291,7 @@ mod tests {
         assert!(list.iter().all(|one| !one.is_invalid()));
         let calls = list.iter().filter(|one| one.mnemonic() == Mnemonic::Syscall);
         let behind: Vec<u64> = calls.map(iced_x86::Instruction::next_ip).collect();
-        assert_eq!(behind, [code.after_probe.get(), code.after_call.get()]);
+        assert_eq!(behind, [code.after_probe, code.after_call, code.after_look].map(Addr::get));
         let indirect = list.iter().filter(|one| one.is_jmp_near_indirect());
         assert_eq!(indirect.map(|one| one.ip()).collect::<Vec<_>>(), [code.exit.get()]);
         assert!(code.after_call < code.written && code.written < code.logged);
@@ -435,7 +304,7 @@ mod tests {
         // There the one call of the code ended.
         const BEFORE: u64 = 0x7000_20b0;
         let code = FastCode::assemble().unwrap();
-        assert!(code.after_probe != Addr::new(BEFORE) && code.after_call != Addr::new(BEFORE));
+        assert!(!code.is_question(Addr::new(BEFORE)) && code.after_call != Addr::new(BEFORE));
     }
 
     #[test]

@@ -19,6 +19,9 @@ impl FdKind {
     /// It is the program's standard error.
     pub const STDERR: Self = Self(0x10);
 
+    /// It is a pipe's end.
+    pub const PIPE: Self = Self(0x20);
+
     /// Both.
     #[must_use]
     pub const fn with(self, other: Self) -> Self {

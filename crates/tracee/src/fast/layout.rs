@@ -15,18 +15,26 @@ pub(super) const ROW_COUNT: usize = 512;
 pub const CURSOR: Addr = Addr::new(0x7000_4000);
 /// Its second word: how often the cursor went back to the start.
 pub(super) const TURNS: u64 = CURSOR.get() + 8;
+/// Room for what `fstat` says of a file that was opened. Zeroes otherwise.
+pub(super) const LOOKED_AT: u64 = CURSOR.get() + 0x20;
+/// Bytes of that (`struct stat`).
+pub(super) const LOOKED_AT_LEN: u64 = 144;
+/// Devices of file systems whose files never wait, as `fstat` names them. Zeroes are none.
+pub const PLAIN_DEVICES: Addr = Addr::new(CURSOR.get() + 0xc0);
+/// How many there can be.
+pub const PLAIN_DEVICE_COUNT: usize = 4;
 /// A byte for each descriptor: what is known of it ([`FdKind`](super::FdKind)).
 pub const FD_KINDS: Addr = Addr::new(CURSOR.get() + 0x100);
 /// Descriptors that have one.
 pub const FD_COUNT: usize = 1024;
 /// Bytes of the buffer.
-pub const BUFFER_LEN: u64 = 128 * PAGE_SIZE;
+pub const BUFFER_LEN: u64 = 256 * PAGE_SIZE;
 /// The first entry.
 pub const FIRST_ENTRY: Addr = Addr::new(CURSOR.get() + 0x800);
 /// No entry goes beyond. The word there is free for the mark behind the last one.
 pub const ENTRIES_END: Addr = Addr::new(CURSOR.get() + BUFFER_LEN - 8);
 /// Calls with more bytes than this are traced.
-pub(super) const MOST_BYTES: u64 = 0x1_0000;
+pub(super) const MOST_BYTES: u64 = 0x4_0000;
 /// Where the cursor may be at most for another entry, as far as calls with a fixed number of bytes go.
 pub(super) const LAST_START: u64 = ENTRIES_END.get() - super::entry::HEADER - MOST_FIXED;
 /// Bytes that calls with a fixed number of them write at most.
