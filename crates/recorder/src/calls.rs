@@ -350,8 +350,7 @@ impl Session {
         }
         self.capture_outputs(task, open, result)?;
         if open.call.fds == FdEffect::Changes {
-            self.echo.forget();
-            self.descriptors.forget();
+            self.fds_changed();
         }
         match open.call.class {
             Class::Memory(kind) => {

@@ -179,6 +179,12 @@ fn changed_by(no: SyscallNo, args: &[u64; 6]) -> Changed {
 }
 
 impl Session {
+    /// Descriptors may mean something else from here on.
+    pub(crate) fn fds_changed(&mut self) {
+        self.echo.forget();
+        self.descriptors.forget();
+    }
+
     /// A traced call has come to its end: what is known of descriptors may not be so any more, or may be told.
     pub(crate) fn note_descriptors(
         &mut self,

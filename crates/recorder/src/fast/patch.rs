@@ -6,7 +6,7 @@ use retake_recording::Effect;
 use retake_tracee::MappingTable;
 use retake_tracee::fast::{STUB_LEN, may_be_fast, stub};
 
-use super::sites::{SEARCHED, way};
+use super::sites::{Around, SEARCHED, SEARCHED_BEFORE, way};
 use super::{Site, Stubs, map_at};
 use crate::error::RecordError;
 use crate::session::{Session, call_number};
@@ -88,22 +88,33 @@ impl Session {
             return Ok(());
         };
         let mut call = [0; SYSCALL.len()];
-        let mut code = [0; SEARCHED];
-        let in_mapping = mapping.range.end().offset_from(behind).unwrap_or(0);
-        let wanted = usize::try_from(in_mapping).unwrap_or(0).min(SEARCHED);
-        let got = task.memory.read(behind, code.get_mut(..wanted).unwrap_or_default()).unwrap_or(0);
         if task.memory.read_exact(site, &mut call).is_err() || call != SYSCALL {
             return Ok(());
         }
-        let code = code.get(..got).unwrap_or_default();
+        let in_mapping = |len: Option<u64>| usize::try_from(len.unwrap_or(0)).unwrap_or(0);
+        let mut behind_it = [0; SEARCHED];
+        let wanted = in_mapping(mapping.range.end().offset_from(behind)).min(SEARCHED);
+        let read = |at, out: Option<&mut [u8]>| task.memory.read(at, out.unwrap_or_default());
+        let got = read(behind, behind_it.get_mut(..wanted)).unwrap_or(0);
+        let mut before_it = [0; SEARCHED_BEFORE];
+        let wanted = in_mapping(site.offset_from(mapping.range.start())).min(SEARCHED_BEFORE);
+        let before = before_it.get_mut(..wanted).unwrap_or_default();
+        let is_read = site
+            .checked_sub(before.len() as u64)
+            .is_some_and(|from| task.memory.read_exact(from, before).is_ok());
+        let around = Around {
+            site,
+            before: if is_read { before } else { &[] },
+            behind: behind_it.get(..got).unwrap_or_default(),
+        };
         // Before a page is mapped for it: is there a way at all?
-        if way(site, code, site).is_none() {
+        if way(&around, site).is_none() {
             return Ok(());
         }
         let Some(slot) = self.stub_slot(task, stopped, site, after)? else {
             return Ok(());
         };
-        let (Some(stub), Some(patches)) = (stub(slot, behind), way(site, code, slot)) else {
+        let (Some(stub), Some(patches)) = (stub(slot, behind), way(&around, slot)) else {
             return Ok(());
         };
         self.write_now(task, slot, &stub);

@@ -4,18 +4,37 @@
 //! between functions, where there is room for a longer one. So the instructions around the call stay as
 //! they are, for those who are just in the call, and for what jumps there.
 
+use std::collections::VecDeque;
+
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic};
 use retake_model::Addr;
 use retake_tracee::fast::{jump, short_jump};
 
 /// Bytes behind a call site in which padding is looked for.
 pub(super) const SEARCHED: usize = 512;
+/// Bytes before it.
+pub(super) const SEARCHED_BEFORE: usize = 384;
+/// Where instructions begin before a site is not known: decoding begins at so many places, one after the other.
+const STARTS: usize = 32;
+/// So many of them must come to the site, and agree on what is before it.
+const WITNESSES: usize = 8;
 /// Bytes of the longer jump.
 const LONG: u64 = 5;
 /// Bytes of the short one.
 const SHORT: u64 = 2;
 /// How many short jumps may lead to the long one.
 const MOST_JUMPS: usize = 4;
+
+/// The code around a `syscall` instruction.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Around<'a> {
+    /// Where that instruction is.
+    pub(super) site: Addr,
+    /// What stands before it.
+    pub(super) before: &'a [u8],
+    /// What stands behind it.
+    pub(super) behind: &'a [u8],
+}
 
 /// Bytes that nobody executes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,25 +76,56 @@ fn paddings(code: &[u8], start: Addr) -> Vec<Padding> {
     list
 }
 
-/// The jumps that lead from the `syscall` instruction at `site` to `stub`, the one at the site last.
-/// `code` is what stands behind that instruction.
-pub(super) fn way(site: Addr, code: &[u8], stub: Addr) -> Option<Vec<Patch>> {
-    let paddings = paddings(code, site.checked_add(SHORT)?);
-    let mut stops = vec![site];
-    while stops.len() <= MOST_JUMPS {
-        let from = *stops.last()?;
-        let near = |padding: &&Padding| padding.at > from && short_jump(from, padding.at).is_some();
-        let Some(room) = paddings.iter().filter(near).find(|padding| padding.len >= LONG) else {
-            stops.push(paddings.iter().filter(near).rfind(|padding| padding.len >= SHORT)?.at);
+/// The padding before the site: what all decoders that come to the site agree on.
+fn paddings_before(around: &Around<'_>) -> Option<Vec<Padding>> {
+    let start = around.site.checked_sub(around.before.len() as u64)?;
+    let mut agreed: Option<Vec<Padding>> = None;
+    let mut witnesses = 0;
+    for skipped in 0..STARTS.min(around.before.len()) {
+        let (code, from) = (around.before.get(skipped..)?, start.checked_add(skipped as u64)?);
+        let mut decoder = Decoder::with_ip(64, code, from.get(), DecoderOptions::NONE);
+        let is_witness = decoder.iter().all(|one| !one.is_invalid());
+        if !is_witness {
             continue;
-        };
-        let mut patches = vec![(room.at, jump(room.at, stub)?.to_vec())];
-        let mut to = room.at;
-        for from in stops.into_iter().rev() {
-            patches.push((from, short_jump(from, to)?.to_vec()));
-            to = from;
         }
-        return Some(patches);
+        witnesses += 1;
+        let found = paddings(code, from);
+        match &mut agreed {
+            Some(list) => list.retain(|padding| found.contains(padding)),
+            None => agreed = Some(found),
+        }
+    }
+    agreed.filter(|_| witnesses >= WITNESSES)
+}
+
+/// The jumps that lead from the `syscall` instruction to `stub`, the one at the site last.
+pub(super) fn way(around: &Around<'_>, stub: Addr) -> Option<Vec<Patch>> {
+    let site = around.site;
+    let mut rooms = paddings_before(around).unwrap_or_default();
+    rooms.extend(paddings(around.behind, site.checked_add(SHORT)?));
+    rooms.retain(|room| room.len >= SHORT);
+    // The fewest jumps, then the smallest room that is large enough.
+    let mut ways = VecDeque::from([vec![site]]);
+    let mut seen = vec![site];
+    while let Some(way) = ways.pop_front() {
+        let from = *way.last()?;
+        let near = |room: &&Padding| short_jump(from, room.at).is_some();
+        let large = rooms.iter().filter(near).filter(|room| room.len >= LONG);
+        if let Some(room) = large.min_by_key(|room| room.len) {
+            let mut patches = vec![(room.at, jump(room.at, stub)?.to_vec())];
+            let mut to = room.at;
+            for from in way.into_iter().rev() {
+                patches.push((from, short_jump(from, to)?.to_vec()));
+                to = from;
+            }
+            return Some(patches);
+        }
+        for room in rooms.iter().filter(near).filter(|_| way.len() < MOST_JUMPS) {
+            if !seen.contains(&room.at) {
+                seen.push(room.at);
+                ways.push_back([way.as_slice(), &[room.at]].concat());
+            }
+        }
     }
     None
 }
@@ -100,11 +150,15 @@ mod tests {
         bytes
     }
 
+    fn way_behind(code: &[u8]) -> Option<Vec<Patch>> {
+        way(&Around { site: SITE, before: &[], behind: code }, STUB)
+    }
+
     #[test]
     fn room_behind_a_return_is_used() {
         // nop dword [rax + rax]; nop
         let code = code(&[(6, &[0x0f, 0x1f, 0x44, 0, 0, 0x90])]);
-        let patches = way(SITE, &code, STUB).unwrap();
+        let patches = way_behind(&code).unwrap();
         let at = Addr::new(0x1009);
         assert_eq!(patches, [(at, jump(at, STUB).unwrap().to_vec()), (SITE, vec![0xeb, 7])]);
     }
@@ -112,11 +166,27 @@ mod tests {
     #[test]
     fn small_room_leads_on_to_larger() {
         let code = code(&[(20, &[0xcc; 3]), (110, &[0xcc; 8])]);
-        let patches = way(SITE, &code, STUB).unwrap();
+        let patches = way_behind(&code).unwrap();
         let (small, large) = (Addr::new(0x1000 + 2 + 21), Addr::new(0x1000 + 2 + 21 + 3 + 111));
         assert_eq!(patches.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [large, small, SITE]);
         assert_eq!(patches[1].1, short_jump(small, large).unwrap());
         assert_eq!(patches[2].1, short_jump(SITE, small).unwrap());
+    }
+
+    #[test]
+    fn room_before_the_site_is_used() {
+        // A function that ends, padding, and the one with the site.
+        let mut before = vec![0x50; 300];
+        before.extend([0xc3, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0]);
+        before.extend([0x50; 40]);
+        let behind = [0x50; 100];
+        let patches = way(&Around { site: SITE, before: &before, behind: &behind }, STUB).unwrap();
+        let at = Addr::new(0x1000 - 50);
+        assert_eq!(patches, [(at, jump(at, STUB).unwrap().to_vec()), (SITE, vec![0xeb, 0xcc])]);
+        // The return is the end of a number: the padding is executed.
+        let len = before.len();
+        before[len - 55..len - 50].copy_from_slice(&[0xb8, 1, 2, 3, 0xc3]);
+        assert_eq!(way(&Around { site: SITE, before: &before, behind: &behind }, STUB), None);
     }
 
     #[test]
@@ -125,24 +195,24 @@ mod tests {
         let mut code = vec![0x50; 4];
         code.extend([0x0f, 0x1f, 0x44, 0, 0, 0x0f, 0x1f, 0x44, 0, 0]);
         code.extend([0x50; 300]);
-        assert_eq!(way(SITE, &code, STUB), None);
+        assert_eq!(way_behind(&code), None);
     }
 
     #[test]
     fn padding_that_is_too_far_away_is_not_used() {
-        assert_eq!(way(SITE, &code(&[(130, &[0xcc; 8])]), STUB), None);
-        assert_eq!(way(SITE, &code(&[(20, &[0xcc; 1]), (110, &[0xcc; 8])]), STUB), None);
+        assert_eq!(way_behind(&code(&[(130, &[0xcc; 8])])), None);
+        assert_eq!(way_behind(&code(&[(20, &[0xcc; 1]), (110, &[0xcc; 8])])), None);
     }
 
     #[test]
     fn a_used_padding_is_not_used_again() {
         let mut code = code(&[(6, &[0xcc; 7])]);
-        for (at, bytes) in way(SITE, &code, STUB).unwrap() {
+        for (at, bytes) in way_behind(&code).unwrap() {
             if at != SITE {
                 let place = usize::try_from(at.get() - 0x1002).unwrap();
                 code[place..place + bytes.len()].copy_from_slice(&bytes);
             }
         }
-        assert_eq!(way(SITE, &code, STUB), None);
+        assert_eq!(way_behind(&code), None);
     }
 }

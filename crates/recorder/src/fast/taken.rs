@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use retake_abi::consts::fcntl::{F_DUPFD, F_DUPFD_CLOEXEC};
 use retake_abi::{Errno, nr};
 use retake_model::{Addr, Registers, Signal};
 use retake_ptrace::{StopEvent, Stopped, monotonic, read_words};
@@ -132,9 +133,11 @@ impl Session {
         }
         match entry.no() {
             nr::FUTEX => self.woke_somebody |= entry.result() > 0,
+            nr::FCNTL if matches!(before.rsi & 0xffff_ffff, F_DUPFD | F_DUPFD_CLOEXEC) => {
+                self.fds_changed();
+            }
             nr::OPEN | nr::OPENAT | nr::CLOSE => {
-                self.echo.forget();
-                self.descriptors.forget();
+                self.fds_changed();
                 let kind = entry.descriptor_kind();
                 let fds = &mut self.space(task.space)?.fast.fds;
                 if entry.no() == nr::CLOSE {

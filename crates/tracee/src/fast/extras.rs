@@ -15,6 +15,8 @@ use super::rows::{Arg, Extra};
 const OPEN_CHANGES: i32 = 0x200 | 0x40_0000;
 /// Flags of recvfrom(2) that wait, or give something else: `MSG_WAITALL`, `MSG_ERRQUEUE`, `MSG_OOB`.
 const RECV_WAITS: i32 = 0x100 | 0x2000 | 1;
+/// The command of fcntl(2) that is far from the others.
+const F_DUPFD_CLOEXEC: i32 = 1030;
 /// Commands of ioctl(2): `TCGETS`, `TIOCGWINSZ`, `FIONREAD`, `FIOCLEX`, and what they write.
 const IOCTLS: [(i32, i32); 4] = [(0x5401, 36), (0x5413, 8), (0x541b, 4), (0x5451, 0)];
 
@@ -64,9 +66,10 @@ pub(super) fn extras(a: &mut CodeAssembler, ways: &mut Ways) -> Result<(), IcedE
         a.jne(slow)
     })?;
     only(a, Extra::Fcntl, &mut |a| {
-        // F_GETFD, F_SETFD, F_GETFL, F_SETFL: 1 to 4.
-        a.lea(ecx, qword_ptr(rsi - 1))?;
-        a.cmp(ecx, 3)?;
+        // F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL: 0 to 4.
+        a.cmp(esi, F_DUPFD_CLOEXEC)?;
+        a.je(ready)?;
+        a.cmp(esi, 4)?;
         a.ja(slow)
     })?;
     only(a, Extra::Ioctl, &mut |a| {

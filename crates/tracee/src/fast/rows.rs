@@ -37,7 +37,7 @@ pub(super) enum Extra {
     OpenAt = 4,
     /// `close`: nothing is known of the descriptor any more.
     Close = 5,
-    /// `fcntl`: getters and setters of flags.
+    /// `fcntl`: copies of descriptors, getters and setters of flags.
     Fcntl = 6,
     /// `ioctl`: some plain ones.
     Ioctl = 7,

@@ -33,7 +33,7 @@ fn samples(no: SyscallNo) -> Vec<([u64; 6], i64, u64)> {
         nr::GETTIMEOFDAY => vec![([0x1000, 0, 0, 0, 0, 0], 0, fixed)],
         nr::OPEN | nr::OPENAT => vec![(any, 3, 0)],
         nr::CLOSE => vec![(any, 0, 0)],
-        nr::FCNTL => (1..=4).map(|command| ([3, command, 0, 0, 0, 0], 1, 0)).collect(),
+        nr::FCNTL => [0, 1, 2, 3, 4, 1030].map(|command| ([3, command, 0, 0, 0, 0], 1, 0)).to_vec(),
         nr::FUTEX => [1, 129, 10].map(|op| ([0x1000, op, 9, 0, 0, 0], 2, 0)).to_vec(),
         nr::IOCTL => {
             let of = |command, len| ([3, command, 0x3000, 0, 0, 0], 0, len);
