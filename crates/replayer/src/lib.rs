@@ -24,6 +24,7 @@ mod machine;
 mod means;
 mod midcode;
 mod moving;
+mod probe;
 mod processor;
 mod restore;
 mod reuse;
