@@ -125,15 +125,13 @@ impl Machine {
 
     /// The task has taken so many calls.
     fn took_supplied(&mut self, id: TaskId, taken: usize, _sink: Sink<'_>) -> Result<(), Failure> {
-        for _ in 0..taken {
-            if let Some((_, event)) = self.ahead.pop_front() {
-                let task = self.task(id)?;
-                task.registers = event.after;
-                task.in_syscall = None;
-                self.done = self.done.next();
-            }
-        }
-        if taken > 0 {
+        let last = taken.checked_sub(1).and_then(|last| self.ahead.get(last));
+        if let Some(after) = last.map(|(_, event)| event.after) {
+            let task = self.task(id)?;
+            task.registers = after;
+            task.in_syscall = None;
+            self.ahead.drain(..taken);
+            self.done = EventIndex::new(self.done.get() + taken as u64);
             self.arrivals.clear();
         }
         self.count.starts_at_zero(self.done);
