@@ -5,7 +5,7 @@
 
 use retake_model::{Registers, Signal, TaskId};
 use retake_ptrace::{Resume, StopEvent};
-use retake_tracee::fast::FastCode;
+use retake_tracee::fast::{FastCode, WOULD_NOT_WAIT};
 
 use crate::failure::Failure;
 use crate::machine::Machine;
@@ -13,9 +13,14 @@ use crate::run::TRAP_FLAG;
 
 /// What the probe said, by the registers that the task had at its next event.
 fn probed(code: &FastCode, next: &Registers) -> u64 {
-    match next.pc() {
-        pc if pc == code.after_probe => next.rax,
-        pc => (pc == code.after_call).into(),
+    let pc = next.pc();
+    if pc == code.after_probe {
+        // It was killed there.
+        next.rax
+    } else if pc > code.after_probe && pc <= code.after_call {
+        WOULD_NOT_WAIT
+    } else {
+        0
     }
 }
 

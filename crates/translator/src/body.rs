@@ -74,8 +74,12 @@ pub(crate) fn emit(builder: &mut Builder<'_, '_>, block: &Block, last: Last) -> 
                 block.instructions.last().map_or(behind, |last| Addr::new(last.instruction.ip()));
             match builder.shared.supplied_at {
                 Some(at) if at.call == pc => supply::emit(builder, pc, behind),
-                Some(at) if at.probe == Some(pc) => supply::emit_probe(builder, pc, behind),
-                _ => {}
+                Some(at) => {
+                    if let Some(probe) = at.probe.filter(|probe| probe.at == pc) {
+                        supply::emit_probe(builder, probe, behind);
+                    }
+                }
+                None => {}
             }
             builder.exactly(pc);
             // Whoever steers the task has it stop here; what follows is never executed.

@@ -20,8 +20,17 @@ use crate::unit::Builder;
 pub struct SuppliedAt {
     /// It makes the calls.
     pub call: Addr,
-    /// It asks whether the call that follows would wait: `poll` of one descriptor.
-    pub probe: Option<Addr>,
+    /// It asks whether the call that follows would wait.
+    pub probe: Option<Probe>,
+}
+
+/// A `syscall` instruction with the same answer whenever calls are supplied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Where it stands.
+    pub at: Addr,
+    /// What `rax` is afterwards.
+    pub answer: u64,
 }
 
 /// Registers that must be the same. The number of the call is in `rax`.
@@ -213,8 +222,9 @@ fn take(emitter: &mut Emitter, room: Room, behind: Addr) {
     emitter.set(Gpr::RCX, behind.get());
 }
 
-/// Emits the answer to the probe at `pc`: one descriptor is ready. What follows makes the call.
-pub(crate) fn emit_probe(builder: &mut Builder<'_, '_>, pc: Addr, behind: Addr) {
+/// Emits the answer to the probe. What follows makes the call.
+pub(crate) fn emit_probe(builder: &mut Builder<'_, '_>, probe: Probe, behind: Addr) {
+    let pc = probe.at;
     let room = builder.shared.room;
     let clobbered = Spilled::NONE.with(Gpr::RCX);
     builder.exactly(pc);
@@ -235,7 +245,7 @@ pub(crate) fn emit_probe(builder: &mut Builder<'_, '_>, pc: Addr, behind: Addr) 
     emitter.add_to_rcx(Gpr::R11);
     emitter.advance(Gpr::RCX, INTERRUPTS);
     emitter.copy(Gpr::R11, Gpr::RCX);
-    emitter.set(Gpr::RAX, 1);
+    emitter.set(Gpr::RAX, probe.answer);
     emitter.set(Gpr::RCX, behind.get());
     let over = emitter.jump_hole();
     let here = emitter.here();

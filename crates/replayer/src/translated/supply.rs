@@ -5,8 +5,8 @@
 
 use retake_model::{Addr, AddrRange, EventIndex, SpaceId, TaskId};
 use retake_recording::{Effect, Event, EventKind};
-use retake_tracee::fast::FastCode;
-use retake_translator::{Fits, SuppliedAt};
+use retake_tracee::fast::{FastCode, WOULD_NOT_WAIT};
+use retake_translator::{Fits, Probe, SuppliedAt};
 
 use crate::failure::Failure;
 use crate::machine::{Machine, Sink};
@@ -29,13 +29,16 @@ fn can_be_supplied(event: &Event, code: &FastCode) -> bool {
     let is_fast = matches!(event.kind, EventKind::Syscall { .. })
         && event.before.pc() == code.after_call
         && event.before.eflags & DOWN == 0;
-    let mut written = 0;
+    let (mut written, mut outputs) = (0, 0);
     let are_simple = event.effects.iter().all(|effect| match effect {
         Effect::Write { bytes, .. } => {
             written += bytes.len();
             written <= MOST_BYTES
         }
-        Effect::Output { .. } => true,
+        Effect::Output { .. } => {
+            outputs += 1;
+            outputs <= 1
+        }
         _ => false,
     });
     // Registers that the code does not set must come out as they went in.
@@ -76,7 +79,8 @@ impl Machine {
         let Some(call) = before(code.after_call).filter(|_| self.tasks.contains_key(&id)) else {
             return Ok(None);
         };
-        let at = SuppliedAt { call, probe: before(code.after_probe) };
+        let probe = before(code.after_probe).map(|at| Probe { at, answer: WOULD_NOT_WAIT });
+        let at = SuppliedAt { call, probe };
         if !self.have_cache(id)? {
             return Ok(None);
         }
@@ -99,6 +103,7 @@ impl Machine {
         if given == 0 {
             return Ok(None);
         }
+        let down = self.writes_down(id, &code)?;
         if let Some(translator) = self.caches.get(space) {
             translator.supply(at, supply)?;
         }
@@ -108,7 +113,7 @@ impl Machine {
             Some(translator) => translator.end_supply()?,
             None => 0,
         };
-        self.took_supplied(id, taken, sink)?;
+        self.took_supplied(id, taken, down, sink)?;
         // Where sites are hit in between, most of a long row would be supplied in vain.
         self.row = if taken == given { (self.row * 2).clamp(LEAST, MOST) } else { LEAST };
         ran.map(Some)
@@ -121,20 +126,5 @@ impl Machine {
         Ok(next.is_some_and(|(index, event)| {
             event.task == id && *index < until && can_be_supplied(event, code)
         }))
-    }
-
-    /// The task has taken so many calls.
-    fn took_supplied(&mut self, id: TaskId, taken: usize, _sink: Sink<'_>) -> Result<(), Failure> {
-        let last = taken.checked_sub(1).and_then(|last| self.ahead.get(last));
-        if let Some(after) = last.map(|(_, event)| event.after) {
-            let task = self.task(id)?;
-            task.registers = after;
-            task.in_syscall = None;
-            self.ahead.drain(..taken);
-            self.done = EventIndex::new(self.done.get() + taken as u64);
-            self.arrivals.clear();
-        }
-        self.count.starts_at_zero(self.done);
-        Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use iced_x86::code_asm::{CodeAssembler, eax, r12, r13, rax, rbx, rdi, rdx, rsi};
 use retake_model::{Addr, Registers, Signal};
 use retake_ptrace::StopEvent;
-use retake_translator::{Fits, Limits, SuppliedAt};
+use retake_translator::{Fits, Limits, Probe, SuppliedAt};
 
 use super::bench::{Bench, CODE, Cache, DATA, State, UntilCall};
 use super::random::seed;
@@ -11,6 +11,8 @@ use super::rng::Rng;
 
 /// The number of the calls.
 const NO: u32 = 17;
+/// What a probe is told.
+const READY: u64 = 2;
 /// ENOSYS, as the kernel has it at a stop.
 const NO_RESULT: u64 = 38_u64.wrapping_neg();
 
@@ -50,7 +52,8 @@ fn put_loop(bench: &Bench) -> (Addr, Addr) {
 
 fn at((probe, call): (Addr, Addr)) -> SuppliedAt {
     let before = |behind: Addr| behind.checked_sub(2);
-    SuppliedAt { call: before(call).unwrap(), probe: before(probe) }
+    let probe = Probe { at: before(probe).unwrap(), answer: READY };
+    SuppliedAt { call: before(call).unwrap(), probe: Some(probe) }
 }
 
 /// The registers that the task has at all its calls, with a stop at each of both kinds, and the branches between
@@ -69,7 +72,7 @@ fn with_stops(
         assert_eq!(here.rax, NO_RESULT);
         let answer = if here.pc() == probe {
             probes.push(here);
-            1
+            READY
         } else {
             assert_eq!(here.pc(), call);
             calls.push(here);
@@ -167,7 +170,7 @@ fn an_answered_probe_leaves_registers_as_the_kernel_does() {
         cache.set_tests(&tests).unwrap();
         supply(cache, at(behind), &calls[..3]);
         let seen = bench.until_call(cache, &state).tests;
-        let expected = |probe: &Registers| Registers { rax: 1, orig_rax: u64::MAX, ..*probe };
+        let expected = |probe: &Registers| Registers { rax: READY, orig_rax: u64::MAX, ..*probe };
         let expected: Vec<Registers> = probes[..4].iter().map(expected).collect();
         assert_eq!(seen, expected, "seed {seed}");
         cache.set_tests(&[].into()).unwrap();

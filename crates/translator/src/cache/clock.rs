@@ -78,7 +78,8 @@ impl<M: CacheMemory> Translator<M> {
     pub fn supply(&mut self, at: SuppliedAt, mut calls: Supply) -> io::Result<()> {
         if self.supplied_at != Some(at) {
             let before = self.supplied_at.replace(at);
-            let ats = before.into_iter().chain([at]).flat_map(|at| [Some(at.call), at.probe]);
+            let ats = before.into_iter().chain([at]);
+            let ats = ats.flat_map(|at| [Some(at.call), at.probe.map(|probe| probe.at)]);
             for range in ats.flatten().filter_map(|at| AddrRange::with_len(at, 1)) {
                 self.code_changed(range)?;
             }
