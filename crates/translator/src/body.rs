@@ -74,12 +74,10 @@ pub(crate) fn emit(builder: &mut Builder<'_, '_>, block: &Block, last: Last) -> 
                 block.instructions.last().map_or(behind, |last| Addr::new(last.instruction.ip()));
             match builder.shared.supplied_at {
                 Some(at) if at.call == pc => supply::emit(builder, pc, behind),
-                Some(at) => {
-                    if let Some(probe) = at.probe.filter(|probe| probe.at == pc) {
-                        supply::emit_probe(builder, probe, behind);
-                    }
+                Some(at) if at.questions.contains(&pc) => {
+                    supply::emit_answer(builder, pc, behind, at.answer);
                 }
-                None => {}
+                _ => {}
             }
             builder.exactly(pc);
             // Whoever steers the task has it stop here; what follows is never executed.

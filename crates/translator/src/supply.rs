@@ -4,8 +4,8 @@
 //! its registers with those of the next supplied call; if all are the same it takes the answer, sets the
 //! clock to zero, and goes on. Else it makes the call, which stops it.
 //!
-//! A second `syscall` may be named, the probe: the program asks there whether the call behind it would wait.
-//! While calls are supplied it would not.
+//! With other `syscall` instructions the program asks something before a call or behind it. While calls are supplied
+//! the answer is always the same.
 
 use retake_model::{Addr, Registers};
 
@@ -15,22 +15,21 @@ use crate::points::PointKind;
 use crate::register::{Gpr, Spilled};
 use crate::unit::Builder;
 
-/// The two `syscall` instructions that answers are supplied for.
+/// The `syscall` instructions that answers are supplied for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SuppliedAt {
     /// It makes the calls.
     pub call: Addr,
-    /// It asks whether the call that follows would wait.
-    pub probe: Option<Probe>,
+    /// With these the program asks something that is no call of its own.
+    pub questions: [Addr; 2],
+    /// What `rax` is after a question while calls are supplied.
+    pub answer: u64,
 }
 
-/// A `syscall` instruction with the same answer whenever calls are supplied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Probe {
-    /// Where it stands.
-    pub at: Addr,
-    /// What `rax` is afterwards.
-    pub answer: u64,
+impl SuppliedAt {
+    pub(crate) fn all(self) -> impl Iterator<Item = Addr> {
+        std::iter::once(self.call).chain(self.questions)
+    }
 }
 
 /// Registers that must be the same. The number of the call is in `rax`.
@@ -222,9 +221,8 @@ fn take(emitter: &mut Emitter, room: Room, behind: Addr) {
     emitter.set(Gpr::RCX, behind.get());
 }
 
-/// Emits the answer to the probe. What follows makes the call.
-pub(crate) fn emit_probe(builder: &mut Builder<'_, '_>, probe: Probe, behind: Addr) {
-    let pc = probe.at;
+/// Emits the answer to the question at `pc`. What follows makes the call.
+pub(crate) fn emit_answer(builder: &mut Builder<'_, '_>, pc: Addr, behind: Addr, answer: u64) {
     let room = builder.shared.room;
     let clobbered = Spilled::NONE.with(Gpr::RCX);
     builder.exactly(pc);
@@ -245,7 +243,7 @@ pub(crate) fn emit_probe(builder: &mut Builder<'_, '_>, probe: Probe, behind: Ad
     emitter.add_to_rcx(Gpr::R11);
     emitter.advance(Gpr::RCX, INTERRUPTS);
     emitter.copy(Gpr::R11, Gpr::RCX);
-    emitter.set(Gpr::RAX, probe.answer);
+    emitter.set(Gpr::RAX, answer);
     emitter.set(Gpr::RCX, behind.get());
     let over = emitter.jump_hole();
     let here = emitter.here();

@@ -159,7 +159,7 @@ impl Machine {
                         break;
                     }
                     Some(Stop::At(registers)) => {
-                        if let Some(behind) = self.behind_probe(id, stop, &registers)? {
+                        if let Some(behind) = self.behind_question(id, stop, &registers)? {
                             program = behind;
                             break;
                         }
@@ -362,7 +362,7 @@ impl Machine {
         }
         let stop = stop?;
         let actual = self.task(id)?.stopped.registers()?;
-        if let Some(behind) = self.behind_probe(id, stop, &actual)? {
+        if let Some(behind) = self.behind_question(id, stop, &actual)? {
             self.task(id)?.go_on_with(&behind)?;
             return Ok(None);
         }

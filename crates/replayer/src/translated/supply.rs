@@ -6,7 +6,7 @@
 use retake_model::{Addr, AddrRange, EventIndex, SpaceId, TaskId};
 use retake_recording::{Effect, Event, EventKind};
 use retake_tracee::fast::{FastCode, WOULD_NOT_WAIT};
-use retake_translator::{Fits, Probe, SuppliedAt};
+use retake_translator::{Fits, SuppliedAt};
 
 use crate::failure::Failure;
 use crate::machine::{Machine, Sink};
@@ -79,8 +79,8 @@ impl Machine {
         let Some(call) = before(code.after_call).filter(|_| self.tasks.contains_key(&id)) else {
             return Ok(None);
         };
-        let probe = before(code.after_probe).map(|at| Probe { at, answer: WOULD_NOT_WAIT });
-        let at = SuppliedAt { call, probe };
+        let questions = [code.after_probe, code.after_look].map(|at| before(at).unwrap_or(at));
+        let at = SuppliedAt { call, questions, answer: WOULD_NOT_WAIT };
         if !self.have_cache(id)? {
             return Ok(None);
         }

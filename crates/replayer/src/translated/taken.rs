@@ -33,6 +33,30 @@ pub(super) struct WrittenDown {
     has_one_before: bool,
 }
 
+/// What calls write to the standard streams, given to whoever wants it in as few pieces as there can be.
+struct Shown<'a> {
+    sink: Sink<'a>,
+    stream: Option<Stream>,
+    bytes: Vec<u8>,
+}
+
+impl Shown<'_> {
+    fn add(&mut self, stream: Stream, bytes: &[u8]) {
+        if self.stream != Some(stream) {
+            self.flush();
+            self.stream = Some(stream);
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    fn flush(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            (self.sink)(stream, &self.bytes);
+            self.bytes.clear();
+        }
+    }
+}
+
 /// Calls in a part of the buffer, up to one that is not whole.
 struct Entries<'a> {
     rest: &'a [u8],
@@ -100,6 +124,7 @@ impl Machine {
         let (first, space) = (self.done, self.task(id)?.space);
         let buffer = self.read_written_down(id, down.from)?;
         let mut entries = Entries { rest: &buffer };
+        let mut shown = Shown { sink, stream: None, bytes: Vec::new() };
         if down.has_one_before {
             entries.next();
         }
@@ -110,8 +135,9 @@ impl Machine {
             self.done = *index;
             let place = (output.addr, output.len);
             let Some(data) = entry.and_then(|entry| entry.taken()) else {
+                shown.flush();
                 // The task stands where it has not come to write this down, right behind the call.
-                self.output(id, output.stream, place, output.hash, &mut *sink)?;
+                self.output(id, output.stream, place, output.hash, &mut *shown.sink)?;
                 continue;
             };
             let mut masked = Vec::new();
@@ -123,10 +149,15 @@ impl Machine {
                 bytes = &masked;
             }
             if let Some(stream) = output.stream {
-                sink(stream, bytes);
+                shown.add(stream, bytes);
             }
-            self.check_output(id, place, output.hash, OutputHash::of(bytes))?;
+            let checked = self.check_output(id, place, output.hash, OutputHash::of(bytes));
+            if checked.is_err() {
+                shown.flush();
+            }
+            checked?;
         }
+        shown.flush();
         self.done = first;
         Ok(())
     }

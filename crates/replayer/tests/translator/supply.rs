@@ -3,7 +3,7 @@
 use iced_x86::code_asm::{CodeAssembler, eax, r12, r13, rax, rbx, rdi, rdx, rsi};
 use retake_model::{Addr, Registers, Signal};
 use retake_ptrace::StopEvent;
-use retake_translator::{Fits, Limits, Probe, SuppliedAt};
+use retake_translator::{Fits, Limits, SuppliedAt};
 
 use super::bench::{Bench, CODE, Cache, DATA, State, UntilCall};
 use super::random::seed;
@@ -52,8 +52,8 @@ fn put_loop(bench: &Bench) -> (Addr, Addr) {
 
 fn at((probe, call): (Addr, Addr)) -> SuppliedAt {
     let before = |behind: Addr| behind.checked_sub(2);
-    let probe = Probe { at: before(probe).unwrap(), answer: READY };
-    SuppliedAt { call: before(call).unwrap(), probe: Some(probe) }
+    let (question, call) = (before(probe).unwrap(), before(call).unwrap());
+    SuppliedAt { call, questions: [question, Addr::NULL], answer: READY }
 }
 
 /// The registers that the task has at all its calls, with a stop at each of both kinds, and the branches between

@@ -78,9 +78,8 @@ impl<M: CacheMemory> Translator<M> {
     pub fn supply(&mut self, at: SuppliedAt, mut calls: Supply) -> io::Result<()> {
         if self.supplied_at != Some(at) {
             let before = self.supplied_at.replace(at);
-            let ats = before.into_iter().chain([at]);
-            let ats = ats.flat_map(|at| [Some(at.call), at.probe.map(|probe| probe.at)]);
-            for range in ats.flatten().filter_map(|at| AddrRange::with_len(at, 1)) {
+            let ats = before.into_iter().chain([at]).flat_map(SuppliedAt::all);
+            for range in ats.filter_map(|at| AddrRange::with_len(at, 1)) {
                 self.code_changed(range)?;
             }
         }
@@ -107,7 +106,9 @@ impl<M: CacheMemory> Translator<M> {
     pub fn end_supply(&mut self) -> io::Result<usize> {
         let next = self.left()?.supply_next();
         self.put_supply(Supply::none(), 0)?;
-        Ok(self.supply.take().map_or(0, |supply| supply.taken(next)))
+        let taken = self.supply.take().map_or(0, |supply| supply.taken(next));
+        self.statistics.supplied += taken as u64;
+        Ok(taken)
     }
 
     /// Sets the clock to zero: an event happened.

@@ -1,7 +1,7 @@
-//! The probe of calls that were recorded without a stop.
+//! Questions of the code that makes calls without a stop.
 //!
-//! Before such a call, code of retake's in the program may ask whether it would wait (`retake_tracee::fast`): by a
-//! call at a place of its own, which is no event. What it was told shows in what the task does next.
+//! That code asks the kernel whether a call would wait, and what a file is that was opened (`retake_tracee::fast`): by
+//! calls that are no events. What it was told shows in what the task does next.
 
 use retake_model::{Registers, Signal, TaskId};
 use retake_ptrace::{Resume, StopEvent};
@@ -11,10 +11,10 @@ use crate::failure::Failure;
 use crate::machine::Machine;
 use crate::run::TRAP_FLAG;
 
-/// What the probe said, by the registers that the task had at its next event.
-fn probed(code: &FastCode, next: &Registers) -> u64 {
+/// What the code was told that asked with these registers, by those that the task had at its next event.
+fn told(code: &FastCode, asking: &Registers, next: &Registers) -> u64 {
     let pc = next.pc();
-    if pc == code.after_probe {
+    if pc == asking.pc() {
         // It was killed there.
         next.rax
     } else if pc > code.after_probe && pc <= code.after_call {
@@ -25,22 +25,22 @@ fn probed(code: &FastCode, next: &Registers) -> u64 {
 }
 
 impl Machine {
-    /// What a task goes on with that has stopped with these registers, if it stopped at the probe.
-    pub(crate) fn behind_probe(
+    /// What a task goes on with that has stopped with these registers, if it was to ask a question.
+    pub(crate) fn behind_question(
         &mut self,
         id: TaskId,
         stop: StopEvent,
         registers: &Registers,
     ) -> Result<Option<Registers>, Failure> {
         let Some(code) = self.fast_code.clone() else { return Ok(None) };
-        if stop != StopEvent::Syscall || registers.pc() != code.after_probe {
+        if stop != StopEvent::Syscall || !code.is_question(registers.pc()) {
             return Ok(None);
         }
         let next = self.peek()?.map(|(_, event)| event).filter(|event| event.task == id);
-        let answer = next.map_or(0, |event| probed(&code, &event.before));
+        let rax = next.map_or(0, |event| told(&code, registers, &event.before));
         // The processor has left the flags in `r11`, without those of a step, and the next address in `rcx`.
         let r11 = registers.r11 & !TRAP_FLAG;
-        Ok(Some(Registers { rax: answer, orig_rax: u64::MAX, r11, ..*registers }))
+        Ok(Some(Registers { rax, orig_rax: u64::MAX, r11, ..*registers }))
     }
 
     /// Resumes a task until it stops for what the program does.
@@ -48,7 +48,9 @@ impl Machine {
         loop {
             let stop = self.resume_until(id, how, None)?;
             let registers = self.task(id)?.stopped.registers()?;
-            let Some(behind) = self.behind_probe(id, stop, &registers)? else { return Ok(stop) };
+            let Some(behind) = self.behind_question(id, stop, &registers)? else {
+                return Ok(stop);
+            };
             self.task(id)?.go_on_with(&behind)?;
             if how == Resume::EmulateStep {
                 return Ok(StopEvent::Signal(Signal::TRAP));
