@@ -135,6 +135,27 @@ impl Frame {
     }
 }
 
+/// Unpacks frames, one after the other: making one takes as long as unpacking a page or two.
+pub(crate) struct Unpacker(Decompressor<'static>);
+
+impl std::fmt::Debug for Unpacker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Unpacker").finish_non_exhaustive()
+    }
+}
+
+impl Unpacker {
+    /// `None` if there is no memory for it.
+    pub(crate) fn new() -> Option<Self> {
+        Decompressor::new().ok().map(Self)
+    }
+
+    /// The payload of a frame, decompressed into `buffer`; false if it is damaged.
+    pub(crate) fn unpack(&mut self, frame: &Frame, payload: &[u8], buffer: &mut Vec<u8>) -> bool {
+        frame.unpack_into(payload, &mut self.0, buffer)
+    }
+}
+
 /// Compresses and frames records.
 pub(crate) struct Packer(Compressor<'static>);
 

@@ -43,23 +43,51 @@ impl OpenChunk {
     }
 }
 
-/// Decodes the events of a chunk.
-pub(crate) fn take_events(mut bytes: &[u8], count: u32) -> Option<Vec<Event>> {
-    let mut last: BTreeMap<TaskId, Registers> = BTreeMap::new();
-    let mut events = Vec::new();
-    for _ in 0..count {
+/// The events of a chunk, decoded one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct ChunkEvents {
+    bytes: Vec<u8>,
+    /// Up to here they are taken.
+    at: usize,
+    left: u32,
+    last: BTreeMap<TaskId, Registers>,
+}
+
+impl ChunkEvents {
+    /// The events in the bytes of a chunk, which says how many they are.
+    pub(crate) fn new(bytes: Vec<u8>, count: u32) -> Self {
+        Self { bytes, at: 0, left: count, last: BTreeMap::new() }
+    }
+
+    /// The next one. `None` if there is none, or it cannot be decoded.
+    pub(crate) fn take(&mut self) -> Option<Event> {
+        self.left = self.left.checked_sub(1)?;
+        let mut bytes = self.bytes.get(self.at..)?;
         let task: TaskId = take(&mut bytes)?;
         let kind: EventKind = take(&mut bytes)?;
-        let base = last.get(&task).copied().unwrap_or_default();
-        let before = take_registers(&base, &mut bytes)?;
+        let last = self.last.entry(task).or_default();
+        let before = take_registers(last, &mut bytes)?;
         let after = take_registers(&before, &mut bytes)?;
+        *last = after;
         let n: u32 = take(&mut bytes)?;
         let mut effects = Vec::new();
         for _ in 0..n {
             effects.push(take(&mut bytes)?);
         }
-        last.insert(task, after);
-        events.push(Event { task, kind, before, after, effects });
+        if self.left == 0 && !bytes.is_empty() {
+            return None;
+        }
+        self.at = self.bytes.len() - bytes.len();
+        Some(Event { task, kind, before, after, effects })
     }
-    bytes.is_empty().then_some(events)
+
+    /// Whether all are taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.left == 0
+    }
+
+    /// The buffer, to be filled with another chunk.
+    pub(crate) fn into_buffer(self) -> Vec<u8> {
+        self.bytes
+    }
 }

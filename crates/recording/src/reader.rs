@@ -1,5 +1,6 @@
 //! Reading a recording.
 
+mod events;
 mod pages;
 
 use std::fs::{self, File};
@@ -13,7 +14,6 @@ use crate::checkpoint::Checkpoint;
 use crate::codec::{FILE_HEADER, FORMAT_VERSION, FRAME_HEADER, Frame, file_header, take};
 use crate::error::{RecordingError, RecordingErrorKind};
 use crate::event::Event;
-use crate::journal::take_events;
 use crate::live;
 use crate::manifest::Manifest;
 use crate::mmap::MappedFile;
@@ -37,6 +37,7 @@ pub struct CheckpointSummary {
     pub pages: usize,
 }
 
+pub use events::EventCursor;
 pub use pages::PageSink;
 
 /// A recording that can be read. Clones share everything.
@@ -249,7 +250,7 @@ impl Recording {
 
     /// The events from `from` on.
     pub fn events(&self, from: EventIndex) -> EventCursor {
-        EventCursor { recording: self.clone(), next: from.get(), chunk: None }
+        EventCursor::new(self.clone(), from)
     }
 
     /// One event.
@@ -268,11 +269,6 @@ impl Recording {
 
     fn missing(&self, what: String) -> RecordingError {
         RecordingError::new("read", self.dir(), RecordingErrorKind::Missing(what))
-    }
-
-    fn chunk_events(&self, nth: usize) -> Option<Vec<Event>> {
-        let (frame, at) = self.inner.chunks.get(nth)?;
-        take_events(&unpack(&self.inner.events, frame, *at)?, frame.count)
     }
 
     /// All checkpoints in short, in ascending order.
@@ -414,45 +410,4 @@ fn read_checkpoints(
         list.push(checkpoint);
     }
     list
-}
-
-/// Goes through events in order, a chunk at a time. Holds the recording: it can be sent to a thread.
-#[derive(Debug)]
-pub struct EventCursor {
-    recording: Recording,
-    next: u64,
-    chunk: Option<(u64, std::vec::IntoIter<Event>)>,
-}
-
-impl Iterator for EventCursor {
-    type Item = Result<(EventIndex, Event), RecordingError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.next >= self.recording.inner.event_count {
-            return None;
-        }
-        if self.chunk.as_ref().is_none_or(|(at, rest)| *at != self.next || rest.len() == 0) {
-            let chunks = &self.recording.inner.chunks;
-            let nth =
-                chunks.partition_point(|(frame, _)| frame.first <= self.next).checked_sub(1)?;
-            let first = chunks.get(nth)?.0.first;
-            let Some(events) = self.recording.chunk_events(nth) else {
-                let path = self.recording.dir().join(names::EVENTS.0);
-                let what = format!("the chunk of event {} cannot be decoded", self.next);
-                self.next = u64::MAX;
-                return Some(Err(RecordingError::damaged("read", &path, what)));
-            };
-            let mut rest = events.into_iter();
-            for _ in first..self.next {
-                rest.next();
-            }
-            self.chunk = Some((self.next, rest));
-        }
-        let (at, rest) = self.chunk.as_mut()?;
-        let event = rest.next()?;
-        let index = EventIndex::new(self.next);
-        self.next += 1;
-        *at = self.next;
-        Some(Ok((index, event)))
-    }
 }

@@ -25,6 +25,7 @@ mod means;
 mod midcode;
 mod moving;
 mod processor;
+mod questions;
 mod restore;
 mod reuse;
 mod run;

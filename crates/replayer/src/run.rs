@@ -31,7 +31,7 @@ pub(crate) enum Step {
 }
 
 /// EFLAGS.TF
-const TRAP_FLAG: u64 = 0x100;
+pub(crate) const TRAP_FLAG: u64 = 0x100;
 
 pub(crate) fn is_at_call(registers: &Registers) -> bool {
     registers.orig_rax.cast_signed() >= 0
@@ -81,7 +81,7 @@ impl Machine {
         if self.watch.is_interrupted() {
             return Err(Failure::Interrupted);
         }
-        let supplied = self.supplied()?;
+        let supplied = self.supplied(&mut *sink)?;
         let Some((index, event)) = self.peek()?.cloned() else {
             return Ok(Step::End);
         };
@@ -102,7 +102,7 @@ impl Machine {
 
     /// Lets the task of the next event take what is known of it beforehand, where several events may take
     /// effect at once.
-    fn supplied(&mut self) -> Result<Option<Ran>, Failure> {
+    fn supplied(&mut self, sink: Sink<'_>) -> Result<Option<Ran>, Failure> {
         if self.watched.is_wanted() {
             // What they write is to be seen.
             return Ok(None);
@@ -111,7 +111,7 @@ impl Machine {
         let next = self.peek()?.map(|(index, event)| (*index, event.task));
         match next {
             Some((index, task)) if index != EventIndex::ZERO && index < until => {
-                self.run_supplied(task)
+                self.run_supplied(task, sink)
             }
             _ => Ok(None),
         }
@@ -378,10 +378,6 @@ impl Machine {
             [OPERAND_SIZE, PUSHF] => true,
             _ => false,
         })
-    }
-
-    pub(crate) fn resume(&mut self, id: TaskId, how: Resume) -> Result<StopEvent, Failure> {
-        self.resume_until(id, how, None)
     }
 
     /// Resumes a task until it stops, or about until `pause_at` on the monotonic clock: then it stops with a

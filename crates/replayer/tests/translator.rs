@@ -29,3 +29,5 @@ mod pieces;
 mod random;
 #[path = "translator/rng.rs"]
 mod rng;
+#[path = "translator/supply.rs"]
+mod supply;

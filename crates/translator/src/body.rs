@@ -72,8 +72,12 @@ pub(crate) fn emit(builder: &mut Builder<'_, '_>, block: &Block, last: Last) -> 
         End::Call => {
             let pc =
                 block.instructions.last().map_or(behind, |last| Addr::new(last.instruction.ip()));
-            if builder.shared.supplied_at == Some(pc) {
-                supply::emit(builder, pc, behind);
+            match builder.shared.supplied_at {
+                Some(at) if at.call == pc => supply::emit(builder, pc, behind),
+                Some(at) if at.questions.contains(&pc) => {
+                    supply::emit_answer(builder, pc, behind, at.answer);
+                }
+                _ => {}
             }
             builder.exactly(pc);
             // Whoever steers the task has it stop here; what follows is never executed.
@@ -244,7 +248,8 @@ pub(crate) fn compare(builder: &mut Builder<'_, '_>, block: &Block) {
     builder.exactly(block.start);
     builder.unit.emitter.store(room.slot(Gpr::RCX), Gpr::RCX);
     builder.unit.emitter.store(room.slot(Gpr::RAX), Gpr::RAX);
-    builder.point(block.start, PAIR, 0, PointKind::Comparing);
+    // With EFLAGS.AC its words may not be read as they lie.
+    builder.point(block.start, PAIR, 0, PointKind::Fallible);
     let mut differs = Vec::new();
     let mut at = block.start.get();
     for part in block.bytes.chunks(8) {

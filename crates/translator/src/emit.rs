@@ -93,13 +93,6 @@ impl Emitter {
         self.raw(&u32::from(offset).to_le_bytes());
     }
 
-    /// `mov [base + offset], from`; `base` is neither `rsp` nor `r12`.
-    pub(crate) fn store_near(&mut self, base: Gpr, offset: u8, from: Gpr) {
-        let rex = REX_W | u8::from(base.is_high()) | u8::from(from.is_high()) << 2;
-        self.raw(&[rex, 0x89, 0b1000_0000 | from.low() << 3 | base.low()]);
-        self.raw(&u32::from(offset).to_le_bytes());
-    }
-
     /// `add qword [address], n`: changes the flags.
     pub(crate) fn add_to(&mut self, address: u32, n: i8) {
         self.absolute(REX_W, &[0x83], 0, address);
@@ -299,7 +292,6 @@ mod tests {
             e.clear(0x3800_0100);
             e.note(0x3800_00a0, 7);
             e.load_near(Gpr::RCX, Gpr::R11, 8);
-            e.store_near(Gpr::RCX, 16, Gpr::RAX);
             e.push_from(0x3800_2000);
             e.push(0x40_1136);
             e.jump_through(0x3800_1000);
@@ -320,7 +312,6 @@ mod tests {
                 "mov qword ptr [38000100h],0",
                 "mov dword ptr [380000A0h],7",
                 "mov rcx,[r11+8]",
-                "mov [rcx+10h],rax",
                 "push qword ptr [38002000h]",
                 "push 401136h",
                 "jmp qword ptr [r11*8+38001000h]",

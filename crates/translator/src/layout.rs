@@ -13,8 +13,8 @@ const SLOTS: u32 = 0;
 const TARGET: u32 = 0x80;
 /// The next call whose answer is supplied, as an address.
 const SUPPLY_NEXT: u32 = 0x88;
-/// Where calls write that write nothing.
-const NOWHERE: u32 = 0x90;
+/// Whether calls are supplied.
+const SUPPLY_READY: u32 = 0x90;
 /// Which indirect branch was executed last, as a number.
 const BRANCH: u32 = 0xa0;
 const CLOCK: u32 = 0x100;
@@ -138,8 +138,9 @@ impl Room {
         self.base + SUPPLY_NEXT
     }
 
-    pub(crate) fn nowhere(self) -> u32 {
-        self.base + NOWHERE
+    /// The word that is not zero while calls are supplied.
+    pub(crate) fn supply_ready(self) -> u32 {
+        self.base + SUPPLY_READY
     }
 
     /// Where supplied calls lie.

@@ -36,5 +36,5 @@ pub use layout::{Counter, Room};
 pub use memory::CacheMemory;
 pub use predicate::can_be_compiled;
 pub use source::{Code, Constancy};
-pub use supply::SuppliedCall;
+pub use supply::{Fits, SuppliedAt, Supply};
 pub use unit::Limits;

@@ -25,8 +25,9 @@ pub(crate) enum PointKind {
     Exact,
     /// Within something that the translator added: a few steps lead to an exact point.
     Between,
-    /// While code is compared: with EFLAGS.AC its words may not be read as they lie.
-    Comparing,
+    /// Within something that was added and that may fault: the instruction at `pc` is then executed where it
+    /// lies.
+    Fallible,
     /// Right behind a `syscall`.
     Call,
     /// Within a test: memory that cannot be read makes the test fail, which goes on at this offset.

@@ -11,6 +11,8 @@ impl Gpr {
     pub(crate) const RAX: Self = Self(0);
     pub(crate) const RCX: Self = Self(1);
     pub(crate) const RDX: Self = Self(2);
+    pub(crate) const RSI: Self = Self(6);
+    pub(crate) const RDI: Self = Self(7);
     pub(crate) const R11: Self = Self(11);
 
     /// All but the stack pointer, those first that need no prefix.

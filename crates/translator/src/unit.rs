@@ -12,6 +12,7 @@ use crate::layout::Room;
 use crate::points::{Point, PointKind, Points};
 use crate::register::{Gpr, Spilled};
 use crate::source::{Block, Branch, Code, Constancy, End, Extent, LONGEST_BLOCK, decode};
+use crate::supply::SuppliedAt;
 use crate::transfer;
 
 /// Instructions of a block that is compared at each entry.
@@ -59,8 +60,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) first_branch: usize,
     pub(crate) clock_words: &'a mut u32,
     pub(crate) limits: Limits,
-    /// The `syscall` whose answers may be supplied.
-    pub(crate) supplied_at: Option<Addr>,
+    /// Where answers may be supplied.
+    pub(crate) supplied_at: Option<SuppliedAt>,
     /// For each value of 16 bits the entry that the table leads to, or the common exit.
     pub(crate) heads: &'a dyn Fn(Addr) -> u32,
 }

@@ -91,8 +91,9 @@ impl VerifyArgs {
             let t = report.translation;
             out.line(format_args!(
                 "code cache: {} units, {} blocks, {} bytes and {} cold; left for new code {}, by unknown transfers \
-                 {}, for instructions outside {}, at tests {}; {} blocks dropped, emptied {} times",
+                 {}, for instructions outside {}, at tests {}; {} blocks dropped, emptied {} times; {} supplied",
                 t.units, t.blocks, t.bytes, t.cold, t.moved, t.unknown, t.outside, t.tests, t.dropped, t.emptied,
+                text::count(t.supplied, "call"),
             ))?;
         }
         out.finish()?;

@@ -7,6 +7,7 @@ mod guards;
 mod order;
 mod run;
 mod supply;
+mod taken;
 
 pub(crate) use caches::Caches;
 pub(crate) use count::{Count, CountFor};

@@ -159,6 +159,10 @@ impl Machine {
                         break;
                     }
                     Some(Stop::At(registers)) => {
+                        if let Some(behind) = self.behind_question(id, stop, &registers)? {
+                            program = behind;
+                            break;
+                        }
                         self.task(id)?.stopped.set_registers(&registers)?;
                         return Ok(Halt::Stopped(stop, registers));
                     }
@@ -352,12 +356,16 @@ impl Machine {
             self.own_x87_pointer(id)?;
         }
         let site = self.remove_site(space, pc)?;
-        let stop = self.resume(id, how);
+        let stop = self.resume_until(id, how, None);
         if let Some(counts) = site {
             self.install_site(space, pc, counts)?;
         }
         let stop = stop?;
         let actual = self.task(id)?.stopped.registers()?;
+        if let Some(behind) = self.behind_question(id, stop, &actual)? {
+            self.task(id)?.go_on_with(&behind)?;
+            return Ok(None);
+        }
         let stepped = how == Resume::EmulateStep && stop == StopEvent::Signal(Signal::TRAP);
         if stepped
             && outside.is_branch

@@ -62,6 +62,15 @@ pub(crate) struct TestStop {
     pub(crate) clock: u64,
 }
 
+/// A run up to a call, or another stop.
+#[derive(Clone, Debug)]
+pub(crate) struct UntilCall {
+    pub(crate) registers: Registers,
+    pub(crate) stop: StopEvent,
+    /// Registers at the tests that held.
+    pub(crate) tests: Vec<Registers>,
+}
+
 /// Memory of the process at a room.
 #[derive(Debug)]
 pub(crate) struct Cached {
@@ -385,6 +394,60 @@ impl Bench {
             }
         }
         panic!("does not end at {:#x}", program.rip);
+    }
+
+    /// Runs the code from the cache up to a call, or another stop.
+    pub(crate) fn until_call(&mut self, cache: &mut Cache, state: &State) -> UntilCall {
+        self.take_data();
+        self.put(state);
+        cache.reset_clock().unwrap();
+        self.go_on_until_call(cache, state.registers)
+    }
+
+    /// The same from where it stands, with other registers.
+    pub(crate) fn go_on_until_call(
+        &mut self,
+        cache: &mut Cache,
+        mut program: Registers,
+    ) -> UntilCall {
+        let mut tests = Vec::new();
+        let mut behind_test = false;
+        for _ in 0..MOST_STEPS {
+            let memory = self.memory.clone();
+            let code = &mut Live { memory: &memory, constancy: self.constancy };
+            let entry = match std::mem::take(&mut behind_test) {
+                true => cache.enter_behind_test(program.pc(), code).unwrap(),
+                false => cache.enter(program.pc(), code).unwrap(),
+            };
+            let at = match entry {
+                Entry::Cache(at) => Registers { rip: at.get(), orig_rax: u64::MAX, ..program },
+                Entry::Outside => program,
+            };
+            self.task.set_registers(&at).unwrap();
+            let stop = self.task.resume_and_wait(Resume::Emulate, None).unwrap();
+            let actual = self.task.registers().unwrap();
+            match cache.stopped(&actual).unwrap() {
+                Some(Stop::Outside(registers)) if stop != StopEvent::Syscall => {
+                    return UntilCall { registers, stop, tests };
+                }
+                Some(Stop::Moved(registers) | Stop::Outside(registers)) => program = registers,
+                Some(Stop::Test { registers }) => {
+                    tests.push(registers);
+                    program = registers;
+                    behind_test = true;
+                }
+                Some(Stop::At(registers)) => return UntilCall { registers, stop, tests },
+                None => return UntilCall { registers: actual, stop, tests },
+                other => panic!("{stop:?}: {other:?}"),
+            }
+        }
+        panic!("does not end at {:#x}", program.rip);
+    }
+
+    /// What is in the data.
+    pub(crate) fn data_now(&mut self) -> Vec<u8> {
+        self.take_data();
+        self.data.clone()
     }
 
     /// Makes these the tests of the cache.

@@ -2,6 +2,8 @@
 
 use retake_model::{Addr, PAGE_SIZE};
 
+use crate::image::SCRATCH_BASE;
+
 /// Where the code stands: one page, and the table of calls behind it.
 pub const CODE: Addr = Addr::new(0x7000_2000);
 /// Bytes of both.
@@ -28,7 +30,9 @@ pub const FD_KINDS: Addr = Addr::new(CURSOR.get() + 0x100);
 /// Descriptors that have one.
 pub const FD_COUNT: usize = 1024;
 /// Bytes of the buffer.
-pub const BUFFER_LEN: u64 = 256 * PAGE_SIZE;
+pub const BUFFER_LEN: u64 = 252 * PAGE_SIZE;
+// The recorder's own memory begins behind it.
+const _: () = assert!(CURSOR.get() + BUFFER_LEN <= SCRATCH_BASE.get());
 /// The first entry.
 pub const FIRST_ENTRY: Addr = Addr::new(CURSOR.get() + 0x800);
 /// No entry goes beyond. The word there is free for the mark behind the last one.

@@ -9,7 +9,7 @@ use super::Translator;
 use crate::conditions::Test;
 use crate::layout::{Counter, Left};
 use crate::memory::CacheMemory;
-use crate::supply::{self, SuppliedCall};
+use crate::supply::{SuppliedAt, Supply};
 use crate::unit::IndirectBranch;
 
 impl<M: CacheMemory> Translator<M> {
@@ -65,27 +65,38 @@ impl<M: CacheMemory> Translator<M> {
         Ok(Left::new(bytes))
     }
 
-    /// Supplies the answers of the calls that the `syscall` at `at` is to make next, as many as there is room
-    /// for; gives how many those are. The clock begins at zero.
+    /// Calls to supply: none yet.
+    pub fn new_supply(&self) -> Supply {
+        Supply::new(self.room)
+    }
+
+    /// Supplies the answers of the calls that the `syscall` at `at` is to make next. The task makes another one
+    /// there after them. The clock begins at zero.
     ///
     /// # Errors
     /// When the memory cannot be written.
-    pub fn supply(&mut self, at: Addr, calls: &[SuppliedCall]) -> io::Result<usize> {
+    pub fn supply(&mut self, at: SuppliedAt, mut calls: Supply) -> io::Result<()> {
         if self.supplied_at != Some(at) {
-            self.supplied_at = Some(at);
-            if let Some(range) = AddrRange::with_len(at, 1) {
+            let before = self.supplied_at.replace(at);
+            let ats = before.into_iter().chain([at]).flat_map(SuppliedAt::all);
+            for range in ats.filter_map(|at| AddrRange::with_len(at, 1)) {
                 self.code_changed(range)?;
             }
         }
-        let some = calls.get(..calls.len().min(supply::MOST)).unwrap_or_default();
-        let base = self.room.addr(0);
-        let start = self.room.supply();
-        self.memory.write(start - base, &supply::encode(self.room, some))?;
-        self.memory.write(self.room.supply_next() - base, &u64::from(start).to_le_bytes())?;
+        self.put_supply(calls.encode(), 1)?;
+        self.supply = Some(calls);
         let (clock, zeroes) = Left::zero_clock();
         self.memory.write(clock, &zeroes)?;
         self.clock_zero = 0;
-        Ok(some.len())
+        Ok(())
+    }
+
+    fn put_supply(&mut self, bytes: &[u8], ready: u64) -> io::Result<()> {
+        let base = self.room.addr(0);
+        let start = self.room.supply();
+        self.memory.write(start - base, bytes)?;
+        let words = [u64::from(start), ready].map(u64::to_le_bytes);
+        self.memory.write(self.room.supply_next() - base, words.as_flattened())
     }
 
     /// How many of the supplied calls the task has taken. The others are not supplied any more.
@@ -93,11 +104,10 @@ impl<M: CacheMemory> Translator<M> {
     /// # Errors
     /// When the memory cannot be read or written.
     pub fn end_supply(&mut self) -> io::Result<usize> {
-        let taken = supply::taken(self.room, self.left()?.supply_next());
-        let start = self.room.supply();
-        let base = self.room.addr(0);
-        self.memory.write(start - base, &supply::encode(self.room, &[]))?;
-        self.memory.write(self.room.supply_next() - base, &u64::from(start).to_le_bytes())?;
+        let next = self.left()?.supply_next();
+        self.put_supply(Supply::none(), 0)?;
+        let taken = self.supply.take().map_or(0, |supply| supply.taken(next));
+        self.statistics.supplied += taken as u64;
         Ok(taken)
     }
 

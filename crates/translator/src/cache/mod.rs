@@ -17,6 +17,7 @@ use crate::memory::CacheMemory;
 use crate::points::{Point, PointKind, Points};
 use crate::register::{Gpr, Spilled};
 use crate::source::{Block, Code, Extent, decode};
+use crate::supply::{SuppliedAt, Supply};
 use crate::unit::{Arrival, Builder, Constants, Exit, IndirectBranch, Limits, Shared, Unit};
 
 pub use statistics::Statistics;
@@ -112,7 +113,8 @@ pub struct Translator<M> {
     constants: Constants,
     clock_words: u32,
     clock_zero: u64,
-    supplied_at: Option<Addr>,
+    supplied_at: Option<SuppliedAt>,
+    supply: Option<Supply>,
     /// Who ran last.
     task: Option<TaskId>,
     tests: BTreeMap<Addr, Test>,
@@ -151,6 +153,7 @@ impl<M: CacheMemory> Translator<M> {
             clock_words: 0,
             clock_zero: 0,
             supplied_at: None,
+            supply: None,
             task: None,
             tests: BTreeMap::new(),
             pending: Pending::Nothing,

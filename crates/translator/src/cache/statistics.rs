@@ -19,6 +19,8 @@ pub struct Statistics {
     pub outside: u64,
     /// Exits at tests.
     pub tests: u64,
+    /// Calls that did not stop the task, as their answers were supplied.
+    pub supplied: u64,
     /// Blocks that were dropped because their code changed.
     pub dropped: u64,
     /// How often the cache was emptied.
@@ -38,6 +40,7 @@ impl Statistics {
             unknown: self.unknown + other.unknown,
             outside: self.outside + other.outside,
             tests: self.tests + other.tests,
+            supplied: self.supplied + other.supplied,
             dropped: self.dropped + other.dropped,
             emptied: self.emptied + other.emptied,
         }

@@ -46,13 +46,13 @@ impl<M: CacheMemory> Translator<M> {
         let Some(point) = self.point(offset).copied() else { return Ok(Some(Stop::Between)) };
         let mut program = restored(registers, &left, point.spilled);
         program.rip = point.pc.get();
-        if matches!(point.kind, PointKind::Exact | PointKind::Call | PointKind::Comparing) {
+        if matches!(point.kind, PointKind::Exact | PointKind::Call | PointKind::Fallible) {
             self.set_right(&left, point.ahead)?;
         }
         Ok(Some(match point.kind {
             PointKind::Exact => Stop::At(program),
             PointKind::Between => Stop::Between,
-            PointKind::Comparing => Stop::Outside(program),
+            PointKind::Fallible => Stop::Outside(program),
             // The processor keeps where a call returns to in `rcx` (Intel SDM vol. 2, SYSCALL).
             PointKind::Call => Stop::At(Registers { rcx: program.rip, ..program }),
             PointKind::Test { passed } => {

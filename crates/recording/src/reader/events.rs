@@ -1,0 +1,74 @@
+//! Going through events.
+
+use retake_model::EventIndex;
+
+use super::Recording;
+use crate::codec::{FRAME_HEADER, Unpacker};
+use crate::error::RecordingError;
+use crate::event::Event;
+use crate::journal::ChunkEvents;
+use crate::writer::names;
+
+/// Goes through events in order. Holds the recording: it can be sent to a thread.
+#[derive(Debug)]
+pub struct EventCursor {
+    recording: Recording,
+    next: u64,
+    /// What follows of the chunk that is being read.
+    chunk: ChunkEvents,
+    unpacker: Option<Unpacker>,
+}
+
+impl EventCursor {
+    pub(super) fn new(recording: Recording, from: EventIndex) -> Self {
+        Self { recording, next: from.get(), chunk: ChunkEvents::default(), unpacker: None }
+    }
+
+    /// Makes the chunk with the next event the one that is read; gives its first event.
+    fn unpack(&mut self) -> Option<u64> {
+        let inner = &self.recording.inner;
+        let nth = inner.chunks.partition_point(|(frame, _)| frame.first <= self.next);
+        let (frame, at) = inner.chunks.get(nth.checked_sub(1)?)?;
+        let len = usize::try_from(frame.len).ok()?;
+        let payload = inner.events.bytes().get(at + FRAME_HEADER..)?.get(..len)?;
+        let mut buffer = std::mem::take(&mut self.chunk).into_buffer();
+        let unpacker = match &mut self.unpacker {
+            Some(unpacker) => unpacker,
+            none => none.insert(Unpacker::new()?),
+        };
+        if !unpacker.unpack(frame, payload, &mut buffer) {
+            return None;
+        }
+        self.chunk = ChunkEvents::new(buffer, frame.count);
+        Some(frame.first)
+    }
+
+    fn take(&mut self) -> Option<Event> {
+        if self.chunk.is_empty() {
+            let first = self.unpack()?;
+            for _ in first..self.next {
+                self.chunk.take()?;
+            }
+        }
+        self.chunk.take()
+    }
+}
+
+impl Iterator for EventCursor {
+    type Item = Result<(EventIndex, Event), RecordingError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.next >= self.recording.inner.event_count {
+            return None;
+        }
+        let Some(event) = self.take() else {
+            let path = self.recording.dir().join(names::EVENTS.0);
+            let what = format!("the chunk of event {} cannot be decoded", self.next);
+            self.next = u64::MAX;
+            return Some(Err(RecordingError::damaged("read", &path, what)));
+        };
+        let index = EventIndex::new(self.next);
+        self.next += 1;
+        Some(Ok((index, event)))
+    }
+}
