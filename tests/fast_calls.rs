@@ -2,9 +2,17 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use retake_testkit::{OFTEN, Retake, fixture, rounds};
+use retake_model::{EventIndex, PAGE_SIZE, SyscallNo};
+use retake_recording::{EventKind, Recording};
+use retake_testkit::{OFTEN, Retake, finish, fixture, rounds};
+use retake_tracee::fast::may_be_fast;
+
+/// The page of the code that makes them.
+const CODE: u64 = retake_tracee::fast::CODE.get();
 
 fn retake() -> Retake {
     Retake::new(env!("CARGO_BIN_EXE_retake"))
@@ -69,7 +77,7 @@ fn last_call(options: &[&str]) -> (u64, Vec<String>) {
 
 #[test]
 fn they_are_events_with_stacks() {
-    let page = 0x7000_2000..0x7000_3000_u64;
+    let page = CODE..CODE + PAGE_SIZE;
     let (traced, stack) = last_call(&["--trace-all-calls"]);
     assert!(!page.contains(&traced), "{traced:#x}");
     assert_eq!(stack[..2], ["syscall", "main"]);
@@ -86,5 +94,100 @@ fn with_computing_in_between() {
         let command = [program.clone(), "20".into(), "3000".into()];
         let ended = retake().round_trip("recording", OFTEN, &command);
         assert!(ended.good().output().contains(", handled"));
+    }
+}
+
+/// What the program prints natively, in a folder of its own.
+fn natively(retake: &Retake, program: &Path, args: &[&str], name: &str) -> String {
+    let mut command = Command::new(program);
+    command.args(args).arg(folder(retake, name));
+    finish(command).good().output()
+}
+
+/// A fresh folder for a program's files.
+fn folder(retake: &Retake, name: &str) -> PathBuf {
+    let folder = retake.path(name);
+    std::fs::create_dir_all(&folder).expect("a folder");
+    folder
+}
+
+/// How often each call was made without a stop.
+fn made_fast(dir: &Path) -> BTreeMap<SyscallNo, usize> {
+    let recording = Recording::open(dir).expect("it opens");
+    let mut counts = BTreeMap::new();
+    for event in recording.events(EventIndex::ZERO) {
+        let (_, event) = event.expect("an event");
+        if let EventKind::Syscall { no } = event.kind
+            && (CODE..CODE + PAGE_SIZE).contains(&event.before.pc().get())
+        {
+            *counts.entry(no).or_default() += 1;
+        }
+    }
+    counts
+}
+
+/// A replay in which a byte of an answer is missing, or is one too many, adds up to something else.
+#[test]
+fn each_call_gives_what_it_gives_natively() {
+    let retake = retake();
+    let program = fixture::c("c/hot/each_fast_call.c", &["-O1"]);
+    let natively = ["native", "again"].map(|name| natively(&retake, &program, &[], name));
+    for round in 0..rounds() {
+        let files = folder(&retake, &format!("files-{round}"));
+        let ended = retake.round_trip(
+            &format!("recording-{round}"),
+            OFTEN,
+            &[program.as_os_str(), files.as_os_str()],
+        );
+        let output = ended.good().output();
+        let lines = natively[0].lines().zip(natively[1].lines()).zip(output.lines());
+        let tells_the_time = |line: &str| line.starts_with("time") || line.starts_with("sysinfo");
+        let always_the_same: Vec<_> =
+            lines.filter(|((a, b), _)| a == b && !tells_the_time(a)).collect();
+        assert!(always_the_same.len() > 30, "{output}");
+        for ((native, _), recorded) in always_the_same {
+            assert_eq!(native, recorded);
+        }
+        if can_be_fast() {
+            let counts = made_fast(&retake.path(&format!("recording-{round}")));
+            for no in (0..512).map(SyscallNo::new).filter(|no| may_be_fast(*no)) {
+                let is_made = counts.get(&no).is_some_and(|count| *count >= 20);
+                assert!(is_made || is_of_ids(no), "{no} was made {:?} times", counts.get(&no));
+            }
+        }
+    }
+}
+
+/// The calls that another fixture makes: who the process is.
+fn is_of_ids(no: SyscallNo) -> bool {
+    [39, 102, 104, 107, 108, 110, 186].map(SyscallNo::new).contains(&no)
+}
+
+#[test]
+fn descriptors_that_become_something_else() {
+    let retake = retake();
+    let program = fixture::c("c/hot/changing_descriptors.c", &["-O1", "-pthread"]);
+    for way in ["pipe", "mapped", "own", "unshared", "fifo", "full", "vain"] {
+        let native = natively(&retake, &program, &[way], &format!("native-{way}"));
+        for round in 0..rounds() {
+            let name = format!("{way}-{round}");
+            let files = folder(&retake, &format!("files-{name}"));
+            let command = [program.as_os_str(), way.as_ref(), files.as_os_str()];
+            let ended = retake.round_trip(&name, OFTEN, &command);
+            assert_eq!(ended.good().output(), native, "{way}");
+        }
+    }
+}
+
+/// A program that is killed at any moment of such calls, with signals in between.
+#[test]
+fn signals_and_the_end_at_any_moment() {
+    let retake = retake();
+    let program = fixture::c("c/hot/changing_descriptors.c", &["-O1", "-pthread"]);
+    for round in 0..rounds() {
+        let files = folder(&retake, &format!("files-{round}"));
+        let command = [program.as_os_str(), "signals".as_ref(), files.as_os_str()];
+        let ended = retake.round_trip(&format!("signals-{round}"), OFTEN, &command);
+        assert_eq!((ended.code(), ended.output().as_str()), (137, "1, ticks\n"));
     }
 }

@@ -44,6 +44,15 @@ pub fn copy_fd(tid: Tid, pid: Tid, fd: i32) -> Result<OwnedFd, PtraceError> {
     owned("pidfd_getfd", tid, copy)
 }
 
+/// Bytes that a pipe holds at most (fcntl(2), `F_GETPIPE_SZ`).
+///
+/// # Errors
+/// When it is no pipe.
+pub fn pipe_capacity(pipe: &OwnedFd) -> std::io::Result<u64> {
+    let bytes = nix::fcntl::fcntl(pipe, nix::fcntl::FcntlArg::F_GETPIPE_SZ)?;
+    Ok(u64::try_from(bytes).unwrap_or(0))
+}
+
 /// The descriptor `fd` that this process was started with, as a file that no program inherits. The
 /// number is free afterwards, but for the standard ones. Must be called before anything was opened.
 ///

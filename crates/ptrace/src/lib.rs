@@ -36,7 +36,9 @@ pub use cpu::{
     pin_current_thread, prefer_short_slices, unpin, unpin_current_thread, unpin_from, xgetbv_xcr0,
 };
 pub use error::PtraceError;
-pub use fds::{copy_fd, create_memfd, let_go_of, same_open_file, send_fd, take_inherited};
+pub use fds::{
+    copy_fd, create_memfd, let_go_of, pipe_capacity, same_open_file, send_fd, take_inherited,
+};
 pub use follower::spawn_followed;
 pub use front::{
     FromFront, Front, FrontEvent, Inherited, Link, Passed, Side, ask_to_end, split,

@@ -116,10 +116,7 @@ fn place(fd: i32) -> Option<Addr> {
 fn kind_of(link: &str, meta: &Metadata) -> FdKind {
     let file = meta.file_type();
     let both = FdKind::READ.with(FdKind::WRITE);
-    if file.is_fifo() {
-        return both.with(FdKind::MAY_WAIT).with(FdKind::PIPE);
-    }
-    if file.is_socket() {
+    if file.is_fifo() || file.is_socket() {
         return both.with(FdKind::MAY_WAIT);
     }
     if file.is_char_device() {
@@ -137,6 +134,13 @@ fn kind_of(link: &str, meta: &Metadata) -> FdKind {
         (_, true) if on_plain() => FdKind::READ,
         _ => FdKind::UNKNOWN,
     }
+}
+
+/// Whether a pipe holds as much as pipes do (pipe(7)).
+fn holds_as_usual(task: &Task, fd: i32) -> bool {
+    const USUAL: u64 = 65536;
+    let pipe = retake_ptrace::copy_fd(task.tid, task.pid, fd);
+    pipe.is_ok_and(|pipe| retake_ptrace::pipe_capacity(&pipe).is_ok_and(|bytes| bytes >= USUAL))
 }
 
 /// Which descriptors may be something else after a call.
@@ -232,6 +236,9 @@ impl Session {
         let link = format!("/proc/{}/fd/{fd}", task.tid);
         let Ok(meta) = std::fs::metadata(&link) else { return Ok(()) };
         let mut kind = kind_of(&link, &meta);
+        if meta.file_type().is_fifo() && holds_as_usual(task, fd) {
+            kind = kind.with(FdKind::PIPE);
+        }
         let mut writes_to = None;
         if (meta.is_file() || meta.is_dir()) && kind.has(FdKind::READ) {
             let place = self.space(task.space)?.fast.fds.place_for_device(meta.dev());

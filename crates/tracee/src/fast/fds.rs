@@ -19,7 +19,7 @@ impl FdKind {
     /// It is the program's standard error.
     pub const STDERR: Self = Self(0x10);
 
-    /// It is a pipe's end.
+    /// It is an end of a pipe with 16 pages or more.
     pub const PIPE: Self = Self(0x20);
 
     /// Both.

@@ -19,9 +19,10 @@ use super::rows::{Arg, Extra};
 
 /// Bytes that a pipe takes at once, or not at all (`PIPE_BUF`, pipe(7)).
 const AT_ONCE: i32 = 4096;
-/// A pipe that no more than so many bytes are in, the new ones included, has room for them: each is in one of 16 pages,
-/// of which two may not be full.
-const FULL: i32 = 0xe000;
+/// A pipe of 16 pages has room for new bytes if these, and twice those in it, are no more: of any two pages that follow
+/// each other more than a half is in use, and the first and the last may hold one byte (`pipe_write` in the kernel's
+/// fs/pipe.c: only what is left over from whole pages goes to a page that is begun).
+const FULL: i32 = 13 * 4096;
 /// What is said of a pipe of which nothing is said.
 const UNKNOWN: i32 = 0x7fff_ffff;
 const POLLIN: i32 = 1;
@@ -111,6 +112,7 @@ pub(super) fn ask_whether_it_waits(
     a.test(eax, eax)?;
     a.jne(ways.slow)?;
     a.movzx(r9d, byte_ptr(r8 + 3))?;
+    a.add(rcx, rcx)?;
     a.add(rcx, qword_ptr(r11 + r9))?;
     a.cmp(rcx, FULL)?;
     a.ja(ways.slow)?;
