@@ -27,6 +27,7 @@ mod output_hash;
 mod pages;
 mod place;
 mod reader;
+mod remembered;
 mod resolved;
 pub mod rewrite;
 mod segment;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use retake_model::FileId;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,30 @@ pub struct FileKey {
     pub mtime_ns: i64,
     /// Last change of the inode, nanoseconds since 1970.
     pub ctime_ns: i64,
+}
+
+/// The coarsest clock of files: two changes within a tick of it may leave the same times.
+const TICK_NS: i64 = 20_000_000;
+
+impl FileKey {
+    /// That of a file.
+    pub fn of(meta: &fs::Metadata) -> Self {
+        let ns = |seconds: i64, ns| seconds.saturating_mul(1_000_000_000).saturating_add(ns);
+        Self {
+            dev: meta.dev(),
+            ino: meta.ino(),
+            size: meta.size(),
+            mtime_ns: ns(meta.mtime(), meta.mtime_nsec()),
+            ctime_ns: ns(meta.ctime(), meta.ctime_nsec()),
+        }
+    }
+
+    /// Whether it was changed just now: another change may leave the same key.
+    pub(crate) fn is_fresh(&self) -> bool {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = i64::try_from(now.as_nanos()).unwrap_or(i64::MAX);
+        self.ctime_ns.saturating_add(TICK_NS) > now
+    }
 }
 
 /// A file that the recording keeps.
@@ -121,6 +146,11 @@ impl FileStore {
         entries.into_iter()
     }
 
+    /// The store that recordings share.
+    pub(crate) fn store(&self) -> &Path {
+        &self.store
+    }
+
     /// Where the contents of an entry are.
     pub(crate) fn path_of(&self, entry: &FileEntry) -> PathBuf {
         self.files.join(file_name(entry.hash))
@@ -181,7 +211,7 @@ impl FileStore {
     }
 
     /// Copies a file, or a part of it, into the store under its hash. What is kept is what was read, also if
-    /// the file changes meanwhile; then it is not remembered.
+    /// the file changes meanwhile; then it is not remembered, and neither is one that was changed just now.
     fn store_contents(
         &self,
         source: &File,
@@ -202,7 +232,7 @@ impl FileStore {
         };
         let stored = self.store.join(file_name(hash));
         fs::rename(&temp, &stored)?;
-        if whole {
+        if whole && !key.is_fresh() {
             let mark = self.store.join(format!("key-{}-{:x}", std::process::id(), key.ino));
             fs::write(&mark, format!("{hash:032x}"))?;
             fs::rename(&mark, self.key_path(key, part))?;
