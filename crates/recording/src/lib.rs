@@ -33,6 +33,7 @@ pub mod rewrite;
 mod segment;
 mod sparse;
 mod store;
+mod stream;
 mod worker;
 mod writer;
 

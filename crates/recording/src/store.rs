@@ -266,3 +266,47 @@ fn copy_all(source: &File, mut out: File) -> io::Result<(u128, u64)> {
     }
     Ok((hasher.digest128() ^ u128::from(len), len))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn another_file_of_this_length_is_not_taken_for_the_one_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("program");
+        let recording =
+            |name: &str| FileStore::new(&dir.path().join("store"), &dir.path().join(name)).unwrap();
+        let kept = |store: &FileStore| {
+            let file = File::open(&path).unwrap();
+            let key = FileKey::of(&file.metadata().unwrap());
+            (key, store.link(&file, key, None).unwrap())
+        };
+        let old = SystemTime::now() - Duration::from_secs(60);
+        let write = |text: &str| {
+            fs::write(&path, text).unwrap();
+            // As tools do that unpack archives: only the change of the inode tells then.
+            File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
+        };
+        write("one");
+        let (key, one) = kept(&recording("a"));
+        // It was changed just now: one that is changed again within the tick would have the same key.
+        assert!(!recording("a").key_path(key, None).exists());
+        while key.is_fresh() {
+            std::thread::yield_now();
+        }
+        assert_eq!(kept(&recording("a")), (key, one));
+        assert!(recording("a").key_path(key, None).exists());
+        // Whoever knows a file does not read it.
+        let unreadable = File::options().write(true).open(&path).unwrap();
+        assert_eq!(recording("b").link(&unreadable, key, None).unwrap(), one);
+
+        write("two");
+        let (_, two) = kept(&recording("c"));
+        assert_ne!(one, two);
+        assert_eq!(fs::read(dir.path().join("c/files").join(file_name(two))).unwrap(), b"two");
+        assert_eq!(fs::read(dir.path().join("b/files").join(file_name(one))).unwrap(), b"one");
+    }
+}

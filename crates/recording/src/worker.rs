@@ -16,6 +16,7 @@ use crate::draft::{CheckpointDraft, SpaceDraft, page_id};
 use crate::journal::OpenChunk;
 use crate::pages::PageWriter;
 use crate::resolved::Resolved;
+use crate::stream::StreamPacker;
 use crate::writer::SYNC_EVERY;
 
 /// Every so many checkpoints one lists all pages.
@@ -40,6 +41,7 @@ pub(crate) fn run(shared: &Arc<Shared>, outputs: Outputs) -> u32 {
         manifest: outputs.manifest,
         pages: PageWriter::new(outputs.pages),
         resolved: Resolved::default(),
+        packer: StreamPacker::default(),
         chunks: 0,
         checkpoint_count: 0,
         synced: Instant::now(),
@@ -56,6 +58,7 @@ struct Worker {
     manifest: PathBuf,
     pages: PageWriter,
     resolved: Resolved,
+    packer: StreamPacker,
     chunks: u32,
     checkpoint_count: u32,
     synced: Instant,
@@ -75,7 +78,7 @@ impl Worker {
     }
 
     fn chunk(&mut self, chunk: &OpenChunk) -> io::Result<()> {
-        let bytes = pack(self.chunks, chunk.first, chunk.count, &chunk.bytes)?;
+        let bytes = self.packer.pack(self.chunks, chunk)?;
         self.chunks += 1;
         self.events.write_all(&bytes)
     }
