@@ -2,6 +2,8 @@
 
 mod events;
 mod pages;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

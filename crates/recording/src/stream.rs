@@ -31,7 +31,20 @@ pub(crate) struct StreamPacker {
     bytes: usize,
 }
 
+fn begin() -> io::Result<Encoder<'static, Vec<u8>>> {
+    let mut stream = Encoder::new(Vec::new(), LEVEL)?;
+    stream.set_parameter(CParameter::WindowLog(WINDOW_LOG))?;
+    Ok(stream)
+}
+
 impl StreamPacker {
+    /// One with a stream that has its memory already: getting that takes longer than the chunk of a short program.
+    pub(crate) fn begun() -> Self {
+        let ready = |mut stream: Encoder<'static, Vec<u8>>| stream.flush().map(|()| stream);
+        // Where it fails, the first chunk tries it again, and says why.
+        Self { open: begin().and_then(ready).ok(), ..Self::default() }
+    }
+
     /// The frame of the next chunk.
     pub(crate) fn pack(&mut self, seq: u32, chunk: &OpenChunk) -> io::Result<Vec<u8>> {
         let fits = self.bytes + chunk.bytes.len() <= STREAM_BYTES;
@@ -39,9 +52,7 @@ impl StreamPacker {
             Some(stream) => (stream, self.chunks),
             None => {
                 (self.chunks, self.bytes) = (0, 0);
-                let mut stream = Encoder::new(Vec::new(), LEVEL)?;
-                stream.set_parameter(CParameter::WindowLog(WINDOW_LOG))?;
-                (stream, 0)
+                (begin()?, 0)
             }
         };
         stream.write_all(&chunk.bytes)?;
@@ -172,7 +183,7 @@ mod tests {
     }
 
     fn packed(chunks: &[Vec<u8>]) -> Vec<Vec<u8>> {
-        let mut packer = StreamPacker::default();
+        let mut packer = StreamPacker::begun();
         let pack = |(n, bytes): (u32, &Vec<u8>)| {
             packer.pack(n, &chunk(u64::from(n), bytes.clone())).unwrap()
         };

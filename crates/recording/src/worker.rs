@@ -41,7 +41,7 @@ pub(crate) fn run(shared: &Arc<Shared>, outputs: Outputs) -> u32 {
         manifest: outputs.manifest,
         pages: PageWriter::new(outputs.pages),
         resolved: Resolved::default(),
-        packer: StreamPacker::default(),
+        packer: StreamPacker::begun(),
         chunks: 0,
         checkpoint_count: 0,
         synced: Instant::now(),
