@@ -56,9 +56,9 @@ pub use breakpoint::{
 #[cfg(any(test, feature = "text-code"))]
 pub use code::text::TextReader;
 pub use code::{
-    CallerFrame, Cfa, CodeFile, CodeFrame, CodeModule, CodePlace, CodeReader, FrameKind, FrameRule,
-    FunctionCode, InlinedCode, Loaded, NoCode, PcKind, RawFrame, RuleSource, Saved, SourceLine,
-    Statement, Trampoline, default_reader, files_beside, sources_of,
+    CallerFrame, Cfa, CodeFile, CodeFrame, CodeModule, CodePlace, CodeReader, FilesBeside,
+    FrameKind, FrameRule, FunctionCode, InlinedCode, Loaded, NoCode, PcKind, RawFrame, RuleSource,
+    Saved, SourceLine, Statement, Trampoline, default_reader, files_beside, sources_of,
 };
 pub use control::{Progress, ProgressSink, RequestControl, TraceSink};
 pub use debugger::{Debugger, Places};

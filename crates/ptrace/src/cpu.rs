@@ -28,8 +28,8 @@ pub fn cpuid(leaf: u32, subleaf: u32) -> CpuidAnswer {
     CpuidAnswer { eax: answer.eax, ebx: answer.ebx, ecx: answer.ecx, edx: answer.edx }
 }
 
-/// All that `cpuid` says: leaf, subleaf, eax, ebx, ecx, edx.
-pub fn cpuid_table() -> Vec<[u32; 6]> {
+/// All that `cpuid` says, as `cpuid` gives it: leaf, subleaf, eax, ebx, ecx, edx.
+pub fn cpuid_table(mut cpuid: impl FnMut(u32, u32) -> CpuidAnswer) -> Vec<[u32; 6]> {
     let mut table = Vec::new();
     for base in [0, 0x8000_0000] {
         let last = cpuid(base, 0).eax.min(base + 0x40);

@@ -5,6 +5,8 @@
 //! transactions (HLE, RTM), waiting for a moment (WAITPKG), and saves whose image depends on
 //! interrupts (XSAVEOPT).
 
+use std::collections::BTreeMap;
+
 use retake_model::Registers;
 use retake_ptrace::{CpuidAnswer, cpuid};
 use retake_recording::Machine;
@@ -31,45 +33,75 @@ const HIDDEN: [Hidden; 3] = [
     Hidden { leaf: 0xd, subleaf: 1, mask: CpuidAnswer { eax: 1, ..NOTHING } },
 ];
 
-/// What a program gets for a leaf.
-fn answer(leaf: u32, subleaf: u32) -> CpuidAnswer {
-    let true_answer = cpuid(leaf, subleaf);
-    // The subleaf means nothing for leaf 1.
-    let hidden = HIDDEN.iter().find(|h| h.leaf == leaf && (h.subleaf == subleaf || leaf == 1));
-    let mask = hidden.map_or(NOTHING, |hidden| hidden.mask);
-    CpuidAnswer {
-        eax: true_answer.eax & !mask.eax,
-        ebx: true_answer.ebx & !mask.ebx,
-        ecx: true_answer.ecx & !mask.ecx,
-        edx: true_answer.edx & !mask.edx,
-    }
+/// So many answers are remembered. There are some hundred; a program may ask for any number of others.
+const MOST_KNOWN: usize = 1024;
+
+/// The answers of the processor that all tasks run on. Each is asked for once: under a hypervisor `cpuid` leaves the
+/// virtual machine, and in a thread that traps it a signal comes on top. A loader executes it 60 times in each new image.
+#[derive(Debug, Default)]
+pub(crate) struct Processor {
+    known: BTreeMap<(u32, u32), CpuidAnswer>,
 }
 
-/// Registers after a `cpuid` at these.
-pub(crate) fn executed(registers: &Registers) -> Registers {
-    const LEN: u64 = 2;
-    #[expect(clippy::cast_possible_truncation, reason = "cpuid looks at the lower halves")]
-    let (leaf, subleaf) = (registers.rax as u32, registers.rcx as u32);
-    let answer = answer(leaf, subleaf);
-    Registers {
-        rip: registers.rip.wrapping_add(LEN),
-        rax: answer.eax.into(),
-        rbx: answer.ebx.into(),
-        rcx: answer.ecx.into(),
-        rdx: answer.edx.into(),
-        ..*registers
-    }
+/// Whether ecx says which of several answers of a leaf is wanted. In doubt it does. (Whoever asks for one of these
+/// leaves has anything there; Intel SDM vol. 2, AMD APM vol. 3, CPUID.)
+fn has_subleaves(leaf: u32) -> bool {
+    !matches!(leaf, 0..=2 | 0x8000_0000..=0x8000_0008)
 }
 
-/// The machine, for the manifest.
-pub(crate) fn machine(cpu: usize, cpuid_trapped: bool) -> Machine {
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    Machine {
-        kernel: kernel.trim().to_owned(),
-        cpuid: retake_ptrace::cpuid_table(),
-        cpu: Some(cpu),
-        xsave_size: cpuid(0xd, 0).ebx,
-        cpuid_trapped,
+impl Processor {
+    fn true_answer(&mut self, leaf: u32, subleaf: u32) -> CpuidAnswer {
+        let subleaf = if has_subleaves(leaf) { subleaf } else { 0 };
+        if let Some(known) = self.known.get(&(leaf, subleaf)) {
+            return *known;
+        }
+        let answer = cpuid(leaf, subleaf);
+        if self.known.len() < MOST_KNOWN {
+            self.known.insert((leaf, subleaf), answer);
+        }
+        answer
+    }
+
+    /// What a program gets for a leaf.
+    fn answer(&mut self, leaf: u32, subleaf: u32) -> CpuidAnswer {
+        let true_answer = self.true_answer(leaf, subleaf);
+        // The subleaf means nothing for leaf 1.
+        let hidden = HIDDEN.iter().find(|h| h.leaf == leaf && (h.subleaf == subleaf || leaf == 1));
+        let mask = hidden.map_or(NOTHING, |hidden| hidden.mask);
+        CpuidAnswer {
+            eax: true_answer.eax & !mask.eax,
+            ebx: true_answer.ebx & !mask.ebx,
+            ecx: true_answer.ecx & !mask.ecx,
+            edx: true_answer.edx & !mask.edx,
+        }
+    }
+
+    /// Registers after a `cpuid` at these.
+    pub(crate) fn executed(&mut self, registers: &Registers) -> Registers {
+        const LEN: u64 = 2;
+        #[expect(clippy::cast_possible_truncation, reason = "cpuid looks at the lower halves")]
+        let (leaf, subleaf) = (registers.rax as u32, registers.rcx as u32);
+        let answer = self.answer(leaf, subleaf);
+        Registers {
+            rip: registers.rip.wrapping_add(LEN),
+            rax: answer.eax.into(),
+            rbx: answer.ebx.into(),
+            rcx: answer.ecx.into(),
+            rdx: answer.edx.into(),
+            ..*registers
+        }
+    }
+
+    /// The machine, for the manifest.
+    pub(crate) fn machine(&mut self, cpu: usize, cpuid_trapped: bool) -> Machine {
+        let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        Machine {
+            kernel: kernel.trim().to_owned(),
+            cpuid: retake_ptrace::cpuid_table(|leaf, subleaf| self.true_answer(leaf, subleaf)),
+            cpu: Some(cpu),
+            xsave_size: self.true_answer(0xd, 0).ebx,
+            cpuid_trapped,
+        }
     }
 }
 
@@ -79,13 +111,32 @@ mod tests {
 
     #[test]
     fn random_numbers_are_hidden() {
+        let mut processor = Processor::default();
         let registers =
             Registers { rax: 0xffff_ffff_0000_0001, rcx: 7, rip: 0x1000, ..Registers::default() };
-        let after = executed(&registers);
+        let after = processor.executed(&registers);
         assert_eq!(after.rip, 0x1002);
         assert_eq!(after.rcx & 1 << 30, 0, "RDRAND");
         assert_eq!(after.rcx | 1 << 30, u64::from(cpuid(1, 7).ecx) | 1 << 30, "and nothing else");
-        let after = executed(&Registers { rax: 7, ..Registers::default() });
+        let after = processor.executed(&Registers { rax: 7, ..Registers::default() });
         assert_eq!(after.rbx & (1 << 18 | 1 << 11 | 1 << 4), 0, "RDSEED, RTM, HLE");
+    }
+
+    #[test]
+    fn the_processor_is_asked_once() {
+        let mut processor = Processor::default();
+        let leaf_0 = Registers::default();
+        processor.executed(&leaf_0);
+        let said = CpuidAnswer { eax: 1, ebx: 2, ecx: 3, edx: 4 };
+        processor.known.insert((0, 0), said);
+        assert_eq!(processor.executed(&leaf_0).rbx, 2);
+        let garbage = Registers { rcx: 0x6c65_746e, ..leaf_0 };
+        assert_eq!(processor.executed(&garbage).rbx, 2, "ecx means nothing there");
+        let table = processor.machine(0, true).cpuid;
+        assert_eq!(table.first(), Some(&[0, 0, 1, 2, 3, 4]), "the manifest has what programs get");
+        for leaf in 0..2 * MOST_KNOWN as u64 {
+            processor.executed(&Registers { rax: leaf, ..Registers::default() });
+        }
+        assert_eq!(processor.known.len(), MOST_KNOWN);
     }
 }

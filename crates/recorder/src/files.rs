@@ -1,7 +1,7 @@
 //! Mapped files and shared objects of the recorded program.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -52,17 +52,6 @@ pub(crate) struct SharedObject {
     pub(crate) bytes: u64,
     /// A descriptor of it, to read its contents at checkpoints.
     pub(crate) file: Option<File>,
-}
-
-/// What tells a file from all others, and from itself at other times.
-pub(crate) fn key(meta: &Metadata) -> FileKey {
-    FileKey {
-        dev: meta.dev(),
-        ino: meta.ino(),
-        size: meta.size(),
-        mtime_ns: meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec()),
-        ctime_ns: meta.ctime().saturating_mul(1_000_000_000).saturating_add(meta.ctime_nsec()),
-    }
 }
 
 fn is_zero(page: &[u8]) -> bool {
@@ -139,7 +128,7 @@ impl Files {
         if !meta.is_file() {
             return Ok(Mapped::Other);
         }
-        let key = key(&meta);
+        let key = FileKey::of(&meta);
         let KeptFile { id, part } =
             writer.add_file(path.as_os_str().as_bytes(), file, key, mapped)?;
         if let Some(part) = part {

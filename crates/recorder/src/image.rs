@@ -112,6 +112,11 @@ impl Session {
         }
         task.held.extend(made.signals);
         task.memory.write(page, &InjectPage::CODE)?;
+        if self.traps_cpuid {
+            // Executing a program ended it. Until it is on again, each switch to the program is dear (`SameTraps`).
+            let args = [retake_ptrace::ARCH_SET_CPUID, 0, 0, 0, 0, 0];
+            task.held.extend(inject(stopped, registers, nr::ARCH_PRCTL, args)?.signals);
+        }
         let entries = maps(task.tid)?;
         let vdso = entries.iter().find(|entry| entry.path == VDSO);
         let vdso = vdso.filter(|vdso| crate::vdso::lead_to_calls(&mut task.memory, vdso));
@@ -128,11 +133,6 @@ impl Session {
         }
         if let Some(stack) = entries.iter().find(|entry| entry.path == "[stack]") {
             grow_stack(task, stopped, registers, stack.range.end())?;
-        }
-        if self.traps_cpuid {
-            // Executing a program ended it.
-            let args = [retake_ptrace::ARCH_SET_CPUID, 0, 0, 0, 0, 0];
-            task.held.extend(inject(stopped, registers, nr::ARCH_PRCTL, args)?.signals);
         }
         let done = inject(stopped, registers, nr::BRK, [0; 6])?;
         task.held.extend(done.signals);

@@ -73,7 +73,7 @@ mod vdso;
 mod vsyscall;
 mod waiting;
 
-pub use beside::Beside;
+pub use beside::{Beside, FoundBeside};
 pub use ending::{AtDeadlock, EndedBy, LeftProcess, Leftover, Limits, Rest};
 pub use error::RecordError;
 pub use follow::{Executed, follow};

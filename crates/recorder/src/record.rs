@@ -3,6 +3,7 @@
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -14,6 +15,7 @@ use retake_recording::{Cut, End, ExitStatus, Manifest, RecordingWriter, Summary,
 use retake_tracee::InjectPage;
 
 use crate::beside::Beside;
+use crate::cpuid::Processor;
 use crate::ending::{EndedBy, Ending, LeftProcess, Leftover, Limits, Rest};
 use crate::error::RecordError;
 use crate::program::{ProgramError, check_program, find_program, why_not};
@@ -148,6 +150,8 @@ fn cut(by: EndedBy) -> Option<Cut> {
 /// recorded stays).
 pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordError> {
     let started = Instant::now();
+    // On another CPU, if there is one: it takes longer than all else until the program is started.
+    let assembling = std::thread::Builder::new().spawn(crate::fast::assemble);
     let program = options.command.first().map_or(OsStr::new(""), OsString::as_os_str);
     let path = find_program(program, std::env::var_os("PATH").as_deref())?;
     check_program(&path)?;
@@ -164,7 +168,13 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     let traps_cpuid = can_trap_cpuid();
     pin_current_thread(cpu)
         .map_err(|error| RecordError::System { attempt: "bind the recorder to a CPU", error })?;
-    let code = crate::fast::assemble();
+    let mut processor = Processor::default();
+    let machine = processor.machine(cpu, traps_cpuid);
+    let code = match assembling {
+        // A panic was reported by itself: all calls are traced then.
+        Ok(thread) => thread.join().ok().flatten().map(Rc::new),
+        Err(_) => crate::fast::assemble().map(Rc::new),
+    };
     let mut untraced = vec![InjectPage::AFTER.get()];
     if let Some(code) = &code {
         untraced.extend(
@@ -200,7 +210,7 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
         env: env_bytes,
         root_tid: Some(root.get()),
         cwd: cwd.as_os_str().as_bytes().to_vec(),
-        machine: crate::cpuid::machine(cpu, traps_cpuid),
+        machine,
         warnings: Vec::new(),
         refused: std::collections::BTreeMap::new(),
         chaos_seed: options.chaos,
@@ -216,6 +226,7 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     let writer = RecordingWriter::create(&options.dir, manifest, writer_options)?;
     let mut session = Session::new(writer, root, options.checkpoint_every);
     session.traps_cpuid = traps_cpuid;
+    session.processor = processor;
     session.cpu = cpu;
     session.ending = Ending::new(Some(link), options.leftover, options.limits);
     // Chaos wants a stop at each call, and the audit too; a filter from outside has one anyway.

@@ -10,6 +10,7 @@ use retake_ptrace::{
 use retake_recording::{Effect, EffectBuffer, EventKind, ExitStatus, RecordingWriter};
 
 use crate::checkpoints::{Copies, Due, Schedule};
+use crate::cpuid::Processor;
 use crate::descriptors::Descriptors;
 use crate::echo::Echo;
 use crate::ending::{Ending, Leftover, Limits};
@@ -75,6 +76,8 @@ pub(crate) struct Session {
     pub(crate) quiet_since: (EventIndex, Duration),
     /// `cpuid` is to fault in the program.
     pub(crate) traps_cpuid: bool,
+    /// What it answers then.
+    pub(crate) processor: Processor,
     /// Code for calls without a stop: for the first task, from which all others have it.
     pub(crate) fast_code: Option<std::rc::Rc<retake_tracee::fast::FastCode>>,
     /// Room for what that code has written down.
@@ -136,6 +139,7 @@ impl Session {
             woke_somebody: false,
             quiet_since: (EventIndex::ZERO, Duration::ZERO),
             traps_cpuid: false,
+            processor: Processor::default(),
             fast_code: None,
             fast_entries: Vec::new(),
             ending: Ending::new(None, Leftover::Wait, Limits::default()),

@@ -24,7 +24,7 @@ impl Session {
             [0x0f, 0x31, _] => (TrappedInstruction::Rdtsc, 2),
             [0x0f, 0x01, 0xf9] => (TrappedInstruction::Rdtscp, 3),
             [0x0f, 0xa2, _] => {
-                let after = crate::cpuid::executed(registers);
+                let after = self.processor.executed(registers);
                 stopped.set_registers(&after)?;
                 self.effects.clear();
                 let instruction = TrappedInstruction::Cpuid;

@@ -24,6 +24,15 @@ pub struct PagePool {
     unused: Arc<Mutex<Vec<Slab>>>,
 }
 
+/// What a slab is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Grain {
+    /// Pages of 4 KiB: an image of some pages does not wait until 2 MiB are cleared.
+    Small,
+    /// Huge ones, where there are any.
+    Huge,
+}
+
 #[derive(Debug)]
 enum Slab {
     Mapped(MmapMut),
@@ -31,12 +40,14 @@ enum Slab {
 }
 
 impl Slab {
-    fn new() -> Self {
+    fn new(grain: Grain) -> Self {
         let Ok(map) = MmapMut::map_anon(SLAB) else {
             return Self::Plain(vec![0; SLAB]);
         };
-        // Where there are no huge pages it takes longer, that is all.
-        let _ = map.advise(Advice::HugePage);
+        if grain == Grain::Huge {
+            // Where there are no huge pages it takes longer, that is all.
+            let _ = map.advise(Advice::HugePage);
+        }
         Self::Mapped(map)
     }
 
@@ -70,7 +81,7 @@ impl PagePool {
     pub(crate) fn prepare(&self, bytes: usize) {
         let wanted = bytes.min(MOST_PREPARED).div_ceil(SLAB);
         while self.lock().len() < wanted {
-            let slab = Slab::new();
+            let slab = Slab::new(Grain::Huge);
             if let Slab::Mapped(map) = &slab {
                 // Kernels before 5.14 do not know it: then the copying touches it.
                 let _ = map.advise(Advice::PopulateWrite);
@@ -79,9 +90,9 @@ impl PagePool {
         }
     }
 
-    fn take(&self) -> Slab {
+    fn take(&self, grain: Grain) -> Slab {
         let unused = self.lock().pop();
-        unused.unwrap_or_else(Slab::new)
+        unused.unwrap_or_else(|| Slab::new(grain))
     }
 }
 
@@ -125,7 +136,9 @@ impl PageBatch {
     pub fn room(&mut self, most: usize) -> &mut [u8] {
         let used = self.addrs.len() % SLAB_PAGES;
         if self.addrs.len() == self.slabs.len() * SLAB_PAGES {
-            self.slabs.push(self.pool.take());
+            // Who has filled one needs many pages.
+            let grain = if self.slabs.is_empty() { Grain::Small } else { Grain::Huge };
+            self.slabs.push(self.pool.take(grain));
         }
         let pages = most.clamp(1, SLAB_PAGES - used);
         let slab = self.slabs.last_mut().map(Slab::bytes_mut).unwrap_or_default();

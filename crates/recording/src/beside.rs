@@ -53,7 +53,6 @@ pub(crate) fn write(dir: &Path, files: &[BesideFile]) -> std::io::Result<()> {
     let partial = dir.join("beside.new");
     let mut file = File::create(&partial)?;
     file.write_all(&text)?;
-    file.sync_data()?;
     fs::rename(&partial, dir.join(NAME))
 }
 

@@ -6,8 +6,11 @@ use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::xxh3_64;
 use zstd::bulk::{Compressor, Decompressor};
 
-/// Major and minor version of the format. A reader takes its own major version only.
-pub const FORMAT_VERSION: FormatVersion = FormatVersion { major: 1, minor: 2 };
+/// Major and minor version of the format. A reader takes its own major version and the one before.
+pub const FORMAT_VERSION: FormatVersion = FormatVersion { major: 2, minor: 0 };
+
+/// The oldest major version that is read.
+pub(crate) const OLDEST_MAJOR: u16 = 1;
 
 /// zstd's fastest ordinary level: the recorded program must not wait for it.
 const LEVEL: i32 = 1;
@@ -60,6 +63,8 @@ pub(crate) struct Frame {
     pub(crate) raw: u32,
     /// Bytes on disk after the header.
     pub(crate) len: u32,
+    /// Its place in a stream ([`crate::stream`]); 0 where it begins one, or stands alone.
+    pub(crate) nth: u32,
 }
 
 fn checksum(header: &[u8], payload: &[u8]) -> u64 {
@@ -70,13 +75,14 @@ impl Frame {
     /// The header's bytes for this payload.
     pub(crate) fn encode(&self, payload: &[u8]) -> [u8; FRAME_HEADER] {
         let mut out = [0_u8; FRAME_HEADER];
-        let fields: [&[u8]; 6] = [
+        let fields: [&[u8]; 7] = [
             &FRAME_MAGIC,
             &self.seq.to_le_bytes(),
             &self.first.to_le_bytes(),
             &self.count.to_le_bytes(),
             &self.raw.to_le_bytes(),
             &self.len.to_le_bytes(),
+            &self.nth.to_le_bytes(),
         ];
         for (to, from) in out.iter_mut().zip(fields.concat()) {
             *to = from;
@@ -104,18 +110,21 @@ impl Frame {
             count: word(16)?,
             raw: word(20)?,
             len: word(24)?,
+            nth: word(28)?,
         };
         let len = usize::try_from(frame.len).ok()?;
         let payload = bytes.get(FRAME_HEADER..FRAME_HEADER.checked_add(len)?)?;
         (checksum(head.get(..40)?, payload) == long(40)?).then_some((frame, payload))
     }
 
+    /// Bytes of the payload when decompressed, if that may be.
+    pub(crate) fn raw_len(&self) -> Option<usize> {
+        usize::try_from(self.raw).ok().filter(|raw| *raw <= LARGEST_RECORD)
+    }
+
     /// The payload decompressed.
     pub(crate) fn unpack(&self, payload: &[u8]) -> Option<Vec<u8>> {
-        let raw = usize::try_from(self.raw).ok()?;
-        if raw > LARGEST_RECORD {
-            return None;
-        }
+        let raw = self.raw_len()?;
         let bytes = zstd::bulk::decompress(payload, raw).ok()?;
         (bytes.len() == raw).then_some(bytes)
     }
@@ -127,32 +136,9 @@ impl Frame {
         unpacker: &mut Decompressor<'_>,
         buffer: &mut Vec<u8>,
     ) -> bool {
-        let Some(raw) = usize::try_from(self.raw).ok().filter(|raw| *raw <= LARGEST_RECORD) else {
-            return false;
-        };
+        let Some(raw) = self.raw_len() else { return false };
         buffer.resize(raw, 0);
         unpacker.decompress_to_buffer(payload, buffer.as_mut_slice()).is_ok_and(|len| len == raw)
-    }
-}
-
-/// Unpacks frames, one after the other: making one takes as long as unpacking a page or two.
-pub(crate) struct Unpacker(Decompressor<'static>);
-
-impl std::fmt::Debug for Unpacker {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Unpacker").finish_non_exhaustive()
-    }
-}
-
-impl Unpacker {
-    /// `None` if there is no memory for it.
-    pub(crate) fn new() -> Option<Self> {
-        Decompressor::new().ok().map(Self)
-    }
-
-    /// The payload of a frame, decompressed into `buffer`; false if it is damaged.
-    pub(crate) fn unpack(&mut self, frame: &Frame, payload: &[u8], buffer: &mut Vec<u8>) -> bool {
-        frame.unpack_into(payload, &mut self.0, buffer)
     }
 }
 
@@ -181,7 +167,7 @@ impl Packer {
         out: &mut Vec<u8>,
     ) -> std::io::Result<()> {
         let payload = self.0.compress(raw)?;
-        frame(seq, first, count, raw, &payload, out)
+        frame((seq, 0), first, count, raw, &payload, out)
     }
 }
 
@@ -192,8 +178,9 @@ pub(crate) fn pack(seq: u32, first: u64, count: u32, raw: &[u8]) -> std::io::Res
     Ok(out)
 }
 
-fn frame(
-    seq: u32,
+/// Appends the frame of a payload, whose number in the file and place in a stream are given.
+pub(crate) fn frame(
+    (seq, nth): (u32, u32),
     first: u64,
     count: u32,
     raw: &[u8],
@@ -207,6 +194,7 @@ fn frame(
         count,
         raw: u32::try_from(raw.len()).map_err(too_large)?,
         len: u32::try_from(payload.len()).map_err(too_large)?,
+        nth,
     };
     out.extend_from_slice(&frame.encode(payload));
     out.extend_from_slice(payload);

@@ -1,6 +1,7 @@
 //! Events in a chunk: how they are put and taken.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use retake_model::{Registers, TaskId};
 
@@ -46,7 +47,7 @@ impl OpenChunk {
 /// The events of a chunk, decoded one after the other.
 #[derive(Debug, Default)]
 pub(crate) struct ChunkEvents {
-    bytes: Vec<u8>,
+    bytes: Arc<Vec<u8>>,
     /// Up to here they are taken.
     at: usize,
     left: u32,
@@ -55,7 +56,7 @@ pub(crate) struct ChunkEvents {
 
 impl ChunkEvents {
     /// The events in the bytes of a chunk, which says how many they are.
-    pub(crate) fn new(bytes: Vec<u8>, count: u32) -> Self {
+    pub(crate) fn new(bytes: Arc<Vec<u8>>, count: u32) -> Self {
         Self { bytes, at: 0, left: count, last: BTreeMap::new() }
     }
 
@@ -84,10 +85,5 @@ impl ChunkEvents {
     /// Whether all are taken.
     pub(crate) fn is_empty(&self) -> bool {
         self.left == 0
-    }
-
-    /// The buffer, to be filled with another chunk.
-    pub(crate) fn into_buffer(self) -> Vec<u8> {
-        self.bytes
     }
 }

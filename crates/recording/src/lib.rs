@@ -27,11 +27,13 @@ mod output_hash;
 mod pages;
 mod place;
 mod reader;
+mod remembered;
 mod resolved;
 pub mod rewrite;
 mod segment;
 mod sparse;
 mod store;
+mod stream;
 mod worker;
 mod writer;
 

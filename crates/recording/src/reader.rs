@@ -2,6 +2,8 @@
 
 mod events;
 mod pages;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -11,7 +13,9 @@ use retake_model::{CheckpointIndex, EventIndex, FileId, PageId, Tid};
 
 use crate::beside::{self, BesideFile};
 use crate::checkpoint::Checkpoint;
-use crate::codec::{FILE_HEADER, FORMAT_VERSION, FRAME_HEADER, Frame, file_header, take};
+use crate::codec::{
+    FILE_HEADER, FORMAT_VERSION, FRAME_HEADER, Frame, OLDEST_MAJOR, file_header, take,
+};
 use crate::error::{RecordingError, RecordingErrorKind};
 use crate::event::Event;
 use crate::live;
@@ -20,6 +24,7 @@ use crate::mmap::MappedFile;
 use crate::pages::PageIndex;
 use crate::resolved::Resolved;
 use crate::store::{FileEntry, file_name};
+use crate::stream::StreamUnpacker;
 use crate::writer::names;
 
 /// A checkpoint in short.
@@ -63,6 +68,7 @@ struct Inner {
     beside: Vec<BesideFile>,
     loss: Option<String>,
     buffers: pages::Buffers,
+    unpacker: StreamUnpacker,
     on_reader_start: OnceLock<fn()>,
     /// CPUs there were when it was opened: whoever reads may be bound to one of them later.
     cpus: usize,
@@ -84,9 +90,9 @@ fn frames(
         return Err(RecordingError::damaged("read", path, "it does not start as it must"));
     }
     let number = |at: usize| found.get(at..at + 2).map_or(0, |b| u16::from_le_bytes([b[0], b[1]]));
-    if number(12) != FORMAT_VERSION.major {
+    if !(OLDEST_MAJOR..=FORMAT_VERSION.major).contains(&number(12)) {
         let found = format!("{}.{}", number(12), number(14));
-        let readable = format!("{}.x", FORMAT_VERSION.major);
+        let readable = format!("{OLDEST_MAJOR}.x to {}.x", FORMAT_VERSION.major);
         let kind = RecordingErrorKind::Version { found, readable };
         return Err(RecordingError::new("read", path, kind));
     }
@@ -99,9 +105,13 @@ fn frames(
     Ok((list, bytes.len() - at))
 }
 
-fn unpack(map: &MappedFile, frame: &Frame, at: usize) -> Option<Vec<u8>> {
+fn payload<'a>(map: &'a MappedFile, frame: &Frame, at: usize) -> Option<&'a [u8]> {
     let len = usize::try_from(frame.len).ok()?;
-    frame.unpack(map.bytes().get(at + FRAME_HEADER..)?.get(..len)?)
+    map.bytes().get(at + FRAME_HEADER..)?.get(..len)
+}
+
+fn unpack(map: &MappedFile, frame: &Frame, at: usize) -> Option<Vec<u8>> {
+    frame.unpack(payload(map, frame, at)?)
 }
 
 /// The manifest's path and text.
@@ -207,6 +217,7 @@ impl Recording {
             beside,
             loss,
             buffers: pages::Buffers::default(),
+            unpacker: StreamUnpacker::default(),
             on_reader_start: OnceLock::new(),
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
         };

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use retake_model::FileId;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,30 @@ pub struct FileKey {
     pub mtime_ns: i64,
     /// Last change of the inode, nanoseconds since 1970.
     pub ctime_ns: i64,
+}
+
+/// The coarsest clock of files: two changes within a tick of it may leave the same times.
+const TICK_NS: i64 = 20_000_000;
+
+impl FileKey {
+    /// That of a file.
+    pub fn of(meta: &fs::Metadata) -> Self {
+        let ns = |seconds: i64, ns| seconds.saturating_mul(1_000_000_000).saturating_add(ns);
+        Self {
+            dev: meta.dev(),
+            ino: meta.ino(),
+            size: meta.size(),
+            mtime_ns: ns(meta.mtime(), meta.mtime_nsec()),
+            ctime_ns: ns(meta.ctime(), meta.ctime_nsec()),
+        }
+    }
+
+    /// Whether it was changed just now: another change may leave the same key.
+    pub(crate) fn is_fresh(&self) -> bool {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = i64::try_from(now.as_nanos()).unwrap_or(i64::MAX);
+        self.ctime_ns.saturating_add(TICK_NS) > now
+    }
 }
 
 /// A file that the recording keeps.
@@ -121,6 +146,11 @@ impl FileStore {
         entries.into_iter()
     }
 
+    /// The store that recordings share.
+    pub(crate) fn store(&self) -> &Path {
+        &self.store
+    }
+
     /// Where the contents of an entry are.
     pub(crate) fn path_of(&self, entry: &FileEntry) -> PathBuf {
         self.files.join(file_name(entry.hash))
@@ -181,7 +211,7 @@ impl FileStore {
     }
 
     /// Copies a file, or a part of it, into the store under its hash. What is kept is what was read, also if
-    /// the file changes meanwhile; then it is not remembered.
+    /// the file changes meanwhile; then it is not remembered, and neither is one that was changed just now.
     fn store_contents(
         &self,
         source: &File,
@@ -202,7 +232,7 @@ impl FileStore {
         };
         let stored = self.store.join(file_name(hash));
         fs::rename(&temp, &stored)?;
-        if whole {
+        if whole && !key.is_fresh() {
             let mark = self.store.join(format!("key-{}-{:x}", std::process::id(), key.ino));
             fs::write(&mark, format!("{hash:032x}"))?;
             fs::rename(&mark, self.key_path(key, part))?;
@@ -235,4 +265,48 @@ fn copy_all(source: &File, mut out: File) -> io::Result<(u128, u64)> {
         len += got as u64;
     }
     Ok((hasher.digest128() ^ u128::from(len), len))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn another_file_of_this_length_is_not_taken_for_the_one_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("program");
+        let recording =
+            |name: &str| FileStore::new(&dir.path().join("store"), &dir.path().join(name)).unwrap();
+        let kept = |store: &FileStore| {
+            let file = File::open(&path).unwrap();
+            let key = FileKey::of(&file.metadata().unwrap());
+            (key, store.link(&file, key, None).unwrap())
+        };
+        let old = SystemTime::now() - Duration::from_secs(60);
+        let write = |text: &str| {
+            fs::write(&path, text).unwrap();
+            // As tools do that unpack archives: only the change of the inode tells then.
+            File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
+        };
+        write("one");
+        let (key, one) = kept(&recording("a"));
+        // It was changed just now: one that is changed again within the tick would have the same key.
+        assert!(!recording("a").key_path(key, None).exists());
+        while key.is_fresh() {
+            std::thread::yield_now();
+        }
+        assert_eq!(kept(&recording("a")), (key, one));
+        assert!(recording("a").key_path(key, None).exists());
+        // Whoever knows a file does not read it.
+        let unreadable = File::options().write(true).open(&path).unwrap();
+        assert_eq!(recording("b").link(&unreadable, key, None).unwrap(), one);
+
+        write("two");
+        let (_, two) = kept(&recording("c"));
+        assert_ne!(one, two);
+        assert_eq!(fs::read(dir.path().join("c/files").join(file_name(two))).unwrap(), b"two");
+        assert_eq!(fs::read(dir.path().join("b/files").join(file_name(one))).unwrap(), b"one");
+    }
 }

@@ -2,8 +2,9 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use retake_model::{AddrRange, CheckpointIndex, PageAddr, PageId, SpaceId};
 
@@ -15,18 +16,21 @@ use crate::draft::{CheckpointDraft, SpaceDraft, page_id};
 use crate::journal::OpenChunk;
 use crate::pages::PageWriter;
 use crate::resolved::Resolved;
+use crate::stream::StreamPacker;
+use crate::writer::SYNC_EVERY;
 
 /// Every so many checkpoints one lists all pages.
 const COMPLETE_EVERY: u32 = 16;
 /// After so many pages of a checkpoint the thread looks for chunks that wait.
 const PAGES_BETWEEN_CHUNKS: u32 = 1024;
 
-/// The three files it writes.
+/// The three files it writes, and what it syncs with them.
 #[derive(Debug)]
 pub(crate) struct Outputs {
     pub(crate) events: File,
     pub(crate) pages: File,
     pub(crate) checkpoints: File,
+    pub(crate) manifest: PathBuf,
 }
 
 /// Runs until [`Shared::close`], and says how many checkpoints were written.
@@ -34,8 +38,10 @@ pub(crate) fn run(shared: &Arc<Shared>, outputs: Outputs) -> u32 {
     let mut worker = Worker {
         events: outputs.events,
         checkpoints: outputs.checkpoints,
+        manifest: outputs.manifest,
         pages: PageWriter::new(outputs.pages),
         resolved: Resolved::default(),
+        packer: StreamPacker::begun(),
         chunks: 0,
         checkpoint_count: 0,
         synced: Instant::now(),
@@ -49,8 +55,10 @@ pub(crate) fn run(shared: &Arc<Shared>, outputs: Outputs) -> u32 {
 struct Worker {
     events: File,
     checkpoints: File,
+    manifest: PathBuf,
     pages: PageWriter,
     resolved: Resolved,
+    packer: StreamPacker,
     chunks: u32,
     checkpoint_count: u32,
     synced: Instant,
@@ -70,7 +78,7 @@ impl Worker {
     }
 
     fn chunk(&mut self, chunk: &OpenChunk) -> io::Result<()> {
-        let bytes = pack(self.chunks, chunk.first, chunk.count, &chunk.bytes)?;
+        let bytes = self.packer.pack(self.chunks, chunk)?;
         self.chunks += 1;
         self.events.write_all(&bytes)
     }
@@ -193,7 +201,8 @@ impl Worker {
         }
         self.checkpoints.write_all(&pack(index.get(), checkpoint.event.get(), 1, &raw)?)?;
         self.checkpoint_count += 1;
-        if self.synced.elapsed() >= Duration::from_secs(1) {
+        if self.synced.elapsed() >= SYNC_EVERY {
+            File::open(&self.manifest)?.sync_data()?;
             self.pages.file().sync_data()?;
             self.events.sync_data()?;
             self.checkpoints.sync_data()?;

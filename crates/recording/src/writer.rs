@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use retake_model::{EventIndex, PageAddr, PageId, Registers, TaskId};
 
@@ -20,6 +21,7 @@ use crate::event::{Event, EventKind};
 use crate::live::{Lock, hold};
 use crate::manifest::{End, Manifest};
 use crate::mmap::MappedFile;
+use crate::remembered;
 use crate::store::{FileEntry, FileKey, FileStore, KeptFile};
 use crate::worker::{Outputs, run};
 
@@ -32,6 +34,10 @@ pub(crate) mod names {
     pub(crate) const CHECKPOINTS: (&str, [u8; 6]) = ("checkpoints", *b"checks");
     pub(crate) const FILES: (&str, [u8; 6]) = ("filetable", *b"files\0");
 }
+
+/// The files are synced so often at most. (It guards against the end of the machine. What was written outlives
+/// every process without.)
+pub(crate) const SYNC_EVERY: Duration = Duration::from_secs(1);
 
 /// How to write.
 pub struct WriterOptions {
@@ -58,6 +64,8 @@ pub struct Summary {
     pub checkpoints: u32,
     /// Bytes in the folder; kept files that other recordings share count as nothing.
     pub bytes: u64,
+    /// What could not be recorded as it was, a sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// A recording being written. Hashing, compression and disk are a background thread's; the caller
@@ -106,6 +114,7 @@ impl RecordingWriter {
             events: create(dir, names::EVENTS)?,
             pages: create(dir, names::PAGES)?,
             checkpoints: create(dir, names::CHECKPOINTS)?,
+            manifest: dir.join(names::PARTIAL),
         };
         let file_table = create(dir, names::FILES)?;
         let files = FileStore::new(&options.store, dir).map_err(failed)?;
@@ -148,7 +157,6 @@ impl RecordingWriter {
         let temp = self.dir.join("recording.new");
         let mut file = File::create(&temp).map_err(failed)?;
         file.write_all(&text).map_err(failed)?;
-        file.sync_data().map_err(failed)?;
         fs::rename(&temp, &path).map_err(failed)
     }
 
@@ -272,15 +280,28 @@ impl RecordingWriter {
         Ok(())
     }
 
-    /// The paths of the files that were kept as a whole so far, and their contents, as far as those can be read again.
-    pub fn kept_files(&self) -> Vec<(Vec<u8>, MappedFile)> {
-        let contents = |entry: &FileEntry| {
-            Some((entry.path.clone(), MappedFile::open(&self.files.path_of(entry)).ok()?))
-        };
-        self.files.entries().filter_map(contents).collect()
+    /// The files that were kept as a whole so far.
+    pub fn kept_files(&self) -> Vec<FileEntry> {
+        self.files.entries().cloned().collect()
     }
 
-    /// Changes the manifest. It is on disk when this returns, if the system lets it be.
+    /// The contents of a kept file, as far as they can be read again.
+    pub fn contents(&self, of: &FileEntry) -> Option<MappedFile> {
+        MappedFile::open(&self.files.path_of(of)).ok()
+    }
+
+    /// Which files belong to a kept one, if that is remembered ([`Self::remember_beside`]) and still so.
+    pub fn beside(&self, of: &FileEntry) -> Option<Vec<PathBuf>> {
+        remembered::files(self.files.store(), of.hash, &of.path)
+    }
+
+    /// Remembers, for all recordings, which files were `found` to belong to a kept one. Nothing but the presence and the
+    /// contents of what was at the paths in `looked` has led to that.
+    pub fn remember_beside(&self, of: &FileEntry, looked: &[PathBuf], found: &[PathBuf]) {
+        remembered::remember(self.files.store(), of.hash, &of.path, (looked, found));
+    }
+
+    /// Changes the manifest. It is written when this returns, if the system lets it be.
     pub fn update_manifest(&mut self, change: impl FnOnce(&mut Manifest)) {
         if self.is_closed() {
             return;
@@ -323,11 +344,8 @@ impl RecordingWriter {
         beside::write(&self.dir, &self.beside).map_err(|error| self.failed(error))?;
         self.manifest.end = Some(End { events: self.events, checkpoints, ..end });
         self.write_manifest(names::PARTIAL)?;
-        for (name, _) in [names::EVENTS, names::PAGES, names::CHECKPOINTS, names::FILES] {
-            let path = self.dir.join(name);
-            File::open(&path)
-                .and_then(|file| file.sync_data())
-                .map_err(|error| RecordingError::new("sync", &path, error))?;
+        if Duration::from_nanos(end.wall_ns) >= SYNC_EVERY {
+            self.sync()?;
         }
         fs::rename(self.dir.join(names::PARTIAL), self.dir.join(names::FINISHED))
             .map_err(|error| self.failed(error))?;
@@ -337,7 +355,23 @@ impl RecordingWriter {
             events: self.events,
             checkpoints,
             bytes: crate::manage::disk_usage(&self.dir),
+            warnings: self.manifest.warnings.clone(),
         })
+    }
+
+    /// Has everything on disk: not even the machine's end takes it away.
+    fn sync(&self) -> Result<(), RecordingError> {
+        let binary = [names::EVENTS, names::PAGES, names::CHECKPOINTS, names::FILES];
+        for name in binary.map(|(name, _)| name).into_iter().chain([names::PARTIAL, beside::NAME]) {
+            let path = self.dir.join(name);
+            if name == beside::NAME && self.beside.is_empty() {
+                continue;
+            }
+            File::open(&path)
+                .and_then(|file| file.sync_data())
+                .map_err(|error| RecordingError::new("sync", &path, error))?;
+        }
+        Ok(())
     }
 
     fn stop_thread(&mut self) -> u32 {

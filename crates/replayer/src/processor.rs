@@ -41,7 +41,7 @@ impl Machine {
                     .to_owned(),
             )),
             Cpuid::Executed => {
-                let table = cpuid_table();
+                let table = cpuid_table(cpuid);
                 let differs = recorded.cpuid.iter().find(|leaf| !table.contains(leaf));
                 differs.map_or(Ok(()), |[leaf, subleaf, ..]| {
                     Err(Failure::Refused(format!(

@@ -1,11 +1,11 @@
 //! What is kept with a recording besides the files that the program maps.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use retake_debugger::{files_beside, sources_of};
 use retake_execution::FileBytes;
-use retake_recorder::Beside;
+use retake_recorder::{Beside, FoundBeside};
 use retake_recording::MappedFile;
 
 /// Whether sources are kept.
@@ -24,12 +24,14 @@ pub(crate) struct FilesBeside {
 }
 
 impl Beside for FilesBeside {
-    fn of(&self, path: &Path, bytes: Arc<MappedFile>) -> Vec<PathBuf> {
+    fn of(&self, path: &Path, bytes: Arc<MappedFile>) -> FoundBeside {
         let bytes: FileBytes = bytes;
-        let mut files = files_beside(path, Arc::clone(&bytes));
+        let found = files_beside(path, Arc::clone(&bytes));
+        let mut found = FoundBeside { files: found.files, looked_at: found.looked_at };
         if self.sources == Sources::Kept {
-            files.extend(sources_of(path, bytes));
+            found.files.extend(sources_of(path, bytes));
+            found.looked_at = None;
         }
-        files
+        found
     }
 }

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use retake_recorder::{EndedBy, LeftProcess, Recorded};
-use retake_recording::Recording;
 
 use crate::failure::{Failure, OURS};
 use crate::home::Home;
@@ -27,10 +26,8 @@ pub(super) fn failed_audit(recorded: &Recorded) -> Result<(), Failure> {
 }
 
 /// What could not be recorded as it was.
-pub(super) fn warn(dir: &Path) {
-    // What was recorded just now can be read; if not, the next command says why.
-    let recording = Recording::open(dir);
-    for warning in recording.iter().flat_map(|r| &r.manifest().warnings) {
+pub(super) fn warn(recorded: &Recorded) {
+    for warning in &recorded.summary.warnings {
         notice(format_args!("warning: {warning}"));
     }
 }
@@ -38,7 +35,7 @@ pub(super) fn warn(dir: &Path) {
 /// Warnings, what was written, how the program ended, and what to do next.
 pub(super) fn summarize(recorded: &Recorded, home: &Home) {
     let summary = &recorded.summary;
-    warn(&summary.dir);
+    warn(recorded);
     notice(format_args!(
         "recorded to {}: {}, {}, {}, {}",
         summary.dir.display(),

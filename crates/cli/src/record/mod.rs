@@ -68,7 +68,7 @@ impl Request {
             Ok(recorded) => {
                 match self.summary {
                     Summary::Said => summarize(&recorded, &self.home),
-                    Summary::Warnings => warn(&recorded.summary.dir),
+                    Summary::Warnings => warn(&recorded),
                     Summary::Silent => {}
                 }
                 failed_audit(&recorded)?;

@@ -32,7 +32,7 @@ pub use stepping::{
 
 pub(crate) use catalog::{Catalog, file_at};
 pub(crate) use files::not_found;
-pub use files::{files_beside, sources_of};
+pub use files::{FilesBeside, files_beside, sources_of};
 
 /// The reader of ELF files with DWARF. What it finds out about large files is kept in a folder, if there is one.
 pub fn default_reader(cache: Option<PathBuf>) -> Box<dyn CodeReader> {

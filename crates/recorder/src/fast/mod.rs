@@ -12,7 +12,6 @@ mod sites;
 mod taken;
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 
 use retake_abi::nr;
 use retake_model::{Addr, AddrRange, PAGE_SIZE, Registers};
@@ -98,8 +97,8 @@ impl FastCalls {
 }
 
 /// The code, where this machine can run it.
-pub(crate) fn assemble() -> Option<Rc<FastCode>> {
-    can_read_segment_bases().then(FastCode::assemble)?.ok().map(Rc::new)
+pub(crate) fn assemble() -> Option<FastCode> {
+    can_read_segment_bases().then(FastCode::assemble)?.ok()
 }
 
 /// Whether `rdfsbase` is allowed (`AT_HWCAP2`, bit 1: since Linux 5.9, where the processor has it).

@@ -2,8 +2,8 @@
 
 use retake_model::EventIndex;
 
-use super::Recording;
-use crate::codec::{FRAME_HEADER, Unpacker};
+use super::{Recording, payload};
+use crate::codec::Frame;
 use crate::error::RecordingError;
 use crate::event::Event;
 use crate::journal::ChunkEvents;
@@ -16,31 +16,25 @@ pub struct EventCursor {
     next: u64,
     /// What follows of the chunk that is being read.
     chunk: ChunkEvents,
-    unpacker: Option<Unpacker>,
 }
 
 impl EventCursor {
     pub(super) fn new(recording: Recording, from: EventIndex) -> Self {
-        Self { recording, next: from.get(), chunk: ChunkEvents::default(), unpacker: None }
+        Self { recording, next: from.get(), chunk: ChunkEvents::default() }
     }
 
     /// Makes the chunk with the next event the one that is read; gives its first event.
     fn unpack(&mut self) -> Option<u64> {
         let inner = &self.recording.inner;
         let nth = inner.chunks.partition_point(|(frame, _)| frame.first <= self.next);
-        let (frame, at) = inner.chunks.get(nth.checked_sub(1)?)?;
-        let len = usize::try_from(frame.len).ok()?;
-        let payload = inner.events.bytes().get(at + FRAME_HEADER..)?.get(..len)?;
-        let mut buffer = std::mem::take(&mut self.chunk).into_buffer();
-        let unpacker = match &mut self.unpacker {
-            Some(unpacker) => unpacker,
-            none => none.insert(Unpacker::new()?),
-        };
-        if !unpacker.unpack(frame, payload, &mut buffer) {
-            return None;
-        }
-        self.chunk = ChunkEvents::new(buffer, frame.count);
-        Some(frame.first)
+        let nth = nth.checked_sub(1)?;
+        let (Frame { first, count, .. }, _) = *inner.chunks.get(nth)?;
+        let bytes = inner.unpacker.chunk(nth, |nth| {
+            let (frame, at) = *inner.chunks.get(nth)?;
+            Some((frame, payload(&inner.events, &frame, at)?))
+        })?;
+        self.chunk = ChunkEvents::new(bytes, count);
+        Some(first)
     }
 
     fn take(&mut self) -> Option<Event> {

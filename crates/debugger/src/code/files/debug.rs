@@ -35,6 +35,14 @@ pub(super) fn peeked(module: &Module, path: &Path, shelf: &Shelf) -> Option<Path
     })
 }
 
+/// Where [`attach`] and [`peeked`] look.
+pub(super) fn looked_at(module: &Module, path: &Path, shelf: &Shelf) -> Vec<PathBuf> {
+    if module.says_debug_info() {
+        return Vec::new();
+    }
+    candidates(module, path, &shelf.global)
+}
+
 fn candidates(module: &Module, path: &Path, global: &Path) -> Vec<PathBuf> {
     let mut list = Vec::new();
     if let Some([first, rest @ ..]) = module.build_id() {

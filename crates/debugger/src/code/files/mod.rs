@@ -68,18 +68,32 @@ pub(super) fn with_files(mut module: Module, path: &Path, shelf: &Shelf) -> Modu
     module.with_split_files(Arc::new(split::Beside::new(path, debug, shelf.clone())))
 }
 
+/// The files with debug information that lie beside a program.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FilesBeside {
+    /// Those that are there.
+    pub files: Vec<PathBuf>,
+    /// Where they were looked for, if the answer depends on what is there and on nothing else.
+    pub looked_at: Option<Vec<PathBuf>>,
+}
+
 /// The files with debug information that lie beside a program which was at `path`.
-pub fn files_beside(path: &Path, bytes: FileBytes) -> Vec<PathBuf> {
-    let Ok(module) = Module::parse(SharedBytes::from_arc(bytes)) else { return Vec::new() };
+pub fn files_beside(path: &Path, bytes: FileBytes) -> FilesBeside {
+    let Ok(module) = Module::parse(SharedBytes::from_arc(bytes)) else {
+        return FilesBeside { files: Vec::new(), looked_at: Some(Vec::new()) };
+    };
     let shelf = Shelf::new(Arc::new(NoFiles));
+    let looked_at = Some(debug::looked_at(&module, path, &shelf));
     if let Some(found) = debug::peeked(&module, path, &shelf) {
-        return vec![found];
+        return FilesBeside { files: vec![found], looked_at };
     }
     let module = with_files(module, path, &shelf);
+    let is_split = !module.split_files().is_empty();
     // This looks for all of them.
     let _ = module.missing_files();
     let mut taken = shelf.taken.lock().unwrap_or_else(PoisonError::into_inner);
-    std::mem::take(&mut *taken)
+    let looked_at = looked_at.filter(|_| !is_split);
+    FilesBeside { files: std::mem::take(&mut *taken), looked_at }
 }
 
 pub use sources::sources_of;
