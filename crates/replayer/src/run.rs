@@ -474,7 +474,7 @@ impl Machine {
             };
             task.set_registers(&event.after)?;
         }
-        self.ahead.pop_front();
+        self.ahead.pass(1);
         self.done = self.done.next();
         self.arrivals.clear();
         self.standing_at = None;
