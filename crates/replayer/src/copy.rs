@@ -64,6 +64,7 @@ impl Machine {
             ahead: crate::ahead::Ahead::new(self.recording.events(self.done)),
             batch: self.batch,
             row: self.row,
+            patience: self.patience.clone(),
             fast_code: self.fast_code.clone(),
             done: self.done,
             arrivals: BTreeMap::new(),

@@ -18,7 +18,7 @@ use crate::live::LiveTask;
 use crate::search::Control;
 use crate::sites::SiteTable;
 use crate::thread::ReplayThread;
-use crate::translated::{Caches, Count, Guards, Learned};
+use crate::translated::{Caches, Count, Guards, Learned, Patience};
 use crate::watch::Watch;
 use crate::watched::Watched;
 
@@ -83,6 +83,8 @@ pub struct Machine {
     pub(crate) batch: Option<EventIndex>,
     /// How many of them at once.
     pub(crate) row: usize,
+    /// Whether that is worth while.
+    pub(crate) patience: Patience,
     /// The code that made them.
     pub(crate) fast_code: Option<Rc<FastCode>>,
     /// How many events have taken effect.
@@ -130,6 +132,7 @@ impl Machine {
             ahead,
             batch: None,
             row: 0,
+            patience: Patience::default(),
             fast_code: FastCode::assemble().ok().map(Rc::new),
             done: EventIndex::ZERO,
             arrivals: BTreeMap::new(),

@@ -225,6 +225,7 @@ impl Machine {
         self.sites.forget_installed();
         self.arrivals.clear();
         self.count = crate::translated::Count::default();
+        self.patience = crate::translated::Patience::default();
         self.standing_at = None;
         self.root_status = None;
         self.done = done;
