@@ -238,14 +238,15 @@ pub(crate) fn put_registers(base: &Registers, registers: &Registers, out: &mut V
 /// Takes registers that were put with the same `base`.
 pub(crate) fn take_registers(base: &Registers, bytes: &mut &[u8]) -> Option<Registers> {
     let (mask, mut rest) = bytes.split_first_chunk::<4>()?;
-    let mask = u32::from_le_bytes(*mask);
+    let mut mask = u32::from_le_bytes(*mask);
     let mut values = base.to_array();
-    for (n, value) in values.iter_mut().enumerate() {
-        if mask & 1 << n != 0 {
-            let (word, tail) = rest.split_first_chunk::<8>()?;
+    while mask != 0 {
+        let (word, tail) = rest.split_first_chunk::<8>()?;
+        if let Some(value) = values.get_mut(mask.trailing_zeros() as usize) {
             *value = u64::from_le_bytes(*word);
-            rest = tail;
         }
+        rest = tail;
+        mask &= mask - 1;
     }
     *bytes = rest;
     Some(Registers::from_array(values))

@@ -26,6 +26,15 @@ pub struct Event {
     pub effects: Vec<Effect>,
 }
 
+impl Event {
+    /// One that another is read in place of.
+    pub fn blank() -> Self {
+        let (before, after) = (Registers::default(), Registers::default());
+        let (task, kind, effects) = (TaskId::new(0), EventKind::Restart, Vec::new());
+        Self { task, kind, before, after, effects }
+    }
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EventKind {

@@ -60,26 +60,26 @@ impl ChunkEvents {
         Self { bytes, at: 0, left: count, last: BTreeMap::new() }
     }
 
-    /// The next one. `None` if there is none, or it cannot be decoded.
-    pub(crate) fn take(&mut self) -> Option<Event> {
+    /// The next one, in place of another. `None` if there is none, or it cannot be decoded.
+    pub(crate) fn take(&mut self, event: &mut Event) -> Option<()> {
         self.left = self.left.checked_sub(1)?;
         let mut bytes = self.bytes.get(self.at..)?;
-        let task: TaskId = take(&mut bytes)?;
-        let kind: EventKind = take(&mut bytes)?;
-        let last = self.last.entry(task).or_default();
-        let before = take_registers(last, &mut bytes)?;
-        let after = take_registers(&before, &mut bytes)?;
-        *last = after;
+        event.task = take(&mut bytes)?;
+        event.kind = take(&mut bytes)?;
+        let last = self.last.entry(event.task).or_default();
+        event.before = take_registers(last, &mut bytes)?;
+        event.after = take_registers(&event.before, &mut bytes)?;
+        *last = event.after;
         let n: u32 = take(&mut bytes)?;
-        let mut effects = Vec::new();
+        event.effects.clear();
         for _ in 0..n {
-            effects.push(take(&mut bytes)?);
+            event.effects.push(take(&mut bytes)?);
         }
         if self.left == 0 && !bytes.is_empty() {
             return None;
         }
         self.at = self.bytes.len() - bytes.len();
-        Some(Event { task, kind, before, after, effects })
+        Some(())
     }
 
     /// Whether all are taken.

@@ -9,6 +9,7 @@
 //! touches nothing of the host: no recorded call is made but those that shape memory, in processes that
 //! a seccomp filter confines.
 
+mod ahead;
 mod apply;
 mod arrivals;
 mod check;

@@ -1,23 +1,24 @@
 //! The replayed processes at one event of the recording.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use retake_model::{Addr, EventIndex, FileId, SharedId, SpaceId, TaskId};
-use retake_recording::{Event, EventCursor, ExitStatus, LocalSegment, Recording, Stream};
+use retake_recording::{Event, ExitStatus, LocalSegment, Recording, Stream};
 use retake_tracee::MappingTable;
 use retake_tracee::fast::FastCode;
 use retake_translator::Limits;
 
+use crate::ahead::Ahead;
 use crate::failure::Failure;
 use crate::live::LiveTask;
 use crate::search::Control;
 use crate::sites::SiteTable;
 use crate::thread::ReplayThread;
-use crate::translated::{Caches, Count, Guards, Learned};
+use crate::translated::{Caches, Count, Guards, Learned, Patience};
 use crate::watch::Watch;
 use crate::watched::Watched;
 
@@ -77,13 +78,13 @@ pub struct Machine {
     pub(crate) watched: Watched,
     /// Of the place of the next event.
     pub(crate) learned: Option<Learned>,
-    pub(crate) cursor: EventCursor,
-    /// The events that come next, already read.
-    pub(crate) ahead: VecDeque<(EventIndex, Event)>,
+    pub(crate) ahead: Ahead,
     /// Calls that were recorded without a stop may take effect many at once, up to this event.
     pub(crate) batch: Option<EventIndex>,
     /// How many of them at once.
     pub(crate) row: usize,
+    /// Whether that is worth while.
+    pub(crate) patience: Patience,
     /// The code that made them.
     pub(crate) fast_code: Option<Rc<FastCode>>,
     /// How many events have taken effect.
@@ -113,7 +114,7 @@ impl Machine {
     /// A machine at the start of the recording: nothing has happened, no task exists. `thread` is the
     /// calling thread: its processes are started where that runs.
     pub(crate) fn at_start(recording: Recording, control: Control, thread: &ReplayThread) -> Self {
-        let cursor = recording.events(EventIndex::ZERO);
+        let ahead = Ahead::new(recording.events(EventIndex::ZERO));
         Self {
             recording,
             tasks: BTreeMap::new(),
@@ -128,10 +129,10 @@ impl Machine {
             countdown: None,
             watched: Watched::default(),
             learned: None,
-            cursor,
-            ahead: VecDeque::new(),
+            ahead,
             batch: None,
             row: 0,
+            patience: Patience::default(),
             fast_code: FastCode::assemble().ok().map(Rc::new),
             done: EventIndex::ZERO,
             arrivals: BTreeMap::new(),
@@ -166,13 +167,7 @@ impl Machine {
 
     /// The event after the next `n`, if there is one.
     pub(crate) fn peek_at(&mut self, n: usize) -> Result<Option<&(EventIndex, Event)>, Failure> {
-        while self.ahead.len() <= n {
-            match self.cursor.next().transpose()? {
-                Some(next) => self.ahead.push_back(next),
-                None => return Ok(None),
-            }
-        }
-        Ok(self.ahead.get(n))
+        Ok(self.ahead.peek(n)?)
     }
 
     pub(crate) fn task(&mut self, id: TaskId) -> Result<&mut LiveTask, Failure> {

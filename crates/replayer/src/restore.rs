@@ -11,6 +11,7 @@ use retake_model::{
 use retake_ptrace::ProcessMemory;
 use retake_recording::{Checkpoint, LocalSegment, TaskState, page_id};
 
+use crate::ahead::Ahead;
 use crate::failure::Failure;
 use crate::live::Identity;
 use crate::machine::Machine;
@@ -222,12 +223,12 @@ impl Machine {
     fn forget_progress(&mut self, done: EventIndex) {
         self.shared.clear();
         self.sites.forget_installed();
-        self.ahead.clear();
         self.arrivals.clear();
         self.count = crate::translated::Count::default();
+        self.patience = crate::translated::Patience::default();
         self.standing_at = None;
         self.root_status = None;
         self.done = done;
-        self.cursor = self.recording.events(done);
+        self.ahead = Ahead::new(self.recording.events(done));
     }
 }

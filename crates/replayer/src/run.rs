@@ -250,7 +250,7 @@ impl Machine {
     }
 
     /// Whether all code runs from the cache: where exact places are asked for.
-    fn runs_from_cache(&self) -> bool {
+    pub(crate) fn runs_from_cache(&self) -> bool {
         matches!(self.pace, Pace::Translated(_))
             || self.sites.are_wanted()
             || self.count.wanted != CountFor::Nothing
@@ -474,7 +474,7 @@ impl Machine {
             };
             task.set_registers(&event.after)?;
         }
-        self.ahead.pop_front();
+        self.ahead.pass(1);
         self.done = self.done.next();
         self.arrivals.clear();
         self.standing_at = None;

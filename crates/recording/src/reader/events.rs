@@ -37,14 +37,36 @@ impl EventCursor {
         Some(first)
     }
 
-    fn take(&mut self) -> Option<Event> {
+    fn take(&mut self, event: &mut Event) -> Option<()> {
         if self.chunk.is_empty() {
             let first = self.unpack()?;
             for _ in first..self.next {
-                self.chunk.take()?;
+                self.chunk.take(event)?;
             }
         }
-        self.chunk.take()
+        self.chunk.take(event)
+    }
+
+    /// Reads the next event in place of another. False if there is none.
+    ///
+    /// # Errors
+    /// When it is damaged; nothing is read from there on.
+    pub fn read(
+        &mut self,
+        (index, event): &mut (EventIndex, Event),
+    ) -> Result<bool, RecordingError> {
+        if self.next >= self.recording.inner.event_count {
+            return Ok(false);
+        }
+        if self.take(event).is_none() {
+            let path = self.recording.dir().join(names::EVENTS.0);
+            let what = format!("the chunk of event {} cannot be decoded", self.next);
+            self.next = u64::MAX;
+            return Err(RecordingError::damaged("read", &path, what));
+        }
+        *index = EventIndex::new(self.next);
+        self.next += 1;
+        Ok(true)
     }
 }
 
@@ -52,17 +74,11 @@ impl Iterator for EventCursor {
     type Item = Result<(EventIndex, Event), RecordingError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.next >= self.recording.inner.event_count {
-            return None;
+        let mut next = (EventIndex::ZERO, Event::blank());
+        match self.read(&mut next) {
+            Ok(true) => Some(Ok(next)),
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
         }
-        let Some(event) = self.take() else {
-            let path = self.recording.dir().join(names::EVENTS.0);
-            let what = format!("the chunk of event {} cannot be decoded", self.next);
-            self.next = u64::MAX;
-            return Some(Err(RecordingError::damaged("read", &path, what)));
-        };
-        let index = EventIndex::new(self.next);
-        self.next += 1;
-        Some(Ok((index, event)))
     }
 }

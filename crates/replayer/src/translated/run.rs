@@ -91,7 +91,12 @@ impl Machine {
         self.task(id)?.give_back()?;
         let mut program = self.task(id)?.stopped.registers()?;
         let mut first = first;
+        let space = self.task(id)?.space;
         loop {
+            if self.is_impatient(space) {
+                self.task(id)?.go_on_with(&program)?;
+                return Ok(Halt::Paused(program.pc()));
+            }
             let (pc, test) = (program.pc(), std::mem::replace(&mut first, First::Test));
             let mut at = match self.enter(id, pc, test)? {
                 Entry::Cache(at) => Registers { rip: at.get(), orig_rax: u64::MAX, ..program },

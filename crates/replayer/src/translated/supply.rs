@@ -70,6 +70,9 @@ impl Machine {
         sink: Sink<'_>,
     ) -> Result<Option<Ran>, Failure> {
         let Some(code) = self.fast_code.clone() else { return Ok(None) };
+        if !self.patience.allows(self.done) {
+            return Ok(None);
+        }
         for n in 0..LEAST {
             if !self.is_in_row(id, n, &code)? {
                 return Ok(None);
@@ -81,10 +84,11 @@ impl Machine {
         };
         let questions = [code.after_probe, code.after_look].map(|at| before(at).unwrap_or(at));
         let at = SuppliedAt { call, questions, answer: WOULD_NOT_WAIT };
-        if !self.have_cache(id)? {
+        let space = self.task(id)?.space;
+        let has_cache = self.runs_from_cache() || self.caches.get(space).is_some();
+        if !(has_cache || self.patience.is_cache_due(space)) || !self.have_cache(id)? {
             return Ok(None);
         }
-        let space = self.task(id)?.space;
         let Some(mut supply) = self.caches.get(space).map(|cache| cache.new_supply()) else {
             return Ok(None);
         };
@@ -108,12 +112,19 @@ impl Machine {
             translator.supply(at, supply)?;
         }
         self.count.starts_at_zero(self.done);
+        self.be_patient(space);
         let ran = self.run_translated_until_stop(id);
         let taken = match self.caches.get(space) {
             Some(translator) => translator.end_supply()?,
             None => 0,
         };
         self.took_supplied(id, taken, down, sink)?;
+        if self.end_patience(space) && matches!(ran, Ok(Ran::Paused(_))) {
+            // It goes on natively from where it is.
+            self.standing_at = None;
+            self.row = LEAST;
+            return Ok(None);
+        }
         // Where sites are hit in between, most of a long row would be supplied in vain.
         self.row = if taken == given { (self.row * 2).clamp(LEAST, MOST) } else { LEAST };
         ran.map(Some)

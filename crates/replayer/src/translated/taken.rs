@@ -100,7 +100,7 @@ impl Machine {
             let task = self.task(id)?;
             task.registers = after;
             task.in_syscall = None;
-            self.ahead.drain(..taken);
+            self.ahead.pass(taken);
             self.done = EventIndex::new(self.done.get() + taken as u64);
             self.arrivals.clear();
         }
@@ -117,10 +117,11 @@ impl Machine {
         down: WrittenDown,
         sink: Sink<'_>,
     ) -> Result<(), Failure> {
-        let mut row = self.ahead.range(..taken);
-        let Some(most) = row.rposition(|(_, event)| output(event).is_some()) else {
-            return Ok(());
+        let has_output = |n: &usize| {
+            let event = self.ahead.get(*n);
+            event.is_some_and(|(_, event)| output(event).is_some())
         };
+        let Some(most) = (0..taken).rfind(has_output) else { return Ok(()) };
         let (first, space) = (self.done, self.task(id)?.space);
         let buffer = self.read_written_down(id, down.from)?;
         let mut entries = Entries { rest: &buffer };
