@@ -83,6 +83,10 @@ pub(crate) struct Session {
     pub(crate) ending: Ending,
     /// The CPU that the program is bound to.
     pub(crate) cpu: usize,
+    /// Those that it is told of.
+    pub(crate) processors: crate::told::Processors,
+    /// Files that it is told so by.
+    pub(crate) told_files: crate::told::ToldFiles,
     /// Interrupts the wait for a task that runs for long. Without a timer nothing does.
     pub(crate) ticker: Option<Ticker>,
 }
@@ -140,6 +144,8 @@ impl Session {
             fast_entries: Vec::new(),
             ending: Ending::new(None, Leftover::Wait, Limits::default()),
             cpu: 0,
+            processors: crate::told::Processors::default(),
+            told_files: crate::told::ToldFiles::default(),
             ticker: Ticker::new().ok(),
         }
     }

@@ -146,6 +146,7 @@ impl Session {
             confinement: parent.confinement.clone(),
             ..Task::new(identity, parent.onward, signal_state)
         };
+        self.seat_new(parent, &mut task);
         self.scheduler.made_a_task();
         self.trace_new_task(parent, &mut task, new);
         self.tasks.insert(tid, task);
@@ -247,6 +248,7 @@ impl Session {
             fast_code: self.fast_code.take(),
             ..Task::new(identity, crate::outer_filter::onward(), signal_state)
         };
+        self.seat_first(&mut task);
         self.effects.clear();
         let path = crate::image::program_path(tid);
         let after = self.take_image(&mut task, &mut stopped, path)?;
