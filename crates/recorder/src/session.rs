@@ -265,7 +265,7 @@ impl Session {
             }
             task.watch_for_tracer(&mut stopped)?;
             let is_its_tracers = task.is_watched_by_tracer();
-            let watches = task.waited_at.is_some() || self.somebody_waits();
+            let watches = !task.waited_at.is_empty() || self.somebody_waits();
             if !watches
                 && !is_its_tracers
                 && !task.is_armed()
@@ -286,6 +286,9 @@ impl Session {
                 true => self.watch_for_others(&mut task, &mut stopped),
                 false => Ok(()),
             };
+            if task.is_watched_for_waits() {
+                self.scheduler.is_watched();
+            }
             match armed.and_then(|()| stopped.resume(task.onward, None)) {
                 Ok(_) => {}
                 // Killed out of its stop: its end is reported next.

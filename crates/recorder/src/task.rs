@@ -69,7 +69,7 @@ pub(crate) struct Task {
     /// In its last turn it did little but look at a clock, and nothing else since.
     pub(crate) polls: bool,
     /// Where it has waited last.
-    pub(crate) waited_at: Option<crate::waiting::WaitedAt>,
+    pub(crate) waited_at: crate::waiting::WaitedAt,
     /// What its debug registers watch for others.
     pub(crate) armed: Armed,
     /// When it was last seen to have made calls without a stop, on the monotonic clock.
@@ -157,7 +157,7 @@ impl Task {
             yielded: false,
             clock_reads: 0,
             polls: false,
-            waited_at: None,
+            waited_at: crate::waiting::WaitedAt::default(),
             armed: Armed::default(),
             made_fast_calls: None,
             to_next_call: None,

@@ -194,7 +194,7 @@ impl Session {
         task.memory = ProcessMemory::new(task.tid);
         // The kernel has cleared its debug registers.
         task.armed = crate::waiting::Armed::default();
-        task.waited_at = None;
+        task.waited_at = crate::waiting::WaitedAt::default();
         task.space = space;
         task.clear_tid = Addr::NULL;
         task.robust = Addr::NULL;

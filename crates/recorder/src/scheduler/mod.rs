@@ -37,6 +37,10 @@ pub(crate) const WAITS_AFTER: Duration = Duration::from_micros(50);
 /// The same of one that was just waited for: that is likely to do something, and a look costs as much as
 /// a hand-over does.
 const WOKEN_WAITS_AFTER: Duration = Duration::from_micros(200);
+/// The same of one that a debug register stops where it has waited before: it is as if it had been seen to compute
+/// so often.
+const WATCHED_WAITS_AFTER: Duration = Duration::from_micros(500);
+const WATCHED: u32 = 3;
 /// How long the others wait at least and at most, until the turn ends at an event.
 const SHORTEST_TURN: Duration = Duration::from_micros(100);
 const LONGEST_TURN: Duration = Duration::from_micros(600);
@@ -477,6 +481,14 @@ impl Scheduler {
             self.turn.next_look = self.turn.next_look.min(now + POLL);
         }
         Look::GoOn
+    }
+
+    /// The running task stops by itself where it is likely to wait.
+    pub(crate) fn is_watched(&mut self) {
+        if self.chaos.is_none() && self.turn.examined == 0 {
+            self.turn.examined = WATCHED;
+            self.turn.next_look = self.turn.next_look.max(self.turn.start + WATCHED_WAITS_AFTER);
+        }
     }
 
     /// The running task was just looked at: it does something.

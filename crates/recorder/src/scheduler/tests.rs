@@ -176,6 +176,19 @@ fn a_task_without_events_is_examined_soon() {
 }
 
 #[test]
+fn a_task_that_is_watched_is_examined_later() {
+    let mut scheduler = started();
+    scheduler.is_watched();
+    let others = [runs(B, Duration::ZERO)];
+    let now = scheduler.next_look(Duration::ZERO);
+    assert_eq!(now, WATCHED_WAITS_AFTER);
+    let look = scheduler.look(now, Duration::ZERO, others.into_iter(), false);
+    assert_eq!(look, Look::Examine);
+    let (_, examined) = turn_in_code(&mut scheduler, &others);
+    assert!(examined <= 5, "{examined}");
+}
+
+#[test]
 fn a_poller_of_a_clock_comes_back_within_a_millisecond_or_so() {
     let others = [candidate(B, Claim::Polls, Duration::ZERO)];
     let (now, _) = turn_in_code(&mut started(), &others);
