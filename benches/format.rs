@@ -65,6 +65,7 @@ fn writer(dir: &Path) -> RecordingWriter {
         machine,
         refused: std::collections::BTreeMap::new(),
         chaos_seed: None,
+        cpus: None,
         warnings: Vec::new(),
         end: None,
     };

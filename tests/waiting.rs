@@ -54,6 +54,17 @@ fn a_token_handed_over_at_random() {
     check_at_random("c/waiting/handoff.c", &["500"], "249500\n");
 }
 
+/// Who looks at a word for a counted number of times, and then waits in the kernel, gives way long before that.
+#[test]
+fn a_counted_wait() {
+    check_both("c/waiting/counted.c", &[], "200 rounds, few looks 1\n", 6_000);
+}
+
+#[test]
+fn a_counted_wait_at_random() {
+    check_at_random("c/waiting/counted.c", &["50"], "50 rounds\n");
+}
+
 /// 300 times three threads wait for a fourth.
 #[test]
 fn a_barrier() {

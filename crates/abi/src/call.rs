@@ -153,8 +153,16 @@ pub enum ThreadCall {
     Clock,
     /// futex(2) on a priority-inheriting lock: the recorder keeps it, also who waits for it.
     InheritedLock,
-    /// sched_setattr(2): a real-time policy would starve the recorder.
-    SchedulingAttributes,
+    /// getcpu(2), sched_getaffinity(2), sched_setaffinity(2): all tasks are on one processor, but are told
+    /// what they were told to use.
+    Affinity,
+    /// setpriority(2): the kernel does it, and the recorder's scheduler takes notice.
+    SetNice,
+    /// sched_setscheduler(2), sched_setparam(2), sched_setattr(2): the recorder remembers real-time policies,
+    /// which would starve it; the kernel does the rest.
+    SetPolicy,
+    /// sched_getscheduler(2), sched_getparam(2), sched_getattr(2), sched_rr_get_interval(2).
+    TellPolicy,
     /// perf_event_open(2): the recorder lets counters be made that software counts.
     Counter,
     /// prctl(2) `PR_SET_SYSCALL_USER_DISPATCH`: the recorder keeps it and sends the signals.

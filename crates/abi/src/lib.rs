@@ -44,6 +44,5 @@ pub use messages::read_iovecs;
 pub use outputs::outputs;
 pub use readable::readable_call;
 pub use redirect::{Piece, Placed, Pointer, Redirect, copy_back, possible_outputs, redirect};
-pub use resolve::is_realtime_policy;
 pub use signal::{DefaultAction, TemporaryMask, default_action, temporary_mask};
 pub use table::{all, lookup, resolve};

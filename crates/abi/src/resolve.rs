@@ -46,7 +46,6 @@ fn command(row: Syscall, args: &[u64; 6]) -> Syscall {
         nr::MODIFY_LDT => pick(row, system::LDT, low(a)),
         nr::SETSOCKOPT => system::set_option(row, low(b), low(c)),
         nr::GETSOCKOPT => system::get_option(row, low(b), low(c)),
-        nr::SCHED_SETSCHEDULER if is_realtime_policy(low(b)) => row.refused(Errno::EPERM),
         nr::CLOCK_NANOSLEEP if b & TIMER_ABSTIME != 0 => row.writes(&[]),
         // Huge pages of the reserved pool: as if there were none. Memory that the kernel may drop: as
         // a kernel before it.
@@ -82,13 +81,6 @@ fn prctl_option(row: Syscall, option: u64, arg2: u64) -> Syscall {
 /// Where the table is all there is, anything else gets the kernel's answer to an unknown command.
 fn known_or_refused(row: Syscall, error: Errno) -> Syscall {
     if row.class == Class::Unknown { row.refused(error) } else { row }
-}
-
-/// `SCHED_FIFO`, `SCHED_RR`, `SCHED_DEADLINE` (sched(7)): would starve the recorder, which runs on
-/// the same processor.
-pub const fn is_realtime_policy(policy: u64) -> bool {
-    const SCHED_RESET_ON_FORK: u64 = 0x4000_0000;
-    matches!(policy & !SCHED_RESET_ON_FORK, 1 | 2 | 6)
 }
 
 /// Whether a flag or a zero timeout keeps this call from waiting. Descriptors in non-blocking mode

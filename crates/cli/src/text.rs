@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use retake_recorder::MOST_CPUS;
 use retake_recording::ExitStatus;
 
 /// The shortest time between checkpoints that makes sense.
@@ -23,6 +24,12 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let duration = Duration::try_from_secs_f64(number * seconds_per_unit)
         .map_err(|_| "this is longer than any program runs")?;
     if duration < SHORTEST { Err("the shortest is 1ms".to_owned()) } else { Ok(duration) }
+}
+
+/// Reads a number of CPUs.
+pub(crate) fn parse_cpus(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=MOST_CPUS).contains(number));
+    number.ok_or_else(|| format!("write a number from 1 to {MOST_CPUS}"))
 }
 
 /// `1.32 s`
@@ -113,6 +120,14 @@ mod tests {
             assert!(read(bad).is_err(), "{bad:?}");
         }
         assert!(read(&format!("{}h", "9".repeat(60))).is_err());
+    }
+
+    #[test]
+    fn numbers_of_cpus() {
+        assert_eq!((parse_cpus("1"), parse_cpus("8192")), (Ok(1), Ok(8192)));
+        for bad in ["", "0", "-1", "8193", "two"] {
+            assert!(parse_cpus(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

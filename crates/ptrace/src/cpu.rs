@@ -84,7 +84,7 @@ struct SchedAttr {
 impl SchedAttr {
     const SIZE: u32 = 48;
 
-    fn of_current_thread() -> Option<Self> {
+    fn of(tid: Tid) -> Option<Self> {
         let mut attr = Self {
             size: Self::SIZE,
             policy: 0,
@@ -95,9 +95,9 @@ impl SchedAttr {
             deadline: 0,
             period: 0,
         };
-        // SAFETY: `attr` has the layout and size that is said; 0 is the calling thread.
-        let result =
-            unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attr, Self::SIZE, 0) };
+        let (call, number) = (libc::SYS_sched_getattr, tid.get());
+        // SAFETY: `attr` has the layout and size that is said.
+        let result = unsafe { libc::syscall(call, number, &raw mut attr, Self::SIZE, 0) };
         (result == 0).then_some(attr)
     }
 }
@@ -117,14 +117,42 @@ pub fn prefer_short_slices() -> Wakes {
     // What it starts later gets no part of this.
     const RESET_ON_FORK: u64 = 1;
     const SLICE_NS: u64 = 100_000;
-    let Some(now) = SchedAttr::of_current_thread() else { return Wakes::InTurn };
+    let Some(now) = SchedAttr::of(CALLER) else { return Wakes::InTurn };
     let attr = SchedAttr { flags: RESET_ON_FORK, runtime: SLICE_NS, size: SchedAttr::SIZE, ..now };
     // SAFETY: `attr` has the layout and size that it says; 0 is the calling thread.
     unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) };
-    match SchedAttr::of_current_thread() {
+    match SchedAttr::of(CALLER) {
         Some(attr) if attr.runtime == SLICE_NS => Wakes::Soon,
         _ => Wakes::InTurn,
     }
+}
+
+/// How the system schedules a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scheduling {
+    /// `SCHED_OTHER` and so on (sched(7)).
+    pub policy: u32,
+    /// -20 to 19.
+    pub nice: i32,
+}
+
+/// How the system schedules a task, if there is such a task.
+pub fn scheduling_of(tid: Tid) -> Option<Scheduling> {
+    SchedAttr::of(tid).map(|attr| Scheduling { policy: attr.policy, nice: attr.nice })
+}
+
+/// Lets this thread be no nicer than this, where it may.
+pub fn be_no_nicer_than(nice: i32) {
+    if SchedAttr::of(CALLER).is_some_and(|now| now.nice > nice) {
+        set_nice(CALLER, nice);
+    }
+}
+
+/// Sets a task's nice value, where this process may.
+pub fn set_nice(tid: Tid, nice: i32) {
+    let Ok(who) = libc::id_t::try_from(tid.get()) else { return };
+    // SAFETY: setpriority has integer arguments only. On Linux it is of one task.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, who, nice) };
 }
 
 /// The CPU this thread runs on right now.

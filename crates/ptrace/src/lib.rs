@@ -8,6 +8,7 @@
 //! no list of tasks and never resumes a task by itself. A task that dies in the middle of an
 //! operation is the ordinary error [`PtraceError::is_gone`].
 
+mod affinity;
 mod cpu;
 mod death;
 mod error;
@@ -31,9 +32,11 @@ mod tsc;
 mod uffd;
 mod watchpoints;
 
+pub use affinity::{AffinityForm, affinity_form, affinity_of, widest_affinity};
 pub use cpu::{
-    ARCH_SET_CPUID, CpuidAnswer, Wakes, allowed_cpus, cpuid, cpuid_table, current_cpu,
-    pin_current_thread, prefer_short_slices, unpin, unpin_current_thread, unpin_from, xgetbv_xcr0,
+    ARCH_SET_CPUID, CpuidAnswer, Scheduling, Wakes, allowed_cpus, be_no_nicer_than, cpuid,
+    cpuid_table, current_cpu, pin_current_thread, prefer_short_slices, scheduling_of, set_nice,
+    unpin, unpin_current_thread, unpin_from, xgetbv_xcr0,
 };
 pub use error::PtraceError;
 pub use fds::{

@@ -117,6 +117,12 @@ impl Session {
             Class::Pretend(result) => Answer::Now(result),
             Class::Thread(ThreadCall::Clock) => self.clock_call(task, no, &args),
             Class::Thread(kind) => self.thread_call(task, kind, call.no, &args)?,
+            Class::Emulate
+                if let Some(answer) =
+                    self.told_file_call(task, &mut stopped, &entry, call.no, &args)? =>
+            {
+                answer
+            }
             Class::Memory(MemoryCall::Map) if self.is_refused_mapping(task, &args) => {
                 Answer::Now(Errno::EPERM.to_result())
             }

@@ -11,6 +11,9 @@ use retake_model::Registers;
 use retake_ptrace::{CpuidAnswer, cpuid};
 use retake_recording::Machine;
 
+use crate::session::Session;
+use crate::task::Task;
+
 /// A bit of an answer that programs must not see (Intel SDM vol. 2, CPUID).
 struct Hidden {
     leaf: u32,
@@ -49,6 +52,52 @@ fn has_subleaves(leaf: u32) -> bool {
     !matches!(leaf, 0..=2 | 0x8000_0000..=0x8000_0008)
 }
 
+/// CPUs that the program is told of, where that is not the machine's own number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Topology {
+    count: u32,
+    /// The CPU that the task is told to be on.
+    cpu: u32,
+}
+
+impl Session {
+    pub(crate) fn topology(&self, task: &Task) -> Option<Topology> {
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let count = number(self.processors.asked()?);
+        Some(Topology { count, cpu: number(task.told.cpu) })
+    }
+}
+
+impl Topology {
+    /// One package of so many cores with one thread each (Intel SDM vol. 2, CPUID; AMD APM vol. 3, appendix E).
+    fn told(self, leaf: u32, subleaf: u32, answer: CpuidAnswer) -> CpuidAnswer {
+        const THREADS: u32 = 1 << 8;
+        const CORES: u32 = 2 << 8;
+        let Self { count, cpu } = self;
+        let bits = u32::BITS - count.saturating_sub(1).leading_zeros();
+        match (leaf, subleaf) {
+            (1, _) => CpuidAnswer {
+                ebx: answer.ebx & 0xffff | count.min(0xff) << 16 | cpu << 24,
+                edx: answer.edx & !(1 << 28) | u32::from(count > 1) << 28,
+                ..answer
+            },
+            // Of the caches only the last one is shared.
+            (4, _) if answer.eax & 0x1f != 0 => {
+                let shared = if answer.eax >> 5 & 7 >= 3 { count - 1 } else { 0 };
+                let eax = answer.eax & 0x3fff | shared.min(0xfff) << 14;
+                CpuidAnswer { eax: eax | (count - 1).min(0x3f) << 26, ..answer }
+            }
+            (0xb | 0x1f, 0) => CpuidAnswer { eax: 0, ebx: 1, ecx: THREADS, edx: cpu },
+            (0xb | 0x1f, 1) => CpuidAnswer { eax: bits, ebx: count, ecx: 1 | CORES, edx: cpu },
+            (0xb | 0x1f, _) => CpuidAnswer { eax: 0, ebx: 0, ecx: subleaf & 0xff, edx: cpu },
+            (0x8000_0008, _) if answer.ecx != 0 => {
+                CpuidAnswer { ecx: bits << 12 | (count - 1).min(0xff), ..answer }
+            }
+            _ => answer,
+        }
+    }
+}
+
 impl Processor {
     fn true_answer(&mut self, leaf: u32, subleaf: u32) -> CpuidAnswer {
         let subleaf = if has_subleaves(leaf) { subleaf } else { 0 };
@@ -77,11 +126,16 @@ impl Processor {
     }
 
     /// Registers after a `cpuid` at these.
-    pub(crate) fn executed(&mut self, registers: &Registers) -> Registers {
+    pub(crate) fn executed(
+        &mut self,
+        registers: &Registers,
+        topology: Option<Topology>,
+    ) -> Registers {
         const LEN: u64 = 2;
         #[expect(clippy::cast_possible_truncation, reason = "cpuid looks at the lower halves")]
         let (leaf, subleaf) = (registers.rax as u32, registers.rcx as u32);
         let answer = self.answer(leaf, subleaf);
+        let answer = topology.map_or(answer, |topology| topology.told(leaf, subleaf, answer));
         Registers {
             rip: registers.rip.wrapping_add(LEN),
             rax: answer.eax.into(),
@@ -114,11 +168,11 @@ mod tests {
         let mut processor = Processor::default();
         let registers =
             Registers { rax: 0xffff_ffff_0000_0001, rcx: 7, rip: 0x1000, ..Registers::default() };
-        let after = processor.executed(&registers);
+        let after = processor.executed(&registers, None);
         assert_eq!(after.rip, 0x1002);
         assert_eq!(after.rcx & 1 << 30, 0, "RDRAND");
         assert_eq!(after.rcx | 1 << 30, u64::from(cpuid(1, 7).ecx) | 1 << 30, "and nothing else");
-        let after = processor.executed(&Registers { rax: 7, ..Registers::default() });
+        let after = processor.executed(&Registers { rax: 7, ..Registers::default() }, None);
         assert_eq!(after.rbx & (1 << 18 | 1 << 11 | 1 << 4), 0, "RDSEED, RTM, HLE");
     }
 
@@ -126,17 +180,30 @@ mod tests {
     fn the_processor_is_asked_once() {
         let mut processor = Processor::default();
         let leaf_0 = Registers::default();
-        processor.executed(&leaf_0);
+        processor.executed(&leaf_0, None);
         let said = CpuidAnswer { eax: 1, ebx: 2, ecx: 3, edx: 4 };
         processor.known.insert((0, 0), said);
-        assert_eq!(processor.executed(&leaf_0).rbx, 2);
+        assert_eq!(processor.executed(&leaf_0, None).rbx, 2);
         let garbage = Registers { rcx: 0x6c65_746e, ..leaf_0 };
-        assert_eq!(processor.executed(&garbage).rbx, 2, "ecx means nothing there");
+        assert_eq!(processor.executed(&garbage, None).rbx, 2, "ecx means nothing there");
         let table = processor.machine(0, true).cpuid;
         assert_eq!(table.first(), Some(&[0, 0, 1, 2, 3, 4]), "the manifest has what programs get");
         for leaf in 0..2 * MOST_KNOWN as u64 {
-            processor.executed(&Registers { rax: leaf, ..Registers::default() });
+            processor.executed(&Registers { rax: leaf, ..Registers::default() }, None);
         }
         assert_eq!(processor.known.len(), MOST_KNOWN);
+    }
+
+    #[test]
+    fn another_number_of_cpus_is_told() {
+        let topology = Topology { count: 6, cpu: 5 };
+        let told = |leaf, subleaf, answer| topology.told(leaf, subleaf, answer);
+        let first = told(1, 0, CpuidAnswer { ebx: 0x0102_0800, ..NOTHING });
+        assert_eq!((first.ebx, first.edx), (0x0506_0800, 1 << 28));
+        let cores = told(0xb, 1, NOTHING);
+        assert_eq!((cores.eax, cores.ebx, cores.edx), (3, 6, 5));
+        assert_eq!(told(4, 0, CpuidAnswer { eax: 0x21, ..NOTHING }).eax, 5 << 26 | 0x21);
+        assert_eq!(told(4, 3, CpuidAnswer { eax: 0x63, ..NOTHING }).eax, 5 << 26 | 5 << 14 | 0x63);
+        assert_eq!(told(7, 0, NOTHING), NOTHING);
     }
 }

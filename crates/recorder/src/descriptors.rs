@@ -17,6 +17,8 @@ pub(crate) enum Target {
     File(Identity),
     /// `/proc/PID/mem`.
     Memory(Tid),
+    /// One that tells the program something else than the kernel would.
+    Told(crate::told::Content),
     /// Something that changes no memory when it is written to.
     Other,
 }
@@ -48,9 +50,11 @@ fn look(tid: Tid, fd: i32) -> Target {
     if !file.is_regular {
         return Target::Other;
     }
-    match std::fs::read_link(&link).ok().as_deref().and_then(memory_of) {
-        Some(pid) => Target::Memory(pid),
-        None => Target::File((file.dev, file.ino)),
+    let path = std::fs::read_link(&link).unwrap_or_default();
+    match (memory_of(&path), crate::told::Content::at(&path)) {
+        (Some(pid), _) => Target::Memory(pid),
+        (None, Some(content)) => Target::Told(content),
+        (None, None) => Target::File((file.dev, file.ino)),
     }
 }
 

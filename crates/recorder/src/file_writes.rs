@@ -103,7 +103,7 @@ impl Session {
             return Ok(());
         };
         match self.descriptors.target(task, change.fd) {
-            Target::Other => Ok(()),
+            Target::Told(_) | Target::Other => Ok(()),
             Target::Memory(pid) => {
                 let (from, len) = match change.part {
                     Part::BeforePosition(len) => {

@@ -295,7 +295,7 @@ fn granted(heir: &mut Task) -> Option<Addr> {
 }
 
 /// A task's number in its own PID namespace, as gettid(2) gives it.
-fn own_number(task: &mut Task) -> Result<u32, RecordError> {
+pub(crate) fn own_number(task: &mut Task) -> Result<u32, RecordError> {
     if let Some(known) = task.own_number {
         return Ok(known);
     }

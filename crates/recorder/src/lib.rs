@@ -2,7 +2,7 @@
 //! everything its own instructions do not determine.
 //!
 //! The way in is [`record`]. The recorder changes what the program sees in few, documented ways (a
-//! vdso that makes calls, one CPU, refused interfaces, call sites led to code of retake's); it never changes what the
+//! vdso that makes calls, refused interfaces, call sites led to code of retake's); it never changes what the
 //! program computes, and needs neither hardware counters nor privileges. It refuses interfaces where the
 //! kernel writes memory outside of any call (io_uring, kernel aio, userfaultfd), with the error that
 //! programs know how to handle.
@@ -62,6 +62,7 @@ mod sleepers;
 mod task;
 mod task_calls;
 mod thread_calls;
+mod told;
 mod tracing;
 mod tracking;
 mod trapped;
@@ -81,3 +82,4 @@ pub use front::{FrontEnd, attend};
 pub use program::ProgramError;
 pub use record::{Calls, RecordOptions, Recorded, record};
 pub use retake_ptrace::{Front, Link, Side, ask_to_end, split, take_inherited};
+pub use told::MOST_CPUS;

@@ -17,7 +17,7 @@ use crate::scheduler::{Look, TICK};
 use crate::session::{AGAIN, Next, Session, resumed};
 use crate::task::{Space, Task};
 use crate::unfinished::end_of_step;
-use crate::waiting::{Examined, WaitedAt, Way};
+use crate::waiting::{Examined, Way};
 
 /// How often the wait for the only task is looked at, in a call that may take for ever.
 pub(crate) const IDLE_TICK: Duration = Duration::from_millis(100);
@@ -157,7 +157,7 @@ impl Session {
                     (Arrivals::Seen, Way::Sure) => self.preempt_at_first(task, stopped, None)?,
                     _ => self.preempt(task, stopped, None)?,
                 };
-                task.waited_at = Some(WaitedAt::new(task.registers.pc()));
+                task.waited_at.note(task.registers.pc());
                 task.waiting = Some(waiting);
                 self.go_on_at_event(task, stopped)
             }

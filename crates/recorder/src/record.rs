@@ -20,6 +20,7 @@ use crate::ending::{EndedBy, Ending, LeftProcess, Leftover, Limits, Rest};
 use crate::error::RecordError;
 use crate::program::{ProgramError, check_program, find_program, why_not};
 use crate::session::Session;
+use crate::told::Processors;
 
 /// What to record, and how.
 #[derive(Clone, Debug)]
@@ -44,6 +45,8 @@ pub struct RecordOptions {
     pub limits: Limits,
     /// The CPU to bind the program to; the one that this process runs on by default.
     pub cpu: Option<usize>,
+    /// How many CPUs the program is told of; as many as this process may use by default.
+    pub cpus: Option<usize>,
     /// Compare what the kernel writes with what the table says, for every call. Slow.
     pub audit: bool,
     /// Who knows which files are to be kept with the recording besides those that are mapped.
@@ -64,6 +67,7 @@ impl RecordOptions {
             leftover: Leftover::End,
             limits: Limits::default(),
             cpu: None,
+            cpus: None,
             audit: false,
             beside: None,
         }
@@ -165,6 +169,9 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     let env = env_bytes.iter().map(|var| c_string(var)).collect::<Result<Vec<_>, _>>()?;
 
     let cpu = options.cpu.unwrap_or_else(current_cpu);
+    let processors = options
+        .cpus
+        .map_or_else(|| Processors::of_machine(cpu), |count| Processors::with(count, cpu));
     let traps_cpuid = can_trap_cpuid();
     pin_current_thread(cpu)
         .map_err(|error| RecordError::System { attempt: "bind the recorder to a CPU", error })?;
@@ -214,6 +221,7 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
         warnings: Vec::new(),
         refused: std::collections::BTreeMap::new(),
         chaos_seed: options.chaos,
+        cpus: options.cpus,
         end: None,
     };
     let writer_options = WriterOptions {
@@ -228,6 +236,7 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     session.traps_cpuid = traps_cpuid;
     session.processor = processor;
     session.cpu = cpu;
+    session.tell_of(processors);
     session.ending = Ending::new(Some(link), options.leftover, options.limits);
     // Chaos wants a stop at each call, and the audit too; a filter from outside has one anyway.
     let stops_anyway = options.chaos.is_some()

@@ -86,6 +86,10 @@ pub(crate) struct Session {
     pub(crate) ending: Ending,
     /// The CPU that the program is bound to.
     pub(crate) cpu: usize,
+    /// Those that it is told of.
+    pub(crate) processors: crate::told::Processors,
+    /// Files that it is told so by.
+    pub(crate) told_files: crate::told::ToldFiles,
     /// Interrupts the wait for a task that runs for long. Without a timer nothing does.
     pub(crate) ticker: Option<Ticker>,
 }
@@ -144,6 +148,8 @@ impl Session {
             fast_entries: Vec::new(),
             ending: Ending::new(None, Leftover::Wait, Limits::default()),
             cpu: 0,
+            processors: crate::told::Processors::default(),
+            told_files: crate::told::ToldFiles::default(),
             ticker: Ticker::new().ok(),
         }
     }
@@ -263,7 +269,7 @@ impl Session {
             }
             task.watch_for_tracer(&mut stopped)?;
             let is_its_tracers = task.is_watched_by_tracer();
-            let watches = task.waited_at.is_some() || self.somebody_waits();
+            let watches = !task.waited_at.is_empty() || self.somebody_waits();
             if !watches
                 && !is_its_tracers
                 && !task.is_armed()
@@ -284,6 +290,9 @@ impl Session {
                 true => self.watch_for_others(&mut task, &mut stopped),
                 false => Ok(()),
             };
+            if task.is_watched_for_waits() {
+                self.scheduler.is_watched();
+            }
             match armed.and_then(|()| stopped.resume(task.onward, None)) {
                 Ok(_) => {}
                 // Killed out of its stop: its end is reported next.

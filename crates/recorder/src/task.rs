@@ -60,6 +60,8 @@ pub(crate) struct Task {
     pub(crate) expects: Option<crate::waiting::Waiting>,
     /// What it waited for has happened.
     pub(crate) woken: bool,
+    /// How long its last turn has lasted.
+    pub(crate) last_turn: Duration,
     /// It gave the CPU away at its last event.
     pub(crate) yielded: bool,
     /// So many of its last events were looks at a clock, in its present turn.
@@ -67,7 +69,7 @@ pub(crate) struct Task {
     /// In its last turn it did little but look at a clock, and nothing else since.
     pub(crate) polls: bool,
     /// Where it has waited last.
-    pub(crate) waited_at: Option<crate::waiting::WaitedAt>,
+    pub(crate) waited_at: crate::waiting::WaitedAt,
     /// What its debug registers watch for others.
     pub(crate) armed: Armed,
     /// When it was last seen to have made calls without a stop, on the monotonic clock.
@@ -103,6 +105,8 @@ pub(crate) struct Task {
     pub(crate) resumes: Option<crate::tracing::Resumption>,
     /// The entry of the call that it is about to make is an event already.
     pub(crate) entry_recorded: bool,
+    /// What it is told of CPUs and of its priority.
+    pub(crate) told: crate::told::Told,
     /// Who made it.
     pub(crate) maker: Option<TaskId>,
     /// Its number in its own PID namespace, once asked for.
@@ -149,10 +153,11 @@ impl Task {
             waiting: None,
             expects: None,
             woken: false,
+            last_turn: Duration::ZERO,
             yielded: false,
             clock_reads: 0,
             polls: false,
-            waited_at: None,
+            waited_at: crate::waiting::WaitedAt::default(),
             armed: Armed::default(),
             made_fast_calls: None,
             to_next_call: None,
@@ -170,6 +175,7 @@ impl Task {
             traced: None,
             resumes: None,
             entry_recorded: false,
+            told: crate::told::Told::default(),
             maker: None,
             own_number: None,
             dying: false,
@@ -199,6 +205,8 @@ impl Task {
             claim: self.claim(),
             since: self.since,
             is_in_code: self.mid_code,
+            priority: self.told.priority,
+            last_turn: self.last_turn,
         }
     }
 
@@ -222,6 +230,7 @@ impl Task {
     pub(crate) fn turn_ended(&mut self, ran: Duration, now: Duration) {
         let reads = std::mem::take(&mut self.clock_reads);
         self.polls = reads >= POLLS && ran <= POLL_TIME * reads;
+        self.last_turn = ran;
         self.since = now;
     }
 

@@ -146,6 +146,7 @@ impl Session {
             confinement: parent.confinement.clone(),
             ..Task::new(identity, parent.onward, signal_state)
         };
+        self.seat_new(parent, &mut task);
         self.scheduler.made_a_task();
         self.trace_new_task(parent, &mut task, new);
         self.tasks.insert(tid, task);
@@ -193,7 +194,7 @@ impl Session {
         task.memory = ProcessMemory::new(task.tid);
         // The kernel has cleared its debug registers.
         task.armed = crate::waiting::Armed::default();
-        task.waited_at = None;
+        task.waited_at = crate::waiting::WaitedAt::default();
         task.space = space;
         task.clear_tid = Addr::NULL;
         task.robust = Addr::NULL;
@@ -247,6 +248,7 @@ impl Session {
             fast_code: self.fast_code.take(),
             ..Task::new(identity, crate::outer_filter::onward(), signal_state)
         };
+        self.seat_first(&mut task);
         self.effects.clear();
         let path = crate::image::program_path(tid);
         let after = self.take_image(&mut task, &mut stopped, path)?;

@@ -10,25 +10,6 @@ use crate::error::RecordError;
 use crate::session::Session;
 use crate::task::Task;
 
-/// sched_setattr(2). A real-time policy would starve the recorder, which runs on the same processor: the
-/// answer is that of an unprivileged user.
-fn scheduling_call(task: &Task, args: &[u64; 6]) -> Answer {
-    /// `SCHED_FLAG_KEEP_POLICY`
-    const KEEPS_POLICY: u64 = 8;
-    let [_, attributes, ..] = *args;
-    // `sched_policy` behind the size, and `sched_flags` (`struct sched_attr`).
-    let policy = task.memory.read_u64(Addr::new(attributes)).map(|word| word >> 32);
-    let flags = task.memory.read_u64(Addr::new(attributes.wrapping_add(8)));
-    match (policy, flags) {
-        (Ok(policy), Ok(flags))
-            if flags & KEEPS_POLICY == 0 && retake_abi::is_realtime_policy(policy) =>
-        {
-            Answer::Now(Errno::EPERM.to_result())
-        }
-        _ => Answer::Kernel,
-    }
-}
-
 impl Session {
     /// Handles calls that the recorder has to know about before the kernel sees them.
     pub(crate) fn thread_call(
@@ -55,7 +36,9 @@ impl Session {
             ThreadCall::Trace => self.trace_call(task, args)?,
             ThreadCall::XcompPermission => Answer::Now(einval),
             ThreadCall::InheritedLock => self.lock_call(task, args)?,
-            ThreadCall::SchedulingAttributes => scheduling_call(task, args),
+            ThreadCall::Affinity => self.affinity_call(task, no, args),
+            ThreadCall::SetPolicy => self.set_policy(task, no, args),
+            ThreadCall::TellPolicy => self.tell_policy(task, no, args),
             ThreadCall::Counter => crate::refusals::counter_call(task, args),
             ThreadCall::UserDispatch => Answer::Now(self.set_user_dispatch(task, args)?),
             _ => Answer::Kernel,
@@ -107,8 +90,8 @@ impl Session {
         }
     }
 
-    /// rseq(2): success is pretended, the kernel never writes the area. The CPU never changes, and
-    /// tasks lose the CPU only at system calls, which critical sections do not contain.
+    /// rseq(2): success is pretended, the kernel never writes the area. The CPU changes only where a task binds
+    /// itself to another one; tasks that lose the CPU in a critical section leave it as by the kernel.
     fn rseq(&mut self, task: &Task, args: &[u64; 6]) -> Result<i64, RecordError> {
         const UNREGISTER: u64 = 1;
         let [area, len, flags, ..] = *args;
@@ -128,8 +111,8 @@ impl Session {
         if known.is_some() {
             return Ok(Errno::EBUSY.to_result());
         }
-        let cpu = u32::try_from(self.cpu).unwrap_or(0).to_le_bytes();
-        self.write_now(task, Addr::new(area), &[cpu, cpu].concat());
+        let cpu = self.cpu_of_rseq(task);
+        self.write_now(task, Addr::new(area), &cpu);
         self.space(task.space)?.rseq.insert(id, Addr::new(area));
         Ok(0)
     }
@@ -148,6 +131,8 @@ impl Session {
         match kind {
             ThreadCall::SetTidAddress => task.clear_tid = Addr::new(first),
             ThreadCall::Namespace => self.changed_namespaces = true,
+            ThreadCall::SetNice => self.nice_was_set(task),
+            ThreadCall::SetPolicy => self.policy_was_set(task, args),
             ThreadCall::SetRobustList => task.robust = Addr::new(first),
             // Its errors are no negative numbers.
             ThreadCall::ModifyLdt if result == 0 => {

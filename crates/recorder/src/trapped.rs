@@ -24,7 +24,8 @@ impl Session {
             [0x0f, 0x31, _] => (TrappedInstruction::Rdtsc, 2),
             [0x0f, 0x01, 0xf9] => (TrappedInstruction::Rdtscp, 3),
             [0x0f, 0xa2, _] => {
-                let after = self.processor.executed(registers);
+                let topology = self.topology(task);
+                let after = self.processor.executed(registers, topology);
                 stopped.set_registers(&after)?;
                 self.effects.clear();
                 let instruction = TrappedInstruction::Cpuid;
@@ -44,7 +45,10 @@ impl Session {
             ..*registers
         };
         if instruction == TrappedInstruction::Rdtscp {
-            after.rcx = self.cpu as u64;
+            // As the kernel sets it (asm/segment.h, `vdso_encode_cpunode`).
+            const NODE_SHIFT: u32 = 12;
+            let cpu = task.told.cpu;
+            after.rcx = u64::from(self.processors.node(cpu)) << NODE_SHIFT | cpu as u64;
         }
         stopped.set_registers(&after)?;
         self.effects.clear();

@@ -41,6 +41,9 @@ pub struct Manifest {
     /// What tasks were scheduled by at random.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chaos_seed: Option<u64>,
+    /// How many CPUs the program was told of, where that is not the machine's number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<usize>,
     /// How it ended; absent while recording or when the recorder was killed.
     pub end: Option<End>,
 }

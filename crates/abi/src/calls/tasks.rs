@@ -61,26 +61,38 @@ calls! {
     SECCOMP seccomp(operation: Int, flags: Flags, args: Ptr)
         .is(Class::Thread(ThreadCall::Seccomp));
     KCMP kcmp(pid1: Int, pid2: Int, kind: Int, idx1: Size, idx2: Size);
-    GETCPU getcpu(cpu: Ptr, node: Ptr, cache: Ptr).writes(&[fixed(0, 4), fixed(1, 4)]);
-    // The recorder keeps every task on one processor.
-    SCHED_SETAFFINITY sched_setaffinity(pid: Int, size: Size, mask: Ptr).is(Class::Pretend(0));
+    // All tasks are on one processor, whatever they ask for.
+    GETCPU getcpu(cpu: Ptr, node: Ptr, cache: Ptr)
+        .is(Class::Thread(ThreadCall::Affinity))
+        .writes(&[fixed(0, 4), fixed(1, 4)]);
+    SCHED_SETAFFINITY sched_setaffinity(pid: Int, size: Size, mask: Ptr)
+        .is(Class::Thread(ThreadCall::Affinity));
     SCHED_GETAFFINITY sched_getaffinity(pid: Int, size: Size, mask: Ptr)
+        .is(Class::Thread(ThreadCall::Affinity))
         .writes(&[out(2, Size::Result { cap: 1 })]);
-    SCHED_SETPARAM sched_setparam(pid: Int, param: Ptr);
-    SCHED_GETPARAM sched_getparam(pid: Int, param: Ptr).writes(&[fixed(1, 4)]);
-    SCHED_SETSCHEDULER sched_setscheduler(pid: Int, policy: Int, param: Ptr);
-    SCHED_GETSCHEDULER sched_getscheduler(pid: Int);
+    // A real-time policy would starve the recorder, which is on the same processor.
+    SCHED_SETPARAM sched_setparam(pid: Int, param: Ptr).is(Class::Thread(ThreadCall::SetPolicy));
+    SCHED_GETPARAM sched_getparam(pid: Int, param: Ptr)
+        .is(Class::Thread(ThreadCall::TellPolicy))
+        .writes(&[fixed(1, 4)]);
+    SCHED_SETSCHEDULER sched_setscheduler(pid: Int, policy: Int, param: Ptr)
+        .is(Class::Thread(ThreadCall::SetPolicy));
+    SCHED_GETSCHEDULER sched_getscheduler(pid: Int).is(Class::Thread(ThreadCall::TellPolicy));
     SCHED_GET_PRIORITY_MAX sched_get_priority_max(policy: Int);
     SCHED_GET_PRIORITY_MIN sched_get_priority_min(policy: Int);
-    SCHED_RR_GET_INTERVAL sched_rr_get_interval(pid: Int, interval: Ptr).writes(&[fixed(1, 16)]);
+    SCHED_RR_GET_INTERVAL sched_rr_get_interval(pid: Int, interval: Ptr)
+        .is(Class::Thread(ThreadCall::TellPolicy))
+        .writes(&[fixed(1, 16)]);
     // A structure of another size is told the kernel's.
     SCHED_SETATTR sched_setattr(pid: Int, attr: Ptr, flags: Flags)
-        .is(Class::Thread(ThreadCall::SchedulingAttributes))
+        .is(Class::Thread(ThreadCall::SetPolicy))
         .writes(&[fixed(1, 4).when(When::SuccessOr(Errno::E2BIG))]);
     SCHED_GETATTR sched_getattr(pid: Int, attr: Ptr, size: Int, flags: Flags)
+        .is(Class::Thread(ThreadCall::TellPolicy))
         .writes(&[out(1, Size::ArgBytes(2))]);
     GETPRIORITY getpriority(which: Int, who: Int);
-    SETPRIORITY setpriority(which: Int, who: Int, priority: Int);
+    SETPRIORITY setpriority(which: Int, who: Int, priority: Int)
+        .is(Class::Thread(ThreadCall::SetNice));
     IOPRIO_SET ioprio_set(which: Int, who: Int, ioprio: Flags);
     IOPRIO_GET ioprio_get(which: Int, who: Int);
     GETRLIMIT getrlimit(resource: Int, limit: Ptr).writes(&[fixed(1, 16)]);

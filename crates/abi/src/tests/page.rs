@@ -57,7 +57,10 @@ fn thread(kind: ThreadCall) -> &'static str {
         }
         ThreadCall::Seccomp => "emulated: retake applies the filters",
         ThreadCall::InheritedLock => "emulated: retake keeps the lock and who waits for it",
-        ThreadCall::SchedulingAttributes => "recorded; real-time policies are refused: EPERM",
+        ThreadCall::Affinity => "emulated: retake remembers the CPUs of each task",
+        ThreadCall::SetPolicy | ThreadCall::TellPolicy => {
+            "recorded; retake remembers real-time policies"
+        }
         ThreadCall::Counter => "recorded; other than software counters are refused: ENOENT",
         ThreadCall::UserDispatch => "emulated: retake sends the signals",
         ThreadCall::ModifyLdt => "executed again",

@@ -33,7 +33,7 @@ fn flags_keep_calls_from_waiting() {
 
 #[test]
 fn refusals() {
-    let cases: [(SyscallNo, &[u64], Errno); 9] = [
+    let cases: [(SyscallNo, &[u64], Errno); 8] = [
         (nr::IO_URING_SETUP, &[], Errno::ENOSYS),
         (nr::USERFAULTFD, &[], Errno::ENOSYS),
         (nr::FUTEX, &[0, 11 | 128], Errno::ENOSYS),
@@ -42,14 +42,12 @@ fn refusals() {
         (nr::MADVISE, &[0, 0, 102], Errno::EINVAL),
         (nr::MADVISE, &[0, 0, 9999], Errno::EINVAL),
         (nr::SETSOCKOPT, &[3, 263, 5], Errno::ENOPROTOOPT),
-        (nr::SCHED_SETSCHEDULER, &[0, 0x4000_0001], Errno::EPERM),
     ];
     for (no, args, error) in cases {
         let found = row(no, args);
         assert_eq!(found.class, Class::Refuse(error), "{no} {args:x?}");
         assert_eq!(found.blocks, Blocks::Never, "{no} {args:x?}");
     }
-    assert_eq!(row(nr::SCHED_SETSCHEDULER, &[0, 3]).class, Class::Emulate, "SCHED_BATCH");
     assert_eq!(row(nr::SETSOCKOPT, &[3, 1, 5]).class, Class::Emulate);
 }
 

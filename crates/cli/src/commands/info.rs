@@ -68,6 +68,9 @@ fn print(
     if let Some(seed) = manifest.chaos_seed {
         fact("chaos", &format!("seed {seed}"))?;
     }
+    if let Some(count) = manifest.cpus {
+        fact("told CPUs", &count.to_string())?;
+    }
     for (call, errno) in &manifest.refused {
         fact("refused", &format!("{call}: {errno}"))?;
     }
@@ -118,6 +121,7 @@ pub(crate) fn everything(recording: &Recording) -> Value {
     value["warnings"] = manifest.warnings.clone().into();
     value["refused"] = json!(manifest.refused);
     value["chaos_seed"] = manifest.chaos_seed.into();
+    value["cpus"] = manifest.cpus.into();
     value["kernel"] = manifest.machine.kernel.clone().into();
     value["cpu"] = manifest.machine.cpu.into();
     value["tool"] = manifest.tool.clone().into();

@@ -65,6 +65,10 @@ pub(crate) struct RecordArgs {
     /// Keep the sources of the program's own code with the recording: they may change then
     #[arg(long)]
     keep_sources: bool,
+    /// Tell the program of so many CPUs, in place of those that retake itself may use. It runs on one of them at a
+    /// time in any case
+    #[arg(long, value_name = "N", value_parser = text::parse_cpus)]
+    cpus: Option<usize>,
     /// Bind the program to this CPU
     #[arg(long, value_name = "N", hide = true)]
     cpu: Option<usize>,
@@ -116,6 +120,7 @@ impl RecordArgs {
                 ..Limits::default()
             },
             cpu: self.cpu,
+            cpus: self.cpus,
             audit: self.audit,
             beside: Some(Arc::new(FilesBeside {
                 sources: if self.keep_sources { Sources::Kept } else { Sources::Left },

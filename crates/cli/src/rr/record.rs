@@ -53,8 +53,8 @@ pub(super) struct RecordArgs {
     /// Bind the program to this CPU
     #[arg(long, value_name = "N")]
     bind_to_cpu: Option<usize>,
-    /// Not needed here: the program sees the one CPU that it runs on
-    #[arg(long, value_name = "N")]
+    /// Tell the program of so many CPUs
+    #[arg(long, value_name = "N", value_parser = crate::text::parse_cpus)]
     num_cores: Option<usize>,
     #[command(flatten)]
     accepted: Accepted,
@@ -146,6 +146,7 @@ impl RecordArgs {
             leftover: if self.wait { Leftover::Wait } else { Leftover::End },
             limits: Limits { patience: PATIENCE, ..Limits::default() },
             cpu: self.bind_to_cpu,
+            cpus: self.num_cores,
             beside: Some(Arc::new(FilesBeside { sources: Sources::Left })),
             ..RecordOptions::new(place.dir().to_owned(), store, self.command.clone())
         }

@@ -146,6 +146,9 @@ impl Session {
                     && let Some((addr, bytes)) = fds.opened(entry.result(), kind)
                 {
                     self.effect(&Effect::Write { addr, bytes: bytes.to_vec() });
+                } else if entry.result() >= 0 {
+                    // Of a file that the kernel makes up.
+                    self.told_files.expect();
                 }
             }
             _ => {}

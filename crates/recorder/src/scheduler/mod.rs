@@ -11,6 +11,7 @@
 
 mod budget;
 mod chaos;
+mod priority;
 mod random;
 mod slices;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use retake_model::Tid;
 use budget::{Budget, Terms};
 use chaos::Steps;
 pub(crate) use chaos::{Chaos, Nearby, Soon};
+pub(crate) use priority::Priority;
 use random::Random;
 use slices::{Others, SHORTEST_SLICE};
 
@@ -35,6 +37,10 @@ pub(crate) const WAITS_AFTER: Duration = Duration::from_micros(50);
 /// The same of one that was just waited for: that is likely to do something, and a look costs as much as
 /// a hand-over does.
 const WOKEN_WAITS_AFTER: Duration = Duration::from_micros(200);
+/// The same of one that a debug register stops where it has waited before: it is as if it had been seen to compute
+/// so often.
+const WATCHED_WAITS_AFTER: Duration = Duration::from_micros(500);
+const WATCHED: u32 = 3;
 /// How long the others wait at least and at most, until the turn ends at an event.
 const SHORTEST_TURN: Duration = Duration::from_micros(100);
 const LONGEST_TURN: Duration = Duration::from_micros(600);
@@ -82,6 +88,10 @@ pub(crate) struct Candidate {
     pub(crate) since: Duration,
     /// It was left in the middle of code.
     pub(crate) is_in_code: bool,
+    /// How urgent it is.
+    pub(crate) priority: Priority,
+    /// How long its last turn has lasted.
+    pub(crate) last_turn: Duration,
 }
 
 impl Candidate {
@@ -92,6 +102,21 @@ impl Candidate {
     /// Whether it is worth a change of tasks at an event.
     fn is_due(&self, now: Duration) -> bool {
         self.claim != Claim::Waits || self.waited(now) >= WAITS_AT_EVENT
+    }
+
+    /// Whether it lets a task with this priority go first.
+    fn lets_go_first(&self, first: Priority, now: Duration) -> bool {
+        self.waited(now) < self.patience(first)
+    }
+
+    fn patience(&self, first: Priority) -> Duration {
+        self.priority.patience(first, self.last_turn)
+    }
+
+    /// Whether it leaves the CPU to whoever wants it, whatever their priorities: it may wait for one that has a
+    /// low one.
+    fn gives_way(&self) -> bool {
+        matches!(self.claim, Claim::Yielded | Claim::Polls | Claim::Waits)
     }
 }
 
@@ -121,6 +146,8 @@ pub(crate) enum Look {
 #[derive(Clone, Copy, Debug)]
 struct Turn {
     start: Duration,
+    /// Of the task.
+    priority: Priority,
     /// Since when others could run as well.
     contended: Option<Duration>,
     /// How long it may last from then on, at events.
@@ -154,6 +181,7 @@ impl Scheduler {
     pub(crate) fn new(seed: u64) -> Self {
         let turn = Turn {
             start: Duration::ZERO,
+            priority: Priority::default(),
             contended: None,
             length: LONGEST_TURN,
             over: false,
@@ -288,8 +316,13 @@ impl Scheduler {
         let is_current = |candidate: &&Candidate| Some(candidate.tid) == current;
         let own = candidates.iter().find(is_current).copied();
         if let Some(own) = own {
+            self.turn.priority = own.priority;
+            let gives_way = self.turn.over || own.gives_way() || self.chaos.is_some();
             let others = candidates.iter().filter(|candidate| !is_current(candidate));
-            let mut due = others.filter(|other| other.is_due(now)).peekable();
+            let is_due = |other: &&Candidate| {
+                other.is_due(now) && (gives_way || !other.lets_go_first(own.priority, now))
+            };
+            let mut due = others.filter(is_due).peekable();
             if due.peek().is_none() {
                 // Nobody is kept from anything; but who only waits leaves the CPU to others like it.
                 let alone = candidates.len() == 1 || own.claim != Claim::Waits;
@@ -304,7 +337,9 @@ impl Scheduler {
         let next = self.pick(now, candidates, own);
         self.begin(next, now);
         let is_next = |candidate: &&Candidate| Some(candidate.tid) == next;
-        let claim = candidates.iter().find(is_next).map(|candidate| candidate.claim);
+        let next_one = candidates.iter().find(is_next);
+        self.turn.priority = next_one.map_or(Priority::default(), |candidate| candidate.priority);
+        let claim = next_one.map(|candidate| candidate.claim);
         if claim == Some(Claim::Woken) && self.chaos.is_none() {
             self.turn.next_look = now + WOKEN_WAITS_AFTER;
         }
@@ -333,7 +368,10 @@ impl Scheduler {
         };
         let lasted = now.saturating_sub(contended);
         due.any(|other| {
+            let length = own.priority.turn(length, other.priority);
+            // Who is nicer is due once it has waited for long enough.
             other.claim == Claim::Woken
+                || other.priority > own.priority
                 || lasted >= length && other.waited(now) >= SHORTEST_TURN.min(length)
         })
     }
@@ -355,7 +393,13 @@ impl Scheduler {
             }
             return chaos.pick(now, &ready, own.map(|own| own.tid));
         }
-        let rank = |candidate: &&Candidate| (candidate.claim != Claim::Woken, candidate.since);
+        // Nobody waits for ever for those that are more urgent: each comes after what it lets them have.
+        let most_urgent = due().map(|candidate| candidate.priority).min().unwrap_or_default();
+        let rank = |candidate: &&Candidate| {
+            let patience = candidate.patience(most_urgent);
+            let lets_others = candidate.waited(now) < patience;
+            (lets_others, candidate.claim != Claim::Woken, candidate.since + patience)
+        };
         let first = due().min_by_key(rank).or_else(|| others().min_by_key(rank));
         first.or(candidates.first()).map(|candidate| candidate.tid)
     }
@@ -370,6 +414,7 @@ impl Scheduler {
         self.current = tid;
         self.turn = Turn {
             start: now,
+            priority: Priority::default(),
             contended: None,
             length,
             over: false,
@@ -408,6 +453,8 @@ impl Scheduler {
         let lasted = now.saturating_sub(contended);
         let short = self.turn.short.filter(|_| self.turn.examined >= SEEN_TO_COMPUTE);
         let slice = short.map_or(others.slice(), |short| short.min(others.slice()));
+        let slice =
+            self.turn.priority.share(slice, others.most_urgent.unwrap_or(self.turn.priority));
         let free = self.budget.free_from(self.terms());
         let dear = others.dear_end(self.turn.start, contended, self.budget.last());
         let can_end = now >= free.min(dear);
@@ -434,6 +481,14 @@ impl Scheduler {
             self.turn.next_look = self.turn.next_look.min(now + POLL);
         }
         Look::GoOn
+    }
+
+    /// The running task stops by itself where it is likely to wait.
+    pub(crate) fn is_watched(&mut self) {
+        if self.chaos.is_none() && self.turn.examined == 0 {
+            self.turn.examined = WATCHED;
+            self.turn.next_look = self.turn.next_look.max(self.turn.start + WATCHED_WAITS_AFTER);
+        }
     }
 
     /// The running task was just looked at: it does something.

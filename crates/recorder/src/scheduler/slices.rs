@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Candidate, Claim, POLL, WAITS_AT_MOST};
+use super::{Candidate, Claim, POLL, Priority, WAITS_AT_MOST};
 
 /// How long a task waits for all others in code without events.
 const ROUND: Duration = Duration::from_millis(52);
@@ -23,6 +23,8 @@ pub(super) struct Others {
     computing: usize,
     /// Since when the first of them waits.
     oldest: Duration,
+    /// The first priority among them. Nothing if that is not known.
+    pub(super) most_urgent: Option<Priority>,
     /// One that reads a clock again and again is to read it now.
     pub(super) polls: bool,
     /// One that only waits is to look at its memory now.
@@ -37,7 +39,14 @@ impl Others {
         unseen: bool,
     ) -> Self {
         let runnable = usize::from(unseen);
-        let mut all = Self { runnable, computing: 0, oldest: now, polls: false, waits: false };
+        let mut all = Self {
+            runnable,
+            computing: 0,
+            oldest: now,
+            most_urgent: None,
+            polls: false,
+            waits: false,
+        };
         for other in list {
             match other.claim {
                 Claim::Waits => {
@@ -50,6 +59,8 @@ impl Others {
             all.runnable += 1;
             all.computing += usize::from(other.is_in_code);
             all.oldest = all.oldest.min(other.since);
+            let first = all.most_urgent.map_or(other.priority, |first| first.min(other.priority));
+            all.most_urgent = Some(first);
         }
         all
     }
@@ -95,6 +106,8 @@ mod tests {
             claim: Claim::Runs,
             since: ms(*since),
             is_in_code: *is_in_code,
+            priority: Priority::default(),
+            last_turn: Duration::ZERO,
         };
         Others::count(ms(1000), list.iter().map(candidate), false)
     }

@@ -15,7 +15,8 @@ fn ms(millis: u64) -> Duration {
 }
 
 fn candidate(tid: Tid, claim: Claim, since: Duration) -> Candidate {
-    Candidate { tid, claim, since, is_in_code: false }
+    let priority = Priority::default();
+    Candidate { tid, claim, since, is_in_code: false, priority, last_turn: Duration::ZERO }
 }
 
 fn runs(tid: Tid, since: Duration) -> Candidate {
@@ -175,6 +176,19 @@ fn a_task_without_events_is_examined_soon() {
 }
 
 #[test]
+fn a_task_that_is_watched_is_examined_later() {
+    let mut scheduler = started();
+    scheduler.is_watched();
+    let others = [runs(B, Duration::ZERO)];
+    let now = scheduler.next_look(Duration::ZERO);
+    assert_eq!(now, WATCHED_WAITS_AFTER);
+    let look = scheduler.look(now, Duration::ZERO, others.into_iter(), false);
+    assert_eq!(look, Look::Examine);
+    let (_, examined) = turn_in_code(&mut scheduler, &others);
+    assert!(examined <= 5, "{examined}");
+}
+
+#[test]
 fn a_poller_of_a_clock_comes_back_within_a_millisecond_or_so() {
     let others = [candidate(B, Claim::Polls, Duration::ZERO)];
     let (now, _) = turn_in_code(&mut started(), &others);
@@ -192,6 +206,95 @@ fn who_only_waits_is_not_kept_from_the_cpu_for_ever_by_code_without_events() {
     let others = [candidate(B, Claim::Waits, Duration::ZERO)];
     let (now, _) = turn_in_code(&mut started(), &others);
     assert!(now >= WAITS_AT_MOST && now < ms(90), "{now:?}");
+}
+
+/// Tasks that compute without an end, with an event each `step`: how long each has run in two seconds, and how long one
+/// of them has waited at most.
+fn shares(priorities: &[Priority], step: Duration) -> (Vec<Duration>, Duration) {
+    let tid = |n: usize| Tid::new(10 + i32::try_from(n).unwrap());
+    let mut scheduler = Scheduler::new(11);
+    scheduler.start_with(tid(0), Duration::ZERO);
+    let mut list: Vec<Candidate> = priorities
+        .iter()
+        .enumerate()
+        .map(|(n, priority)| Candidate { priority: *priority, ..runs(tid(n), Duration::ZERO) })
+        .collect();
+    let (mut ran, mut longest) = (vec![Duration::ZERO; list.len()], Duration::ZERO);
+    let (mut now, mut current, mut began) = (Duration::ZERO, 0, Duration::ZERO);
+    while now < ms(2000) {
+        now += step;
+        ran[current] += step;
+        if let Decision::Begins(next) = scheduler.next(now, &list) {
+            (list[current].since, list[current].last_turn) = (now, now - began);
+            current = list.iter().position(|candidate| candidate.tid == next).unwrap();
+            longest = longest.max(list[current].waited(now));
+            began = now;
+        }
+    }
+    (ran, longest)
+}
+
+#[test]
+fn who_is_nicer_gets_less_and_is_never_starved() {
+    let usual = Priority::default();
+    for step in [us(20), ms(1), ms(5)] {
+        let share = |other: Priority| {
+            let (ran, longest) = shares(&[usual, other], step);
+            assert!(longest < ms(100), "{other:?} waits for {longest:?}");
+            ran[1].as_secs_f64() / ran[0].as_secs_f64()
+        };
+        assert!((0.9..1.1).contains(&share(usual)));
+        let shares = [1, 3, 5, 10, 15, 19].map(|nice| share(Priority::nice(nice)));
+        assert!(shares.is_sorted_by(|more, less| more > less) || step == ms(5), "{shares:?}");
+        assert!((0.25..0.5).contains(&shares[2]), "nice 5: {shares:?}");
+        assert!((0.01..0.2).contains(&shares[3]), "nice 10: {shares:?}");
+        assert!(shares[5] > 0.005, "nice 19: {shares:?}");
+        assert!(share(Priority::nice(-5)) > 2.0);
+        let real_time = share(Priority::real_time(1));
+        assert!(real_time > 5.0 && real_time < 1000.0, "{real_time}");
+        let idle = share(Priority::idle());
+        assert!(idle > 0.0 && idle < 0.2, "{idle}");
+    }
+}
+
+#[test]
+fn many_nicer_tasks_are_never_starved() {
+    let mut list = vec![Priority::real_time(5), Priority::default()];
+    list.extend((0..18).map(Priority::nice));
+    let (ran, longest) = shares(&list, us(50));
+    assert!(longest < ms(100), "{longest:?}");
+    assert!(ran.iter().all(|ran| *ran > ms(1)), "{ran:?}");
+    assert!(ran[0] > ran[1] * 4, "{ran:?}");
+}
+
+/// Whoever gives way may wait for a task that is nicer.
+#[test]
+fn who_waits_lets_a_nicer_task_run() {
+    let nicer = Candidate { priority: Priority::nice(19), ..runs(B, us(1)) };
+    for claim in [Claim::Yielded, Claim::Waits] {
+        let list = [candidate(A, claim, Duration::ZERO), nicer];
+        let mut scheduler = started();
+        scheduler.turn.over = claim == Claim::Yielded;
+        assert_eq!(scheduler.next(us(2), &list), Decision::Begins(B), "{claim:?}");
+    }
+    assert_eq!(started().next(us(700), &[runs(A, Duration::ZERO), nicer]), Decision::GoesOn(A));
+}
+
+#[test]
+fn code_without_events_is_left_sooner_by_who_is_nicer() {
+    let turns = |own: i32, other: i32| -> Duration {
+        let others = [Candidate { priority: Priority::nice(other), ..runs(B, Duration::ZERO) }];
+        let turn = |seed| {
+            let mut scheduler = Scheduler::new(seed);
+            scheduler.start_with(A, Duration::ZERO);
+            scheduler.turn.priority = Priority::nice(own);
+            turn_in_code(&mut scheduler, &others).0
+        };
+        (0..30).map(turn).sum::<Duration>() / 30
+    };
+    let (usual, nicer, first) = (turns(0, 0), turns(10, 0), turns(0, 10));
+    assert!(nicer * 2 < usual && usual * 2 < first, "{nicer:?} {usual:?} {first:?}");
+    assert!(first < ms(70), "{first:?}");
 }
 
 #[test]

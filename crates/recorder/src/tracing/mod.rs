@@ -173,6 +173,11 @@ impl Traced {
         }
     }
 
+    /// The process that traces.
+    pub(crate) fn tracer(&self) -> Tid {
+        self.by.pid
+    }
+
     fn is_stopped(&self) -> bool {
         self.stop != Stop::Runs
     }

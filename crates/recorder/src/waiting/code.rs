@@ -213,6 +213,11 @@ impl Step {
         self.instruction.ip() == pc.get()
     }
 
+    /// Whether it is the hint of a loop that waits.
+    pub(super) fn is_pause(&self) -> bool {
+        self.instruction.mnemonic() == Mnemonic::Pause
+    }
+
     pub(super) fn instruction(&self) -> &Instruction {
         &self.instruction
     }

@@ -7,6 +7,7 @@ use retake_model::{Addr, Protection, Registers, Signal, VectorState};
 use retake_ptrace::{PtraceStop, Resume, StopEvent, Stopped, Watchpoint, monotonic, own_cpu_time};
 
 use super::code::{Access, Known, LONGEST, Step};
+use super::counting::{Counters, Turns, pauses};
 use super::loops::{Kind, Loop};
 use super::{MOST_WORDS, Waiting, Word, read};
 use crate::error::RecordError;
@@ -51,8 +52,8 @@ pub(crate) enum Way {
 
 /// What stepping through one turn came to.
 enum Turn {
-    /// It is where it was, having executed this.
-    Around(Stopped, Vec<(Addr, Step)>, Vec<Access>),
+    /// It is where it was, having executed this, and counted.
+    Around(Stopped, Vec<(Addr, Step)>, Vec<Access>, Counters),
     /// It is somewhere.
     Elsewhere(Stopped),
     Stop(PtraceStop),
@@ -113,7 +114,21 @@ impl Session {
             let leads_again = |known: Rc<Loop>| known.leads_again(&before, &now);
             let came_so_before = earlier.contains(&now);
             earlier.push(before);
+            let is_new = known.is_none();
             if now != before && (vector.is_some() || !known.is_some_and(leads_again)) {
+                if is_new
+                    && earlier.len() == 1
+                    && Counters::between(&before, &now).is_some()
+                    && pauses(&task.memory, now.pc())
+                {
+                    task.disarm(&mut stopped)?;
+                    return self.step_around(task, stopped, &now, Turns::Counted);
+                }
+                if is_new && came_so_before {
+                    // One turn comes by here more than once, by calls from several places.
+                    task.disarm(&mut stopped)?;
+                    return self.compare_pages(task, stopped);
+                }
                 continue;
             }
             if let Some(vector) = vector
@@ -123,7 +138,7 @@ impl Session {
             }
             let Some(accesses) = steady else {
                 task.disarm(&mut stopped)?;
-                return self.step_around(task, stopped, &before);
+                return self.step_around(task, stopped, &before, Turns::Same);
             };
             if held != Some(written_values(task, &accesses)) {
                 break;
@@ -132,38 +147,52 @@ impl Session {
             let way = if came_so_before { Way::Open } else { way };
             return Ok(Examined::Waits(stopped, waiting, way));
         }
-        task.watch_words_only(&mut stopped)?;
+        task.watch_as_before(&mut stopped)?;
         Ok(Examined::Computes(stopped))
     }
 
-    /// The registers are the same after one turn: steps through the next one, to see what it reads and
+    /// The registers are the same after one turn, or all but those that count: steps through the next one, to see what it reads and
     /// whether it writes anything new.
     fn step_around(
         &mut self,
         task: &mut Task,
         stopped: Stopped,
         before: &Registers,
+        turns: Turns,
     ) -> Result<Examined, RecordError> {
         // What it writes must be looked at before it writes: the first turn tells where that is.
-        let (stopped, held) = match step_once_around(task, stopped, before)? {
-            Turn::Around(stopped, _, accesses) => (stopped, written_values(task, &accesses)),
+        let (stopped, held, first) = match step_once_around(task, stopped, before, turns)? {
+            Turn::Around(stopped, _, accesses, _) => {
+                (stopped, written_values(task, &accesses), accesses)
+            }
+            Turn::Elsewhere(stopped) if turns == Turns::Counted => {
+                return Ok(Examined::Computes(stopped));
+            }
             Turn::Elsewhere(stopped) => return self.compare_pages(task, stopped),
             Turn::Stop(stop) => return Ok(Examined::Stop(stop)),
         };
-        let (stopped, list, accesses) = match step_once_around(task, stopped, before)? {
-            Turn::Around(stopped, list, accesses) => (stopped, list, accesses),
-            Turn::Elsewhere(stopped) => return Ok(Examined::Computes(stopped)),
-            Turn::Stop(stop) => return Ok(Examined::Stop(stop)),
-        };
-        let same = held == written_values(task, &accesses);
+        let again = normal(&stopped.registers()?);
+        let (stopped, list, accesses, counters) =
+            match step_once_around(task, stopped, &again, turns)? {
+                Turn::Around(stopped, list, accesses, counters) => {
+                    (stopped, list, accesses, counters)
+                }
+                Turn::Elsewhere(stopped) => return Ok(Examined::Computes(stopped)),
+                Turn::Stop(stop) => return Ok(Examined::Stop(stop)),
+            };
+        // It looks at the same memory each time: else it goes through some.
+        let same =
+            held == written_values(task, &accesses) && (turns == Turns::Same || first == accesses);
+        let waiting = self.waiting(task, before, &accesses)?;
+        // What only counts and looks at nothing comes to its end by itself.
+        let same = same && (turns == Turns::Same || !waiting.words.is_empty());
         let kind = if same { Kind::CanWait } else { Kind::Computes };
-        if let Some(found) = Loop::new(kind, &list, &task.memory) {
+        if let Some(found) = Loop::new(kind, &list, counters, &task.memory) {
             self.space(task.space)?.loops.add(&list, found);
         }
         if !same {
             return Ok(Examined::Computes(stopped));
         }
-        let waiting = self.waiting(task, before, &accesses)?;
         Ok(Examined::Waits(stopped, waiting, Way::Open))
     }
 
@@ -195,11 +224,12 @@ impl Session {
         }
     }
 
-    /// Lets a task run through its loop once, and compares its registers.
+    /// Lets a task run through its loop once, and compares its registers. A turn may come by the same place more
+    /// than once.
     fn once_more_as_before(
         &mut self,
         task: &mut Task,
-        stopped: Stopped,
+        mut stopped: Stopped,
         before: &Registers,
         vector: &VectorState,
     ) -> Result<Long, RecordError> {
@@ -207,18 +237,25 @@ impl Session {
             return Ok(Long::Examined(Examined::Computes(stopped)));
         };
         let here = [Watchpoint::Execute(before.pc())];
-        Ok(match run_to_watchpoint(stopped, task, ticker, &here, ONCE_AROUND)? {
-            Ran::Access(mut stopped) => {
-                task.disarm(&mut stopped)?;
-                let same = normal(&stopped.registers()?) == *before && stopped.vector()? == *vector;
-                if same { Long::Same(stopped) } else { Long::Examined(Examined::Computes(stopped)) }
+        for _ in 0..TURNS {
+            let is_late;
+            (stopped, is_late) = match run_to_watchpoint(stopped, task, ticker, &here, ONCE_AROUND)?
+            {
+                Ran::Access(at) => (at, false),
+                Ran::Late(at) => (at, true),
+                Ran::Other(stop) => {
+                    return Ok(Long::Examined(Examined::Stop(task.forget_watches(stop))));
+                }
+            };
+            task.disarm(&mut stopped)?;
+            if is_late {
+                break;
             }
-            Ran::Late(mut stopped) => {
-                task.disarm(&mut stopped)?;
-                Long::Examined(Examined::Computes(stopped))
+            if normal(&stopped.registers()?) == *before && stopped.vector()? == *vector {
+                return Ok(Long::Same(stopped));
             }
-            Ran::Other(stop) => Long::Examined(Examined::Stop(task.forget_watches(stop))),
-        })
+        }
+        Ok(Long::Examined(Examined::Computes(stopped)))
     }
 
     /// What these accesses wait for: words that somebody can write, those of other tasks first.
@@ -267,6 +304,7 @@ fn step_once_around(
     task: &mut Task,
     mut stopped: Stopped,
     before: &Registers,
+    turns: Turns,
 ) -> Result<Turn, RecordError> {
     const TRAP_TRACE: i32 = 2;
     let mut list = Vec::new();
@@ -296,9 +334,13 @@ fn step_once_around(
         registers = normal(&stopped.registers()?);
         task.undo_forced(&mut stopped, Signal::TRAP, &registers)?;
         if registers.pc() == before.pc() {
-            return Ok(match registers == *before {
-                true => Turn::Around(stopped, list, accesses),
-                false => Turn::Elsewhere(stopped),
+            let counters = match turns {
+                Turns::Same => (registers == *before).then(Counters::default),
+                Turns::Counted => Counters::between(before, &registers),
+            };
+            return Ok(match counters {
+                Some(counters) => Turn::Around(stopped, list, accesses, counters),
+                None => Turn::Elsewhere(stopped),
             });
         }
     }

@@ -7,6 +7,7 @@ use retake_model::{Addr, Registers};
 use retake_ptrace::ProcessMemory;
 
 use super::code::{Access, Anew, Known, Step};
+use super::counting::Counters;
 use super::path::accesses_of_turn;
 
 /// So many instructions have a place in the list at most.
@@ -30,13 +31,20 @@ pub(super) struct Loop {
     steps: Vec<Step>,
     /// It leaves vector and floating-point state alone.
     pub(super) is_general: bool,
+    /// What each turn counts.
+    counters: Counters,
     start: Addr,
     code: Vec<u8>,
 }
 
 impl Loop {
     /// The loop of these instructions, if they lie near each other.
-    pub(super) fn new(kind: Kind, list: &[(Addr, Step)], memory: &ProcessMemory) -> Option<Self> {
+    pub(super) fn new(
+        kind: Kind,
+        list: &[(Addr, Step)],
+        counters: Counters,
+        memory: &ProcessMemory,
+    ) -> Option<Self> {
         let start = list.iter().map(|(pc, _)| *pc).min()?;
         let end = list.iter().map(|(pc, step)| pc.get() + step.len() as u64).max()?;
         let len = end - start.get();
@@ -47,7 +55,7 @@ impl Loop {
         memory.read_exact(start, &mut code).ok()?;
         let steps = list.iter().map(|(_, step)| step.clone()).collect();
         let is_general = list.iter().all(|(_, step)| step.is_general());
-        Some(Self { kind, steps, is_general, start, code })
+        Some(Self { kind, steps, is_general, counters, start, code })
     }
 
     /// Whether its code is still there.
@@ -87,7 +95,7 @@ impl Loop {
         let mut anew = Anew::default();
         let Some(turn) = self.turn_from(first.pc()) else { return false };
         turn.for_each(|step| anew.add(step));
-        anew.leads_again(first, then)
+        anew.leads_again(&self.counters.hidden(first), &self.counters.hidden(then))
     }
 
     /// Its instructions in order, this one first.

@@ -3,11 +3,12 @@
 //!
 //! Natively the two run side by side. Here the one that waits keeps the other from running, so it is
 //! found soon and gives way. [`examine`] finds it: a task whose registers, vector state and written
-//! memory are the same after one turn of its loop only waits. [`code`] decodes what the loop looks at,
+//! memory are the same after one turn of its loop only waits, and one that pauses may count as well ([`counting`]). [`code`] decodes what the loop looks at,
 //! [`path`] tells whether a turn takes the known way through it, and [`watch`] has a debug register tell when a
 //! task that runs next writes there.
 
 mod code;
+mod counting;
 mod examine;
 mod loops;
 mod path;

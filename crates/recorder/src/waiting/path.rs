@@ -191,6 +191,14 @@ impl State<'_> {
                 let (flags, value) = subtract(first()?, second()?, bits);
                 both(flags, value)
             }
+            Mnemonic::Add => {
+                let (flags, value) = add(first()?, second()?, bits);
+                both(flags, value)
+            }
+            Mnemonic::Inc => {
+                let (flags, value) = add(first()?, 1, bits);
+                both(Flags { carry: before?.carry, ..flags }, value)
+            }
             Mnemonic::Dec => {
                 let (flags, value) = subtract(first()?, 1, bits);
                 both(Flags { carry: before?.carry, ..flags }, value)
@@ -281,6 +289,14 @@ fn subtract(from: u64, what: u64, bits: u32) -> (Flags, u64) {
     (Flags { carry: from < what, overflow, ..Flags::of_result(result, bits) }, result)
 }
 
+fn add(to: u64, what: u64, bits: u32) -> (Flags, u64) {
+    let (to, what) = (to & mask(bits), what & mask(bits));
+    let result = to.wrapping_add(what) & mask(bits);
+    let sign = |value: u64| value >> (bits - 1) & 1 == 1;
+    let overflow = sign(to) == sign(what) && sign(to) != sign(result);
+    (Flags { carry: result < to, overflow, ..Flags::of_result(result, bits) }, result)
+}
+
 #[cfg(test)]
 mod tests {
     use retake_model::Tid;
@@ -313,6 +329,11 @@ mod tests {
         let code: [&[u8]; 5] =
             [&[0xf3, 0x90], &[0xb8, 1, 0, 0, 0], &[0x87, 0x03], &[0x85, 0xc0], &[0x75, 0xf3]];
         assert_eq!(turn(&code, registers(0)), Some(1));
+        // add rdx, 1; cmp rdx, rcx; je on; cmp eax, [rbx]; je back: as long as the counter is another one.
+        let code: [&[u8]; 5] =
+            [&[0x48, 0x83, 0xc2, 1], &[0x48, 0x39, 0xca], &[0x74, 9], &[0x3b, 0x03], &[0x74, 0xf3]];
+        assert_eq!(turn(&code, Registers { rax: 5, ..registers(9) }), Some(1));
+        assert_eq!(turn(&code, Registers { rax: 5, ..registers(1) }), None);
         // lock cmpxchg [rbx], edx; jne: fails as long as eax is another one; then eax is what is there.
         let code: [&[u8]; 2] = [&[0xf0, 0x0f, 0xb1, 0x13], &[0x75, 0xfa]];
         assert_eq!(turn(&code, Registers { rax: 6, ..registers(0) }), Some(1));
@@ -336,6 +357,14 @@ mod tests {
             let Flags { carry, zero, sign, overflow, .. } = subtract(from, what, bits).0;
             (carry, zero, sign, overflow)
         };
+        let sum = |to, what, bits| {
+            let Flags { carry, zero, sign, overflow, .. } = add(to, what, bits).0;
+            (carry, zero, sign, overflow)
+        };
+        assert_eq!(sum(0xff, 1, 8), (true, true, false, false));
+        assert_eq!(sum(0x7f, 1, 8), (false, false, true, true));
+        assert_eq!(sum(u64::MAX, u64::MAX, 64), (true, false, true, false));
+        assert_eq!(sum(0x8000_0000, 0x8000_0000, 32), (true, true, false, true));
         assert_eq!(check(1, 1, 32), (false, true, false, false));
         assert_eq!(check(0, 1, 8), (true, false, true, false));
         assert_eq!(check(0x80, 1, 8), (false, false, false, true));

@@ -43,17 +43,45 @@ impl Armed {
     }
 }
 
-/// A loop in which a task has waited.
+/// The loops in which a task has waited last. (Two of them: who meets others at a barrier and then waits for more to
+/// do waits in two places by turns.)
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WaitedAt([Option<Place>; 2]);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct WaitedAt {
+struct Place {
     pc: Addr,
     /// How often it came by since and did not wait.
     passed: u32,
 }
 
 impl WaitedAt {
-    pub(crate) fn new(pc: Addr) -> Self {
-        Self { pc, passed: 0 }
+    /// It waits there.
+    pub(crate) fn note(&mut self, pc: Addr) {
+        let [last, before] = self.0;
+        let other = if last.is_some_and(|last| last.pc == pc) { before } else { last };
+        self.0 = [Some(Place { pc, passed: 0 }), other];
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+
+    fn places(&self) -> impl Iterator<Item = Addr> {
+        self.0.into_iter().flatten().map(|place| place.pc)
+    }
+
+    /// Those that are worth to be watched for.
+    fn likely(&self) -> impl Iterator<Item = Addr> {
+        let likely = self.0.into_iter().flatten().filter(|place| place.passed < ARRIVALS);
+        likely.map(|place| place.pc)
+    }
+
+    /// It came by.
+    fn pass(&mut self, pc: Addr) {
+        if let Some(place) = self.0.iter_mut().flatten().find(|place| place.pc == pc) {
+            place.passed += 1;
+        }
     }
 }
 
@@ -68,7 +96,7 @@ impl Task {
     /// as there are registers.
     fn watchpoints_and(&self, pc: Addr) -> Vec<Watchpoint> {
         let is_word = |point: &Watchpoint| matches!(point, Watchpoint::Write(..));
-        let own = self.waited_at.map(|at| at.pc).filter(|own| *own != pc);
+        let own = self.waited_at.places().filter(|own| *own != pc);
         let places = [pc].into_iter().chain(own).map(Watchpoint::Execute);
         let words = self.armed.points.iter().flatten().copied().filter(is_word);
         places.chain(words).take(WATCHPOINTS).collect()
@@ -96,12 +124,17 @@ impl Task {
 
     /// Whether it has waited there before.
     pub(super) fn came_to_its_loop(&self, pc: Addr) -> bool {
-        self.waited_at.is_some_and(|at| at.pc == pc)
+        self.waited_at.places().any(|place| place == pc)
     }
 
-    /// Takes out all watchpoints but those for others.
-    pub(super) fn watch_words_only(&mut self, stopped: &mut Stopped) -> Result<(), PtraceError> {
+    /// Takes out all watchpoints but those for others, and for the loops where it is likely to wait: it may come
+    /// there after it has computed for long, when it is hardly looked at.
+    pub(super) fn watch_as_before(&mut self, stopped: &mut Stopped) -> Result<(), PtraceError> {
         let mut kept = Armed { late: self.armed.late, ..Armed::default() };
+        let here = stopped.registers()?.pc();
+        for pc in self.waited_at.likely().filter(|pc| *pc != here) {
+            kept.add(Watchpoint::Execute(pc));
+        }
         for point in self.armed.points.into_iter().flatten() {
             if matches!(point, Watchpoint::Write(..)) {
                 kept.add(point);
@@ -114,8 +147,8 @@ impl Task {
     /// Watches for its own loop, and not for others: from here on a write is not the first one any more.
     fn watch_loop_only(&mut self, stopped: &mut Stopped) -> Result<(), PtraceError> {
         let mut wanted = Armed { late: true, ..Armed::default() };
-        if let Some(at) = self.waited_at {
-            wanted.add(Watchpoint::Execute(at.pc));
+        for pc in self.waited_at.places() {
+            wanted.add(Watchpoint::Execute(pc));
         }
         self.disarm(stopped)?;
         self.arm(stopped, wanted)
@@ -151,6 +184,12 @@ impl Task {
         Ok(())
     }
 
+    /// Whether they stop it where it has waited before.
+    pub(crate) fn is_watched_for_waits(&self) -> bool {
+        let is_place = |point: &Watchpoint| matches!(point, Watchpoint::Execute(_));
+        self.armed.points.iter().flatten().any(is_place)
+    }
+
     /// Whether its debug registers watch for others.
     pub(crate) fn is_armed(&self) -> bool {
         !self.armed.is_empty()
@@ -177,13 +216,14 @@ impl Session {
         stopped: &mut Stopped,
     ) -> Result<(), PtraceError> {
         let mut wanted = Armed::default();
-        if let Some(WaitedAt { pc, passed: ..ARRIVALS }) = task.waited_at
-            && task.registers.pc() == pc
-            && self.tasks.values().any(|other| other.can_run())
-        {
-            wanted.add(Watchpoint::Execute(pc));
-            // It stands there: only the next arrival counts.
-            stopped.set_registers(&task.registers.with_resume_flag())?;
+        if self.tasks.values().any(|other| other.can_run()) {
+            for pc in task.waited_at.likely() {
+                wanted.add(Watchpoint::Execute(pc));
+                if task.registers.pc() == pc {
+                    // It stands there: only the next arrival counts.
+                    stopped.set_registers(&task.registers.with_resume_flag())?;
+                }
+            }
         }
         let surely = self.tasks.values().filter_map(|other| other.waiting.as_ref());
         let likely = self.tasks.values().filter_map(|other| other.expects.as_ref());
@@ -230,17 +270,14 @@ impl Session {
         registers: &Registers,
     ) -> Result<Next, RecordError> {
         let pc = registers.pc();
-        match &mut task.waited_at {
-            Some(at)
-                if at.pc == pc && task.armed.points.contains(&Some(Watchpoint::Execute(pc))) =>
-            {
-                // If it waits this is undone.
-                at.passed += 1;
-                let arrivals = if task.armed.late { Arrivals::Unknown } else { Arrivals::Seen };
-                self.examine_for_others(task, stopped, arrivals)
-            }
-            _ => self.wrote_for_others(task, stopped, registers),
+        let is_armed = task.armed.points.contains(&Some(Watchpoint::Execute(pc)));
+        if !is_armed || !task.came_to_its_loop(pc) {
+            return self.wrote_for_others(task, stopped, registers);
         }
+        // If it waits this is undone.
+        task.waited_at.pass(pc);
+        let arrivals = if task.armed.late { Arrivals::Unknown } else { Arrivals::Seen };
+        self.examine_for_others(task, stopped, arrivals)
     }
 
     /// A task has written to memory that its debug registers watch for others. If that ends a wait, its
