@@ -183,11 +183,8 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
         Err(_) => crate::fast::assemble().map(Rc::new),
     };
     let mut untraced = vec![InjectPage::AFTER.get()];
-    if let Some(code) = &code {
-        untraced.extend(
-            [code.after_call, code.after_probe, code.after_look].map(retake_model::Addr::get),
-        );
-    }
+    let fast_code = code.as_ref().map(|code| code.places());
+    untraced.extend(fast_code.into_iter().flatten().map(retake_model::Addr::get));
     let filter = Filter::trace_all_but(&untraced);
     let task =
         spawn_program(&path_c, &argv, &env, &filter, link.inherited()).map_err(
@@ -222,6 +219,7 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
         refused: std::collections::BTreeMap::new(),
         chaos_seed: options.chaos,
         cpus: options.cpus,
+        fast_code,
         end: None,
     };
     let writer_options = WriterOptions {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use retake_model::Addr;
 use serde::{Deserialize, Serialize};
 
 use crate::event::ExitStatus;
@@ -44,6 +45,10 @@ pub struct Manifest {
     /// How many CPUs the program was told of, where that is not the machine's number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpus: Option<usize>,
+    /// Where the calls of the code end that makes calls without a stop: its own, the question whether one would wait,
+    /// and the look at an opened file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fast_code: Option<[Addr; 3]>,
     /// How it ended; absent while recording or when the recorder was killed.
     pub end: Option<End>,
 }

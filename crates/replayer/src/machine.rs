@@ -115,6 +115,12 @@ impl Machine {
     /// calling thread: its processes are started where that runs.
     pub(crate) fn at_start(recording: Recording, control: Control, thread: &ReplayThread) -> Self {
         let ahead = Ahead::new(recording.events(EventIndex::ZERO));
+        let fast_code = FastCode::assemble().ok().map(|code| {
+            Rc::new(match recording.manifest().fast_code {
+                Some(places) => code.with_places(places),
+                None => code,
+            })
+        });
         Self {
             recording,
             tasks: BTreeMap::new(),
@@ -133,7 +139,7 @@ impl Machine {
             batch: None,
             row: 0,
             patience: Patience::default(),
-            fast_code: FastCode::assemble().ok().map(Rc::new),
+            fast_code,
             done: EventIndex::ZERO,
             arrivals: BTreeMap::new(),
             standing_at: None,

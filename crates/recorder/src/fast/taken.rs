@@ -132,7 +132,6 @@ impl Session {
             self.effect(&Effect::Output { stream, addr: taken.addr, len, hash: hash.finish() });
         }
         match entry.no() {
-            nr::FUTEX => self.woke_somebody |= entry.result() > 0,
             nr::FCNTL if matches!(before.rsi & 0xffff_ffff, F_DUPFD | F_DUPFD_CLOEXEC) => {
                 self.fds_changed();
             }
@@ -168,10 +167,14 @@ impl Session {
             return Ok(());
         };
         let registers = stopped.registers()?;
-        let Some(code) = task.fast_code.clone().filter(|code| code.has_unlogged(registers.pc()))
-        else {
+        let Some(code) = task.fast_code.clone() else { return Ok(()) };
+        if let Some((addr, bytes)) = code.unanswered(&registers, taken.cursor) {
+            // Replay gives no answer there. Memory that is gone has none.
+            let _ = task.memory.write(addr, &bytes);
+        }
+        if !code.has_unlogged(registers.pc()) {
             return Ok(());
-        };
+        }
         let mut header = [0; HEADER_LEN];
         if task.memory.read_exact(taken.cursor, &mut header).is_err() {
             return Ok(());

@@ -45,6 +45,8 @@ fn record(root: &Path) -> std::path::PathBuf {
         warnings: vec!["something".to_owned()],
         refused: BTreeMap::new(),
         chaos_seed: None,
+        cpus: None,
+        fast_code: None,
         end: None,
     };
     let options = WriterOptions { store: root.join("store"), on_thread_start: None };

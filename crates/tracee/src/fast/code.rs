@@ -6,15 +6,15 @@ use iced_x86::code_asm::{
     AsmRegister64, CodeAssembler, byte_ptr, dword_ptr, ecx, edi, esi, qword_ptr, r8, r9, r9d, r10,
     r10d, r11, r11b, r11d, r12, r13, r14, r15, rax, rbp, rbx, rcx, rdi, rdx, rsi, rsp, word_ptr,
 };
-use retake_model::{Addr, PAGE_SIZE};
+use retake_model::{Addr, PAGE_SIZE, Registers};
 
-use super::entry::{FLAGS, FS_BASE, GS_BASE, HEADER, LEN, RESULT};
+use super::entry::{ASKED, FLAGS, FS_BASE, GS_BASE, HEADER, LEN, RESULT};
 use super::extras::{Ways, extras};
 use super::layout::{
-    CODE, CURSOR, ENTRIES_END, FD_COUNT, FD_KINDS, FIRST_ENTRY, LAST_START, MOST_BYTES, ROW_COUNT,
-    ROWS, TURNS,
+    CODE, CURSOR, ENTRIES_END, FD_COUNT, FD_KINDS, FIRST_ENTRY, LAST_START, LOOKED_AT,
+    LOOKED_AT_LEN, MOST_BYTES, ROW_COUNT, ROWS, TURNS,
 };
-use super::questions::{ask_whether_it_waits, look_at_opened};
+use super::questions::{ask_whether_it_waits, look_at_opened, unanswered_probe};
 use super::rows::{Mode, table, table_of_none};
 
 /// Registers in the order in which an entry has them, after the stub's address and the number.
@@ -235,6 +235,33 @@ impl FastCode {
         (Addr::new(ROWS), table_of_none())
     }
 
+    /// Where its calls end: the one that is an event, and the two questions.
+    pub fn places(&self) -> [Addr; 3] {
+        [self.after_call, self.after_probe, self.after_look]
+    }
+
+    /// The code of a recording whose calls end there. Only these places count for a replay: the code itself is in the
+    /// recording.
+    #[must_use]
+    pub fn with_places(self, [after_call, after_probe, after_look]: [Addr; 3]) -> Self {
+        Self { after_call, after_probe, after_look, ..self }
+    }
+
+    /// What memory had where the kernel has answered a question that a killed task will not read the answer of. The
+    /// entry is at `cursor`.
+    pub fn unanswered(&self, registers: &Registers, cursor: Addr) -> Option<(Addr, Vec<u8>)> {
+        match registers.pc() {
+            pc if pc == self.after_look => {
+                Some((Addr::new(LOOKED_AT), vec![0; usize::try_from(LOOKED_AT_LEN).ok()?]))
+            }
+            pc if pc == self.after_probe => {
+                let asked = cursor.checked_add(8 * ASKED as u64)?;
+                unanswered_probe(registers, asked)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether a call that ends at `pc` is one with which the code asks the kernel something for itself. That is no
     /// event, and replay does not make it: the answer is [`WOULD_NOT_WAIT`] where the task's next event is a call of this
     /// code (it ends at [`Self::after_call`]), else 0; nothing is written to memory.
@@ -305,6 +332,24 @@ mod tests {
         const BEFORE: u64 = 0x7000_20b0;
         let code = FastCode::assemble().unwrap();
         assert!(!code.is_question(Addr::new(BEFORE)) && code.after_call != Addr::new(BEFORE));
+    }
+
+    #[test]
+    fn answers_that_nobody_reads_are_taken_back() {
+        let code = FastCode::assemble().unwrap();
+        let cursor = Addr::new(0x7000_5000);
+        let at = |pc: Addr, second: u64| {
+            code.unanswered(
+                &Registers { rip: pc.get(), rsi: second, ..Registers::default() },
+                cursor,
+            )
+        };
+        let asked = 0x7000_5000 + 160;
+        assert_eq!(at(code.after_probe, 1), Some((Addr::new(asked + 6), vec![0; 2])));
+        let full = (Addr::new(asked), vec![0xff, 0xff, 0xff, 0x7f]);
+        assert_eq!(at(code.after_probe, 0x541b), Some(full));
+        assert_eq!(at(code.after_look, 1).unwrap().1.len(), 144);
+        assert_eq!(at(code.after_call, 1), None);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use iced_x86::IcedError;
 use iced_x86::code_asm::{
-    CodeAssembler, CodeLabel, byte_ptr, dword_ptr, ecx, edi, edx, esi, qword_ptr, r9, r9d, r11,
-    rdi, rdx, rsi,
+    CodeAssembler, CodeLabel, byte_ptr, dword_ptr, edi, edx, esi, qword_ptr, r9, r9d, r11, rdi,
+    rdx, rsi,
 };
 
 use super::code::word;
@@ -54,16 +54,6 @@ pub(super) fn extras(a: &mut CodeAssembler, ways: &mut Ways) -> Result<(), IcedE
         a.cmp(r9d, i32::try_from(FD_COUNT).unwrap_or(0))?;
         a.jae(ready)?;
         a.mov(byte_ptr(r9 + FD_KINDS.get()), 0)
-    })?;
-    only(a, Extra::Futex, &mut |a| {
-        const WAKE: i32 = 1;
-        const WAKE_BITSET: i32 = 10;
-        a.mov(ecx, esi)?;
-        a.and(ecx, 0x7f)?;
-        a.cmp(ecx, WAKE)?;
-        a.je(ready)?;
-        a.cmp(ecx, WAKE_BITSET)?;
-        a.jne(slow)
     })?;
     only(a, Extra::Fcntl, &mut |a| {
         // F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL: 0 to 4.

@@ -8,6 +8,8 @@ use iced_x86::code_asm::{
     r10d, r11, rax, rcx, rdi, rdx, rsi,
 };
 
+use retake_model::{Addr, Registers};
+
 use super::code::{WOULD_NOT_WAIT, restore, small, word};
 use super::entry::{ASKED, LEN, RESULT};
 use super::extras::Ways;
@@ -119,6 +121,16 @@ pub(super) fn ask_whether_it_waits(
     a.set_label(&mut fine)?;
     a.mov(rax, qword_ptr(r11 + 8))?;
     Ok(after)
+}
+
+/// What memory had at `asked` before the kernel answered.
+pub(super) fn unanswered_probe(registers: &Registers, asked: Addr) -> Option<(Addr, Vec<u8>)> {
+    /// `revents` in `struct pollfd`.
+    const REVENTS: u64 = 6;
+    if registers.rsi == FIONREAD.cast_unsigned().into() {
+        return Some((asked, UNKNOWN.to_le_bytes().to_vec()));
+    }
+    Some((asked.checked_add(REVENTS)?, vec![0; 2]))
 }
 
 /// Goes to `small` unless the call has more bytes than a pipe takes at once.

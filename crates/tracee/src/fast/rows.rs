@@ -41,8 +41,6 @@ pub(super) enum Extra {
     Fcntl = 6,
     /// `ioctl`: some plain ones.
     Ioctl = 7,
-    /// `futex`: what wakes.
-    Futex = 8,
     /// `recvfrom`: no address, no waiting for all.
     Recv = 9,
     /// `epoll_wait`: that does not wait.
@@ -127,9 +125,10 @@ impl Row {
 const STAT: u16 = 144;
 const EPOLL_EVENT: u8 = 12;
 
-/// The calls. None waits for another task, but for those that need a descriptor of which that is known; what
+/// The calls. `futex` is not one of them: who wakes another task gives the CPU away there, where it has just let go of
+/// what both want. None waits for another task, but for those that need a descriptor of which that is known; what
 /// each writes is what the table of the `abi` crate says.
-const CALLS: [(SyscallNo, Row); 51] = [
+const CALLS: [(SyscallNo, Row); 50] = [
     (nr::GETPID, Row::plain()),
     (nr::GETPPID, Row::plain()),
     (nr::GETTID, Row::plain()),
@@ -179,7 +178,6 @@ const CALLS: [(SyscallNo, Row); 51] = [
     (nr::CLOSE, Row::plain().and(Extra::Close)),
     (nr::FCNTL, Row::plain().and(Extra::Fcntl)),
     (nr::IOCTL, Row::fixed(Arg::Third, 0).and(Extra::Ioctl)),
-    (nr::FUTEX, Row::plain().and(Extra::Futex)),
     (
         nr::EPOLL_WAIT,
         Row { each: EPOLL_EVENT, ..Row::written(Arg::Second, Arg::Third).and(Extra::Epoll) },
