@@ -272,7 +272,9 @@ impl Session {
             Disposition::Ignored if !is_synchronous(signal, &info) => {
                 Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon))
             }
-            Disposition::Stop if !inside => {
+            // It is not held: a SIGCONT that comes meanwhile would be before it. Within the code for calls without a
+            // stop, the stop is left to its end.
+            Disposition::Stop => {
                 Ok(resumed(stopped.resume(task.onward, Some(signal))?, Next::Soon))
             }
             // It asks where the program is: any other place is another answer.

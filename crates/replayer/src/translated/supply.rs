@@ -3,9 +3,9 @@
 //! A task that asks for the time again and again does so in code of retake's, at one `syscall`. Many such
 //! calls in a row are supplied to it at once; the last one of the row stops it as all others do.
 
-use retake_model::{Addr, AddrRange, EventIndex, SpaceId, TaskId};
+use retake_model::{Addr, AddrRange, EventIndex, PAGE_SIZE, SpaceId, TaskId};
 use retake_recording::{Effect, Event, EventKind};
-use retake_tracee::fast::{FastCode, WOULD_NOT_WAIT};
+use retake_tracee::fast::{CODE, FastCode, WOULD_NOT_WAIT};
 use retake_translator::{Fits, SuppliedAt};
 
 use crate::failure::Failure;
@@ -85,6 +85,11 @@ impl Machine {
         let questions = [code.after_probe, code.after_look].map(|at| before(at).unwrap_or(at));
         let at = SuppliedAt { call, questions, answer: WOULD_NOT_WAIT };
         let space = self.task(id)?.space;
+        // Who stops within the code itself wants each call to be a stop.
+        if AddrRange::with_len(CODE, PAGE_SIZE).is_some_and(|code| self.sites.in_range(space, code))
+        {
+            return Ok(None);
+        }
         let has_cache = self.runs_from_cache() || self.caches.get(space).is_some();
         if !(has_cache || self.patience.is_cache_due(space)) || !self.have_cache(id)? {
             return Ok(None);
