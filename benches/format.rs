@@ -67,6 +67,7 @@ fn writer(dir: &Path) -> RecordingWriter {
         chaos_seed: None,
         cpus: None,
         warnings: Vec::new(),
+        fast_code: None,
         end: None,
     };
     let options = WriterOptions { store: dir.join("store"), on_thread_start: None };

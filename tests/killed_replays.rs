@@ -35,16 +35,18 @@ fn children(pid: u32) -> Vec<String> {
     lists.iter().flat_map(|list| list.split_whitespace()).map(str::to_owned).collect()
 }
 
-/// The same of a process that waits: while children end, the kernel's list is not reliable.
+/// The same of a process that waits: while children end, the kernel's list is not reliable. It may have none: what it
+/// was asked last it may have known.
 fn settled_children(pid: u32) -> Vec<String> {
     let mut before = children(pid);
-    loop {
+    for _ in 0..LIMIT {
         let now = children(pid);
         if now == before && !now.is_empty() {
             return now;
         }
         before = now;
     }
+    before
 }
 
 fn kill(pids: &[String]) {
