@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use retake_model::{Addr, EventIndex, PageAddr, PageId, Registers, SyscallNo, TaskId};
 use retake_recording::{
-    EffectBuffer, End, EventKind, ExitStatus, Machine, Manifest, PageBatch, PagePool, Recording,
+    EffectBuffer, End, EventKind, ExitStatus, Manifest, PageBatch, PagePool, Recording,
     RecordingWriter, WriterOptions, page_id,
 };
 use tempfile::TempDir;
@@ -45,31 +45,8 @@ fn batch(pool: &PagePool) -> PageBatch {
 }
 
 fn writer(dir: &Path) -> RecordingWriter {
-    let machine = Machine {
-        kernel: String::new(),
-        cpuid: Vec::new(),
-        cpu: None,
-        xsave_size: 0,
-        cpuid_trapped: false,
-    };
-    let manifest = Manifest {
-        format: retake_recording::FORMAT_VERSION.to_string(),
-        tool: String::new(),
-        id: String::new(),
-        started_ns: 0,
-        command: Vec::new(),
-        program: Vec::new(),
-        env: Vec::new(),
-        root_tid: None,
-        cwd: Vec::new(),
-        machine,
-        refused: std::collections::BTreeMap::new(),
-        chaos_seed: None,
-        cpus: None,
-        warnings: Vec::new(),
-        fast_code: None,
-        end: None,
-    };
+    let format = retake_recording::FORMAT_VERSION.to_string();
+    let manifest = Manifest { format, ..Manifest::default() };
     let options = WriterOptions { store: dir.join("store"), on_thread_start: None };
     RecordingWriter::create(&dir.join("recording"), manifest, options).expect("it can be made")
 }

@@ -341,6 +341,11 @@ constants! {
         O_CLOEXEC = 0x0008_0000,
         O_PATH = 0x0020_0000,
     }
+    /// Flags of close_range(2).
+    close_range {
+        CLOSE_RANGE_UNSHARE = 0x2,
+        CLOSE_RANGE_CLOEXEC = 0x4,
+    }
     /// Options of wait4(2) and waitid(2).
     wait {
         WNOHANG = 0x1,

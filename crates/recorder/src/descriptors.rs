@@ -68,6 +68,13 @@ fn memory_of(path: &Path) -> Option<Tid> {
     folder.to_str()?.parse().ok().map(Tid::new)
 }
 
+/// The descriptor in an argument of a call.
+pub(crate) fn descriptor(arg: u64) -> i32 {
+    #[expect(clippy::cast_possible_truncation, reason = "the kernel takes 32 bits too")]
+    let fd = arg as i32;
+    fd
+}
+
 /// What procfs says of an open file (`/proc/PID/fdinfo/FD`, proc_pid_fdinfo(5)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FdInfo {

@@ -9,7 +9,7 @@ use retake_ptrace::{PageMap, ProcessMemory};
 use retake_recording::Effect;
 
 use crate::calls::View;
-use crate::descriptors::{Identity, Target, position};
+use crate::descriptors::{Identity, Target, descriptor, position};
 use crate::error::RecordError;
 use crate::session::Session;
 use crate::task::{OpenCall, Task};
@@ -44,12 +44,6 @@ enum Part {
     Length,
     /// Any.
     All,
-}
-
-fn descriptor(arg: u64) -> i32 {
-    #[expect(clippy::cast_possible_truncation, reason = "the kernel takes 32 bits too")]
-    let fd = arg as i32;
-    fd
 }
 
 /// What a call with this result did to a file, if it does such things.

@@ -13,6 +13,7 @@ use retake_ptrace::Stopped;
 use retake_recording::Effect;
 use retake_tracee::MappingTable;
 
+use crate::descriptors::descriptor;
 use crate::error::RecordError;
 use crate::files::{Mapped, nonzero_pages_in};
 use crate::inheritance::Fork;
@@ -307,8 +308,7 @@ impl Session {
         if flags & MAP_ANONYMOUS != 0 {
             return self.map_shared_anonymous(task, range.start());
         }
-        #[expect(clippy::cast_possible_truncation, reason = "the kernel takes 32 bits too")]
-        let link = PathBuf::from(format!("/proc/{}/fd/{}", task.tid, fd as i32));
+        let link = PathBuf::from(format!("/proc/{}/fd/{}", task.tid, descriptor(fd)));
         let path = std::fs::read_link(&link).unwrap_or_default();
         let offset = FileOffset::new(offset);
         let identity = std::fs::metadata(&link).ok().map(|meta| (meta.dev(), meta.ino()));

@@ -4,17 +4,12 @@ use retake_model::{Addr, SyscallNo};
 use retake_recording::{Effect, OutputHash, Stream};
 
 use crate::calls::{Answer, View};
+use crate::descriptors::descriptor;
 use crate::error::RecordError;
 use crate::session::Session;
 use crate::task::{OpenCall, Task};
 
 use retake_abi::{ReadMemory, Size, nr};
-
-fn descriptor(arg: u64) -> i32 {
-    #[expect(clippy::cast_possible_truncation, reason = "the kernel takes 32 bits too")]
-    let fd = arg as i32;
-    fd
-}
 
 /// The argument that holds the descriptor a call writes to, if it writes without passing through
 /// the program's memory.
@@ -154,11 +149,7 @@ impl Session {
                 continue;
             }
             task.memory.write(to, &bytes)?;
-            let len = bytes.len();
-            self.effects.write_with(to, len, |out| {
-                out.copy_from_slice(&bytes);
-                len
-            });
+            self.effects.write(to, &bytes);
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use retake_abi::{Errno, nr};
 use retake_model::{Addr, SyscallNo, Tid};
 
 use crate::calls::Answer;
+use crate::descriptors::descriptor;
 use crate::exec_calls::path_at;
 use crate::session::Session;
 use crate::task::Task;
@@ -40,8 +41,8 @@ impl Session {
         if !self.serves_files || flags & MAP_ANONYMOUS != 0 {
             return None;
         }
-        #[expect(clippy::cast_possible_truncation, reason = "the kernel takes 32 bits too")]
-        let info = fs::read_to_string(format!("/proc/{}/fdinfo/{}", task.tid, fd as i32)).ok()?;
+        let fd = descriptor(fd);
+        let info = fs::read_to_string(format!("/proc/{}/fdinfo/{fd}", task.tid)).ok()?;
         let mount = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim();
         mounts(task.tid).iter().find(|served| served.id == mount)?;
         self.warn_once(

@@ -86,7 +86,7 @@ impl Session {
     /// Writes to the task's memory, as the kernel would have, and records it.
     pub(crate) fn write_now(&mut self, task: &Task, addr: Addr, bytes: &[u8]) {
         if ProcessMemory::new(task.tid).write(addr, bytes).is_ok() {
-            self.effect(&Effect::Write { addr, bytes: bytes.to_vec() });
+            self.effects.write(addr, bytes);
         }
     }
 

@@ -67,6 +67,14 @@ impl EffectBuffer {
         self.count += 1;
     }
 
+    /// Adds an [`Effect::Write`] of these bytes.
+    pub fn write(&mut self, addr: Addr, bytes: &[u8]) {
+        self.write_with(addr, bytes.len(), |out| {
+            out.copy_from_slice(bytes);
+            bytes.len()
+        });
+    }
+
     /// All of them, decoded again.
     pub fn decode(&self) -> Vec<Effect> {
         let mut rest = self.encoded.as_slice();

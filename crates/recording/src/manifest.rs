@@ -11,7 +11,7 @@ use crate::event::ExitStatus;
 /// `recording.json` (finished) or `recording.partial` (being written, or its recorder was killed).
 ///
 /// Byte strings (arguments, environment, paths) are kept as bytes: they need not be UTF-8.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Format version that wrote it.
     pub format: String,
@@ -54,7 +54,7 @@ pub struct Manifest {
 }
 
 /// The machine a recording was made on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
     /// `uname -r`.
     pub kernel: String,

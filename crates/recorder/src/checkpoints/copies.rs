@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use retake_abi::consts::clone::CLONE_FILES;
+use retake_abi::consts::close_range::CLOSE_RANGE_UNSHARE;
 use retake_abi::consts::prctl::PR_SET_NAME;
 use retake_abi::consts::wait as w;
 use retake_abi::nr;
@@ -29,8 +30,6 @@ use crate::error::RecordError;
 use crate::session::Session;
 use crate::task::Task;
 
-/// `CLOSE_RANGE_UNSHARE` (close_range(2), Linux 5.9): the descriptors of others stay open.
-const UNSHARE: u64 = 2;
 /// What the copy is called, for people who list processes.
 const NAME: &[u8; 12] = b"retake-copy\0";
 /// Where in our page that name is put.
@@ -266,7 +265,7 @@ pub(crate) fn waits_for_all_kinds(no: SyscallNo, args: &[u64; 6]) -> bool {
 /// Takes from a copy all that it shares with the program but memory.
 fn settle(copy: &mut Stopped, base: &Registers) -> Result<bool, RecordError> {
     let mut call = |no: SyscallNo, args| inject(copy, base, no, args).map(|done| done.result);
-    if call(nr::CLOSE_RANGE, [0, u64::from(u32::MAX), UNSHARE, 0, 0, 0])? != 0
+    if call(nr::CLOSE_RANGE, [0, u64::from(u32::MAX), CLOSE_RANGE_UNSHARE, 0, 0, 0])? != 0
         || call(nr::SETPGID, [0; 6])? != 0
     {
         return Ok(false);

@@ -9,6 +9,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use retake_abi::consts::clone::CLONE_FILES;
+use retake_abi::consts::close_range::CLOSE_RANGE_UNSHARE;
 use retake_abi::{FdEffect, nr};
 use retake_model::{Addr, Registers, SpaceId, SyscallNo};
 use retake_recording::{Effect, Stream};
@@ -16,7 +17,7 @@ use retake_tracee::fast::{
     FD_COUNT, FD_KINDS, FdKind, PLAIN_DEVICE_COUNT, PLAIN_DEVICES, needs_descriptor,
 };
 
-use crate::descriptors::{Identity, Target};
+use crate::descriptors::{Identity, Target, descriptor};
 use crate::error::RecordError;
 use crate::new_task::NewTask;
 use crate::session::Session;
@@ -39,9 +40,6 @@ const PLAIN_FILE_SYSTEMS: [i64; 10] = [
 /// Devices of the kernel's own that never wait: major 1, `null`, `zero`, `full`, `random`, `urandom`.
 const MEMORY_DEVICES: u64 = 1;
 const NEVER_WAIT: [u64; 5] = [3, 5, 7, 8, 9];
-
-/// `CLOSE_RANGE_UNSHARE` (close_range(2), Linux 5.9).
-const CLOSE_RANGE_UNSHARE: u64 = 2;
 
 /// A descriptor that was looked at.
 #[derive(Clone, Copy, Debug)]
@@ -97,12 +95,6 @@ impl KnownFds {
         });
         told
     }
-}
-
-fn descriptor(arg: u64) -> i32 {
-    #[expect(clippy::cast_possible_truncation, reason = "the kernel takes 32 bits too")]
-    let fd = arg as i32;
-    fd
 }
 
 /// Where the table has a descriptor.
@@ -221,8 +213,7 @@ impl Session {
     /// Whether a call was made by a stub: its site is led to the code.
     fn came_from_stub(&mut self, task: &Task, entry: &Registers) -> Result<bool, RecordError> {
         let fast = &self.space(task.space)?.fast;
-        let page = Addr::new(entry.rip).page();
-        Ok(fast.present && fast.stubs.iter().any(|stubs| stubs.page.page() == page))
+        Ok(fast.present && fast.is_in_stub(Addr::new(entry.rip)))
     }
 
     /// Tells the code what a descriptor is, if it is not told yet.

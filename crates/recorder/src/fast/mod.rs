@@ -85,6 +85,11 @@ impl FastCalls {
         std::mem::take(&mut self.present)
     }
 
+    /// Whether an instruction is one of a stub.
+    fn is_in_stub(&self, pc: Addr) -> bool {
+        self.stubs.iter().any(|stubs| stubs.page.page() == pc.page())
+    }
+
     /// What was mapped here is gone.
     pub(crate) fn forget(&mut self, range: AddrRange) {
         self.stubs.retain(|stubs| !range.contains(stubs.page));

@@ -6,7 +6,7 @@ use retake_recording::Effect;
 use retake_tracee::MappingTable;
 use retake_tracee::fast::{STUB_LEN, may_be_fast, stub};
 
-use super::sites::{Around, SEARCHED, SEARCHED_BEFORE, way};
+use super::sites::{Around, SEARCHED, SEARCHED_BEFORE, Way};
 use super::{Site, Stubs, map_at};
 use crate::error::RecordError;
 use crate::session::{Session, call_number};
@@ -54,9 +54,7 @@ impl Session {
         }
         let site = Addr::new(entry.rip.wrapping_sub(SYSCALL.len() as u64));
         let space = self.space(task.space)?;
-        if !space.fast.present
-            || space.fast.stubs.iter().any(|stubs| stubs.page.page() == site.page())
-        {
+        if !space.fast.present || space.fast.is_in_stub(site) {
             return Ok(());
         }
         let state = space.fast.sites.entry(site).or_insert(Site::Seen(0));
@@ -108,13 +106,11 @@ impl Session {
             behind: behind_it.get(..got).unwrap_or_default(),
         };
         // Before a page is mapped for it: is there a way at all?
-        if way(&around, site).is_none() {
-            return Ok(());
-        }
+        let Some(way) = Way::find(&around) else { return Ok(()) };
         let Some(slot) = self.stub_slot(task, stopped, site, after)? else {
             return Ok(());
         };
-        let (Some(stub), Some(patches)) = (stub(slot, behind), way(&around, slot)) else {
+        let (Some(stub), Some(patches)) = (stub(slot, behind), way.patches(slot)) else {
             return Ok(());
         };
         self.write_now(task, slot, &stub);

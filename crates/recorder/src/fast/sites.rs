@@ -53,18 +53,23 @@ fn ends(instruction: &Instruction) -> bool {
     )
 }
 
-/// The padding in code that starts at `start`: what fills the room after an instruction that leads
-/// elsewhere.
-fn paddings(code: &[u8], start: Addr) -> Vec<Padding> {
+/// The instructions of code that starts at `start`, up to one that is none, and whether there is such a one.
+fn decode(code: &[u8], start: Addr) -> (Vec<Instruction>, bool) {
+    let mut list: Vec<_> =
+        Decoder::with_ip(64, code, start.get(), DecoderOptions::NONE).into_iter().collect();
+    let valid = list.iter().position(Instruction::is_invalid);
+    list.truncate(valid.unwrap_or(list.len()));
+    (list, valid.is_some())
+}
+
+/// The padding in code: what fills the room after an instruction that leads elsewhere.
+fn paddings(code: &[Instruction]) -> Vec<Padding> {
     let mut list: Vec<Padding> = Vec::new();
     let mut after_end = false;
-    for instruction in Decoder::with_ip(64, code, start.get(), DecoderOptions::NONE) {
-        if instruction.is_invalid() {
-            break;
-        }
+    for instruction in code {
         let fills = matches!(instruction.mnemonic(), Mnemonic::Nop | Mnemonic::Int3);
         if !(after_end && fills) {
-            after_end = ends(&instruction);
+            after_end = ends(instruction);
             continue;
         }
         let (at, len) = (Addr::new(instruction.ip()), instruction.len() as u64);
@@ -82,14 +87,13 @@ fn paddings_before(around: &Around<'_>) -> Option<Vec<Padding>> {
     let mut agreed: Option<Vec<Padding>> = None;
     let mut witnesses = 0;
     for skipped in 0..STARTS.min(around.before.len()) {
-        let (code, from) = (around.before.get(skipped..)?, start.checked_add(skipped as u64)?);
-        let mut decoder = Decoder::with_ip(64, code, from.get(), DecoderOptions::NONE);
-        let is_witness = decoder.iter().all(|one| !one.is_invalid());
-        if !is_witness {
+        let from = start.checked_add(skipped as u64)?;
+        let (code, is_cut) = decode(around.before.get(skipped..)?, from);
+        if is_cut {
             continue;
         }
         witnesses += 1;
-        let found = paddings(code, from);
+        let found = paddings(&code);
         match &mut agreed {
             Some(list) => list.retain(|padding| found.contains(padding)),
             None => agreed = Some(found),
@@ -98,36 +102,51 @@ fn paddings_before(around: &Around<'_>) -> Option<Vec<Padding>> {
     agreed.filter(|_| witnesses >= WITNESSES)
 }
 
-/// The jumps that lead from the `syscall` instruction to `stub`, the one at the site last.
-pub(super) fn way(around: &Around<'_>, stub: Addr) -> Option<Vec<Patch>> {
-    let site = around.site;
-    let mut rooms = paddings_before(around).unwrap_or_default();
-    rooms.extend(paddings(around.behind, site.checked_add(SHORT)?));
-    rooms.retain(|room| room.len >= SHORT);
-    // The fewest jumps, then the smallest room that is large enough.
-    let mut ways = VecDeque::from([vec![site]]);
-    let mut seen = vec![site];
-    while let Some(way) = ways.pop_front() {
-        let from = *way.last()?;
-        let near = |room: &&Padding| short_jump(from, room.at).is_some();
-        let large = rooms.iter().filter(near).filter(|room| room.len >= LONG);
-        if let Some(room) = large.min_by_key(|room| room.len) {
-            let mut patches = vec![(room.at, jump(room.at, stub)?.to_vec())];
-            let mut to = room.at;
-            for from in way.into_iter().rev() {
-                patches.push((from, short_jump(from, to)?.to_vec()));
-                to = from;
+/// Where a site is led.
+#[derive(Clone, Debug)]
+pub(super) struct Way {
+    /// The short jumps: the site, and paddings.
+    stops: Vec<Addr>,
+    /// Where the long one goes.
+    room: Addr,
+}
+
+impl Way {
+    /// The one with the fewest jumps, to the smallest room that is large enough.
+    pub(super) fn find(around: &Around<'_>) -> Option<Self> {
+        let site = around.site;
+        let mut rooms = paddings_before(around).unwrap_or_default();
+        rooms.extend(paddings(&decode(around.behind, site.checked_add(SHORT)?).0));
+        rooms.retain(|room| room.len >= SHORT);
+        let mut ways = VecDeque::from([vec![site]]);
+        let mut seen = vec![site];
+        while let Some(stops) = ways.pop_front() {
+            let from = *stops.last()?;
+            let near = |room: &&Padding| short_jump(from, room.at).is_some();
+            let large = rooms.iter().filter(near).filter(|room| room.len >= LONG);
+            if let Some(room) = large.min_by_key(|room| room.len) {
+                return Some(Self { stops, room: room.at });
             }
-            return Some(patches);
-        }
-        for room in rooms.iter().filter(near).filter(|_| way.len() < MOST_JUMPS) {
-            if !seen.contains(&room.at) {
-                seen.push(room.at);
-                ways.push_back([way.as_slice(), &[room.at]].concat());
+            for room in rooms.iter().filter(near).filter(|_| stops.len() < MOST_JUMPS) {
+                if !seen.contains(&room.at) {
+                    seen.push(room.at);
+                    ways.push_back([stops.as_slice(), &[room.at]].concat());
+                }
             }
         }
+        None
     }
-    None
+
+    /// The jumps that lead to `stub`, the one at the site last.
+    pub(super) fn patches(&self, stub: Addr) -> Option<Vec<Patch>> {
+        let mut patches = vec![(self.room, jump(self.room, stub)?.to_vec())];
+        let mut to = self.room;
+        for from in self.stops.iter().rev() {
+            patches.push((*from, short_jump(*from, to)?.to_vec()));
+            to = *from;
+        }
+        Some(patches)
+    }
 }
 
 #[cfg(test)]
@@ -150,8 +169,12 @@ mod tests {
         bytes
     }
 
+    fn way(around: &Around<'_>) -> Option<Vec<Patch>> {
+        Way::find(around)?.patches(STUB)
+    }
+
     fn way_behind(code: &[u8]) -> Option<Vec<Patch>> {
-        way(&Around { site: SITE, before: &[], behind: code }, STUB)
+        way(&Around { site: SITE, before: &[], behind: code })
     }
 
     #[test]
@@ -180,13 +203,13 @@ mod tests {
         before.extend([0xc3, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0]);
         before.extend([0x50; 40]);
         let behind = [0x50; 100];
-        let patches = way(&Around { site: SITE, before: &before, behind: &behind }, STUB).unwrap();
+        let patches = way(&Around { site: SITE, before: &before, behind: &behind }).unwrap();
         let at = Addr::new(0x1000 - 50);
         assert_eq!(patches, [(at, jump(at, STUB).unwrap().to_vec()), (SITE, vec![0xeb, 0xcc])]);
         // The return is the end of a number: the padding is executed.
         let len = before.len();
         before[len - 55..len - 50].copy_from_slice(&[0xb8, 1, 2, 3, 0xc3]);
-        assert_eq!(way(&Around { site: SITE, before: &before, behind: &behind }, STUB), None);
+        assert_eq!(way(&Around { site: SITE, before: &before, behind: &behind }), None);
     }
 
     #[test]

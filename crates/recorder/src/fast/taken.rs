@@ -22,11 +22,20 @@ const PATIENCE: Duration = Duration::from_millis(100);
 const HEADER_LEN: usize = 256;
 
 fn stream_of(kind: FdKind) -> Option<Stream> {
-    match () {
-        () if kind.has(FdKind::STDOUT) => Some(Stream::Stdout),
-        () if kind.has(FdKind::STDERR) => Some(Stream::Stderr),
-        () => None,
-    }
+    let is = |stream, bit| kind.has(bit).then_some(stream);
+    is(Stream::Stdout, FdKind::STDOUT).or_else(|| is(Stream::Stderr, FdKind::STDERR))
+}
+
+/// The call that the code of a task was making. Where the code had not come to write them, result and flags are in
+/// `registers`.
+fn unfinished(
+    task: &Task,
+    taken: Progress,
+    registers: Option<&Registers>,
+) -> Option<Entry<'static>> {
+    let mut header = [0; HEADER_LEN];
+    task.memory.read_exact(taken.cursor, &mut header).ok()?;
+    Entry::unfinished(&header, registers)
 }
 
 impl Progress {
@@ -120,16 +129,12 @@ impl Session {
         let after = Registers { rax, orig_rax: u64::MAX, ..before };
         self.effects.clear();
         if let Some(written) = entry.written() {
-            self.effects.write_with(written.addr, written.bytes.len(), |out| {
-                out.copy_from_slice(written.bytes);
-                written.bytes.len()
-            });
+            self.effects.write(written.addr, written.bytes);
         }
         if let Some(taken) = entry.taken() {
-            let mut hash = OutputHash::default();
-            hash.update(taken.bytes);
             let (stream, len) = (stream_of(entry.descriptor_kind()), taken.bytes.len() as u64);
-            self.effect(&Effect::Output { stream, addr: taken.addr, len, hash: hash.finish() });
+            let hash = OutputHash::of(taken.bytes);
+            self.effect(&Effect::Output { stream, addr: taken.addr, len, hash });
         }
         match entry.no() {
             nr::FCNTL if matches!(before.rsi & 0xffff_ffff, F_DUPFD | F_DUPFD_CLOEXEC) => {
@@ -144,7 +149,7 @@ impl Session {
                 } else if kind != FdKind::UNKNOWN
                     && let Some((addr, bytes)) = fds.opened(entry.result(), kind)
                 {
-                    self.effect(&Effect::Write { addr, bytes: bytes.to_vec() });
+                    self.effects.write(addr, &bytes);
                 } else if entry.result() >= 0 {
                     // Of a file that the kernel makes up.
                     self.told_files.expect();
@@ -175,12 +180,8 @@ impl Session {
         if !code.has_unlogged(registers.pc()) {
             return Ok(());
         }
-        let mut header = [0; HEADER_LEN];
-        if task.memory.read_exact(taken.cursor, &mut header).is_err() {
-            return Ok(());
-        }
         let at_call = Some(&registers).filter(|now| code.has_unwritten(now.pc()));
-        let Some(entry) = Entry::unfinished(&header, at_call) else { return Ok(()) };
+        let Some(entry) = unfinished(task, taken, at_call) else { return Ok(()) };
         if Errno::from_result(entry.result()).is_some_and(Errno::is_restart) {
             // It was killed instead of making it.
             return Ok(());
@@ -203,8 +204,8 @@ impl Session {
         stopped: &mut Stopped,
         event: StopEvent,
     ) -> Result<(), RecordError> {
-        let (StopEvent::Signal(_) | StopEvent::Stop(_), Some(code), Some(taken)) =
-            (event, task.fast_code.clone(), self.fast_calls_taken(task))
+        let (StopEvent::Signal(_) | StopEvent::Stop(_), None, Some(code), Some(taken)) =
+            (event, &task.open, task.fast_code.clone(), self.fast_calls_taken(task))
         else {
             return Ok(());
         };
@@ -212,14 +213,8 @@ impl Session {
         let was_woken = registers.pc() == code.after_call
             && registers.orig_rax.cast_signed() >= 0
             && Errno::from_result(registers.rax.cast_signed()).is_some_and(Errno::is_restart);
-        let mut header = [0; HEADER_LEN];
-        if task.open.is_some()
-            || !was_woken
-            || task.memory.read_exact(taken.cursor, &mut header).is_err()
-        {
-            return Ok(());
-        }
-        let Some(entry) = Entry::unfinished(&header, Some(&registers)) else { return Ok(()) };
+        let entry = was_woken.then(|| unfinished(task, taken, Some(&registers))).flatten();
+        let Some(entry) = entry else { return Ok(()) };
         let before = entry.before(&code, &registers);
         let after = entry.at_stub(&before);
         stopped.set_registers(&after)?;

@@ -14,7 +14,7 @@ use super::contents::{self, Content, Facts};
 use super::cpu_set::CpuSet;
 use super::named::Named;
 use crate::calls::Answer;
-use crate::descriptors::{Target, fd_info};
+use crate::descriptors::{Target, descriptor, fd_info};
 use crate::error::RecordError;
 use crate::exec_calls::path_at;
 use crate::session::Session;
@@ -111,8 +111,7 @@ impl Session {
     ) -> Result<Option<Answer>, RecordError> {
         const SEEK_SET: u64 = 0;
         let [fd_argument, ..] = *args;
-        #[expect(clippy::cast_possible_truncation, reason = "the kernel takes 32 bits too")]
-        let fd = fd_argument as i32;
+        let fd = descriptor(fd_argument);
         let Target::Told(content) = self.descriptors.target(task, fd) else { return Ok(None) };
         let Some(info) = fd_info(task.tid, fd) else { return Ok(None) };
         let Some(reading) = Reading::of(task, no, args) else { return Ok(None) };

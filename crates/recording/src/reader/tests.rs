@@ -1,6 +1,5 @@
 //! Recordings of other versions.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +8,7 @@ use retake_model::{EventIndex, Registers, SyscallNo, TaskId};
 
 use super::Recording;
 use crate::event::{Event, EventKind, ExitStatus};
-use crate::manifest::{End, Machine, Manifest};
+use crate::manifest::{End, Manifest};
 use crate::rewrite::rewrite_events;
 use crate::writer::{RecordingWriter, WriterOptions, names};
 
@@ -27,27 +26,8 @@ fn record(root: &Path) -> std::path::PathBuf {
     let dir = root.join("recording");
     let manifest = Manifest {
         format: crate::FORMAT_VERSION.to_string(),
-        tool: String::new(),
-        id: String::new(),
-        started_ns: 0,
-        command: Vec::new(),
-        program: Vec::new(),
-        env: Vec::new(),
-        root_tid: None,
-        cwd: Vec::new(),
-        machine: Machine {
-            kernel: String::new(),
-            cpuid: Vec::new(),
-            cpu: None,
-            xsave_size: 0,
-            cpuid_trapped: false,
-        },
         warnings: vec!["something".to_owned()],
-        refused: BTreeMap::new(),
-        chaos_seed: None,
-        cpus: None,
-        fast_code: None,
-        end: None,
+        ..Manifest::default()
     };
     let options = WriterOptions { store: root.join("store"), on_thread_start: None };
     let mut writer = RecordingWriter::create(&dir, manifest, options).unwrap();

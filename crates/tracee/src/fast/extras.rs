@@ -6,7 +6,9 @@ use iced_x86::code_asm::{
     rdx, rsi,
 };
 
-use super::code::word;
+use retake_abi::consts::fcntl::{F_DUPFD_CLOEXEC, F_SETFL};
+
+use super::code::{small, word};
 use super::entry::LEN;
 use super::layout::{FD_COUNT, FD_KINDS};
 use super::rows::{Arg, Extra};
@@ -15,8 +17,6 @@ use super::rows::{Arg, Extra};
 const OPEN_CHANGES: i32 = 0x200 | 0x40_0000;
 /// Flags of recvfrom(2) that wait, or give something else: `MSG_WAITALL`, `MSG_ERRQUEUE`, `MSG_OOB`.
 const RECV_WAITS: i32 = 0x100 | 0x2000 | 1;
-/// The command of fcntl(2) that is far from the others.
-const F_DUPFD_CLOEXEC: i32 = 1030;
 /// Commands of ioctl(2): `TCGETS`, `TIOCGWINSZ`, `FIONREAD`, `FIOCLEX`, and what they write.
 const IOCTLS: [(i32, i32); 4] = [(0x5401, 36), (0x5413, 8), (0x541b, 4), (0x5451, 0)];
 
@@ -57,9 +57,9 @@ pub(super) fn extras(a: &mut CodeAssembler, ways: &mut Ways) -> Result<(), IcedE
     })?;
     only(a, Extra::Fcntl, &mut |a| {
         // F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL: 0 to 4.
-        a.cmp(esi, F_DUPFD_CLOEXEC)?;
+        a.cmp(esi, small(F_DUPFD_CLOEXEC))?;
         a.je(ready)?;
-        a.cmp(esi, 4)?;
+        a.cmp(esi, small(F_SETFL))?;
         a.ja(slow)
     })?;
     only(a, Extra::Ioctl, &mut |a| {

@@ -8,6 +8,8 @@ use iced_x86::code_asm::{
     r10d, r11, rax, rcx, rdi, rdx, rsi,
 };
 
+use retake_abi::consts::open::O_ACCMODE;
+use retake_abi::nr;
 use retake_model::{Addr, Registers};
 
 use super::code::{WOULD_NOT_WAIT, restore, small, word};
@@ -29,10 +31,6 @@ const FULL: i32 = 13 * 4096;
 const UNKNOWN: i32 = 0x7fff_ffff;
 const POLLIN: i32 = 1;
 const POLLOUT: i32 = 4;
-/// Numbers of calls: `fstat`, `poll`, `ioctl`.
-const FSTAT: i32 = 5;
-const POLL: i32 = 7;
-const IOCTL: i32 = 16;
 const FIONREAD: i32 = 0x541b;
 /// Of `poll`, to tell the questions apart by `rsi`.
 const ONE_DESCRIPTOR: i32 = 1;
@@ -41,8 +39,6 @@ const MODE: u64 = LOOKED_AT + 24;
 const TYPE: i32 = 0xf000;
 const REGULAR: i32 = 0x8000;
 const FOLDER: i32 = 0x4000;
-/// `O_WRONLY`, `O_RDWR`.
-const NOT_ONLY_READ: i32 = 3;
 
 /// Emits the question whether the call would wait: to `call` if it would not. The entry is at `r11`, the row at `r8`.
 /// The label is behind the `syscall` instruction.
@@ -73,7 +69,7 @@ pub(super) fn ask_whether_it_waits(
     a.lea(rdi, qword_ptr(r11 + word(ASKED)))?;
     a.mov(esi, ONE_DESCRIPTOR)?;
     a.xor(edx, edx)?;
-    a.mov(eax, POLL)?;
+    a.mov(eax, nr::POLL.get())?;
     a.set_label(&mut ask)?;
     // The flags are the same whatever way led here.
     a.cmp(r11, r11)?;
@@ -106,7 +102,7 @@ pub(super) fn ask_whether_it_waits(
     a.mov(qword_ptr(r11 + word(ASKED)), UNKNOWN)?;
     a.lea(rdx, qword_ptr(r11 + word(ASKED)))?;
     a.mov(esi, FIONREAD)?;
-    a.mov(eax, IOCTL)?;
+    a.mov(eax, nr::IOCTL.get())?;
     a.jmp(ask)?;
     a.set_label(&mut measured)?;
     a.cmp(eax, small(WOULD_NOT_WAIT))?;
@@ -153,7 +149,7 @@ pub(super) fn look_at_opened(a: &mut CodeAssembler) -> Result<CodeLabel, IcedErr
     a.cmp(esi, 1)?;
     a.ja(done)?;
     // The flags are in the second argument, or in the third.
-    a.test(dword_ptr(rcx + rsi * 8 + i32::from(Arg::Second as u8)), NOT_ONLY_READ)?;
+    a.test(dword_ptr(rcx + rsi * 8 + i32::from(Arg::Second as u8)), small(O_ACCMODE))?;
     a.jne(done)?;
     a.cmp(rax, i32::try_from(FD_COUNT).unwrap_or(0))?;
     a.jae(done)?;
@@ -163,7 +159,7 @@ pub(super) fn look_at_opened(a: &mut CodeAssembler) -> Result<CodeLabel, IcedErr
     a.jne(done)?;
     a.mov(edi, eax)?;
     a.mov(esi, small(LOOKED_AT))?;
-    a.mov(eax, FSTAT)?;
+    a.mov(eax, nr::FSTAT.get())?;
     a.cmp(rsi, rsi)?;
     a.syscall()?;
     a.set_label(&mut after)?;

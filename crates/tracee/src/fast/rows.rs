@@ -184,9 +184,24 @@ const CALLS: [(SyscallNo, Row); 50] = [
     ),
 ];
 
+const fn by_number() -> [Row; ROW_COUNT] {
+    let mut rows = [Row::TRACED; ROW_COUNT];
+    let mut n = 0;
+    while n < CALLS.len() {
+        let (no, row) = CALLS[n];
+        rows[no.get() as usize] = row;
+        n += 1;
+    }
+    rows
+}
+
+/// The same by their numbers.
+static ROWS: [Row; ROW_COUNT] = by_number();
+
 /// What the code knows of a call.
 pub(super) fn row_of(no: SyscallNo) -> Row {
-    CALLS.iter().find(|(fast, _)| *fast == no).map_or(Row::TRACED, |(_, row)| *row)
+    let no = usize::try_from(no.get()).ok();
+    no.and_then(|no| ROWS.get(no)).copied().unwrap_or(Row::TRACED)
 }
 
 /// Whether the call may be made without a stop, if its arguments and its descriptor allow it.
@@ -201,16 +216,10 @@ pub fn needs_descriptor(no: SyscallNo) -> bool {
 
 /// The table as it stands in memory.
 pub(super) fn table() -> Vec<u8> {
-    let mut rows = vec![Row::TRACED.encode(); ROW_COUNT];
-    for (no, row) in CALLS {
-        if let Some(place) = usize::try_from(no.get()).ok().and_then(|no| rows.get_mut(no)) {
-            *place = row.encode();
-        }
-    }
-    rows.concat()
+    ROWS.iter().flat_map(|row| row.encode()).collect()
 }
 
 /// A table of traced calls.
 pub(super) fn table_of_none() -> Vec<u8> {
-    vec![Row::TRACED.encode(); ROW_COUNT].concat()
+    Row::TRACED.encode().repeat(ROW_COUNT)
 }
