@@ -209,7 +209,7 @@ fn each_call_gives_what_it_gives_natively() {
 fn descriptors_that_become_something_else() {
     let retake = retake();
     let program = fixture::c("c/hot/changing_descriptors.c", &["-O1", "-pthread"]);
-    for way in ["pipe", "mapped", "own", "unshared", "fifo", "full", "vain"] {
+    for way in ["pipe", "mapped", "own", "shared", "unshared", "fifo", "full", "vain"] {
         let native = natively(&retake, &program, &[way], &format!("native-{way}"));
         for round in 0..rounds() {
             let name = format!("{way}-{round}");

@@ -154,7 +154,9 @@ fn stands_still(pid: &str) -> bool {
 
 fn stop_and_continue(program: &str) {
     signal("-STOP", program);
-    while !stands_still(program) {}
+    while !stands_still(program) {
+        assert!(std::path::Path::new("/proc").join(program).exists(), "{program} has ended");
+    }
     signal("-CONT", program);
 }
 

@@ -116,12 +116,12 @@ impl Session {
             self.spaces.insert(fresh, copy);
             fresh
         };
-        self.descriptors_inherited(parent, new, space)?;
         self.effect(&Effect::Spawn { child: id, tid, pid, space, registers });
         self.ending.add_process(pid);
         if space != parent.space {
             self.inherit(space)?;
         }
+        self.descriptors_inherited(parent, (tid, space), new)?;
         let memory = ProcessMemory::new(tid);
         if let Some(addr) = new.own_tid() {
             let mut bytes = [0; 4];

@@ -100,8 +100,9 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Builds into a file named after source and flags, unless that is there. The first of
-/// several test processes that build the same one at once puts it in place.
+/// Builds into a file named after source and flags, unless that is there. Of several tests that want the same
+/// one at once, in this process or another, one builds it and the others wait: compilers put files of their own
+/// beside what they make, and two at work on one name would write over each other's.
 fn built(
     name: &str,
     flags: &[&str],
@@ -110,28 +111,35 @@ fn built(
     let source = source(name);
     let mut hasher = DefaultHasher::new();
     (read(&source), flags).hash(&mut hasher);
-    let folder = project().join("target").join("fixtures");
-    fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let stem = source.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into());
-    let folder = folder.join(format!("{:016x}", hasher.finish()));
+    let folder =
+        project().join("target").join("fixtures").join(format!("{:016x}", hasher.finish()));
     let out = folder.join(&stem);
     if out.exists() {
         return out;
     }
     fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let partial =
-        folder.join(format!("{stem}.{}.{:?}", std::process::id(), std::thread::current().id()));
-    let result = compiler(&source, &partial, flags).output();
+    let _alone = locked(&folder.join(".lock"));
+    if out.exists() {
+        return out;
+    }
+    let making = tempfile::tempdir_in(&folder)
+        .unwrap_or_else(|error| panic!("a folder in {}: {error}", folder.display()));
+    let made = making.path().join(&stem);
+    let result = compiler(&source, &made, flags).output();
     let output = result.unwrap_or_else(|error| panic!("the compiler of {name}: {error}"));
     assert!(
         output.status.success(),
         "{name} does not compile: {}",
         String::from_utf8_lossy(&output.stderr)
     );
-    // Not by renaming: a program that another test runs by now stays the same file.
-    if let Err(error) = fs::hard_link(&partial, &out) {
-        assert!(out.exists(), "{}: {error}", out.display());
-    }
-    let _ = fs::remove_file(&partial);
+    fs::rename(&made, &out).unwrap_or_else(|error| panic!("{}: {error}", out.display()));
     out
+}
+
+/// The file, locked until it is dropped, or until this process has ended.
+fn locked(path: &Path) -> fs::File {
+    let lock = fs::File::create(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    lock.lock().unwrap_or_else(|error| panic!("locking {}: {error}", path.display()));
+    lock
 }

@@ -11,7 +11,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use retake_abi::consts::clone::CLONE_FILES;
 use retake_abi::consts::close_range::CLOSE_RANGE_UNSHARE;
 use retake_abi::{FdEffect, nr};
-use retake_model::{Addr, Registers, SpaceId, SyscallNo};
+use retake_model::{Addr, Registers, SpaceId, SyscallNo, Tid};
+use retake_ptrace::ProcessMemory;
 use retake_recording::{Effect, Stream};
 use retake_tracee::fast::{
     FD_COUNT, FD_KINDS, FdKind, PLAIN_DEVICE_COUNT, PLAIN_DEVICES, needs_descriptor,
@@ -191,11 +192,13 @@ impl Session {
         if open.call.fds == FdEffect::Changes {
             match changed_by(open.call.no, &open.args) {
                 Changed::None => {}
-                Changed::One(fd) => self.forget_fds(task, task.space, |known, _| known == fd)?,
-                Changed::Any => self.forget_fds(task, task.space, |_, _| true)?,
+                Changed::One(fd) => {
+                    self.forget_fds(task.tid, task.space, |known, _| known == fd)?
+                }
+                Changed::Any => self.forget_fds(task.tid, task.space, |_, _| true)?,
             }
             if result >= 0 && gets_own(open) && self.shares_memory(task) {
-                self.descriptors_part(task)?;
+                self.descriptors_part(task.tid, task.space)?;
                 task.has_own_fds = true;
             }
             return Ok(());
@@ -260,29 +263,25 @@ impl Session {
         Ok(())
     }
 
-    /// Takes descriptors out of the table of an address space.
+    /// Takes descriptors out of the table of an address space, which task `tid` has.
     fn forget_fds(
         &mut self,
-        by: &Task,
+        tid: Tid,
         space: SpaceId,
         mut is: impl FnMut(i32, Option<Identity>) -> bool,
     ) -> Result<(), RecordError> {
         let gone = self.space(space)?.fast.fds.take(|fd, known| is(fd, known.writes_to));
-        if gone.is_empty() {
-            return Ok(());
-        }
-        let tid = match by.space == space {
-            true => Some(by.tid),
-            false => self.tasks.values().find(|other| other.space == space).map(|other| other.tid),
-        };
-        // Memory that is gone makes no calls.
-        let Some(tid) = tid else { return Ok(()) };
         for place in gone.into_iter().filter_map(place) {
-            if retake_ptrace::ProcessMemory::new(tid).write(place, &[0]).is_ok() {
-                self.effect(&Effect::ForeignWrite { space, addr: place, bytes: vec![0] });
-            }
+            self.put_into(tid, space, place, &[0]);
         }
         Ok(())
+    }
+
+    /// Writes to what the code is told. Memory that is gone makes no calls.
+    fn put_into(&mut self, tid: Tid, space: SpaceId, addr: Addr, bytes: &[u8]) {
+        if ProcessMemory::new(tid).write(addr, bytes).is_ok() {
+            self.effect(&Effect::ForeignWrite { space, addr, bytes: bytes.to_vec() });
+        }
     }
 
     /// A file is mapped: what is written to it changes memory from now on.
@@ -295,36 +294,43 @@ impl Session {
         let spaces: Vec<SpaceId> =
             self.spaces.iter().filter(|(_, s)| writes(&s.fast.fds)).map(|(id, _)| *id).collect();
         for space in spaces {
-            self.forget_fds(task, space, |_, writes_to| writes_to == Some(identity))?;
+            let mut tasks = std::iter::once(task).chain(self.tasks.values());
+            // Memory without tasks makes no calls.
+            let Some(tid) = tasks.find(|other| other.space == space).map(|other| other.tid) else {
+                continue;
+            };
+            self.forget_fds(tid, space, |_, writes_to| writes_to == Some(identity))?;
         }
         Ok(())
     }
 
-    /// Nothing is known of descriptors in a task's memory from here on, and the code looks at none.
-    fn descriptors_part(&mut self, task: &Task) -> Result<(), RecordError> {
-        self.forget_fds(task, task.space, |_, _| true)?;
-        let devices = std::mem::take(&mut self.space(task.space)?.fast.fds.devices);
+    /// Nothing is known of descriptors in an address space from here on, and the code looks at none.
+    fn descriptors_part(&mut self, tid: Tid, space: SpaceId) -> Result<(), RecordError> {
+        self.forget_fds(tid, space, |_, _| true)?;
+        let devices = std::mem::take(&mut self.space(space)?.fast.fds.devices);
         if !devices.is_empty() {
-            self.write_now(task, PLAIN_DEVICES, &[0; 8 * PLAIN_DEVICE_COUNT]);
+            self.put_into(tid, space, PLAIN_DEVICES, &[0; 8 * PLAIN_DEVICE_COUNT]);
         }
         Ok(())
     }
 
-    /// A task makes another one, in this space. Those that share memory but not descriptors, or descriptors but not
+    /// A task has made another one, in this space. Those that share memory but not descriptors, or descriptors but not
     /// memory, make calls on them that are traced.
     pub(crate) fn descriptors_inherited(
         &mut self,
         parent: &Task,
+        (child, space): (Tid, SpaceId),
         new: &NewTask,
-        space: SpaceId,
     ) -> Result<(), RecordError> {
         if new.shares_memory() == new.shares_descriptors() {
             return Ok(());
         }
-        self.descriptors_part(parent)?;
+        self.descriptors_part(parent.tid, parent.space)?;
         if new.shares_descriptors() {
+            // The copy was made before.
+            self.descriptors_part(child, space)?;
             for space in [parent.space, space] {
-                self.space(space)?.fast.fds = KnownFds { are_shared: true, ..KnownFds::default() };
+                self.space(space)?.fast.fds.are_shared = true;
             }
         }
         Ok(())

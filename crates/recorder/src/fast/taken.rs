@@ -92,7 +92,10 @@ impl Session {
             return Err(spoiled());
         }
         let mut buffer = std::mem::take(&mut self.fast_entries);
-        for (at, len) in now.parts_since(taken) {
+        let has_turned = now.turns != taken.turns;
+        for ((at, len), ends_with_mark) in
+            now.parts_since(taken).into_iter().zip([has_turned, false])
+        {
             buffer.resize(len, 0);
             let got = task.memory.read(at, &mut buffer).unwrap_or(0);
             let mut rest = buffer.get(..got).unwrap_or_default();
@@ -100,9 +103,9 @@ impl Session {
                 self.add_fast_call(task, &code, &entry)?;
                 rest = behind;
             }
-            // Behind the last entry of a turn is the mark; behind the last one of all is nothing.
-            let is_at_mark = rest.first_chunk().is_none_or(|word| *word == [0; 8]);
-            if got == len && !is_at_mark {
+            // Behind the last entry of a turn is the mark, where there is room; behind the last one of all is nothing.
+            let is_at_mark = ends_with_mark && rest.first_chunk() == Some(&[0; 8]);
+            if got == len && !rest.is_empty() && !is_at_mark {
                 return Err(spoiled());
             }
         }
