@@ -72,7 +72,7 @@ fn programs() -> Vec<Program> {
         program("200000 stats", &[&rows, "200000", "stat"]),
         program("ls -laR", &["ls", "-laR", INCLUDES]),
         program("find", &["find", INCLUDES]),
-        program("grep -r", &["grep", "-rc", "retake", INCLUDES]),
+        program("grep -r", &["grep", "-rc", "define", INCLUDES]),
         program(
             "tar, gzip",
             &["sh", "-c", &format!("tar -cf - {INCLUDES} 2>&1 | gzip -1 | wc -c")],
