@@ -157,6 +157,11 @@ impl Shared {
         self.lock().hurried = true;
     }
 
+    /// Bytes that wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.lock().queued
+    }
+
     pub(crate) fn is_hurried(&self) -> bool {
         self.lock().hurried
     }

@@ -67,7 +67,7 @@ struct Worker {
 impl Worker {
     fn work(&mut self, job: Job, shared: &Shared) -> io::Result<()> {
         match job {
-            Job::Chunk(chunk) => self.chunk(&chunk),
+            Job::Chunk(chunk) => self.chunk(&chunk, shared.waiting()),
             Job::Pages(batch, ids) => self.image_pages(&batch, &ids),
             Job::Checkpoint(draft) => self.checkpoint(*draft, shared),
             Job::Prepare(pool, bytes) => {
@@ -77,8 +77,8 @@ impl Worker {
         }
     }
 
-    fn chunk(&mut self, chunk: &OpenChunk) -> io::Result<()> {
-        let bytes = self.packer.pack(self.chunks, chunk)?;
+    fn chunk(&mut self, chunk: &OpenChunk, waiting: usize) -> io::Result<()> {
+        let bytes = self.packer.pack(self.chunks, chunk, waiting)?;
         self.chunks += 1;
         self.events.write_all(&bytes)
     }
