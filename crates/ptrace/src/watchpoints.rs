@@ -4,7 +4,7 @@ use nix::libc;
 use retake_model::{Addr, SigInfo, Signal};
 
 use crate::sys::ptrace_with;
-use crate::{PtraceError, Stopped};
+use crate::{ProcessMemory, PtraceError, Stopped};
 
 /// How many there are.
 pub const WATCHPOINTS: usize = 4;
@@ -120,7 +120,10 @@ impl Stopped {
     /// # Errors
     /// When the task is gone.
     pub fn has_queued_watchpoint(&self) -> Result<bool, PtraceError> {
-        Ok(self.queued()?.iter().any(is_watchpoint))
+        let is_one = |info: &SigInfo| {
+            info.signal() == Ok(Signal::TRAP) && matches!(info.code(), TRAP_HWBKPT | TRAP_BRKPT)
+        };
+        Ok(self.queued()?.iter().any(is_one))
     }
 
     /// Whether the signal of a fault or trap waits to be reported: another stop came first. The instruction
@@ -160,10 +163,30 @@ impl Stopped {
     }
 }
 
-/// Whether a signal comes from a debug register: programs cannot set one themselves.
-pub fn is_watchpoint(info: &SigInfo) -> bool {
-    const TRAP_HWBKPT: i32 = 4;
-    info.signal() == Ok(Signal::TRAP) && info.code() == TRAP_HWBKPT
+/// What the kernel says of a trap by a debug register (sigaction(2)).
+const TRAP_HWBKPT: i32 = 4;
+/// What it says of `int1`, and of a trap whose cause is not known: see [`is_watchpoint`].
+const TRAP_BRKPT: i32 = 1;
+
+/// Whether a signal comes from a debug register: programs cannot set one themselves. The task stands at `pc`.
+///
+/// A hypervisor may lose the register that says so, DR6 (seen once in some 100 recordings). Then the kernel takes the trap
+/// for that of an `int1` (arch/x86/kernel/traps.c, `exc_debug_user`). Where no such instruction stands, it is none.
+pub fn is_watchpoint(info: &SigInfo, pc: Addr, memory: &ProcessMemory) -> bool {
+    const INT1: u8 = 0xf1;
+    if info.signal() != Ok(Signal::TRAP) {
+        return false;
+    }
+    let is_behind_int1 = || {
+        let mut before = [0];
+        let at = pc.checked_sub(1);
+        at.is_some_and(|at| memory.read_exact(at, &mut before).is_ok()) && before == [INT1]
+    };
+    match info.code() {
+        TRAP_HWBKPT => true,
+        TRAP_BRKPT => !is_behind_int1(),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -179,6 +202,23 @@ mod tests {
         assert_eq!(Watchpoint::Access(at, WatchLen::One).control(0), 0b0011 << 16 | 0b1);
         assert_eq!(Watchpoint::Write(at, WatchLen::Four).control(0), 0b1101 << 16 | 0b1);
         assert_eq!(Watchpoint::Write(at, WatchLen::Eight).control(3), 0b1001 << 28 | 0b100_0000);
+    }
+
+    #[test]
+    fn a_trap_without_a_cause_is_a_watchpoint() {
+        let code = [0x90_u8, 0xf1, 0x90];
+        let base = (&raw const code).addr() as u64;
+        let memory =
+            ProcessMemory::new(retake_model::Tid::new(i32::try_from(std::process::id()).unwrap()));
+        let is_one = |signal: u8, code: u8, pc: u64| {
+            let mut bytes = [0; SigInfo::SIZE];
+            (bytes[0], bytes[8]) = (signal, code);
+            is_watchpoint(&SigInfo::from_bytes(bytes), Addr::new(pc), &memory)
+        };
+        assert!(is_one(5, 4, base + 2) && is_one(5, 1, base + 1) && is_one(5, 1, base + 3));
+        assert!(!is_one(5, 1, base + 2), "int1");
+        assert!(!is_one(5, 2, base + 1) && !is_one(11, 1, base + 1) && !is_one(5, 0, base));
+        assert!(is_one(5, 1, 0x10), "nothing can be read there");
     }
 
     #[test]

@@ -147,16 +147,17 @@ impl Task {
 
     /// Whether the SIGTRAP that the task stopped with is that of a debug register.
     pub(crate) fn is_at_watchpoint(&self, info: &SigInfo, registers: &Registers) -> bool {
+        const INT1: u8 = 0xf1;
         const INT3: u8 = 0xcc;
         let mut before = [0];
-        is_watchpoint(info)
+        is_watchpoint(info, registers.pc(), &self.memory)
             || info.signal() == Ok(Signal::TRAP)
                 && self.hides_forced(info, registers)
                 && self
                     .memory
                     .read_exact(Addr::new(registers.rip.wrapping_sub(1)), &mut before)
                     .is_ok()
-                && before != [INT3]
+                && ![[INT1], [INT3]].contains(&before)
     }
 
     /// Whether forcing `signal` on the task made it fatal.

@@ -224,7 +224,7 @@ impl Session {
         };
         self.note_given(task, &info);
         let registers = stopped.registers()?;
-        if Self::is_tracers_watchpoint(task, &info) {
+        if Self::is_tracers_watchpoint(task, &info, registers.pc()) {
             return self.at_tracers_watchpoint(task, stopped, info);
         }
         if task.is_at_watchpoint(&info, &registers) {

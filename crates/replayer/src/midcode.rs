@@ -139,7 +139,7 @@ impl Machine {
                 // Without a cache nothing is watched, and nobody pauses.
                 Ran::Watched(at) | Ran::Paused(at) => return Ok(Candidate::Hit(at)),
                 Ran::Stopped(StopEvent::Signal(Signal::TRAP), registers)
-                    if self.is_watchpoint(id)? =>
+                    if self.is_watchpoint(id, &registers)? =>
                 {
                     (Stopper::Watchpoint, registers)
                 }
@@ -163,8 +163,10 @@ impl Machine {
         }
     }
 
-    fn is_watchpoint(&mut self, id: TaskId) -> Result<bool, Failure> {
-        Ok(retake_ptrace::is_watchpoint(&self.task(id)?.stopped.siginfo()?))
+    fn is_watchpoint(&mut self, id: TaskId, registers: &Registers) -> Result<bool, Failure> {
+        let task = self.task(id)?;
+        let info = task.stopped.siginfo()?;
+        Ok(retake_ptrace::is_watchpoint(&info, registers.pc(), &task.memory))
     }
 
     fn search(&self, index: EventIndex, event: &Event, print: &Fingerprint) -> Search {

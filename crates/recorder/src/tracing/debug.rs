@@ -126,8 +126,8 @@ impl Task {
 
 impl Session {
     /// Whether a SIGTRAP is that of a debug register which the task's tracer has set.
-    pub(crate) fn is_tracers_watchpoint(task: &Task, info: &SigInfo) -> bool {
-        task.is_watched_by_tracer() && is_watchpoint(info)
+    pub(crate) fn is_tracers_watchpoint(task: &Task, info: &SigInfo, pc: Addr) -> bool {
+        task.is_watched_by_tracer() && is_watchpoint(info, pc, &task.memory)
     }
 
     /// It is: that is an event in the middle of code, and the tracer is told.

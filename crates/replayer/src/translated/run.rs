@@ -390,8 +390,8 @@ impl Machine {
         let instruction = Decoder::with_ip(64, code, pc.get(), DecoderOptions::NONE).decode();
         let flow = instruction.flow_control();
         Ok(Outside {
-            // `int3` and `int n`; without the flag of a step in what they save.
-            stops_by_itself: matches!(code, [0x0f, 0x05, ..] | [0xcc | 0xcd, _, ..]),
+            // `int3`, `int n` and `int1`; without the flag of a step in what they save.
+            stops_by_itself: matches!(code, [0x0f, 0x05, ..] | [0xcc | 0xcd | 0xf1, _, ..]),
             is_branch: instruction.is_call_near()
                 || matches!(
                     flow,

@@ -114,8 +114,10 @@ impl Machine {
         if !trapped || !self.watched.is_wanted() {
             return Ok(false);
         }
-        let stopped = &self.task(id)?.stopped;
-        if !retake_ptrace::is_watchpoint(&stopped.siginfo()?) {
+        let task = self.task(id)?;
+        let stopped = &task.stopped;
+        let pc = stopped.registers()?.pc();
+        if !retake_ptrace::is_watchpoint(&stopped.siginfo()?, pc, &task.memory) {
             return Ok(false);
         }
         let register = stopped.hit_watchpoint()?;
