@@ -137,6 +137,7 @@ impl Session {
         let done = inject(stopped, registers, nr::BRK, [0; 6])?;
         task.held.extend(done.signals);
         let brk = done.result.cast_unsigned();
+        self.answer_in_loader(task, stopped, registers, &entries)?;
         // The kernel has nothing there any more.
         let below = vdso.and_then(|vdso| crate::vdso::page_below(vdso, &taken_away));
         Ok((brk, self.map_fast_code(task, stopped, registers, below)?))

@@ -78,6 +78,8 @@ pub(crate) struct Session {
     pub(crate) traps_cpuid: bool,
     /// What it answers then.
     pub(crate) processor: Processor,
+    /// Loaders that ask for it.
+    pub(crate) loaders: crate::cpuid::Loaders,
     /// Code for calls without a stop: for the first task, from which all others have it.
     pub(crate) fast_code: Option<std::rc::Rc<retake_tracee::fast::FastCode>>,
     /// Room for what that code has written down.
@@ -144,6 +146,7 @@ impl Session {
             quiet_since: (EventIndex::ZERO, Duration::ZERO),
             traps_cpuid: false,
             processor: Processor::default(),
+            loaders: crate::cpuid::Loaders::default(),
             fast_code: None,
             fast_entries: Vec::new(),
             ending: Ending::new(None, Leftover::Wait, Limits::default()),

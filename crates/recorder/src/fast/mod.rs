@@ -165,7 +165,7 @@ impl Session {
 }
 
 /// Maps private memory at an address, if there is room.
-fn map_at(
+pub(crate) fn map_at(
     task: &mut Task,
     stopped: &mut Stopped,
     registers: &Registers,

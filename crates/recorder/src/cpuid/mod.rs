@@ -5,11 +5,17 @@
 //! transactions (HLE, RTM), waiting for a moment (WAITPKG), and saves whose image depends on
 //! interrupts (XSAVEOPT).
 
+mod loader;
+mod reach;
+
 use std::collections::BTreeMap;
 
 use retake_model::Registers;
 use retake_ptrace::{CpuidAnswer, cpuid};
 use retake_recording::Machine;
+use retake_tracee::Answer;
+
+pub(crate) use loader::Loaders;
 
 use crate::session::Session;
 use crate::task::Task;
@@ -144,6 +150,17 @@ impl Processor {
             rdx: answer.edx.into(),
             ..*registers
         }
+    }
+
+    /// What programs get, as far as it is known.
+    fn answers(&mut self) -> Vec<Answer> {
+        let known: Vec<_> = self.known.keys().copied().collect();
+        let one = |(leaf, subleaf)| Answer {
+            leaf,
+            subleaf: has_subleaves(leaf).then_some(subleaf),
+            answer: self.answer(leaf, subleaf),
+        };
+        known.into_iter().map(one).collect()
     }
 
     /// The machine, for the manifest.
