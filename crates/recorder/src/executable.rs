@@ -5,7 +5,7 @@
 //! folder. What cannot be looked at is left to the kernel.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
@@ -42,45 +42,73 @@ pub(crate) enum View {
     Of(Tid),
 }
 
+/// From where a file is looked for.
+#[derive(Clone, Copy, Debug)]
+enum Start {
+    /// The recorder's root and folder.
+    Own,
+    /// The folder of a task with the same root.
+    FolderOf(Tid),
+    /// Root and folder of a task.
+    RootOf(Tid),
+}
+
+fn of_task(tid: Tid, name: &str) -> PathBuf {
+    PathBuf::from(format!("/proc/{tid}/{name}"))
+}
+
 impl View {
+    fn start(self) -> Start {
+        /// Of namespaces it is a name with their number (namespaces(7)): looking at what it leads to takes longer.
+        const NAMESPACE: &str = "ns/mnt";
+        let Self::Of(tid) = self else { return Start::Own };
+        let identity = |path: &Path| fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
+        let root = identity(&of_task(tid, "root"));
+        let namespace = fs::read_link(of_task(tid, NAMESPACE)).ok();
+        let has_own = root.is_some()
+            && root == identity(Path::new("/"))
+            && namespace.is_some()
+            && namespace == fs::read_link(Path::new("/proc/self").join(NAMESPACE)).ok();
+        if has_own { Start::FolderOf(tid) } else { Start::RootOf(tid) }
+    }
+}
+
+impl Start {
     /// The file at `path`, which is not opened.
     fn find(self, path: &Path) -> io::Result<File> {
-        let Self::Of(tid) = self else { return find_file(path) };
+        let (Self::FolderOf(tid) | Self::RootOf(tid)) = self else { return find_file(path) };
         for own in ["/proc/self", "/proc/thread-self"] {
             if let Ok(rest) = path.strip_prefix(own) {
                 return find_file(&PathBuf::from(format!("/proc/{tid}")).join(rest));
             }
         }
-        let of_task = |name: &str| PathBuf::from(format!("/proc/{tid}/{name}"));
-        if same(&of_task("root"), Path::new("/"))
-            && same(&of_task("ns/mnt"), Path::new("/proc/self/ns/mnt"))
-        {
+        if let Self::FolderOf(_) = self {
             // An absolute path replaces the folder.
-            return find_file(&of_task("cwd").join(path));
+            return find_file(&of_task(tid, "cwd").join(path));
         }
-        let root = find_file(&of_task("root"))?;
-        let folder = std::fs::read_link(of_task("cwd"))?;
-        let root_path = std::fs::read_link(of_task("root"))?;
+        let root = find_file(&of_task(tid, "root"))?;
+        let folder = fs::read_link(of_task(tid, "cwd"))?;
+        let root_path = fs::read_link(of_task(tid, "root"))?;
         let within = folder.strip_prefix(&root_path).unwrap_or(&folder);
         find_file_in(&root, &Path::new("/").join(within).join(path))
     }
 }
 
-fn same(a: &Path, b: &Path) -> bool {
-    let identity = |path| std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
-    matches!((identity(a), identity(b)), (Ok(a), Ok(b)) if a == b)
-}
-
 /// What `execve` of `path` is going to find.
 pub(crate) fn look(view: View, path: &Path) -> Found {
-    match view.find(path) {
-        Ok(file) => look_at(view, path, &file),
+    let start = view.start();
+    match start.find(path) {
+        Ok(file) => look_from(start, path, &file),
         Err(_) => Found::Other,
     }
 }
 
 /// What `execve` of a file that was found already is going to find; `path` is for people.
 pub(crate) fn look_at(view: View, path: &Path, file: &File) -> Found {
+    look_from(view.start(), path, file)
+}
+
+fn look_from(start: Start, path: &Path, file: &File) -> Found {
     let mut path = path.to_owned();
     let mut readable = readable(file);
     for _ in 0..=DEEPEST {
@@ -93,7 +121,8 @@ pub(crate) fn look_at(view: View, path: &Path, file: &File) -> Found {
             None if is_thirty_two_bit(head) => return Found::ThirtyTwoBit(path),
             None => {
                 let interpreter = elf_interpreter(&file, head);
-                return match interpreter.map(|interpreter| (view.find(&interpreter), interpreter)) {
+                return match interpreter.map(|interpreter| (start.find(&interpreter), interpreter))
+                {
                     Some((Err(error), interpreter)) if is_missing(&error) => {
                         Found::NoInterpreter(interpreter)
                     }
@@ -102,7 +131,7 @@ pub(crate) fn look_at(view: View, path: &Path, file: &File) -> Found {
             }
         };
         path = interpreter;
-        readable = match view.find(&path) {
+        readable = match start.find(&path) {
             Ok(file) => self::readable(&file),
             Err(error) if is_missing(&error) => return Found::NoInterpreter(path),
             Err(_) => None,
@@ -223,7 +252,7 @@ mod tests {
         let tid = Tid::new(i32::try_from(std::process::id()).unwrap());
         for path in ["/proc/self/exe", "/proc/thread-self/exe"] {
             assert_eq!(look(View::Of(tid), Path::new(path)), Found::Other);
-            assert!(View::Of(tid).find(Path::new(path)).is_ok(), "{path}");
+            assert!(View::Of(tid).start().find(Path::new(path)).is_ok(), "{path}");
         }
         let file = File::open(&own).unwrap();
         let mut head = [0; HEAD];
