@@ -53,6 +53,7 @@ mod record;
 mod refusals;
 mod scheduler;
 mod scratch;
+mod seat;
 mod seccomp;
 mod served_files;
 mod session;

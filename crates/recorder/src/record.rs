@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use retake_ptrace::{
-    Cpuid, Filter, Link, Resume, SameTraps, SpawnError, Wakes, can_trap_cpuid, current_cpu,
-    pin_current_thread, spawn_program, unpin_from,
+    Cpuid, Filter, Link, Resume, SameTraps, SpawnError, Wakes, can_trap_cpuid, pin_current_thread,
+    spawn_program, unpin_from,
 };
 use retake_recording::{Cut, End, ExitStatus, Manifest, RecordingWriter, Summary, WriterOptions};
 use retake_tracee::InjectPage;
@@ -19,6 +19,7 @@ use crate::cpuid::Processor;
 use crate::ending::{EndedBy, Ending, LeftProcess, Leftover, Limits, Rest};
 use crate::error::RecordError;
 use crate::program::{ProgramError, check_program, find_program, why_not};
+use crate::seat::Seat;
 use crate::session::Session;
 use crate::told::Processors;
 
@@ -43,7 +44,8 @@ pub struct RecordOptions {
     pub leftover: Leftover,
     /// What ends the recording although the program goes on.
     pub limits: Limits,
-    /// The CPU to bind the program to; the one that this process runs on by default.
+    /// The CPU to bind the program to; by default the one that this process runs on, or another one where that is
+    /// another recording's.
     pub cpu: Option<usize>,
     /// How many CPUs the program is told of; as many as this process may use by default.
     pub cpus: Option<usize>,
@@ -168,7 +170,8 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     let env_bytes = environment(&options.env);
     let env = env_bytes.iter().map(|var| c_string(var)).collect::<Result<Vec<_>, _>>()?;
 
-    let cpu = options.cpu.unwrap_or_else(current_cpu);
+    let seat = Seat::choose(options.cpu);
+    let cpu = seat.cpu;
     let processors = options
         .cpus
         .map_or_else(|| Processors::of_machine(cpu), |count| Processors::with(count, cpu));
