@@ -102,29 +102,33 @@ impl SchedAttr {
     }
 }
 
-/// How soon a thread gets the CPU after it wakes.
+/// A slice that is asked for, in nanoseconds: the shortest that the kernel gives.
+pub const SHORT_SLICE: u64 = 100_000;
+
+/// Who gets short slices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wakes {
-    /// At once, mostly.
-    Soon,
-    /// When the system finds that it is its turn.
-    InTurn,
+pub enum ShortSlices {
+    /// The calling thread.
+    Own,
+    /// What it starts from here on as well.
+    Inherited,
 }
 
 /// Asks the scheduler to give this thread the CPU soon after it wakes, for short times (Linux 6.12: a slice
-/// of one's own for ordinary tasks, shown by sched_getattr(2)). Older kernels take no notice.
-pub fn prefer_short_slices() -> Wakes {
-    // What it starts later gets no part of this.
+/// of one's own for ordinary tasks, shown by sched_getattr(2)). Gives the slice from before, in nanoseconds, or none
+/// where the kernel takes no notice.
+pub fn prefer_short_slices(whose: ShortSlices) -> Option<u64> {
     const RESET_ON_FORK: u64 = 1;
-    const SLICE_NS: u64 = 100_000;
-    let Some(now) = SchedAttr::of(CALLER) else { return Wakes::InTurn };
-    let attr = SchedAttr { flags: RESET_ON_FORK, runtime: SLICE_NS, size: SchedAttr::SIZE, ..now };
+    let now = SchedAttr::of(CALLER)?;
+    let flags = match whose {
+        ShortSlices::Own => RESET_ON_FORK,
+        ShortSlices::Inherited => now.flags & RESET_ON_FORK,
+    };
+    let before = now.runtime;
+    let attr = SchedAttr { flags, runtime: SHORT_SLICE, size: SchedAttr::SIZE, ..now };
     // SAFETY: `attr` has the layout and size that it says; 0 is the calling thread.
     unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) };
-    match SchedAttr::of(CALLER) {
-        Some(attr) if attr.runtime == SLICE_NS => Wakes::Soon,
-        _ => Wakes::InTurn,
-    }
+    SchedAttr::of(CALLER).filter(|attr| attr.runtime == SHORT_SLICE).map(|_| before)
 }
 
 /// How the system schedules a task.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use retake_ptrace::{
-    Cpuid, Filter, Link, Resume, SameTraps, SpawnError, Wakes, can_trap_cpuid, pin_current_thread,
-    spawn_program, unpin_from,
+    Cpuid, Filter, Link, Resume, SameTraps, ShortSlices, SpawnError, can_trap_cpuid,
+    pin_current_thread, prefer_short_slices, spawn_program, unpin_from,
 };
 use retake_recording::{Cut, End, ExitStatus, Manifest, RecordingWriter, Summary, WriterOptions};
 use retake_tracee::InjectPage;
@@ -189,6 +189,12 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     let fast_code = code.as_ref().map(|code| code.places());
     untraced.extend(fast_code.into_iter().flatten().map(retake_model::Addr::get));
     let filter = Filter::trace_all_but(&untraced);
+    // Where others want the CPU, each stop of the program is two waits for it. With --chaos the program must not get it
+    // before the recorder.
+    let slice_before = match options.chaos {
+        None => prefer_short_slices(ShortSlices::Inherited),
+        Some(_) => None,
+    };
     let task =
         spawn_program(&path_c, &argv, &env, &filter, link.inherited()).map_err(
             |error| match error {
@@ -237,6 +243,7 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     session.traps_cpuid = traps_cpuid;
     session.processor = processor;
     session.cpu = cpu;
+    session.slice_before = slice_before;
     session.tell_of(processors);
     session.ending = Ending::new(Some(link), options.leftover, options.limits);
     // Chaos wants a stop at each call, and the audit too; a filter from outside has one anyway.
@@ -254,7 +261,7 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
             SameTraps::start(if traps_cpuid { Cpuid::Trapped } else { Cpuid::Executed });
         // A timer takes the CPU from the program anywhere. That needs a tracer that gets it at once; from
         // another CPU it does, but each stop costs several times as much there.
-        if options.chaos.is_some() && retake_ptrace::prefer_short_slices() == Wakes::InTurn {
+        if options.chaos.is_some() && prefer_short_slices(ShortSlices::Own).is_none() {
             // Without a second CPU it gets it when it may.
             let _ = unpin_from(cpu);
         }

@@ -2,7 +2,10 @@
 
 use std::marker::PhantomData;
 
-use retake_ptrace::{Cpuid, SameTraps, allowed_cpus, current_cpu, pin_current_thread};
+use retake_ptrace::{
+    Cpuid, SameTraps, ShortSlices, allowed_cpus, current_cpu, pin_current_thread,
+    prefer_short_slices,
+};
 use retake_recording::Recording;
 
 use crate::processor::what_cpuid_does;
@@ -56,6 +59,8 @@ impl ReplayThread {
         if bound.is_none() {
             let _ = pin_current_thread(current_cpu());
         }
+        // Where others want the CPU, each stop is two waits for it.
+        let _ = prefer_short_slices(ShortSlices::Inherited);
         let cpuid = what_cpuid_does(recording);
         let fit = match cpuid {
             Cpuid::Trapped => Fit::AsRecorded,
