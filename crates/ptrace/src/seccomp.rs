@@ -8,9 +8,24 @@ const ARCH_X86_64: u32 = 0xc000_003e;
 const DATA_NR: u32 = 0;
 const DATA_ARCH: u32 = 4;
 const DATA_IP: u32 = 8;
+/// The fifth argument.
+const DATA_FD: u32 = 16 + 4 * 8;
 
 /// What the recording filter says with calls that are not of the table of x86-64.
 pub(crate) const OTHER_TABLE: u32 = 1;
+/// What it says with calls that it stops by a signal, beside [`OTHER_TABLE`]: its SIGSYS is known by that.
+pub(crate) const BY_SIGNAL: u32 = 0x72f6;
+
+/// How the recording filter stops a task at a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallStops {
+    /// At its entry (`SECCOMP_RET_TRACE`).
+    AtEntry,
+    /// By a SIGSYS (`SECCOMP_RET_TRAP`), as [`StopEvent::Seccomp`](crate::StopEvent::Seccomp) as well. Of several
+    /// filters' actions the most severe is taken: this one comes before those of a filter that answers calls
+    /// with an error.
+    BySignal,
+}
 
 /// Calls that a replaying process may really make: those that shape its memory, make tasks, and end
 /// it; `recvmsg` and `close` fetch the recorded files from the replayer.
@@ -34,7 +49,7 @@ pub const REPLAY_CALLS: [i64; 16] = [
 ];
 
 /// Where the vsyscall page is (arch/x86/include/uapi/asm/vsyscall.h).
-const VSYSCALL_PAGE: u64 = 0xffff_ffff_ff60_0000;
+pub(crate) const VSYSCALL_PAGE: u64 = 0xffff_ffff_ff60_0000;
 /// Instructions that [`Filter::confine_replay`] has for calls of that page.
 const VSYSCALL_CHECK: u8 = 7;
 
@@ -67,10 +82,10 @@ const fn halves(word: u64) -> (u32, u32) {
 }
 
 impl Filter {
-    /// Recording: every call is traced, but for those whose instruction ends at one of these addresses
-    /// (the recorder's own). [`Stopped::calls_by_other_table`](crate::Stopped::calls_by_other_table)
-    /// tells which table they are of.
-    pub fn trace_all_but(untraced: &[u64]) -> Self {
+    /// Recording: every call is stopped, but for those whose instruction ends at one of these addresses
+    /// (the recorder's own), and an `mmap` of no file with the descriptor `map_with`.
+    /// [`Stopped::calls_by_other_table`](crate::Stopped::calls_by_other_table) tells which table they are of.
+    pub fn stop_all_but(untraced: &[u64], map_with: u64, stops: CallStops) -> Self {
         let mut code = Vec::new();
         for ip in untraced {
             let (low, high) = halves(*ip);
@@ -82,11 +97,23 @@ impl Filter {
                 give(libc::SECCOMP_RET_ALLOW),
             ]);
         }
+        let (low, high) = halves(map_with);
+        let action = match stops {
+            CallStops::AtEntry => libc::SECCOMP_RET_TRACE,
+            CallStops::BySignal => libc::SECCOMP_RET_TRAP | BY_SIGNAL,
+        };
         code.extend([
+            load(DATA_NR),
+            jump_if(u32::try_from(libc::SYS_mmap).unwrap_or(u32::MAX), 0, 5),
+            load(DATA_FD),
+            jump_if(low, 0, 3),
+            load(DATA_FD + 4),
+            jump_if(high, 0, 1),
+            give(libc::SECCOMP_RET_ALLOW),
             load(DATA_ARCH),
             jump_if(ARCH_X86_64, 1, 0),
-            give(libc::SECCOMP_RET_TRACE | OTHER_TABLE),
-            give(libc::SECCOMP_RET_TRACE),
+            give(action | OTHER_TABLE),
+            give(action),
         ]);
         Self { code }
     }

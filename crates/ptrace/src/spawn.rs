@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 use nix::libc;
-use retake_model::Tid;
+use retake_model::{Addr, Signal, Tid};
 
 use crate::front::Inherited;
 use crate::seccomp::Filter;
@@ -90,7 +90,7 @@ fn fail(report: RawFd, step: u8) -> ! {
     unsafe { libc::_exit(125) }
 }
 
-const STEPS: [&str; 7] = [
+const STEPS: [&str; 8] = [
     "",
     "PR_SET_NO_NEW_PRIVS",
     "PR_SET_TSC",
@@ -98,6 +98,7 @@ const STEPS: [&str; 7] = [
     "execve",
     "close_range",
     "trapping cpuid",
+    "mapping code for its execve",
 ];
 
 /// In the child: no new privileges, trapped time-stamp counter, system-call filter.
@@ -172,8 +173,44 @@ fn failure(report: &OwnedFd) -> SpawnError {
     if step == "execve" { SpawnError::Exec(error) } else { SpawnError::Prepare { step, error } }
 }
 
+/// In the child: executes a program by a `syscall` instruction at this address. Where that fails it stops at the
+/// breakpoint behind it.
+fn execute_at(
+    at: Addr,
+    report: RawFd,
+    filter: &Filter,
+    (path, argv, env): (&CStr, *const *const libc::c_char, *const *const libc::c_char),
+) -> ! {
+    const CALL: [u8; 3] = [0x0f, 0x05, 0xcc];
+    let wanted =
+        std::ptr::with_exposed_provenance_mut::<u8>(usize::try_from(at.get()).unwrap_or(0));
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+    let prot = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
+    // SAFETY: a fresh mapping that replaces none.
+    let page = unsafe { libc::mmap(wanted.cast(), CALL.len(), prot, flags, -1, 0) };
+    if page != wanted.cast() {
+        fail(report, 7);
+    }
+    // SAFETY: the mapping is at least as long, and nobody else knows of it.
+    unsafe { std::ptr::copy_nonoverlapping(CALL.as_ptr(), page.cast(), CALL.len()) };
+    prepare_child(report, filter);
+    // SAFETY: the code there makes the call of these registers, and does not come back.
+    unsafe {
+        std::arch::asm!(
+            "jmp {page}",
+            page = in(reg) page,
+            in("rax") libc::SYS_execve,
+            in("rdi") path.as_ptr(),
+            in("rsi") argv,
+            in("rdx") env,
+            options(noreturn),
+        )
+    }
+}
+
 /// Starts `argv` with `env` under ptrace and `filter`, and gives it at the stop right after its
-/// `execve` succeeded ([`StopEvent::Exec`]), with the blocked and ignored signals of `inherited`.
+/// `execve` succeeded ([`StopEvent::Exec`]), with the blocked and ignored signals of `inherited`. A filter that
+/// stops calls by a signal lets them pass at the address `passes`.
 ///
 /// # Errors
 /// When ptrace or seccomp is not available, or the program cannot be executed.
@@ -182,6 +219,7 @@ pub fn spawn_program(
     argv: &[CString],
     env: &[CString],
     filter: &Filter,
+    passes: Option<Addr>,
     inherited: &Inherited,
 ) -> Result<Stopped, SpawnError> {
     let pointers = |list: &[CString]| -> Vec<*const libc::c_char> {
@@ -193,6 +231,10 @@ pub fn spawn_program(
     let Some(pid) = fork()? else {
         await_tracer(go_read.as_raw_fd(), go_write.as_raw_fd());
         inherited.set_dispositions();
+        if let Some(at) = passes {
+            let program = (path, argv.as_ptr(), env.as_ptr());
+            execute_at(at, report_write.as_raw_fd(), filter, program);
+        }
         prepare_child(report_write.as_raw_fd(), filter);
         // SAFETY: path, argv and env are null-terminated and live until here.
         unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), env.as_ptr()) };
@@ -206,6 +248,15 @@ pub fn spawn_program(
             Some(PtraceStop::Stopped(mut task, StopEvent::Exec)) => {
                 task.set_signal_mask(inherited.blocked).map_err(SpawnError::Trace)?;
                 return Ok(task);
+            }
+            Some(PtraceStop::Stopped(mut task, StopEvent::Signal(Signal::TRAP)))
+                if passes.is_some() =>
+            {
+                // The breakpoint behind an execve that has failed.
+                let result = task.registers().map_err(SpawnError::Trace)?.rax.cast_signed();
+                task.end();
+                let errno = i32::try_from(-result).unwrap_or(libc::EINVAL);
+                return Err(SpawnError::Exec(std::io::Error::from_raw_os_error(errno)));
             }
             Some(PtraceStop::Stopped(task, StopEvent::Signal(signal))) => {
                 task.resume(crate::Resume::Continue, Some(signal)).map_err(SpawnError::Trace)?;
@@ -239,7 +290,7 @@ pub fn spawn_stub(cpuid: Cpuid) -> Result<Stub, SpawnError> {
     loop {
         match wait(pid, WaitFlags::Block).map_err(SpawnError::Trace)? {
             Some(PtraceStop::Stopped(task, StopEvent::Signal(signal)))
-                if signal == retake_model::Signal::TRAP =>
+                if signal == Signal::TRAP =>
             {
                 return Ok(Stub { task, socket: ours, socket_fd: SOCKET_FD });
             }

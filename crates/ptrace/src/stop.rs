@@ -48,7 +48,8 @@ impl PtraceStop {
 pub enum StopEvent {
     /// Entry or exit of a system call (`PTRACE_O_TRACESYSGOOD`).
     Syscall,
-    /// The seccomp filter said `SECCOMP_RET_TRACE`: entry of a system call.
+    /// The seccomp filter said `SECCOMP_RET_TRACE`, or the recording filter `SECCOMP_RET_TRAP`
+    /// ([`Stopped::is_trapped`]): entry of a system call.
     Seccomp,
     /// `clone`, `fork` or `vfork` made a new task, which is traced.
     Cloned,
@@ -105,7 +106,20 @@ fn decode(tid: Tid, status: i32) -> Result<PtraceStop, PtraceError> {
     Ok(PtraceStop::Stopped(Stopped::new(tid), event))
 }
 
+/// What is reported next, with the stop of a call for what a SIGSYS of the recording filter has brought.
 fn wait_raw(pid: i32, flags: WaitFlags) -> Result<Option<(Tid, PtraceStop)>, PtraceError> {
+    match wait_unsettled(pid, flags)? {
+        Some((tid, PtraceStop::Stopped(stopped, event))) => {
+            Ok(Some((tid, crate::trapped::settle(stopped, event)?)))
+        }
+        other => Ok(other),
+    }
+}
+
+pub(crate) fn wait_unsettled(
+    pid: i32,
+    flags: WaitFlags,
+) -> Result<Option<(Tid, PtraceStop)>, PtraceError> {
     let mut options = libc::__WALL
         | match flags {
             WaitFlags::Block | WaitFlags::Interruptible => 0,

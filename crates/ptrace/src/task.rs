@@ -10,6 +10,7 @@ use retake_model::{Registers, SigInfo, Signal, Tid, VectorState};
 use crate::PtraceError;
 use crate::stop::{PtraceStop, StopEvent, WaitFlags, wait};
 use crate::sys::{ptrace, ptrace_with};
+use crate::trapped::Trap;
 
 /// `NT_X86_XSTATE` (elf.h): the XSAVE area.
 const NT_X86_XSTATE: usize = 0x202;
@@ -36,6 +37,8 @@ pub struct Stopped {
     pub(crate) end: Option<Signal>,
     /// Its general registers, once read: they do not change while it is stopped.
     registers: OnceCell<Box<Registers>>,
+    /// It has come to its last call by a signal.
+    pub(crate) trap: Option<Trap>,
 }
 
 /// A task that was resumed and not yet waited for.
@@ -61,7 +64,7 @@ pub enum Resume {
 
 impl Stopped {
     pub(crate) fn new(tid: Tid) -> Self {
-        Self { tid, end: None, registers: OnceCell::new() }
+        Self { tid, end: None, registers: OnceCell::new(), trap: None }
     }
 
     /// The kernel's number of the task.
@@ -123,27 +126,16 @@ impl Stopped {
         ptrace_with("PTRACE_SETREGSET", libc::PTRACE_SETREGSET, self.tid, NT_X86_XSTATE, &mut iov)
     }
 
-    /// Whether the task, which is in a system-call stop, is at the entry of the call
-    /// (`PTRACE_GET_SYSCALL_INFO`, since Linux 5.3).
-    ///
-    /// # Errors
-    /// When the task is gone.
-    pub fn is_entering_call(&self) -> Result<bool, PtraceError> {
-        const GET_SYSCALL_INFO: libc::c_uint = 0x420e;
-        const ENTRY: u8 = 1;
-        // `struct ptrace_syscall_info`: only its first byte, `op`, is asked for.
-        let mut op = 0_u8;
-        ptrace_with("PTRACE_GET_SYSCALL_INFO", GET_SYSCALL_INFO, self.tid, 1, &mut op)?;
-        Ok(op == ENTRY)
-    }
-
     /// Whether the task, which the recording filter has stopped at a call's entry, makes a call of the
     /// 32-bit table.
     ///
     /// # Errors
     /// When the task is gone.
     pub fn calls_by_other_table(&self) -> Result<bool, PtraceError> {
-        Ok(self.event_message()? == u64::from(crate::seccomp::OTHER_TABLE))
+        match self.trap {
+            Some(trap) => Ok(trap.by_other_table),
+            None => Ok(self.event_message()? == u64::from(crate::seccomp::OTHER_TABLE)),
+        }
     }
 
     /// Description of the signal that the task stopped with.
@@ -263,7 +255,11 @@ impl Stopped {
         self.registers.take();
         self.restart(how, signal)?;
         match wait(self.tid, WaitFlags::Block)? {
-            Some(PtraceStop::Stopped(_, event)) => return Ok(event),
+            Some(PtraceStop::Stopped(now, event)) => {
+                self.registers = now.registers;
+                self.trap = now.trap.or(self.trap);
+                return Ok(event);
+            }
             Some(PtraceStop::Killed { signal, .. }) => self.end = Some(signal),
             _ => self.end = Some(Signal::KILL),
         }

@@ -140,7 +140,7 @@ impl Stopped {
     }
 
     /// The first signals that wait for the task itself.
-    fn queued(&self) -> Result<Vec<SigInfo>, PtraceError> {
+    pub(crate) fn queued(&self) -> Result<Vec<SigInfo>, PtraceError> {
         /// `struct ptrace_peeksiginfo_args` (ptrace(2)).
         #[repr(C)]
         struct Peek {

@@ -12,7 +12,7 @@ use crate::convention::Made;
 use crate::error::RecordError;
 use crate::new_task::NewTask;
 use crate::seccomp::Judged;
-use crate::session::{Next, Session, resumed};
+use crate::session::{Next, Session};
 use crate::task::{OpenCall, Task};
 
 /// Task memory as the table reads it.
@@ -55,8 +55,8 @@ impl Session {
         task: &mut Task,
         mut stopped: Stopped,
     ) -> Result<Next, RecordError> {
-        task.passing = false;
         task.entry_recorded = false;
+        task.undo_trap(&mut stopped)?;
         let entry = stopped.registers()?;
         if retake_tracee::is_vsyscall(&entry) {
             return self.vsyscall_entered(task, stopped, &entry);
@@ -161,7 +161,7 @@ impl Session {
             let audit = self.audit_before(task)?;
             let entered = std::mem::take(&mut task.entry_recorded);
             task.open = Some(OpenCall { entry, entered, audit, ..open });
-            return Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Waiting));
+            return self.enter_kernel(task, stopped, Next::Waiting);
         }
         let mut open = OpenCall {
             call,
@@ -214,7 +214,7 @@ impl Session {
             true => Next::Waiting,
             false => Next::Soon,
         };
-        Ok(resumed(stopped.resume(Resume::Syscall, None)?, next))
+        self.enter_kernel(task, stopped, next)
     }
 
     /// Makes a task that was borrowed at the entry of a call, or was asked to stop before it, come to
@@ -229,8 +229,7 @@ impl Session {
         let mut stopped_by_group = false;
         loop {
             match stopped.resume_and_wait(Resume::Continue, None)? {
-                StopEvent::Seccomp if stopped_by_group => return Ok(stopped.stop_again()?),
-                StopEvent::Seccomp => return Ok(()),
+                StopEvent::Seccomp => break,
                 StopEvent::Signal(_) => task.held.push_back(stopped.siginfo()?),
                 StopEvent::Stop(Signal::TRAP) => task.asked_to_stop = false,
                 // It comes again in the call.
@@ -241,6 +240,11 @@ impl Session {
                 }
             }
         }
+        task.undo_trap(stopped)?;
+        if stopped_by_group {
+            stopped.stop_again()?;
+        }
+        Ok(())
     }
 
     /// Ends a call without the kernel: it is skipped, with `result`.

@@ -1,6 +1,7 @@
 //! What the kernel changes to force a signal on a task, and the program must not see.
 //!
-//! Some faults and traps are the recorder's: trapped instructions, memory that grows, debug registers.
+//! Some faults and traps are the recorder's: trapped instructions, memory that grows, debug registers, and calls
+//! in a container (`outer_filter.rs`).
 //! The kernel sees to it that such a signal arrives: it unblocks it, and where it was blocked or ignored
 //! it takes the program's action away (kernel/signal.c, `force_sig_info_to_task`). Both are put back.
 //! Where such a signal was sent to the task before and waits, the two become one, with the description of
@@ -19,7 +20,7 @@ use crate::error::RecordError;
 use crate::task::Task;
 
 /// The signals that are forced on the recorder's account.
-const FORCED: [Signal; 2] = [Signal::SEGV, Signal::TRAP];
+const FORCED: [Signal; 3] = [Signal::SEGV, Signal::TRAP, Signal::SYS];
 const SIG_DFL: u64 = 0;
 const SIG_IGN: u64 = 1;
 

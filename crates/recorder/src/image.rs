@@ -102,8 +102,8 @@ impl Session {
     ) -> Result<(u64, FastCalls), RecordError> {
         const READ_EXEC: u64 = 5;
         const PRIVATE_ANONYMOUS_FIXED: u64 = 0x10_0022;
-        let page = InjectPage::ADDR;
-        let args = [page.get(), InjectPage::LEN, READ_EXEC, PRIVATE_ANONYMOUS_FIXED, u64::MAX, 0];
+        let (page, with) = (InjectPage::ADDR, InjectPage::MAPPED_WITH);
+        let args = [page.get(), InjectPage::LEN, READ_EXEC, PRIVATE_ANONYMOUS_FIXED, with, 0];
         let made = call_in_place(stopped, &mut task.memory, registers, nr::MMAP, args)?;
         if made.result.cast_unsigned() != page.get() {
             return Err(RecordError::Unsupported(format!(
@@ -112,6 +112,7 @@ impl Session {
         }
         task.held.extend(made.signals);
         task.memory.write(page, &InjectPage::CODE)?;
+        task.memory.write(InjectPage::OTHER_ADDR, &InjectPage::OTHER_CODE)?;
         if self.traps_cpuid {
             // Executing a program ended it. Until it is on again, each switch to the program is dear (`SameTraps`).
             let args = [retake_ptrace::ARCH_SET_CPUID, 0, 0, 0, 0, 0];

@@ -85,7 +85,7 @@ impl Session {
         }
         task.disarm(&mut stopped)?;
         let Some(ticker) = &self.ticker else {
-            return Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon));
+            return Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon));
         };
         let space = self
             .spaces

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use retake_model::{Addr, Backing, PageAddr, Protection, Registers};
 use retake_ptrace::{
-    PageMap, PtraceError, PtraceStop, Stopped, interrupt, monotonic, others_have_stopped,
+    PageMap, PtraceError, PtraceStop, Resume, Stopped, interrupt, monotonic, others_have_stopped,
     own_cpu_time,
 };
 use retake_recording::{EventKind, ExitStatus, Fingerprint, PageDigest, PageHasher, Where};
@@ -103,7 +103,7 @@ impl Session {
         task.asked_to_stop = false;
         if stopped.has_queued_fault()? {
             // It came at the same time: the next stop is for that.
-            return Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon));
+            return Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon));
         }
         let registers = normal(&stopped.registers()?);
         if !task.mid_code && registers == task.registers {
@@ -134,7 +134,7 @@ impl Session {
         stopped: Stopped,
     ) -> Result<Next, RecordError> {
         self.look_again(task, monotonic());
-        Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon))
+        Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon))
     }
 
     /// Other tasks could run. A task that only waits gives way at once.

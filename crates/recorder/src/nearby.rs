@@ -181,6 +181,9 @@ pub(crate) fn step_once(
             StopEvent::Stop(Signal::TRAP) => {}
             other => {
                 hide_trap_flag(stopped, other)?;
+                if other == StopEvent::Seccomp && stopped.is_trapped() {
+                    end_step(task, stopped)?;
+                }
                 return Ok(Some(other));
             }
         }
@@ -196,6 +199,34 @@ fn hide_trap_flag(stopped: &mut Stopped, event: StopEvent) -> Result<(), RecordE
     if registers.rcx == registers.rip {
         let r11 = registers.r11 & !TRAP_FLAG;
         stopped.set_registers(&Registers { r11, ..registers })?;
+    }
+    Ok(())
+}
+
+/// A call that was stopped by a signal has ended for the kernel, and so has the step: its SIGTRAP waits.
+fn end_step(task: &mut Task, stopped: &mut Stopped) -> Result<(), RecordError> {
+    let entry = stopped.registers()?;
+    let mut stops_again = false;
+    while stopped.has_queued_fault()? {
+        match stopped.resume_and_wait(Resume::Continue, None)? {
+            StopEvent::Signal(Signal::TRAP) => {
+                task.undo_forced(
+                    stopped,
+                    Signal::TRAP,
+                    &Registers { orig_rax: u64::MAX, ..entry },
+                )?;
+            }
+            StopEvent::Signal(_) => task.held.push_back(stopped.siginfo()?),
+            StopEvent::Stop(_) => stops_again = true,
+            other => {
+                let what = format!("{other:?} at the end of a step over a call");
+                return Err(RecordError::Unsupported(what));
+            }
+        }
+    }
+    stopped.set_registers(&entry)?;
+    if stops_again {
+        stopped.stop_again()?;
     }
     Ok(())
 }

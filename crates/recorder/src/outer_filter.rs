@@ -1,56 +1,134 @@
-//! Calls that a seccomp filter from outside answers: that of a container, for one.
+//! Calls that a seccomp filter from outside may answer: that of a container, for one.
 //!
 //! Of several filters' actions the most severe is taken (seccomp(2)). What one from outside answers with
-//! an error, as Docker's default profile does with `clone3`, never comes to the recorder's own filter,
-//! which asks for less. ptrace(2) sees each call before all filters do (since Linux 4.8). So where there
-//! is such a filter tasks are resumed with `PTRACE_SYSCALL`, at the price of a stop more for each call: a
-//! call that ends without having come to our filter was answered.
+//! an error, as Docker's default profile does with `clone3`, never comes to a filter that asks for less. So where
+//! there is such a filter ours asks for a signal (`SECCOMP_RET_TRAP`), which is more. The kernel then makes no
+//! call: what the recorder does not answer itself is made in the page of injected calls, which our filter lets
+//! through, and the task is set back behind its own instruction at the next stop. What the filter from outside
+//! answers there is the result.
 //!
 //! Not covered: a call that both the program's own filter and one from outside reject gets the answer of
-//! the one from outside.
+//! the program's.
 
-use retake_abi::Errno;
-use retake_model::Registers;
-use retake_ptrace::{Resume, Stopped};
-use retake_recording::EventKind;
+use retake_model::{Registers, Signal};
+use retake_ptrace::{CallStops, Resume, StopEvent, Stopped};
+use retake_tracee::InjectPage;
 
 use crate::error::RecordError;
 use crate::seccomp::own_status;
-use crate::session::{Next, Session, call_number, resumed};
+use crate::session::{Next, Session, resumed};
 use crate::task::Task;
 
-/// How tasks go on with their own code so that each of their calls is seen.
-pub(crate) fn onward() -> Resume {
+/// So many signals may arrive on the way into a call.
+const MOST_SIGNALS: u32 = 64;
+
+/// Whether there is a filter from outside.
+pub(crate) fn is_there() -> bool {
     /// `SECCOMP_MODE_FILTER`
     const FILTER: &str = "2";
-    if own_status("Seccomp:").as_deref() == Some(FILTER) {
-        Resume::Syscall
-    } else {
-        Resume::Continue
+    own_status("Seccomp:").as_deref() == Some(FILTER)
+}
+
+/// How the program's calls are stopped so that each of them is seen.
+pub(crate) fn call_stops() -> CallStops {
+    if is_there() { CallStops::BySignal } else { CallStops::AtEntry }
+}
+
+/// Sets a task that comes out of a call that was made in the page of injected calls back behind its own
+/// instruction; `entry` are the registers with which it has made the call.
+pub(crate) fn set_back(stopped: &mut Stopped, entry: &Registers) -> Result<(), RecordError> {
+    let now = stopped.registers()?;
+    if [InjectPage::AFTER, InjectPage::OTHER_AFTER].contains(&now.pc()) {
+        let Registers { rip, rcx, r11, .. } = *entry;
+        stopped.set_registers(&Registers { rip, rcx, r11, ..now })?;
     }
+    Ok(())
 }
 
 impl Session {
-    /// A task stopped at the entry or the end of a call that did not come to our filter.
-    pub(crate) fn call_passes(
+    /// Lets a task that stands at the entry of a call go on into the kernel.
+    pub(crate) fn enter_kernel(
         &mut self,
         task: &mut Task,
-        stopped: Stopped,
+        mut stopped: Stopped,
+        next: Next,
     ) -> Result<Next, RecordError> {
-        if stopped.is_entering_call()? {
-            task.passing = true;
-            return Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Soon));
+        if !stopped.is_trapped() {
+            return Ok(resumed(stopped.resume(Resume::Syscall, None)?, next));
         }
-        if !std::mem::take(&mut task.passing) {
-            // The end of one that was skipped, or of the clone that made the task.
-            return Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon));
+        let at = match stopped.calls_by_other_table()? {
+            true => InjectPage::OTHER_ADDR,
+            false => InjectPage::ADDR,
+        };
+        let entry = stopped.registers()?;
+        let call = Registers { rip: at.get(), rax: entry.orig_rax, orig_rax: u64::MAX, ..entry };
+        stopped.set_registers(&call)?;
+        let (mut mask, mut gets, mut signals) = (None, None, 0);
+        let mut stops_again = false;
+        loop {
+            match stopped.resume_and_wait(Resume::Syscall, gets.take())? {
+                StopEvent::Syscall => break,
+                StopEvent::Signal(signal) if signals < MOST_SIGNALS => {
+                    // What a task is resumed with and blocks waits (kernel/signal.c, `ptrace_signal`): it comes in
+                    // the call.
+                    signals += 1;
+                    mask = mask.or(Some(stopped.signal_mask()?));
+                    stopped.set_signal_mask(u64::MAX)?;
+                    gets = Some(signal);
+                }
+                StopEvent::Stop(Signal::TRAP) if task.asked_to_stop => task.asked_to_stop = false,
+                StopEvent::Stop(_) => stops_again = true,
+                StopEvent::Exit => return self.handle(task, stopped, StopEvent::Exit),
+                other => {
+                    let what = format!("{other:?} instead of a call's entry");
+                    return Err(RecordError::Unsupported(what));
+                }
+            }
         }
-        let after = stopped.registers()?;
-        // As they are at the entry of each call (arch/x86/entry/entry_64.S).
-        let entry = Registers { rax: Errno::ENOSYS.to_result().cast_unsigned(), ..after };
-        self.restart_if_interrupted(task)?;
-        self.effects.clear();
-        self.append(task, &EventKind::Syscall { no: call_number(&entry) }, &entry, &after)?;
-        Ok(Next::Ready(stopped))
+        if let Some(mask) = mask {
+            stopped.set_signal_mask(mask)?;
+        }
+        if stops_again {
+            stopped.stop_again()?;
+        }
+        Ok(resumed(stopped.resume(Resume::Syscall, None)?, next))
+    }
+}
+
+impl Task {
+    /// What a stop is for: sets a task that comes out of a call back behind its own instruction, and takes a SIGSYS
+    /// that was sent to it for that of a call if it stands for it.
+    pub(crate) fn stop_of_call(
+        &mut self,
+        stopped: &mut Stopped,
+        event: StopEvent,
+    ) -> Result<StopEvent, RecordError> {
+        match (event, &self.open) {
+            (
+                StopEvent::Syscall | StopEvent::Cloned | StopEvent::VforkDone | StopEvent::Exit,
+                Some(open),
+            ) => set_back(stopped, &open.entry)?,
+            (StopEvent::Signal(Signal::SYS), None) if is_there() => {
+                let now = stopped.registers()?;
+                let was_made = now.orig_rax.cast_signed() < 0 || now.rax != now.orig_rax;
+                if !was_made && self.is_made_fatal(Signal::SYS) && stopped.siginfo()?.code() <= 0 {
+                    stopped.take_for_trap()?;
+                    return Ok(StopEvent::Seccomp);
+                }
+            }
+            _ => {}
+        }
+        Ok(event)
+    }
+
+    /// A task has come to the entry of a call: what the kernel did to force a SIGSYS on it is undone.
+    pub(crate) fn undo_trap(&mut self, stopped: &mut Stopped) -> Result<(), RecordError> {
+        if !stopped.is_trapped() || !self.is_made_fatal(Signal::SYS) {
+            return Ok(());
+        }
+        let entry = stopped.registers()?;
+        let in_code = Registers { orig_rax: u64::MAX, ..entry };
+        self.undo_forced(stopped, Signal::SYS, &in_code)?;
+        Ok(stopped.set_registers(&entry)?)
     }
 }

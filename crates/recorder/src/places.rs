@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use retake_model::{Addr, Protection, Registers, Signal};
 use retake_ptrace::{
-    PtraceStop, StopEvent, Stopped, Ticker, WATCHPOINTS, WaitFlags, WatchLen, Watchpoint,
+    PtraceStop, Resume, StopEvent, Stopped, Ticker, WATCHPOINTS, WaitFlags, WatchLen, Watchpoint,
     interrupt, monotonic, process_cpu_time, wait,
 };
 
@@ -216,7 +216,7 @@ fn run_without_signals(
     let tid = stopped.tid();
     // The task has used a little less than the timer has waited.
     ticker.first_then(LOOK.min(limit), LOOK.min(limit / 4).max(SHORTEST_LOOK));
-    let _running = stopped.resume(task.onward, None)?;
+    let _running = stopped.resume(Resume::Continue, None)?;
     loop {
         match wait(tid, WaitFlags::Interruptible)? {
             Some(PtraceStop::Stopped(mut stopped, StopEvent::Signal(Signal::TRAP))) => {
@@ -236,7 +236,7 @@ fn run_without_signals(
                 if !task.asked_to_stop && budget.has_used(task, limit) {
                     return Ok(Ran::Late(stopped));
                 }
-                let _running = stopped.resume(task.onward, None)?;
+                let _running = stopped.resume(Resume::Continue, None)?;
             }
             Some(PtraceStop::Stopped(stopped, StopEvent::Stop(Signal::TRAP)))
                 if task.asked_to_stop =>
@@ -246,7 +246,7 @@ fn run_without_signals(
                     return Ok(Ran::Late(stopped));
                 }
                 // It came at the same time, and would be taken for the program's later.
-                let _running = stopped.resume(task.onward, None)?;
+                let _running = stopped.resume(Resume::Continue, None)?;
             }
             Some(stop) => return Ok(Ran::Other(stop)),
             // Asking twice is asking once, and an injected call may have taken the first stop.

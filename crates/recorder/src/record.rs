@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use retake_ptrace::{
-    Cpuid, Filter, Link, Resume, SameTraps, ShortSlices, SpawnError, can_trap_cpuid,
+    CallStops, Cpuid, Filter, Link, SameTraps, ShortSlices, SpawnError, can_trap_cpuid,
     pin_current_thread, prefer_short_slices, spawn_program, unpin_from,
 };
 use retake_recording::{Cut, End, ExitStatus, Manifest, RecordingWriter, Summary, WriterOptions};
@@ -185,23 +185,27 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
         Ok(thread) => thread.join().ok().flatten().map(Rc::new),
         Err(_) => crate::fast::assemble().map(Rc::new),
     };
-    let mut untraced = vec![InjectPage::AFTER.get()];
+    let mut untraced = vec![InjectPage::AFTER.get(), InjectPage::OTHER_AFTER.get()];
     let fast_code = code.as_ref().map(|code| code.places());
     untraced.extend(fast_code.into_iter().flatten().map(retake_model::Addr::get));
-    let filter = Filter::trace_all_but(&untraced);
+    let stops = crate::outer_filter::call_stops();
+    let passes = match stops {
+        CallStops::AtEntry => None,
+        CallStops::BySignal => Some(InjectPage::ADDR),
+    };
+    let filter = Filter::stop_all_but(&untraced, InjectPage::MAPPED_WITH, stops);
     // Where others want the CPU, each stop of the program is two waits for it. With --chaos the program must not get it
     // before the recorder.
     let slice_before = match options.chaos {
         None => prefer_short_slices(ShortSlices::Inherited),
         Some(_) => None,
     };
-    let task =
-        spawn_program(&path_c, &argv, &env, &filter, link.inherited()).map_err(
-            |error| match error {
-                SpawnError::Exec(error) => why_not(path.clone(), error).into(),
-                other => RecordError::Spawn(other),
-            },
-        )?;
+    let task = spawn_program(&path_c, &argv, &env, &filter, passes, link.inherited()).map_err(
+        |error| match error {
+            SpawnError::Exec(error) => why_not(path.clone(), error).into(),
+            other => RecordError::Spawn(other),
+        },
+    )?;
     let root = task.tid();
     if !crate::exec_calls::is_64_bit(&task.registers()?) {
         // A file that cannot be read.
@@ -246,10 +250,8 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     session.slice_before = slice_before;
     session.tell_of(processors);
     session.ending = Ending::new(Some(link), options.leftover, options.limits);
-    // Chaos wants a stop at each call, and the audit too; a filter from outside has one anyway.
-    let stops_anyway = options.chaos.is_some()
-        || options.audit
-        || crate::outer_filter::onward() == Resume::Syscall;
+    // Chaos wants a stop at each call, and the audit too.
+    let stops_anyway = options.chaos.is_some() || options.audit;
     let wants_fast = options.calls == Calls::MayBeFast && !stops_anyway;
     session.fast_code = code.filter(|_| wants_fast);
     if let Some(seed) = options.chaos {

@@ -299,7 +299,7 @@ impl Session {
             if task.is_watched_for_waits() {
                 self.scheduler.is_watched();
             }
-            match armed.and_then(|()| stopped.resume(task.onward, None)) {
+            match armed.and_then(|()| stopped.resume(Resume::Continue, None)) {
                 Ok(_) => {}
                 // Killed out of its stop: its end is reported next.
                 Err(error) if error.is_gone() => {}
@@ -471,6 +471,7 @@ impl Session {
         mut stopped: Stopped,
         event: StopEvent,
     ) -> Result<Next, RecordError> {
+        let event = task.stop_of_call(&mut stopped, event)?;
         task.show_hidden(&mut stopped)?;
         task.stopped = None;
         self.note_job_state(task, event);
@@ -485,9 +486,6 @@ impl Session {
         }
         match event {
             StopEvent::Seccomp => self.call_entered(task, stopped),
-            StopEvent::Syscall if task.open.is_none() && task.is_filtered_from_outside() => {
-                self.call_passes(task, stopped)
-            }
             StopEvent::Syscall if task.open.is_none() && task.to_next_call.is_some() => {
                 self.came_to_fast_call(task, stopped)
             }

@@ -233,12 +233,12 @@ impl Session {
                 return self.at_watchpoint(task, stopped, &registers);
             }
             // Ours, from a search that another stop ended.
-            return Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon));
+            return Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon));
         }
         if signal == Signal::SEGV && task.hides_forced(&info, &registers) {
             // The fault comes again, and tells what it is for.
             task.hides_forced = Some(info);
-            return Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon));
+            return Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon));
         }
         if signal == Signal::SEGV
             && info.code() == SI_KERNEL
@@ -270,12 +270,12 @@ impl Session {
             _ if task.asks_tracer() => self.hold_for_now(task, stopped, signal, info),
             // Whether the kernel then sets an interrupted call back shows when the task goes on.
             Disposition::Ignored if !is_synchronous(signal, &info) => {
-                Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon))
+                Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon))
             }
             // It is not held: a SIGCONT that comes meanwhile would be before it. Within the code for calls without a
             // stop, the stop is left to its end.
             Disposition::Stop => {
-                Ok(resumed(stopped.resume(task.onward, Some(signal))?, Next::Soon))
+                Ok(resumed(stopped.resume(Resume::Continue, Some(signal))?, Next::Soon))
             }
             // It asks where the program is: any other place is another answer.
             Disposition::Handler
@@ -302,7 +302,7 @@ impl Session {
         info: SigInfo,
     ) -> Result<Next, RecordError> {
         hold(task, &mut stopped, signal, info)?;
-        let running = stopped.resume(task.onward, None)?;
+        let running = stopped.resume(Resume::Continue, None)?;
         // Signals that come as often as ticks keep them from being seen.
         self.tick(task)?;
         Ok(resumed(running, Next::Soon))
@@ -400,11 +400,11 @@ impl Session {
             // Changed by another thread since: the call goes on as if nothing had come.
             Disposition::Ignored if !is_synchronous(signal, info) => {
                 self.undo_call(task, before, info, Delivery::Ignored)?;
-                Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon))
+                Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon))
             }
             Disposition::Stop => {
                 self.undo_call(task, before, info, Delivery::Stop)?;
-                Ok(resumed(stopped.resume(task.onward, Some(signal))?, Next::Soon))
+                Ok(resumed(stopped.resume(Resume::Continue, Some(signal))?, Next::Soon))
             }
             Disposition::Handler | Disposition::Fatal | Disposition::Ignored => {
                 self.deliver(task, stopped, signal, info.clone(), before)
@@ -449,7 +449,7 @@ impl Session {
             if stays {
                 return self.crash_of_unkillable(task, stopped, signal);
             }
-            return Ok(resumed(stopped.resume(task.onward, Some(signal))?, Next::Soon));
+            return Ok(resumed(stopped.resume(Resume::Continue, Some(signal))?, Next::Soon));
         }
         let old_sp = stopped.registers()?.rsp;
         match stopped.resume_and_wait(Resume::Step, Some(signal))? {
@@ -552,7 +552,7 @@ impl Session {
             }
             _ => match self.tell_of_continuing(task, stopped) {
                 Ok(next) => Ok(next),
-                Err(stopped) => Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon)),
+                Err(stopped) => Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon)),
             },
         }
     }

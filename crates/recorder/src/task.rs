@@ -7,7 +7,7 @@ use retake_abi::{Before, Class, Convention, Syscall, TaskCall, nr};
 use retake_model::{
     Addr, AddrRange, Protection, Registers, SigInfo, SpaceId, SyscallNo, TaskId, Tid, VectorState,
 };
-use retake_ptrace::{ProcessMemory, Resume, Stopped, monotonic};
+use retake_ptrace::{ProcessMemory, Stopped, monotonic};
 use retake_recording::{EventKind, LocalSegment};
 use retake_tracee::MappingTable;
 
@@ -26,10 +26,6 @@ pub(crate) struct Task {
     pub(crate) name: Vec<u8>,
     pub(crate) memory: ProcessMemory,
     pub(crate) run: Run,
-    /// How it goes on with its own code.
-    pub(crate) onward: Resume,
-    /// It has entered a call that a filter from outside has not let pass yet.
-    pub(crate) passing: bool,
     /// What it goes on with since its last event.
     pub(crate) registers: Registers,
     /// Its last event was in the middle of code: it may come to equal registers again.
@@ -126,7 +122,7 @@ const POLL_TIME: Duration = Duration::from_micros(40);
 
 impl Task {
     /// A task that is about to run.
-    pub(crate) fn new(identity: Identity, onward: Resume, signal_state: SignalState) -> Self {
+    pub(crate) fn new(identity: Identity, signal_state: SignalState) -> Self {
         let Identity { id, tid, pid, space } = identity;
         Self {
             id,
@@ -136,8 +132,6 @@ impl Task {
             name: Vec::new(),
             memory: ProcessMemory::new(tid),
             run: Run::Away,
-            onward,
-            passing: false,
             registers: Registers::default(),
             mid_code: false,
             update: None,
@@ -232,11 +226,6 @@ impl Task {
         self.polls = reads >= POLLS && ran <= POLL_TIME * reads;
         self.last_turn = ran;
         self.since = now;
-    }
-
-    /// Whether a seccomp filter that is not the program's may answer its calls.
-    pub(crate) fn is_filtered_from_outside(&self) -> bool {
-        self.onward == Resume::Syscall
     }
 }
 

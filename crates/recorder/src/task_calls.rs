@@ -32,7 +32,7 @@ impl Session {
         self.effects.clear();
         let has_child = child.is_some();
         if let Some(child) = child {
-            self.adopt(task, child, &new)?;
+            self.adopt(task, child, &new, &entry)?;
         }
         // A child with the same memory sees that, too.
         self.add_told(task, &new);
@@ -101,8 +101,16 @@ impl Session {
         }
     }
 
-    fn adopt(&mut self, parent: &Task, child: Stopped, new: &NewTask) -> Result<(), RecordError> {
+    /// Takes in a task that `parent` has made by a call with the registers `entry`.
+    fn adopt(
+        &mut self,
+        parent: &Task,
+        mut child: Stopped,
+        new: &NewTask,
+        entry: &Registers,
+    ) -> Result<(), RecordError> {
         let tid = child.tid();
+        crate::outer_filter::set_back(&mut child, entry)?;
         let registers = child.registers()?;
         let id = self.next_task;
         self.next_task = id.next();
@@ -144,7 +152,7 @@ impl Session {
             has_own_fds: new.shares_memory() && !new.shares_descriptors(),
             counter_faults: parent.counter_faults,
             confinement: parent.confinement.clone(),
-            ..Task::new(identity, parent.onward, signal_state)
+            ..Task::new(identity, signal_state)
         };
         self.seat_new(parent, &mut task);
         self.scheduler.made_a_task();
@@ -246,7 +254,7 @@ impl Session {
         let mut task = Task {
             name: crate::image::task_name(tid),
             fast_code: self.fast_code.take(),
-            ..Task::new(identity, crate::outer_filter::onward(), signal_state)
+            ..Task::new(identity, signal_state)
         };
         self.seat_first(&mut task);
         self.effects.clear();

@@ -24,7 +24,7 @@ impl Session {
         entry: &Registers,
     ) -> Result<Next, RecordError> {
         self.restart_if_interrupted(task)?;
-        let returned = skip_vsyscall(&mut stopped, entry)?;
+        let returned = skip_vsyscall(&mut stopped, &task.memory, entry)?;
         task.held.extend(returned.signals);
         // Whoever asked for a stop has one now.
         task.asked_to_stop = false;

@@ -209,7 +209,8 @@ impl Machine {
         }
         if stop == StopEvent::Seccomp {
             // A call of the vsyscall page, which the kernel returns from by itself.
-            skip_vsyscall(&mut self.task(event.task)?.stopped, &actual)?;
+            let task = self.task(event.task)?;
+            skip_vsyscall(&mut task.stopped, &task.memory, &actual)?;
         }
         Ok(None)
     }

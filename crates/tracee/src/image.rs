@@ -17,7 +17,7 @@ pub fn is_ours(addr: Addr) -> bool {
 
 /// One page of code at a fixed address that no program uses: low enough for every mmap base, high
 /// enough for every non-PIE image. It holds a `syscall` instruction whose calls the recorder's filter
-/// lets through, followed by a breakpoint.
+/// lets through, followed by a breakpoint. While recording there is one for calls of the 32-bit table as well.
 #[derive(Clone, Copy, Debug)]
 pub struct InjectPage;
 
@@ -32,4 +32,13 @@ impl InjectPage {
     pub const LEN: u64 = PAGE_SIZE;
     /// What the page starts with: `syscall; int3`.
     pub const CODE: [u8; 3] = [0x0f, 0x05, 0xcc];
+    /// The `int 0x80` instruction, which has the same length.
+    pub const OTHER_ADDR: Addr = Addr::new(0x7000_0010);
+    /// The address after it.
+    pub const OTHER_AFTER: Addr = Addr::new(0x7000_0012);
+    /// What is there: `int 0x80; int3`.
+    pub const OTHER_CODE: [u8; 3] = [0xcd, 0x80, 0xcc];
+    /// The descriptor, which the kernel does not look at, of the `mmap` that makes the page: the recorder's filter
+    /// lets that call through, wherever it is made.
+    pub const MAPPED_WITH: u64 = 0x6b61_7465_722d_7331;
 }

@@ -5,7 +5,7 @@
 //! not, and the call has no exit stop.
 
 use retake_model::{PAGE_SIZE, Registers, SigInfo, Signal};
-use retake_ptrace::{Resume, StopEvent, Stopped};
+use retake_ptrace::{ProcessMemory, Resume, StopEvent, Stopped};
 
 use crate::inject::InjectError;
 
@@ -31,7 +31,19 @@ pub struct Returned {
 ///
 /// # Errors
 /// When the task goes away.
-pub fn skip_vsyscall(task: &mut Stopped, entry: &Registers) -> Result<Returned, InjectError> {
+pub fn skip_vsyscall(
+    task: &mut Stopped,
+    memory: &ProcessMemory,
+    entry: &Registers,
+) -> Result<Returned, InjectError> {
+    if task.is_trapped() {
+        // The kernel had let it return before it stopped.
+        let rip = memory.read_u64(entry.sp())?;
+        let rsp = entry.rsp.wrapping_add(8);
+        let registers = Registers { rip, rsp, orig_rax: u64::MAX, ..*entry };
+        task.set_registers(&registers)?;
+        return Ok(Returned { registers, signals: Vec::new() });
+    }
     // The kernel ends a task whose program counter was changed here.
     task.set_registers(&Registers { orig_rax: u64::MAX, ..*entry })?;
     task.stop_again()?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use retake_abi::consts::fcntl::{F_DUPFD, F_DUPFD_CLOEXEC};
 use retake_abi::{Errno, nr};
 use retake_model::{Addr, Registers, Signal};
-use retake_ptrace::{StopEvent, Stopped, monotonic, read_words};
+use retake_ptrace::{Resume, StopEvent, Stopped, monotonic, read_words};
 use retake_recording::{Effect, EventKind, OutputHash, Stream};
 use retake_tracee::fast::{CURSOR, ENTRIES_END, Entry, FIRST_ENTRY, FastCode, FdKind};
 
@@ -234,7 +234,7 @@ impl Session {
     ) -> Result<Next, RecordError> {
         task.to_next_call = None;
         let Some(end) = task.end_of_fast_code(stopped.registers()?.pc()) else {
-            return Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon));
+            return Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon));
         };
         self.scheduler.end_turn();
         task.asked_to_stop = false;
@@ -255,7 +255,7 @@ impl Session {
             task.asked_to_stop = false;
         }
         let Some(ticker) = &self.ticker else {
-            return Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon));
+            return Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon));
         };
         let found = run_to(stopped, task, ticker, end, PATIENCE);
         ticker.every(crate::scheduler::TICK);
@@ -268,7 +268,7 @@ impl Session {
                 } else if is_out {
                     return self.stopped_as_asked(task, stopped);
                 }
-                Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon))
+                Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon))
             }
             Found::Stop(stop) => self.handle_stop(task, stop),
         }

@@ -2,13 +2,13 @@
 
 use retake_abi::{Convention, Errno, nr};
 use retake_model::{Registers, SigInfo, Signal};
-use retake_ptrace::{Resume, Stopped, kill_process};
+use retake_ptrace::{Stopped, kill_process};
 use retake_recording::EventKind;
 
 use super::Verdict;
 use crate::convention::Made;
 use crate::error::RecordError;
-use crate::session::{Next, Session, call_number, resumed};
+use crate::session::{Next, Session, call_number};
 use crate::task::Task;
 
 /// Why a task gets SIGSYS for a call.
@@ -125,7 +125,7 @@ impl Session {
         let exit = Registers { orig_rax: number, rdi: code, rbx: code, ..*entry };
         stopped.set_registers(&exit)?;
         task.dying = true;
-        Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon))
+        self.enter_kernel(task, stopped, Next::Soon)
     }
 }
 

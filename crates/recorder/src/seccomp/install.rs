@@ -38,7 +38,7 @@ impl Session {
         } else {
             match (first, second) {
                 (PR_GET_SECCOMP, _) => Ok(match task.confinement.mode {
-                    Mode::Free if task.is_filtered_from_outside() => 2,
+                    Mode::Free if crate::outer_filter::is_there() => 2,
                     Mode::Free => 0,
                     Mode::Strict => 1,
                     Mode::Filtered(_) => 2,
@@ -118,7 +118,7 @@ fn descends(own: Option<&Arc<Installed>>, other: &Confinement) -> bool {
 fn set_strict(task: &mut Task) -> Result<i64, Errno> {
     match task.confinement.mode {
         Mode::Filtered(_) => Err(Errno::EINVAL),
-        Mode::Free if task.is_filtered_from_outside() => Err(Errno::EINVAL),
+        Mode::Free if crate::outer_filter::is_there() => Err(Errno::EINVAL),
         Mode::Free | Mode::Strict => {
             task.confinement.mode = Mode::Strict;
             Ok(0)

@@ -1,7 +1,7 @@
 //! Having debug registers tell when somebody writes to what a task waits for.
 
 use retake_model::{Addr, Backing, Registers};
-use retake_ptrace::{PtraceError, PtraceStop, Stopped, WATCHPOINTS, Watchpoint, monotonic};
+use retake_ptrace::{PtraceError, PtraceStop, Resume, Stopped, WATCHPOINTS, Watchpoint, monotonic};
 
 use super::Word;
 use crate::error::RecordError;
@@ -295,7 +295,7 @@ impl Session {
             if task.armed.misses >= MISSES {
                 task.watch_loop_only(&mut stopped)?;
             }
-            return Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon));
+            return Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon));
         };
         if self.scheduler.once_in(GOES_ON) {
             task.watch_loop_only(&mut stopped)?;
@@ -305,7 +305,7 @@ impl Session {
             for other in self.tasks.values_mut().filter(|other| other.woken) {
                 (other.woken, other.since) = (false, now);
             }
-            return Ok(resumed(stopped.resume(task.onward, None)?, Next::Soon));
+            return Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon));
         }
         let stopped = self.preempt_at_write(task, stopped, word)?;
         if let Some(expected) = &mut task.expects {
