@@ -3,9 +3,13 @@
 //!
 //! `RETAKE_ROUNDS=20` repeats most of them.
 
-use std::path::PathBuf;
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use retake_testkit::{Ended, OFTEN, Retake, fixture, require, rounds};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use retake_testkit::{Ended, OFTEN, Retake, finish, fixture, require, rounds, skip};
 
 fn inside() -> Retake {
     Retake::contained(env!("CARGO_BIN_EXE_retake"), fixture::c("c/contained.c", &[]))
@@ -65,6 +69,70 @@ fn processes_of_all_kinds() {
 fn filters_of_the_program_inside_one() {
     let output = check("c/seccomp.c", 0);
     assert!(output.starts_with("mode at first 2\n"), "{output}");
+}
+
+/// Calls are stopped by the signal that the program itself blocks, ignores, handles, sends, and waits for here.
+#[test]
+fn what_a_program_makes_of_sigsys() {
+    let natively = finish(Command::new(fixture::c("c/sigsys.c", &["-pthread"]))).good().output();
+    assert_eq!(check("c/sigsys.c", 0), natively);
+}
+
+#[test]
+fn stops_at_any_moment_of_calls() {
+    let natively =
+        finish(Command::new(fixture::c("c/stop_storm.c", &["-pthread"]))).good().output();
+    assert_eq!(check("c/stop_storm.c", 0), natively);
+    check("c/stop_continue.c", 0);
+    check("c/kill_tree.c", 0);
+}
+
+#[test]
+fn signals_of_all_kinds() {
+    let output = check("c/temporary_masks.c", 0);
+    assert!(output.contains("at last 16 and 1"), "{output}");
+    let output = check("c/interrupted.c", 0);
+    assert!(output.contains("kind 0 restart: 1 errno 0"), "{output}");
+    check("c/queued.c", 0);
+    check("c/forced.c", 0);
+    check("c/fast_timer.c", 0);
+}
+
+/// Tracers in the recording see entries and ends of calls, and step over them.
+#[test]
+fn calls_that_tracers_look_at() {
+    for name in ["c/tracers/calls.c", "c/tracers/steps.c", "c/tracers/seized.c"] {
+        let program = fixture::c(name, &[]);
+        let natively = finish(Command::new(&program)).good().output();
+        assert_eq!(round_trip(&[program]).good().output(), natively);
+    }
+}
+
+/// `int 0x80`, and the vsyscall page where the kernel has it.
+#[test]
+fn calls_by_other_ways() {
+    let output = check("c/other_tables.c", 3);
+    for line in ["protected: 0", "refused: -38 -38 -38", "written 8"] {
+        assert!(output.lines().any(|found| found == line), "no {line:?} in\n{output}");
+    }
+    let ended = round_trip(&[fixture::c("c/vsyscall.c", &[])]);
+    if ended.code() == 77 {
+        skip("calls_by_other_ways", "the kernel has no vsyscall page");
+        return;
+    }
+    assert!(ended.good().output().starts_with("1 1 1\n"));
+}
+
+#[test]
+fn programs_that_cannot_be_executed() {
+    let retake = inside();
+    let file = retake.path("no-program");
+    std::fs::write(&file, [0x7f, b'E', b'L', b'F', 2, 1, 1, 0]).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let command = |retake: &Retake| retake.run(["record".as_ref(), file.as_os_str()]);
+    let (ended, expected) = (command(&retake), command(&outside()));
+    assert_eq!((ended.code(), ended.errors()), (expected.code(), expected.errors()));
+    assert_eq!(ended.code(), 126, "{}", ended.errors());
 }
 
 #[test]

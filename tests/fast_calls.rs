@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -64,16 +65,18 @@ fn retake() -> Retake {
     Retake::new(env!("CARGO_BIN_EXE_retake"))
 }
 
-/// Whether calls can be without a stop: `rdfsbase` is allowed (`AT_HWCAP2`, bit 1), and no filter from
-/// outside stops them anyway.
+/// Inside a container.
+fn contained() -> Retake {
+    Retake::contained(env!("CARGO_BIN_EXE_retake"), fixture::c("c/contained.c", &[]))
+}
+
+/// Whether calls can be without a stop: `rdfsbase` is allowed (`AT_HWCAP2`, bit 1).
 fn can_be_fast() -> bool {
     const AT_HWCAP2: u64 = 26;
     let auxv = std::fs::read("/proc/self/auxv").expect("auxv");
     let words: Vec<u64> =
         auxv.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
-    let has_instruction = words.chunks(2).any(|pair| pair[0] == AT_HWCAP2 && pair[1] & 2 != 0);
-    let status = std::fs::read_to_string("/proc/self/status").expect("status");
-    has_instruction && status.contains("Seccomp:\t0")
+    words.chunks(2).any(|pair| pair[0] == AT_HWCAP2 && pair[1] & 2 != 0)
 }
 
 #[test]
@@ -97,9 +100,8 @@ fn over_threads_signals_forks_and_filters() {
 
 /// Records so many calls, and tells where the last of them was made, by its program counter, and the
 /// functions on its stack.
-fn last_call(options: &[&str]) -> (u64, Vec<String>) {
+fn last_call(retake: &Retake, options: &[&str]) -> (u64, Vec<String>) {
     const CALLS: usize = 2000;
-    let retake = retake();
     let program = fixture::c("c/tiny_calls.c", &[]);
     let (dir, recorded) =
         retake.record("recording", options, &[program, PathBuf::from(CALLS.to_string())]);
@@ -124,12 +126,14 @@ fn last_call(options: &[&str]) -> (u64, Vec<String>) {
 #[test]
 fn they_are_events_with_stacks() {
     let page = CODE..CODE + PAGE_SIZE;
-    let (traced, stack) = last_call(&["--trace-all-calls"]);
-    assert!(!page.contains(&traced), "{traced:#x}");
-    assert_eq!(stack[..2], ["syscall", "main"]);
-    let (fast, same_stack) = last_call(&[]);
-    assert_eq!(page.contains(&fast), can_be_fast(), "{fast:#x}");
-    assert_eq!(stack, same_stack);
+    for start in [retake, contained] {
+        let (traced, stack) = last_call(&start(), &["--trace-all-calls"]);
+        assert!(!page.contains(&traced), "{traced:#x}");
+        assert_eq!(stack[..2], ["syscall", "main"]);
+        let (fast, same_stack) = last_call(&start(), &[]);
+        assert_eq!(page.contains(&fast), can_be_fast(), "{fast:#x}");
+        assert_eq!(stack, same_stack);
+    }
 }
 
 /// Signals and changes of tasks that find no traced call in time.
@@ -148,6 +152,13 @@ fn natively(retake: &Retake, program: &Path, args: &[&str], name: &str) -> Strin
     let mut command = Command::new(program);
     command.args(args).arg(folder(retake, name));
     finish(command).good().output()
+}
+
+/// The same for a command that gets no folder, in the home.
+fn finish_in(retake: &Retake, command: &[OsString]) -> String {
+    let mut native = Command::new(&command[0]);
+    native.args(&command[1..]).current_dir(retake.path(""));
+    finish(native).good().output()
 }
 
 /// A fresh folder for a program's files.
@@ -176,11 +187,19 @@ fn made_fast(dir: &Path) -> BTreeMap<&'static str, usize> {
 /// A replay in which a byte of an answer is missing, or is one too many, adds up to something else.
 #[test]
 fn each_call_gives_what_it_gives_natively() {
-    let retake = retake();
+    each_call_is_as_natively(&retake());
+}
+
+#[test]
+fn each_call_in_a_container_gives_what_it_gives_natively() {
+    each_call_is_as_natively(&contained());
+}
+
+fn each_call_is_as_natively(retake: &Retake) {
     let program = fixture::c("c/hot/each_fast_call.c", &["-O1"]);
-    let natively = ["native", "again"].map(|name| natively(&retake, &program, &[], name));
+    let natively = ["native", "again"].map(|name| natively(retake, &program, &[], name));
     for round in 0..rounds() {
-        let files = folder(&retake, &format!("files-{round}"));
+        let files = folder(retake, &format!("files-{round}"));
         let ended = retake.round_trip(
             &format!("recording-{round}"),
             OFTEN,
@@ -201,6 +220,23 @@ fn each_call_gives_what_it_gives_natively() {
                 let count = counts.get(call).copied().unwrap_or(0);
                 assert!(count >= 20, "{call} was made {count} times");
             }
+        }
+    }
+}
+
+#[test]
+fn rows_of_calls_in_a_container() {
+    const TURNS: &str = "2000";
+    let program = fixture::c("c/hot/calls_in_rows.c", &["-O1", "-pthread"]).into_os_string();
+    for kind in ["file", "stat", "mixed"] {
+        let command = [program.clone(), TURNS.into(), kind.into()];
+        let native = finish_in(&retake(), &command);
+        for _ in 0..rounds() {
+            let retake = contained();
+            let ended = retake.round_trip("recording", OFTEN, &command);
+            assert_eq!(ended.good().output(), native, "{kind}");
+            let fast: usize = made_fast(&retake.path("recording")).into_values().sum();
+            assert!(!can_be_fast() || fast > 1500, "{kind}: {fast} without a stop");
         }
     }
 }
