@@ -106,7 +106,7 @@ impl Session {
             return Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon));
         }
         let registers = normal(&stopped.registers()?);
-        if !task.mid_code && registers == task.registers {
+        if self.is_where_it_was(task, &registers)? {
             return self.go_on_at_event(task, stopped);
         }
         let now = monotonic();

@@ -14,6 +14,7 @@ use retake_model::{Registers, Signal};
 use retake_ptrace::{CallStops, Resume, StopEvent, Stopped};
 use retake_tracee::InjectPage;
 
+use crate::disposition::{Disposition, disposition};
 use crate::error::RecordError;
 use crate::seccomp::own_status;
 use crate::session::{Next, Session, resumed};
@@ -69,12 +70,18 @@ impl Session {
             match stopped.resume_and_wait(Resume::Syscall, gets.take())? {
                 StopEvent::Syscall => break,
                 StopEvent::Signal(signal) if signals < MOST_SIGNALS => {
-                    // What a task is resumed with and blocks waits (kernel/signal.c, `ptrace_signal`): it comes in
-                    // the call.
                     signals += 1;
-                    mask = mask.or(Some(stopped.signal_mask()?));
-                    stopped.set_signal_mask(u64::MAX)?;
-                    gets = Some(signal);
+                    match disposition(task, signal) {
+                        Disposition::Ignored if !task.asks_tracer() => {}
+                        Disposition::Stop if !task.asks_tracer() => gets = Some(signal),
+                        _ => {
+                            // What a task is resumed with and blocks waits (kernel/signal.c, `ptrace_signal`): it
+                            // comes in the call.
+                            mask = mask.or(Some(stopped.signal_mask()?));
+                            stopped.set_signal_mask(u64::MAX)?;
+                            gets = Some(signal);
+                        }
+                    }
                 }
                 StopEvent::Stop(Signal::TRAP) if task.asked_to_stop => task.asked_to_stop = false,
                 StopEvent::Stop(_) => stops_again = true,

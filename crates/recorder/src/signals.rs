@@ -205,10 +205,15 @@ impl Session {
             // In the middle of code it can come to the same registers again.
             return Ok(!task.mid_code);
         }
-        if restarted(&task.registers).as_ref() != Some(now) {
+        let before = task.registers;
+        let Some(after) = restarted(&before) else { return Ok(false) };
+        // Interrupted before it makes the call again, it is in no call.
+        let interrupted = Registers { orig_rax: u64::MAX, ..after };
+        if *now != after && *now != interrupted {
             return Ok(false);
         }
-        self.restart_if_interrupted(task)?;
+        self.effects.clear();
+        self.append(task, &EventKind::Restart, &before, now)?;
         Ok(true)
     }
 
