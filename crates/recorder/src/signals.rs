@@ -11,6 +11,7 @@ use crate::disposition::{Disposition, disposition, is_unkillable};
 use crate::error::RecordError;
 use crate::growth::Growth;
 use crate::leaving::Purpose;
+use crate::midcode::normal;
 use crate::places::Search;
 use crate::session::{Next, Session, resumed};
 use crate::task::Task;
@@ -201,19 +202,19 @@ impl Session {
         task: &mut Task,
         now: &Registers,
     ) -> Result<bool, RecordError> {
-        if *now == task.registers {
+        if *now == task.registers || normal(now) == task.registers {
             // In the middle of code it can come to the same registers again.
             return Ok(!task.mid_code);
         }
         let before = task.registers;
         let Some(after) = restarted(&before) else { return Ok(false) };
         // Interrupted before it makes the call again, it is in no call.
-        let interrupted = Registers { orig_rax: u64::MAX, ..after };
-        if *now != after && *now != interrupted {
+        let (now, interrupted) = (normal(now), Registers { orig_rax: u64::MAX, ..after });
+        if now != after && now != interrupted {
             return Ok(false);
         }
         self.effects.clear();
-        self.append(task, &EventKind::Restart, &before, now)?;
+        self.append(task, &EventKind::Restart, &before, &now)?;
         Ok(true)
     }
 
