@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, criterion_group, criterion_main};
 use retake_model::{Registers, Signal, SyscallNo};
 use retake_ptrace::{
-    Filter, Inherited, PtraceStop, Resume, StopEvent, Stopped, WaitFlags, current_cpu,
+    CallStops, Filter, Inherited, PtraceStop, Resume, StopEvent, Stopped, WaitFlags, current_cpu,
     kill_process, pin_current_thread, spawn_program, wait,
 };
 use retake_testkit::fixture;
@@ -52,9 +52,9 @@ fn start() -> Stopped {
     let words = [program.as_os_str().as_bytes(), FOREVER.as_bytes()];
     let argv = words.map(|word| CString::new(word).expect("no zero in it"));
     let [path, _] = &argv;
-    let filter = Filter::trace_all_but(&[0]);
-    let mut stopped =
-        spawn_program(path, &argv, &[], &filter, &Inherited::now()).expect("the program starts");
+    let filter = Filter::stop_all_but(&[0], 0, CallStops::AtEntry);
+    let mut stopped = spawn_program(path, &argv, &[], &filter, None, &Inherited::now())
+        .expect("the program starts");
     for _ in 0..STARTUP_STOPS {
         let (there, event) = next(stopped, Resume::Continue);
         stopped = there;

@@ -3,8 +3,6 @@
 //!
 //! `RETAKE_ROUNDS=20` repeats most of them.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;

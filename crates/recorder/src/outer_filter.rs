@@ -8,7 +8,9 @@
 //! answers there is the result.
 //!
 //! Not covered: a call that both the program's own filter and one from outside reject gets the answer of
-//! the program's.
+//! the program's. While a task is in a call, `/proc/PID/syscall` and core dumps show it in that page. Where a filter
+//! from outside sends SIGSYS itself, `si_call_addr` is there, too. A SIGSYS that was sent to a task which both blocks
+//! and ignores it is lost.
 
 use retake_model::{Registers, Signal};
 use retake_ptrace::{CallStops, Resume, StopEvent, Stopped};
