@@ -102,9 +102,6 @@ impl SchedAttr {
     }
 }
 
-/// A slice that is asked for, in nanoseconds: the shortest that the kernel gives.
-pub const SHORT_SLICE: u64 = 100_000;
-
 /// Who gets short slices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShortSlices {
@@ -114,21 +111,32 @@ pub enum ShortSlices {
     Inherited,
 }
 
+/// How soon a thread gets the CPU after it wakes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wakes {
+    /// At once, mostly.
+    Soon,
+    /// When the system finds that it is its turn.
+    InTurn,
+}
+
 /// Asks the scheduler to give this thread the CPU soon after it wakes, for short times (Linux 6.12: a slice
-/// of one's own for ordinary tasks, shown by sched_getattr(2)). Gives the slice from before, in nanoseconds, or none
-/// where the kernel takes no notice.
-pub fn prefer_short_slices(whose: ShortSlices) -> Option<u64> {
+/// of one's own for ordinary tasks, shown by sched_getattr(2)). Older kernels take no notice.
+pub fn prefer_short_slices(whose: ShortSlices) -> Wakes {
     const RESET_ON_FORK: u64 = 1;
-    let now = SchedAttr::of(CALLER)?;
+    const SLICE_NS: u64 = 100_000;
+    let Some(now) = SchedAttr::of(CALLER) else { return Wakes::InTurn };
     let flags = match whose {
         ShortSlices::Own => RESET_ON_FORK,
         ShortSlices::Inherited => now.flags & RESET_ON_FORK,
     };
-    let before = now.runtime;
-    let attr = SchedAttr { flags, runtime: SHORT_SLICE, size: SchedAttr::SIZE, ..now };
+    let attr = SchedAttr { flags, runtime: SLICE_NS, size: SchedAttr::SIZE, ..now };
     // SAFETY: `attr` has the layout and size that it says; 0 is the calling thread.
     unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) };
-    SchedAttr::of(CALLER).filter(|attr| attr.runtime == SHORT_SLICE).map(|_| before)
+    match SchedAttr::of(CALLER) {
+        Some(attr) if attr.runtime == SLICE_NS => Wakes::Soon,
+        _ => Wakes::InTurn,
+    }
 }
 
 /// How the system schedules a task.

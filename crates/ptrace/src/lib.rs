@@ -35,9 +35,9 @@ mod watchpoints;
 
 pub use affinity::{AffinityForm, affinity_form, affinity_of, widest_affinity};
 pub use cpu::{
-    ARCH_SET_CPUID, CpuidAnswer, SHORT_SLICE, Scheduling, ShortSlices, allowed_cpus,
-    be_no_nicer_than, cpuid, cpuid_table, current_cpu, pin_current_thread, prefer_short_slices,
-    scheduling_of, set_nice, unpin, unpin_current_thread, unpin_from, xgetbv_xcr0,
+    ARCH_SET_CPUID, CpuidAnswer, Scheduling, ShortSlices, Wakes, allowed_cpus, be_no_nicer_than,
+    cpuid, cpuid_table, current_cpu, pin_current_thread, prefer_short_slices, scheduling_of,
+    set_nice, unpin, unpin_current_thread, unpin_from, xgetbv_xcr0,
 };
 pub use error::PtraceError;
 pub use fds::{

@@ -378,10 +378,7 @@ impl Session {
                     task.signal_call_done(&stopped, kind, &open.args)?;
                 }
             }
-            Class::Thread(kind) => {
-                self.thread_call_done(task, kind, &open.args, result)?;
-                self.slice_was_told(task, open, result)?;
-            }
+            Class::Thread(kind) => self.thread_call_done(task, kind, &open.args, result)?,
             _ => self.note_output(task, open, result),
         }
         self.note_file_changes(task, open, result)?;

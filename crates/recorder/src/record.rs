@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use retake_ptrace::{
-    CallStops, Cpuid, Filter, Link, SameTraps, ShortSlices, SpawnError, can_trap_cpuid,
+    CallStops, Cpuid, Filter, Link, SameTraps, ShortSlices, SpawnError, Wakes, can_trap_cpuid,
     pin_current_thread, prefer_short_slices, spawn_program, unpin_from,
 };
 use retake_recording::{Cut, End, ExitStatus, Manifest, RecordingWriter, Summary, WriterOptions};
@@ -194,12 +194,6 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
         CallStops::BySignal => Some(InjectPage::ADDR),
     };
     let filter = Filter::stop_all_but(&untraced, InjectPage::MAPPED_WITH, stops);
-    // Where others want the CPU, each stop of the program is two waits for it. With --chaos the program must not get it
-    // before the recorder.
-    let slice_before = match options.chaos {
-        None => prefer_short_slices(ShortSlices::Inherited),
-        Some(_) => None,
-    };
     let task = spawn_program(&path_c, &argv, &env, &filter, passes, link.inherited()).map_err(
         |error| match error {
             SpawnError::Exec(error) => why_not(path.clone(), error).into(),
@@ -247,7 +241,6 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     session.traps_cpuid = traps_cpuid;
     session.processor = processor;
     session.cpu = cpu;
-    session.slice_before = slice_before;
     session.tell_of(processors);
     session.ending = Ending::new(Some(link), options.leftover, options.limits);
     // Chaos wants a stop at each call, and the audit too.
@@ -263,7 +256,7 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
             SameTraps::start(if traps_cpuid { Cpuid::Trapped } else { Cpuid::Executed });
         // A timer takes the CPU from the program anywhere. That needs a tracer that gets it at once; from
         // another CPU it does, but each stop costs several times as much there.
-        if options.chaos.is_some() && prefer_short_slices(ShortSlices::Own).is_none() {
+        if options.chaos.is_some() && prefer_short_slices(ShortSlices::Own) == Wakes::InTurn {
             // Without a second CPU it gets it when it may.
             let _ = unpin_from(cpu);
         }

@@ -88,8 +88,6 @@ pub(crate) struct Session {
     pub(crate) ending: Ending,
     /// The CPU that the program is bound to.
     pub(crate) cpu: usize,
-    /// The slice that the system would give it, in nanoseconds, where the recorder has asked for shorter ones.
-    pub(crate) slice_before: Option<u64>,
     /// Those that it is told of.
     pub(crate) processors: crate::told::Processors,
     /// Files that it is told so by.
@@ -153,7 +151,6 @@ impl Session {
             fast_entries: Vec::new(),
             ending: Ending::new(None, Leftover::Wait, Limits::default()),
             cpu: 0,
-            slice_before: None,
             processors: crate::told::Processors::default(),
             told_files: crate::told::ToldFiles::default(),
             ticker: Ticker::new().ok(),

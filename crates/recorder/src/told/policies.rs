@@ -4,18 +4,15 @@
 //! recorder knows; who may have one is decided as by the kernel (sched_setscheduler(2), "Privileges and resource
 //! limits").
 
-use std::ops::Range;
-
 use retake_abi::{Errno, nr};
 use retake_model::{Addr, SyscallNo, Tid};
-use retake_ptrace::{SHORT_SLICE, be_no_nicer_than, scheduling_of};
+use retake_ptrace::{be_no_nicer_than, scheduling_of};
 
 use super::rights::{Rights, is_of_own_users, real_time_limit};
 use crate::calls::Answer;
-use crate::error::RecordError;
 use crate::scheduler::Priority;
 use crate::session::Session;
-use crate::task::{OpenCall, Task};
+use crate::task::Task;
 
 const SCHED_FIFO: u32 = 1;
 const SCHED_RR: u32 = 2;
@@ -224,31 +221,6 @@ impl Session {
         self.effects.clear();
         let given = self.give(task, Addr::new(to), &bytes);
         Answer::Now(if given { 0 } else { Errno::EFAULT.to_result() })
-    }
-}
-
-impl Session {
-    /// sched_getattr(2) has told the slice of a task. One that the recorder has asked for is not the program's.
-    pub(crate) fn slice_was_told(
-        &mut self,
-        task: &mut Task,
-        open: &OpenCall,
-        result: i64,
-    ) -> Result<(), RecordError> {
-        /// `sched_runtime` in `struct sched_attr`.
-        const RUNTIME: Range<u64> = 24..32;
-        let [_, to, size, ..] = open.args;
-        let (Some(before), true) = (self.slice_before, open.call.no == nr::SCHED_GETATTR) else {
-            return Ok(());
-        };
-        if result != 0 || u64::from(low(size)) < RUNTIME.end {
-            return Ok(());
-        }
-        let at = Addr::new(to.wrapping_add(RUNTIME.start));
-        if task.memory.read_u64(at)? == SHORT_SLICE {
-            self.write_now(task, at, &before.to_le_bytes());
-        }
-        Ok(())
     }
 }
 
