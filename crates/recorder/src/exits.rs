@@ -100,7 +100,8 @@ impl Session {
             return Ok((Where::Located, task.registers));
         }
         if self.is_where_it_was(task, &now)? {
-            return Ok((Where::Located, now));
+            // `now` may have flags of the recorder's own.
+            return Ok((Where::Located, task.registers));
         }
         if now.orig_rax.cast_signed() >= 0 {
             // Killed at the entry of a call.

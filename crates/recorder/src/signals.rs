@@ -267,6 +267,11 @@ impl Session {
         let too_soon = task.must_go_on_first(&info);
         let located = is_synchronous(signal, &info)
             || (!inside && !too_soon && self.is_where_it_was(task, &registers)?);
+        // Where the task was left it may have flags of the recorder's own.
+        let registers = match located && !is_synchronous(signal, &info) {
+            true => task.registers,
+            false => registers,
+        };
         // At random places are drawn anyway.
         let asks_where = signal == Signal::PROF && self.scheduler.chaos().is_none();
         if task.asks_tracer() && located {
