@@ -80,7 +80,7 @@ impl Session {
         path: Vec<u8>,
     ) -> Result<Registers, RecordError> {
         let registers = stopped.registers()?;
-        let (brk, fast) = self.furnish(task, stopped, &registers)?;
+        let (brk, fast) = self.furnish(task, stopped, &registers, &path)?;
         stopped.set_registers(&registers)?;
         let (mappings, batch) = self.mappings_and_pages(task)?;
         let pages = self.writer.store_image_pages(batch);
@@ -99,6 +99,7 @@ impl Session {
         task: &mut Task,
         stopped: &mut Stopped,
         registers: &Registers,
+        program: &[u8],
     ) -> Result<(u64, FastCalls), RecordError> {
         const READ_EXEC: u64 = 5;
         const PRIVATE_ANONYMOUS_FIXED: u64 = 0x10_0022;
@@ -138,7 +139,7 @@ impl Session {
         let done = inject(stopped, registers, nr::BRK, [0; 6])?;
         task.held.extend(done.signals);
         let brk = done.result.cast_unsigned();
-        self.answer_in_loader(task, stopped, registers, &entries)?;
+        self.answer_in_loader(task, stopped, registers, (program, &entries))?;
         // The kernel has nothing there any more.
         let below = vdso.and_then(|vdso| crate::vdso::page_below(vdso, &taken_away));
         Ok((brk, self.map_fast_code(task, stopped, registers, below)?))

@@ -17,7 +17,7 @@ pub const ANSWERS_LEN: u64 = 2 * PAGE_SIZE;
 /// Sites that there is room for.
 pub const MOST_SITES: usize = 64;
 /// Answers that there is room for.
-pub const MOST_ANSWERS: usize = 96;
+const MOST_ANSWERS: usize = 96;
 /// Bytes below the stack pointer that the program uses (x86-64 psABI).
 const RED_ZONE: i32 = 128;
 /// Bytes of an entry: leaf, mask of ecx, subleaf, four registers.
@@ -73,7 +73,8 @@ pub struct Answering {
 }
 
 impl Answering {
-    /// Assembles it for a place within 2 GiB of the sites. At most [`MOST_ANSWERS`] and [`MOST_SITES`] are taken.
+    /// Assembles it for a place within 2 GiB of the sites. What there is no room for is left
+    /// out.
     ///
     /// # Errors
     /// When a site is too far away, or its instructions cannot be moved.

@@ -13,7 +13,7 @@ mod maps;
 mod table;
 mod vsyscall;
 
-pub use answers::{ANSWERS_LEN, Answer, Answering, MOST_ANSWERS, MOST_SITES, Moved};
+pub use answers::{ANSWERS_LEN, Answer, Answering, MOST_SITES, Moved};
 pub use image::{InjectPage, SCRATCH_BASE, SCRATCH_ROOM, SCRATCH_SLOTS, is_ours};
 pub use inject::{InjectError, Injected, call_in_place, inject, inject_in_replay};
 pub use maps::{MapsEntry, parse_maps, read_maps};

@@ -4,6 +4,7 @@
 //! changed is part of the image that replay starts with.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::rc::Rc;
 
 use retake_model::{Addr, AddrRange, Protection, Registers};
@@ -111,24 +112,25 @@ impl<'a> Mapped<'a> {
 
 impl Loader {
     /// Its sites where the code is at `start`.
-    fn sites_at(&self, start: Addr) -> impl Iterator<Item = Moved> {
+    fn sites_at(&self, start: Addr) -> Vec<Moved> {
         let moved_by = start.get().wrapping_sub(self.start.get());
-        self.sites.iter().map(move |moved| Moved {
+        let moved = |moved: &Moved| Moved {
             site: Addr::new(moved.site.get().wrapping_add(moved_by)),
             code: moved.code.clone(),
-        })
+        };
+        self.sites.iter().map(moved).collect()
     }
 }
 
 impl Session {
     /// Leads the `cpuid` instructions of a fresh image's loader to code that answers them, from the second time on that a
-    /// program is started with it.
+    /// program is started with it. The image is of the file `program`, and has the mappings `list`.
     pub(crate) fn answer_in_loader(
         &mut self,
         task: &mut Task,
         stopped: &mut Stopped,
         registers: &Registers,
-        list: &[MapsEntry],
+        (program, list): (&[u8], &[MapsEntry]),
     ) -> Result<(), RecordError> {
         // With CPUs that the program is told of, answers depend on the task.
         let is_wanted = self.traps_cpuid
@@ -139,28 +141,26 @@ impl Session {
         if !is_wanted {
             return Ok(());
         }
-        let program = crate::image::program_path(task.tid);
-        let Some(mapped) = Mapped::of(list, registers, &program) else { return Ok(()) };
+        let Some(mapped) = Mapped::of(list, registers, program) else { return Ok(()) };
         let start = mapped.text.range.start();
         let loader = match self.loaders.known.entry(mapped.id) {
-            std::collections::btree_map::Entry::Vacant(place) => {
+            Entry::Vacant(place) => {
                 place.insert(None);
                 return Ok(());
             }
-            std::collections::btree_map::Entry::Occupied(place) => place.into_mut(),
+            Entry::Occupied(place) => place.into_mut(),
         };
         if loader.is_none() {
             *loader = mapped.find_sites(&task.memory);
         }
-        let Some(loader) = loader.as_mut().filter(|loader| !loader.sites.is_empty()) else {
+        let (Some(loader), Some(room)) = (loader.as_mut(), mapped.room(list)) else {
             return Ok(());
         };
-        let Some(room) = mapped.room(list) else { return Ok(()) };
+        let sites = loader.sites_at(start);
         let distance = room.get().wrapping_sub(start.get());
         let page = match &loader.page {
             Some((known, page)) if *known == distance => Rc::clone(page),
             _ => {
-                let sites: Vec<_> = loader.sites_at(start).collect();
                 // One that is too far away, for example: it is as if there were none.
                 let Ok(page) = Answering::assemble(room, &self.processor.answers(), &sites) else {
                     loader.sites.clear();
@@ -171,25 +171,38 @@ impl Session {
                 page
             }
         };
-        let sites: Vec<_> = loader.sites_at(start).collect();
-        let as_expected = |moved: &Moved| {
-            let mut now = vec![0; moved.code.len()];
-            task.memory.read_exact(moved.site, &mut now).is_ok() && now == moved.code
+        let Some((at, code)) = with_jumps(&task.memory, &sites, room, &page) else {
+            return Ok(());
         };
-        if !sites.iter().all(as_expected) {
-            return Ok(());
-        }
         const READ_EXEC: u64 = 5;
-        if !crate::fast::map_at(task, stopped, registers, room, ANSWERS_LEN, READ_EXEC)? {
-            return Ok(());
-        }
-        task.memory.write(room, &page.bytes)?;
-        for (moved, entry) in sites.iter().zip(&page.entries) {
-            let to = room.checked_add(*entry);
-            if let Some(jump) = to.and_then(|to| jump(moved.site, to)) {
-                task.memory.write(moved.site, &jump)?;
-            }
+        if crate::fast::map_at(task, stopped, registers, room, ANSWERS_LEN, READ_EXEC)? {
+            task.memory.write(room, &page.bytes)?;
+            task.memory.write(at, &code)?;
         }
         Ok(())
     }
+}
+
+/// The code from the first of the sites to the last, with jumps to the page at `room`, and where it stands. `None` where
+/// the sites are not what they were.
+fn with_jumps(
+    memory: &ProcessMemory,
+    sites: &[Moved],
+    room: Addr,
+    page: &Answering,
+) -> Option<(Addr, Vec<u8>)> {
+    let (first, last) = (sites.first()?, sites.last()?);
+    let len = last.site.offset_from(first.site)?.checked_add(last.code.len() as u64)?;
+    let mut code = vec![0; usize::try_from(len).ok()?];
+    memory.read_exact(first.site, &mut code).ok()?;
+    for (moved, entry) in sites.iter().zip(&page.entries) {
+        let from = usize::try_from(moved.site.offset_from(first.site)?).ok()?;
+        let place = code.get_mut(from..from + moved.code.len())?;
+        if *place != *moved.code {
+            return None;
+        }
+        let jump = jump(moved.site, room.checked_add(*entry)?)?;
+        place.get_mut(..jump.len())?.copy_from_slice(&jump);
+    }
+    Some((first.site, code))
 }
