@@ -13,6 +13,7 @@ use retake_model::{
 use retake_ptrace::{PageMap, ProcessMemory};
 use retake_recording::Effect;
 
+use crate::book::Draft;
 use crate::error::RecordError;
 use crate::session::Session;
 use crate::task::{OpenCall, Space, Task};
@@ -208,32 +209,33 @@ impl Session {
         if self.audit.is_none() {
             return Ok(None);
         }
-        let alone = !self.shares_memory(task);
-        let space = self.space(task.space)?;
+        let alone = !self.world.shares_memory(task);
+        let space = self.world.space(task.space)?;
         MemoryBefore::take(space, &task.memory, alone).map(Some)
     }
 
     /// Compares memory with what the effects gathered so far account for.
     pub(crate) fn audit_after(
         &mut self,
+        draft: &mut Draft,
         task: &Task,
         open: &OpenCall,
         result: i64,
     ) -> Result<(), RecordError> {
-        let (Some(before), Some(space)) = (&open.audit, self.spaces.get(&task.space)) else {
+        let (Some(before), Some(space)) = (&open.audit, self.world.spaces.get(&task.space)) else {
             return Ok(());
         };
         let vfork = matches!(open.call.class, retake_abi::Class::Task(_));
-        if open.entered && (vfork || !before.alone || self.shares_memory(task)) {
+        if open.begun.is_recorded() && (vfork || !before.alone || self.world.shares_memory(task)) {
             return Ok(());
         }
-        if open.entered && before.foreign != space.foreign_changes {
+        if open.begun.is_recorded() && before.foreign != space.foreign_changes {
             return Ok(());
         }
-        let effects = self.effects.decode();
+        let effects = draft.effects().decode();
         let accounted = accounted(&effects, task, space);
         let map = PageMap::open(task.tid)?;
-        let list = pages_of(space, &map, open.entered)?;
+        let list = pages_of(space, &map, open.begun.is_recorded())?;
         let now = Pages::copy(&task.memory, &list.pages);
         let mut wrong: Vec<(Addr, u64)> = Vec::new();
         let zero = [0_u8; PAGE_LEN];

@@ -21,12 +21,12 @@ impl Session {
     /// Takes in what happened to tasks that were waiting in the kernel. Waits only if no task could
     /// run meanwhile.
     pub(crate) fn collect(&mut self) -> Result<(), RecordError> {
-        let ready = self.tasks.values().any(|task| task.can_run());
+        let ready = self.world.tasks.values().any(|task| task.can_run());
         if ready {
             // (What a tracer has stopped can be killed.)
             let waits =
                 |task: &Task| matches!(task.run, Run::Kernel) || task.is_stopped_by_tracer();
-            let waiting = self.tasks.values().any(waits);
+            let waiting = self.world.tasks.values().any(waits);
             return if waiting { self.poll() } else { Ok(()) };
         }
         self.schedule.pause();
@@ -46,7 +46,7 @@ impl Session {
     fn next_stop(&mut self, flags: WaitFlags) -> Result<Option<(Tid, PtraceStop)>, RecordError> {
         match wait_any(flags) {
             Err(error) if error.has_no_child() => {
-                self.tasks.clear();
+                self.world.tasks.clear();
                 Ok(None)
             }
             other => Ok(other?),
@@ -54,20 +54,20 @@ impl Session {
     }
 
     pub(crate) fn tick_every(&self, period: Duration) {
-        if let Some(ticker) = &self.ticker {
+        if let Some(ticker) = &self.turns.ticker {
             ticker.every(period);
         }
     }
 
     /// Takes in what happened to tasks in the kernel while another one runs.
     fn poll(&mut self) -> Result<(), RecordError> {
-        let woke = std::mem::take(&mut self.woke_somebody);
-        let can_go_on = self.scheduler.current().is_some_and(|tid| self.is_ready(tid));
+        let woke = std::mem::take(&mut self.turns.woke_somebody);
+        let can_go_on = self.turns.scheduler.current().is_some_and(|tid| self.world.is_ready(tid));
         let now = monotonic();
-        if can_go_on && !woke && now.saturating_sub(self.polled) < POLL {
+        if can_go_on && !woke && now.saturating_sub(self.turns.polled) < POLL {
             return Ok(());
         }
-        self.polled = now;
+        self.turns.polled = now;
         if woke {
             // It has to come out of the kernel first.
             yield_cpu();
@@ -75,8 +75,8 @@ impl Session {
         while let Some((tid, stop)) = self.next_stop(WaitFlags::Poll)? {
             self.take_in(tid, stop)?;
             if woke
-                && self.scheduler.once_in(2)
-                && let Some(task) = self.tasks.get_mut(&tid)
+                && self.turns.scheduler.once_in(2)
+                && let Some(task) = self.world.tasks.get_mut(&tid)
                 && task.can_run()
             {
                 task.woken = true;
@@ -88,7 +88,7 @@ impl Session {
     /// Most calls that may wait do not: let the task run, and look.
     pub(crate) fn give_it_a_chance(&mut self, tid: Tid) -> Result<Option<PtraceStop>, RecordError> {
         // (The task itself is not in the list while it is followed.)
-        if self.tasks.is_empty() && self.early.is_empty() {
+        if self.world.tasks.is_empty() && self.world.early.is_empty() {
             self.schedule.pause();
             let stop = self.wait_alone(tid);
             self.schedule.resume();

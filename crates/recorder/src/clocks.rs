@@ -8,6 +8,7 @@ use retake_abi::nr;
 use retake_model::{Addr, SyscallNo};
 use retake_ptrace::{Clock, clock};
 
+use crate::book::Draft;
 use crate::calls::Answer;
 use crate::session::Session;
 use crate::task::Task;
@@ -48,11 +49,17 @@ pub(crate) fn reads_a_clock(no: SyscallNo) -> bool {
 impl Session {
     /// Answers a call that reads a clock. What is out of the ordinary is left to the kernel: clocks of
     /// processes, memory that cannot be written, and everything once a task changed namespaces.
-    pub(crate) fn clock_call(&mut self, task: &Task, no: SyscallNo, args: &[u64; 6]) -> Answer {
+    pub(crate) fn clock_call(
+        &mut self,
+        draft: &mut Draft,
+        task: &Task,
+        no: SyscallNo,
+        args: &[u64; 6],
+    ) -> Answer {
         let Some(Wanted { clock: which, to, form }) = wanted(no, args) else {
             return Answer::Kernel;
         };
-        if self.changed_namespaces {
+        if self.world.changed_namespaces {
             return Answer::Kernel;
         }
         let now = clock(which);
@@ -62,25 +69,29 @@ impl Session {
             Form::Microseconds => now.subsec_micros(),
             Form::Seconds => {
                 let result = Answer::Now(seconds.cast_signed());
-                if to.is_null() || self.give(task, to, &seconds.to_le_bytes()) {
+                if to.is_null() || self.give(draft, task, to, &seconds.to_le_bytes()) {
                     return result;
                 }
                 return Answer::Kernel;
             }
         };
         let words = [seconds.to_le_bytes(), u64::from(fraction).to_le_bytes()];
-        if self.give(task, to, words.as_flattened()) { Answer::Now(0) } else { Answer::Kernel }
+        if self.give(draft, task, to, words.as_flattened()) {
+            Answer::Now(0)
+        } else {
+            Answer::Kernel
+        }
     }
 
     /// Writes where the program itself could; false if it could not.
-    pub(crate) fn give(&mut self, task: &Task, to: Addr, bytes: &[u8]) -> bool {
+    pub(crate) fn give(&mut self, draft: &mut Draft, task: &Task, to: Addr, bytes: &[u8]) -> bool {
         // Nothing is written, not a part either.
-        let space = self.spaces.get(&task.space);
+        let space = self.world.spaces.get(&task.space);
         let fits = space.is_some_and(|space| space.can_write(to, bytes.len() as u64));
         if !fits || !task.memory.write_as_allowed(to, bytes) {
             return false;
         }
-        self.effects.write_with(to, bytes.len(), |out| {
+        draft.write_with(to, bytes.len(), |out| {
             out.copy_from_slice(bytes);
             bytes.len()
         });

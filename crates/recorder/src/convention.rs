@@ -66,11 +66,11 @@ impl Session {
             ..MOST_NAMED => format!("number {number}"),
             _ => "with a number that there is not".to_owned(),
         };
-        self.warn_once(format!(
+        self.book.warn_once(format!(
             "the program made the {which} system call {what}, which is refused (ENOSYS) while it is recorded"
         ));
-        self.effects.clear();
-        self.answer(task, stopped, made.no, entry, Errno::ENOSYS.to_result())
+        let draft = self.book.draft();
+        self.answer(task, draft, stopped, made.no, entry, Errno::ENOSYS.to_result())
     }
 }
 

@@ -78,7 +78,7 @@ impl Session {
             _ => Found::Other,
         };
         let Found::ThirtyTwoBit(file) = found else { return Answer::Kernel };
-        self.warn_once(format!(
+        self.book.warn_once(format!(
             "the program executed {}, which is a 32-bit program: that is refused (ENOEXEC) while it is recorded",
             file.display()
         ));

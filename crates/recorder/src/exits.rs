@@ -5,6 +5,7 @@ use retake_ptrace::{PtraceStop, Resume, StopEvent, Stopped, TaskStat, WaitFlags,
 use retake_recording::{EventKind, ExitStatus, Where};
 use retake_tracee::InjectPage;
 
+use crate::book::Draft;
 use crate::error::RecordError;
 use crate::session::{Next, Session, resumed};
 use crate::task::Task;
@@ -30,11 +31,11 @@ impl Session {
             Err(stopped) => stopped,
         };
         let status = decode(word);
-        let others_in_process = self.tasks.values().any(|other| other.pid == task.pid);
+        let others_in_process = self.world.tasks.values().any(|other| other.pid == task.pid);
         let is_leader = task.tid == task.pid;
         let words = self.last_words(task);
         let tid = task.tid;
-        if !self.shares_memory(task) && words.is_empty() {
+        if !self.world.shares_memory(task) && words.is_empty() {
             self.record_end(task, status, Some(&stopped))?;
             return Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Waiting));
         }
@@ -45,16 +46,16 @@ impl Session {
         if waits_for_dump {
             // Before Linux 5.16 threads come here first, and then a dump waits for all of them: it must
             // not wait for one. These kernels leave the word of `set_tid_address` alone.
-            self.effects.clear();
-            self.append_end(task, status, at)?;
+            let draft = self.book.draft();
+            self.append_end(task, draft, status, at)?;
             return Ok(Next::Waiting);
         }
         if is_leader && others_in_process {
             // Its end is reported only when the last of its threads is gone.
             until_memory_is_left(tid);
-            self.effects.clear();
-            self.add_last_words(task, &words);
-            self.append_end(task, status, at)?;
+            let mut draft = self.book.draft();
+            self.add_last_words(&mut draft, task, &words);
+            self.append_end(task, draft, status, at)?;
             return Ok(Next::Waiting);
         }
         let is_reported = is_reported_soon(tid)?;
@@ -63,9 +64,9 @@ impl Session {
             // ended, which they do not without us.
             until_memory_is_left(tid);
         }
-        self.effects.clear();
-        self.add_last_words(task, &words);
-        self.append_end(task, status, at)?;
+        let mut draft = self.book.draft();
+        self.add_last_words(&mut draft, task, &words);
+        self.append_end(task, draft, status, at)?;
         if !is_reported {
             return Ok(Next::Waiting);
         }
@@ -123,14 +124,15 @@ impl Session {
         if task.ended {
             return Ok(());
         }
-        self.effects.clear();
         let at = self.place_of(task, stopped)?;
-        self.append_end(task, status, at)
+        let draft = self.book.draft();
+        self.append_end(task, draft, status, at)
     }
 
     fn append_end(
         &mut self,
         task: &mut Task,
+        mut draft: Draft,
         status: ExitStatus,
         (at, before): (Where, retake_model::Registers),
     ) -> Result<(), RecordError> {
@@ -140,11 +142,11 @@ impl Session {
         task.ended = true;
         self.release_traced_by(task.id);
         self.tell_of_end(task, status);
-        self.leave_locks(task)?;
-        if task.tid == self.root {
+        self.leave_locks(&mut draft, task)?;
+        if task.tid == self.world.root {
             self.status = Some(status);
         }
-        self.append(task, &EventKind::Exit { status, at }, &before, &before)
+        self.append(task, draft, &EventKind::Exit { status, at }, &before, &before)
     }
 
     /// Records the end of a task that was killed with no exit stop. What the kernel wrote when it went is read from
@@ -158,10 +160,10 @@ impl Session {
             return Ok(());
         }
         let at = self.place_of(task, None)?;
-        self.effects.clear();
+        let mut draft = self.book.draft();
         until_memory_is_left(task.tid);
-        self.add_unseen_last_words(task);
-        self.append_end(task, status, at)
+        self.add_unseen_last_words(&mut draft, task);
+        self.append_end(task, draft, status, at)
     }
 
     /// The task was reported dead.
@@ -171,7 +173,7 @@ impl Session {
         status: ExitStatus,
     ) -> Result<(), RecordError> {
         self.record_unseen_end(task, status)?;
-        if task.tid == self.root {
+        if task.tid == self.world.root {
             self.status = Some(status);
         }
         self.free_space_of(task);

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use retake_model::{AddrRange, Backing, FileId, Mapping};
 use retake_recording::{Effect, RecordingWriter};
 
+use crate::book::Draft;
 use crate::error::RecordError;
 use crate::files::{Files, Mapped};
 use crate::session::Session;
@@ -62,14 +63,19 @@ impl Files {
 
 impl Session {
     /// `range` was added to mappings by mremap(2), and nothing ran since.
-    pub(crate) fn keep_grown(&mut self, task: &Task, range: AddrRange) -> Result<(), RecordError> {
-        for mapping in self.space(task.space)?.table.parts(range) {
+    pub(crate) fn keep_grown(
+        &mut self,
+        draft: &mut Draft,
+        task: &Task,
+        range: AddrRange,
+    ) -> Result<(), RecordError> {
+        for mapping in self.world.space(task.space)?.table.parts(range) {
             let Backing::File { file, offset } = mapping.backing else { continue };
             let start = offset.get();
             let wanted = start..start.saturating_add(mapping.range.len());
-            if let Some(file) = self.files.keep_more(&mut self.writer, file, wanted)? {
+            if let Some(file) = self.world.files.keep_more(&mut self.book.writer, file, wanted)? {
                 let backing = Backing::File { file, offset };
-                self.change(task, Effect::Map { mapping: Mapping { backing, ..mapping } })?;
+                self.change(draft, task, Effect::Map { mapping: Mapping { backing, ..mapping } })?;
             }
         }
         Ok(())

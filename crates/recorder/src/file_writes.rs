@@ -8,6 +8,7 @@ use retake_model::{Addr, AddrRange, Backing, Mapping, PAGE_LEN, PAGE_SIZE, Space
 use retake_ptrace::{PageMap, ProcessMemory};
 use retake_recording::Effect;
 
+use crate::book::Draft;
 use crate::calls::View;
 use crate::descriptors::{Identity, Target, descriptor, position};
 use crate::error::RecordError;
@@ -83,20 +84,21 @@ impl Session {
     /// Notes what a call changed in memory other than through pointers.
     pub(crate) fn note_file_changes(
         &mut self,
+        draft: &mut Draft,
         task: &Task,
         open: &OpenCall,
         result: i64,
     ) -> Result<(), RecordError> {
         if open.call.no == nr::TRUNCATE && result == 0 {
-            return self.lengths_changed(task);
+            return self.lengths_changed(draft, task);
         }
         if open.call.no == nr::PROCESS_VM_WRITEV {
-            return self.note_foreign_writes(task, open, result);
+            return self.note_foreign_writes(draft, task, open, result);
         }
         let Some(change) = file_change(open, &task.memory, result) else {
             return Ok(());
         };
-        match self.descriptors.target(task, change.fd) {
+        match self.world.descriptors.target(task, change.fd) {
             Target::Told(_) | Target::Other => Ok(()),
             Target::Memory(pid) => {
                 let (from, len) = match change.part {
@@ -106,38 +108,39 @@ impl Session {
                     Part::At(from, len) => (from, len),
                     _ => return Ok(()),
                 };
-                self.note_write_into(task, pid, Addr::new(from), len)
+                self.note_write_into(draft, task, pid, Addr::new(from), len)
             }
-            Target::File(identity) => self.file_changed(task, identity, change),
+            Target::File(identity) => self.file_changed(draft, task, identity, change),
         }
     }
 
     /// A file whose length changed, but which one is not known.
-    fn lengths_changed(&mut self, task: &Task) -> Result<(), RecordError> {
-        self.share_truncated_files(task)?;
-        let identities: Vec<Identity> = self.files.identities().collect();
+    fn lengths_changed(&mut self, draft: &mut Draft, task: &Task) -> Result<(), RecordError> {
+        self.share_truncated_files(draft, task)?;
+        let identities: Vec<Identity> = self.world.files.identities().collect();
         for identity in identities {
-            self.length_changed(task, identity)?;
+            self.length_changed(draft, task, identity)?;
         }
         Ok(())
     }
 
     fn file_changed(
         &mut self,
+        draft: &mut Draft,
         task: &Task,
         identity: Identity,
         change: FileChange,
     ) -> Result<(), RecordError> {
-        if !self.files.is_shared(identity) {
-            if !self.files.is_kept(identity) {
+        if !self.world.files.is_shared(identity) {
+            if !self.world.files.is_kept(identity) {
                 return Ok(());
             }
             // A file that is mapped privately: what was not written through the mapping shows it.
             let link = format!("/proc/{}/fd/{}", task.pid, change.fd);
-            return self.share_kept_file(task, identity, || File::open(link).ok());
+            return self.share_kept_file(draft, task, identity, || File::open(link).ok());
         }
-        let grew_from = self.length_changed(task, identity)?;
-        let Some(object) = self.files.object(identity) else {
+        let grew_from = self.length_changed(draft, task, identity)?;
+        let Some(object) = self.world.files.object(identity) else {
             return Ok(());
         };
         let (id, len) = (object.id, object.len);
@@ -153,27 +156,27 @@ impl Session {
             },
             Part::Zeroes(from, bytes) => {
                 let bytes = bytes.min(len.saturating_sub(from));
-                self.effect(&Effect::ZeroShared { shared: id, offset: from, len: bytes });
+                draft.add(&Effect::ZeroShared { shared: id, offset: from, len: bytes });
                 return Ok(());
             }
             Part::Length => return Ok(()),
             Part::All => (0, len),
         };
-        self.record_contents(identity, from, until);
+        self.record_contents(draft, identity, from, until);
         Ok(())
     }
 
     /// Adds what a shared object holds in a range.
-    fn record_contents(&mut self, identity: Identity, from: u64, until: u64) {
+    fn record_contents(&mut self, draft: &mut Draft, identity: Identity, from: u64, until: u64) {
         let mut at = from;
         while at < until {
-            let Some(object) = self.files.object(identity) else { return };
+            let Some(object) = self.world.files.object(identity) else { return };
             let shared = object.id;
             let Some(file) = &object.file else { return };
             let mut bytes = vec![0; usize::try_from((until - at).min(PIECE)).unwrap_or(0)];
             let Ok(got @ 1..) = file.read_at(&mut bytes, at) else { return };
             bytes.truncate(got);
-            self.effect(&Effect::SharedWrite { shared, offset: at, bytes });
+            draft.add(&Effect::SharedWrite { shared, offset: at, bytes });
             at += got as u64;
         }
     }
@@ -181,10 +184,11 @@ impl Session {
     /// Brings a shared object's length up to date. Gives the old and the new one if they differ.
     fn length_changed(
         &mut self,
+        draft: &mut Draft,
         task: &Task,
         identity: Identity,
     ) -> Result<Option<(u64, u64)>, RecordError> {
-        let Some(object) = self.files.object_mut(identity) else {
+        let Some(object) = self.world.files.object_mut(identity) else {
             return Ok(None);
         };
         let Some(now) = object.file.as_ref().and_then(|f| f.metadata().ok()).map(|m| m.len())
@@ -200,17 +204,17 @@ impl Session {
         let pages_differ = len != object.len;
         object.len = len;
         if pages_differ {
-            self.effect(&Effect::ResizeShared { shared, len });
+            draft.add(&Effect::ResizeShared { shared, len });
         }
         if now < old {
             // The rest of the last page is cleared, and private pages beyond the end are gone.
             if len > now {
                 let offset = now;
-                self.effect(&Effect::ZeroShared { shared, offset, len: len - now });
+                draft.add(&Effect::ZeroShared { shared, offset, len: len - now });
             }
             self.forget_pages_beyond(task, shared, len)?;
         } else {
-            self.record_contents(identity, old, now.min(old.next_multiple_of(PAGE_SIZE)));
+            self.record_contents(draft, identity, old, now.min(old.next_multiple_of(PAGE_SIZE)));
         }
         Ok(Some((old, now)))
     }
@@ -221,7 +225,7 @@ impl Session {
         shared: retake_model::SharedId,
         len: u64,
     ) -> Result<(), RecordError> {
-        for space in self.spaces.values_mut() {
+        for space in self.world.spaces.values_mut() {
             let mut gone = Vec::new();
             for mapping in space.table.iter() {
                 let Backing::Private { shared: own, offset } = mapping.backing else { continue };
@@ -241,15 +245,15 @@ impl Session {
     }
 
     /// After truncate(2) with a path: files that are mapped privately and are not as long any more.
-    fn share_truncated_files(&mut self, task: &Task) -> Result<(), RecordError> {
-        for (identity, path, len) in self.files.kept_paths() {
+    fn share_truncated_files(&mut self, draft: &mut Draft, task: &Task) -> Result<(), RecordError> {
+        for (identity, path, len) in self.world.files.kept_paths() {
             let Ok(file) = File::open(&path) else { continue };
             let same = file.metadata().is_ok_and(|meta| {
                 use std::os::unix::fs::MetadataExt;
                 (meta.dev(), meta.ino()) == identity && meta.len() != len
             });
             if same {
-                self.share_kept_file(task, identity, || Some(file))?;
+                self.share_kept_file(draft, task, identity, || Some(file))?;
             }
         }
         Ok(())
@@ -259,13 +263,14 @@ impl Session {
     /// becomes a shared object, and its private mappings show that from here on.
     pub(crate) fn share_kept_file(
         &mut self,
+        draft: &mut Draft,
         task: &Task,
         identity: Identity,
         open: impl FnOnce() -> Option<File>,
     ) -> Result<(), RecordError> {
-        let kept = self.files.kept_ids(identity);
+        let kept = self.world.files.kept_ids(identity);
         let mut found: Vec<(SpaceId, Mapping)> = Vec::new();
-        for (id, space) in &self.spaces {
+        for (id, space) in &self.world.spaces {
             let of_it = |m: &&Mapping| matches!(m.backing, Backing::File { file, .. } if kept.contains(&file));
             found.extend(space.table.iter().filter(of_it).map(|mapping| (*id, mapping.clone())));
         }
@@ -275,25 +280,35 @@ impl Session {
         let Some(file) = open() else { return Ok(()) };
         let len = file.metadata().map(|meta| meta.len()).unwrap_or(0);
         let mut effects = Vec::new();
-        let shared =
-            self.files.shared_object(&mut self.writer, identity, len, Some(file), &mut effects);
+        let shared = self.world.files.shared_object(
+            &mut self.book.writer,
+            identity,
+            len,
+            Some(file),
+            &mut effects,
+        );
         for effect in &effects {
-            self.effect(effect);
+            draft.add(effect);
         }
         for (space, mapping) in found {
             let Backing::File { offset, .. } = mapping.backing else { continue };
             let Some(tid) = self.tid_in(task, space) else { continue };
             let range = mapping.range;
             let backing = Backing::Private { shared, offset };
-            self.change_in(task, space, Effect::Map { mapping: Mapping { backing, ..mapping } })?;
+            self.change_in(
+                draft,
+                task,
+                space,
+                Effect::Map { mapping: Mapping { backing, ..mapping } },
+            )?;
             let mut pages = Vec::new();
-            self.space(space)?.tracking.own_pages(&PageMap::open(tid)?, range, &mut pages)?;
+            self.world.space(space)?.tracking.own_pages(&PageMap::open(tid)?, range, &mut pages)?;
             let memory = ProcessMemory::new(tid);
             for page in pages {
                 let mut bytes = vec![0; PAGE_LEN];
                 if memory.read_exact(page.addr(), &mut bytes).is_ok() {
                     let addr = page.addr();
-                    self.effect(&Effect::ForeignWrite { space, addr, bytes });
+                    draft.add(&Effect::ForeignWrite { space, addr, bytes });
                 }
             }
         }
@@ -305,12 +320,13 @@ impl Session {
         if task.space == space {
             return Some(task.tid);
         }
-        self.tasks.values().find(|other| other.space == space && !other.ended).map(|t| t.tid)
+        self.world.tasks.values().find(|other| other.space == space && !other.ended).map(|t| t.tid)
     }
 
     /// process_vm_writev(2) wrote to these places, in order.
     fn note_foreign_writes(
         &mut self,
+        draft: &mut Draft,
         task: &Task,
         open: &OpenCall,
         result: i64,
@@ -323,7 +339,7 @@ impl Session {
         for (addr, len) in retake_abi::read_iovecs(&View(&task.memory), Addr::new(remote), count) {
             let len = len.min(left);
             left -= len;
-            self.note_write_into(task, pid, addr, len)?;
+            self.note_write_into(draft, task, pid, addr, len)?;
         }
         Ok(())
     }
@@ -331,6 +347,7 @@ impl Session {
     /// Memory of process or task `pid` was written.
     fn note_write_into(
         &mut self,
+        draft: &mut Draft,
         task: &Task,
         pid: Tid,
         addr: Addr,
@@ -340,13 +357,13 @@ impl Session {
         let space = if is_it(task) {
             Some(task.space)
         } else {
-            self.tasks.values().find(|other| is_it(other)).map(|other| other.space)
+            self.world.tasks.values().find(|other| is_it(other)).map(|other| other.space)
         };
         let Some(space) = space else {
             // Not recorded: nothing of ours changed.
             return Ok(());
         };
-        self.space(space)?.foreign_changes += 1;
+        self.world.space(space)?.foreign_changes += 1;
         let memory = ProcessMemory::new(pid);
         let mut done = 0;
         while done < len {
@@ -354,7 +371,7 @@ impl Session {
             let at = Addr::new(addr.get().wrapping_add(done));
             let Ok(got @ 1..) = memory.read(at, &mut bytes) else { break };
             bytes.truncate(got);
-            self.effect(&Effect::ForeignWrite { space, addr: at, bytes });
+            draft.add(&Effect::ForeignWrite { space, addr: at, bytes });
             done += got as u64;
         }
         Ok(())

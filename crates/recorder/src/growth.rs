@@ -12,6 +12,7 @@ use retake_ptrace::Stopped;
 use retake_recording::{Delivery, Effect, EventKind, Where};
 use retake_tracee::inject;
 
+use crate::book::Draft;
 use crate::error::RecordError;
 use crate::session::Session;
 use crate::task::{OpenCall, Task};
@@ -67,6 +68,7 @@ impl Session {
     /// After a call that raised the limit of the stack: grows it, and adds that to the next event.
     pub(crate) fn follow_stack_limit(
         &mut self,
+        draft: &mut Draft,
         task: &mut Task,
         stopped: &mut Stopped,
         open: &OpenCall,
@@ -98,7 +100,7 @@ impl Session {
         {
             let mapping =
                 Mapping { range, prot: after.prot, backing: Backing::Anonymous, grows_down: false };
-            self.change(task, Effect::Map { mapping })?;
+            self.change(draft, task, Effect::Map { mapping })?;
         }
         Ok(())
     }
@@ -117,7 +119,7 @@ impl Session {
             return Ok(Growth::None);
         }
         let start = info.fault_addr().page().addr();
-        let space = self.space(task.space)?;
+        let space = self.world.space(task.space)?;
         let Some(above) = space.table.iter().find(|m| m.range.start() > start).cloned() else {
             return Ok(Growth::None);
         };
@@ -148,11 +150,11 @@ impl Session {
             }
             return Ok(Growth::Failed);
         }
-        self.effects.clear();
-        self.change(task, Effect::Map { mapping: Mapping { range, ..above } })?;
+        let mut draft = self.book.draft();
+        self.change(&mut draft, task, Effect::Map { mapping: Mapping { range, ..above } })?;
         let (info, at) = (info.clone(), Where::Located);
         let kind = EventKind::Signal { info, delivery: Delivery::Ignored, at };
-        self.append(task, &kind, registers, registers)?;
+        self.append(task, draft, &kind, registers, registers)?;
         Ok(Growth::Done)
     }
 }

@@ -11,6 +11,7 @@ use retake_ptrace::{PageMap, ProcessMemory, Stopped};
 use retake_recording::{Effect, Image, PageBatch};
 use retake_tracee::{InjectPage, MappingTable, MapsEntry, call_in_place, inject, read_maps};
 
+use crate::book::Draft;
 use crate::error::RecordError;
 use crate::fast::FastCalls;
 use crate::files::Mapped;
@@ -75,6 +76,7 @@ impl Session {
     /// the next event. Gives the registers the program starts with.
     pub(crate) fn take_image(
         &mut self,
+        draft: &mut Draft,
         task: &mut Task,
         stopped: &mut Stopped,
         path: Vec<u8>,
@@ -82,15 +84,15 @@ impl Session {
         let registers = stopped.registers()?;
         let (brk, fast) = self.furnish(task, stopped, &registers, &path)?;
         stopped.set_registers(&registers)?;
-        let (mappings, batch) = self.mappings_and_pages(task)?;
-        let pages = self.writer.store_image_pages(batch);
+        let (mappings, batch) = self.mappings_and_pages(draft, task)?;
+        let pages = self.book.writer.store_image_pages(batch);
         let table = MappingTable::new(mappings.iter().cloned());
-        self.spaces.insert(task.space, Space { fast, ..Space::new(table, Some(brk)) });
+        self.world.spaces.insert(task.space, Space { fast, ..Space::new(table, Some(brk)) });
         let image = Image { space: task.space, mappings, pages, path };
-        self.effect(&Effect::Exec { image: Box::new(image) });
-        self.effect(&Effect::Vector { state: stopped.vector()? });
+        draft.add(&Effect::Exec { image: Box::new(image) });
+        draft.add(&Effect::Vector { state: stopped.vector()? });
         let name = task.name.clone();
-        self.effect(&Effect::Name { name });
+        draft.add(&Effect::Name { name });
         Ok(registers)
     }
 
@@ -114,7 +116,7 @@ impl Session {
         task.held.extend(made.signals);
         task.memory.write(page, &InjectPage::CODE)?;
         task.memory.write(InjectPage::OTHER_ADDR, &InjectPage::OTHER_CODE)?;
-        if self.traps_cpuid {
+        if self.machine.traps_cpuid {
             // Executing a program ended it. Until it is on again, each switch to the program is dear (`SameTraps`).
             let args = [retake_ptrace::ARCH_SET_CPUID, 0, 0, 0, 0, 0];
             task.held.extend(inject(stopped, registers, nr::ARCH_PRCTL, args)?.signals);
@@ -147,11 +149,12 @@ impl Session {
 
     fn mappings_and_pages(
         &mut self,
+        draft: &mut Draft,
         task: &Task,
     ) -> Result<(Vec<Mapping>, PageBatch), RecordError> {
         let map = PageMap::open(task.tid)?;
         let mut mappings = Vec::new();
-        let mut batch = self.writer.pool().batch();
+        let mut batch = self.book.writer.pool().batch();
         for entry in maps(task.tid)? {
             if entry.range.start() == InjectPage::ADDR || entry.path == "[vsyscall]" {
                 continue;
@@ -159,7 +162,7 @@ impl Session {
             let backing = match entry.ino {
                 0 if entry.path == VDSO => Backing::Copied,
                 0 => Backing::Anonymous,
-                _ => self.kept_backing(task, &entry)?.unwrap_or(Backing::Copied),
+                _ => self.kept_backing(draft, task, &entry)?.unwrap_or(Backing::Copied),
             };
             let mut pages = Vec::new();
             match backing {
@@ -179,6 +182,7 @@ impl Session {
 
     fn kept_backing(
         &mut self,
+        draft: &mut Draft,
         task: &Task,
         entry: &MapsEntry,
     ) -> Result<Option<Backing>, RecordError> {
@@ -186,12 +190,19 @@ impl Session {
             return Ok(None);
         };
         if let Ok(meta) = file.metadata() {
-            self.file_gets_mapped(task, (meta.dev(), meta.ino()))?;
+            self.file_gets_mapped(draft, task, (meta.dev(), meta.ino()))?;
         }
-        Ok(match self.files.keep(&mut self.writer, Path::new(&entry.path), &file, None)? {
-            Mapped::Kept(file) => Some(Backing::File { file, offset: entry.offset }),
-            Mapped::Zero | Mapped::Other => None,
-        })
+        Ok(
+            match self.world.files.keep(
+                &mut self.book.writer,
+                Path::new(&entry.path),
+                &file,
+                None,
+            )? {
+                Mapped::Kept(file) => Some(Backing::File { file, offset: entry.offset }),
+                Mapped::Zero | Mapped::Other => None,
+            },
+        )
     }
 
     /// Maps a scratch slot in the space of a task that stands at a call's entry. The call is set

@@ -3,6 +3,7 @@
 use retake_model::{AddrRange, PageAddr, SpaceId};
 use retake_recording::Effect;
 
+use crate::book::Draft;
 use crate::error::RecordError;
 use crate::session::Session;
 
@@ -81,17 +82,17 @@ impl Inheritance {
 
 impl Session {
     /// Takes away from a forked process, whose space is a copy, what it does not get.
-    pub(crate) fn inherit(&mut self, child: SpaceId) -> Result<(), RecordError> {
-        let space = self.space(child)?;
+    pub(crate) fn inherit(&mut self, draft: &mut Draft, child: SpaceId) -> Result<(), RecordError> {
+        let space = self.world.space(child)?;
         let marked = space.inheritance.ranges.clone();
         for (range, mark) in marked {
-            for part in self.space(child)?.table.parts(range).into_iter().map(|m| m.range) {
+            for part in self.world.space(child)?.table.parts(range).into_iter().map(|m| m.range) {
                 let effect = match mark {
                     Fork::Absent => Effect::Unmap { range: part },
                     Fork::Wiped => Effect::Discard { range: part },
                 };
                 self.change_space(child, &effect)?;
-                self.effect(&Effect::In { space: child, effect: Box::new(effect) });
+                draft.add(&Effect::In { space: child, effect: Box::new(effect) });
             }
         }
         Ok(())

@@ -18,7 +18,8 @@ use retake_ptrace::{ProcessMemory, Stopped, interrupt};
 use retake_recording::{Effect, EventKind};
 use retake_tracee::InjectPage;
 
-use crate::calls::Answer;
+use crate::book::Draft;
+use crate::calls::{Answer, Begun};
 use crate::error::RecordError;
 use crate::last_words::{OWNER_DIED, WAITERS};
 use crate::session::Session;
@@ -96,6 +97,7 @@ impl Session {
     /// A task at the entry of a call on such a lock. Left to the kernel, it has to wait.
     pub(crate) fn lock_call(
         &mut self,
+        draft: &mut Draft,
         task: &mut Task,
         args: &[u64; 6],
     ) -> Result<Answer, RecordError> {
@@ -120,7 +122,7 @@ impl Session {
         let lock = self.lock_at(task, at, op);
         if request == Request::Unlock {
             return Ok(Answer::Now(match value & OWNER == own {
-                true => self.unlock(task, lock, at),
+                true => self.unlock(draft, task, lock, at),
                 false => Errno::EPERM.to_result(),
             }));
         }
@@ -128,10 +130,10 @@ impl Session {
             return Ok(Answer::Now(Errno::EDEADLK.to_result()));
         }
         if value & OWNER == 0 {
-            return Ok(Answer::Now(self.write_lock(task, at, value & OWNER_DIED | own)));
+            return Ok(Answer::Now(self.write_lock(draft, task, at, value & OWNER_DIED | own)));
         }
         if value & WAITERS == 0 {
-            let result = self.write_lock(task, at, value | WAITERS);
+            let result = self.write_lock(draft, task, at, value | WAITERS);
             if result != 0 {
                 return Ok(Answer::Now(result));
             }
@@ -145,7 +147,7 @@ impl Session {
             }
             Some(owner) => {
                 let awaited = Awaited { owner, waiters: VecDeque::new() };
-                self.locks.0.entry(lock).or_insert(awaited).waiters.push_back(task.id);
+                self.world.locks.0.entry(lock).or_insert(awaited).waiters.push_back(task.id);
                 Answer::Kernel
             }
         })
@@ -157,6 +159,7 @@ impl Session {
         task: &mut Task,
         stopped: &mut Stopped,
         open: &mut OpenCall,
+        draft: Draft,
     ) -> Result<(), RecordError> {
         let [word, op, ..] = open.args;
         open.lock_wait = Some(LockWait { word: Addr::new(word), granted: false });
@@ -167,9 +170,9 @@ impl Session {
         let r9 = u64::from(u32::MAX);
         stopped.set_registers(&Registers { rdi: NOTHING, rsi, rdx: 0, r9, ..open.entry })?;
         // That there are waiters is seen from here on.
-        open.entered = true;
+        open.begun = Begun::Recorded;
         let no = open.call.no;
-        self.append(task, &EventKind::SyscallEnter { no }, &open.entry, &open.entry)
+        self.append(task, draft, &EventKind::SyscallEnter { no }, &open.entry, &open.entry)
     }
 
     /// What a call came to that has waited for a lock.
@@ -184,7 +187,7 @@ impl Session {
         if wait.granted {
             return Ok(0);
         }
-        self.locks.leave(task.id);
+        self.world.locks.leave(task.id);
         match Errno::from_result(result) {
             Some(errno) if !errno.is_interruption() => Ok(result),
             ended => {
@@ -199,14 +202,18 @@ impl Session {
 
     /// A task ends, or leaves its memory: the locks that it owns are the next waiters'. Adds that to the
     /// next event.
-    pub(crate) fn leave_locks(&mut self, task: &Task) -> Result<(), RecordError> {
-        self.locks.leave(task.id);
+    pub(crate) fn leave_locks(
+        &mut self,
+        draft: &mut Draft,
+        task: &Task,
+    ) -> Result<(), RecordError> {
+        self.world.locks.leave(task.id);
         let owned =
             |(lock, awaited): (&Lock, &Awaited)| (awaited.owner == task.id).then_some(*lock);
-        let owned: Vec<Lock> = self.locks.0.iter().filter_map(owned).collect();
+        let owned: Vec<Lock> = self.world.locks.0.iter().filter_map(owned).collect();
         for lock in owned {
-            let Some(next) = self.locks.pass_on(lock) else { continue };
-            let Some(heir) = self.tasks.values_mut().find(|other| other.id == next) else {
+            let Some(next) = self.world.locks.pass_on(lock) else { continue };
+            let Some(heir) = self.world.tasks.values_mut().find(|other| other.id == next) else {
                 continue;
             };
             let number = own_number(heir)?;
@@ -214,7 +221,7 @@ impl Session {
             let bytes = (WAITERS | OWNER_DIED | number).to_le_bytes();
             heir.memory.write(word, &bytes)?;
             let space = heir.space;
-            self.effect(&match lock {
+            draft.add(&match lock {
                 Lock::Private(..) => {
                     Effect::ForeignWrite { space, addr: word, bytes: bytes.to_vec() }
                 }
@@ -222,33 +229,33 @@ impl Session {
                     Effect::SharedWrite { shared, offset, bytes: bytes.to_vec() }
                 }
             });
-            self.woke_somebody = true;
+            self.turns.woke_somebody = true;
         }
         Ok(())
     }
 
-    fn unlock(&mut self, task: &Task, lock: Lock, word: Addr) -> i64 {
-        while let Some(next) = self.locks.pass_on(lock) {
-            let Some(heir) = self.tasks.values_mut().find(|other| other.id == next) else {
+    fn unlock(&mut self, draft: &mut Draft, task: &Task, lock: Lock, word: Addr) -> i64 {
+        while let Some(next) = self.world.locks.pass_on(lock) {
+            let Some(heir) = self.world.tasks.values_mut().find(|other| other.id == next) else {
                 continue;
             };
             let Ok(number) = own_number(heir) else { continue };
             if granted(heir).is_none() {
                 continue;
             }
-            self.woke_somebody = true;
-            return self.write_lock(task, word, WAITERS | number);
+            self.turns.woke_somebody = true;
+            return self.write_lock(draft, task, word, WAITERS | number);
         }
-        self.write_lock(task, word, 0)
+        self.write_lock(draft, task, word, 0)
     }
 
     /// Writes the word of a lock, as the program itself could.
-    fn write_lock(&mut self, task: &Task, word: Addr, value: u32) -> i64 {
+    fn write_lock(&mut self, draft: &mut Draft, task: &Task, word: Addr, value: u32) -> i64 {
         let bytes = value.to_le_bytes();
         if !task.memory.write_as_allowed(word, &bytes) {
             return Errno::EFAULT.to_result();
         }
-        self.effect(&Effect::Write { addr: word, bytes: bytes.to_vec() });
+        draft.add(&Effect::Write { addr: word, bytes: bytes.to_vec() });
         0
     }
 
@@ -265,7 +272,7 @@ impl Session {
         let mut at = waiter;
         for _ in 0..LONGEST_CHAIN {
             let waits = |awaited: &&Awaited| awaited.waiters.contains(&at);
-            match self.locks.0.values().find(waits).map(|awaited| awaited.owner) {
+            match self.world.locks.0.values().find(waits).map(|awaited| awaited.owner) {
                 Some(next) if next == owner => return true,
                 Some(next) => at = next,
                 None => return false,
@@ -276,7 +283,7 @@ impl Session {
 
     /// The task with this number, as programs know it.
     fn task_numbered(&mut self, number: u32) -> Result<Option<TaskId>, RecordError> {
-        for task in self.tasks.values_mut().filter(|task| !task.ended) {
+        for task in self.world.tasks.values_mut().filter(|task| !task.ended) {
             if own_number(task)? == number {
                 return Ok(Some(task.id));
             }

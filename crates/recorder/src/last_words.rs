@@ -8,6 +8,7 @@ use retake_model::{Addr, Backing, SharedId};
 use retake_ptrace::ProcessMemory;
 use retake_recording::Effect;
 
+use crate::book::Draft;
 use crate::session::Session;
 use crate::task::Task;
 
@@ -30,7 +31,7 @@ pub(crate) struct LastWord {
 impl Session {
     /// The words that the kernel may write to when the task goes, as far as others can see them then.
     pub(crate) fn last_words(&self, task: &Task) -> Vec<LastWord> {
-        let has_sharer = self.shares_memory(task);
+        let has_sharer = self.world.shares_memory(task);
         let words = addresses(task, &task.memory).into_iter().filter_map(|addr| {
             let mut before = [0; 4];
             task.memory.read_exact(addr, &mut before).ok()?;
@@ -40,11 +41,12 @@ impl Session {
     }
 
     /// Adds what the kernel wrote to these words to the next event. The task has left the memory.
-    pub(crate) fn add_last_words(&mut self, task: &Task, words: &[LastWord]) {
+    pub(crate) fn add_last_words(&mut self, draft: &mut Draft, task: &Task, words: &[LastWord]) {
         let mut effects = Vec::new();
         for word in words {
             let mut now = [0; 4];
             let through_sharer = self
+                .world
                 .sharers(task)
                 .any(|other| other.memory.read_exact(word.addr, &mut now).is_ok());
             if through_sharer {
@@ -59,15 +61,15 @@ impl Session {
             }
         }
         for effect in &effects {
-            self.effect(effect);
+            draft.add(effect);
         }
     }
 
     /// The same for a task that nobody saw go. What was there before is not known: all that is there now is
     /// written. Without its list of robust futexes, those are looked for whose owner has died.
-    pub(crate) fn add_unseen_last_words(&mut self, task: &Task) {
+    pub(crate) fn add_unseen_last_words(&mut self, draft: &mut Draft, task: &Task) {
         let mut effects = Vec::new();
-        if let Some(sharer) = self.sharer(task) {
+        if let Some(sharer) = self.world.sharer(task) {
             for addr in addresses(task, &sharer.memory) {
                 let mut now = [0; 4];
                 if sharer.memory.read_exact(addr, &mut now).is_ok() {
@@ -76,13 +78,14 @@ impl Session {
             }
         } else if !task.robust.is_null() {
             let mapped: Vec<SharedId> = self
+                .world
                 .spaces
                 .get(&task.space)
                 .into_iter()
                 .flat_map(|space| space.table.iter())
                 .filter_map(|mapping| mapping.backing.shared_object().map(|(id, _)| id))
                 .collect();
-            for object in self.files.shared().filter(|object| mapped.contains(&object.id)) {
+            for object in self.world.files.shared().filter(|object| mapped.contains(&object.id)) {
                 let pages = self.pages_of_object(object);
                 for (page, bytes) in pages.pages() {
                     for (n, word) in (0_u64..).zip(bytes.as_chunks::<4>().0) {
@@ -96,13 +99,13 @@ impl Session {
             }
         }
         for effect in &effects {
-            self.effect(effect);
+            draft.add(effect);
         }
     }
 
     /// Where a word is in an object that a mapping writes through to.
     pub(crate) fn in_shared_object(&self, task: &Task, addr: Addr) -> Option<(SharedId, u64)> {
-        let mapping = self.spaces.get(&task.space)?.table.find(addr)?;
+        let mapping = self.world.spaces.get(&task.space)?.table.find(addr)?;
         let Backing::Shared { shared, offset } = mapping.backing else { return None };
         let skip = addr.offset_from(mapping.range.start())?;
         Some((shared, offset.get().checked_add(skip)?))
@@ -110,8 +113,8 @@ impl Session {
 
     /// Reads what others see of a shared object: where one of them maps it, or in its file.
     fn read_object(&self, shared: SharedId, offset: u64, out: &mut [u8]) -> bool {
-        let mapped = self.tasks.values().filter(|task| !task.ended).any(|task| {
-            let Some(space) = self.spaces.get(&task.space) else { return false };
+        let mapped = self.world.tasks.values().filter(|task| !task.ended).any(|task| {
+            let Some(space) = self.world.spaces.get(&task.space) else { return false };
             let mut places = space.table.iter().filter_map(|mapping| match mapping.backing {
                 Backing::Shared { shared: own, offset: first } if own == shared => {
                     let skip = offset.checked_sub(first.get())?;
@@ -123,7 +126,7 @@ impl Session {
         });
         mapped || {
             use std::os::unix::fs::FileExt;
-            let object = self.files.shared().find(|object| object.id == shared);
+            let object = self.world.files.shared().find(|object| object.id == shared);
             let file = object.and_then(|object| object.file.as_ref());
             file.is_some_and(|file| file.read_exact_at(out, offset).is_ok())
         }

@@ -53,20 +53,20 @@ impl Session {
         if makes_fast_calls && task.to_next_call.is_none() {
             // Its next call is a better place, and not far.
             task.to_next_call = Some(now + TO_NEXT_CALL);
-            if let Some(ticker) = &self.ticker {
+            if let Some(ticker) = &self.turns.ticker {
                 ticker.first_then(TO_NEXT_CALL, AGAIN);
             }
             return Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Soon));
         }
         task.to_next_call = None;
         task.expects = None;
-        let ran = self.scheduler.ran(now);
-        if self.scheduler.stays_here(ran) {
+        let ran = self.turns.scheduler.ran(now);
+        if self.turns.scheduler.stays_here(ran) {
             task.disarm(&mut stopped)?;
-            self.scheduler.end_turn();
+            self.turns.scheduler.end_turn();
             return self.preempt_near(task, stopped);
         }
-        let search = self.scheduler.chaos().map_or(Search::HASTY, Chaos::search);
+        let search = self.turns.scheduler.chaos().map_or(Search::HASTY, Chaos::search);
         self.place_event(task, stopped, search, Purpose::Turn)
     }
 
@@ -84,10 +84,11 @@ impl Session {
             return self.preempt_near(task, stopped);
         }
         task.disarm(&mut stopped)?;
-        let Some(ticker) = &self.ticker else {
+        let Some(ticker) = &self.turns.ticker else {
             return Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon));
         };
         let space = self
+            .world
             .spaces
             .get(&task.space)
             .ok_or_else(|| RecordError::Unsupported("a task without memory".to_owned()))?;
@@ -96,17 +97,17 @@ impl Session {
         match found? {
             Found::Place(stopped, watch) => {
                 if purpose != Purpose::Checkpoint {
-                    self.scheduler.end_turn();
+                    self.turns.scheduler.end_turn();
                 }
                 if watch.is_none() && purpose == Purpose::Turn {
                     return self.preempt_near(task, stopped);
                 }
                 let aside = match purpose {
-                    Purpose::Turn => self.scheduler.step_aside(),
+                    Purpose::Turn => self.turns.scheduler.step_aside(),
                     Purpose::Signal | Purpose::Checkpoint => None,
                 };
                 if let Some(time) = aside
-                    && self.scheduler.ends_are_expensive()
+                    && self.turns.scheduler.ends_are_expensive()
                 {
                     return self.preempt_aside(task, stopped, time);
                 }
@@ -127,7 +128,7 @@ impl Session {
         stopped: Stopped,
         time: Duration,
     ) -> Result<Next, RecordError> {
-        let Some(ticker) = &self.ticker else {
+        let Some(ticker) = &self.turns.ticker else {
             return self.go_on_at_event(task, stopped);
         };
         let found = run_for(stopped, task, ticker, time);
@@ -157,10 +158,10 @@ impl Session {
         stopped: Stopped,
         soon: Soon,
     ) -> Result<Left, RecordError> {
-        let Some(ticker) = &self.ticker else { return Ok(Left::There(Next::Ready(stopped))) };
+        let Some(ticker) = &self.turns.ticker else { return Ok(Left::There(Next::Ready(stopped))) };
         let found = match soon {
             Soon::Steps(count) => {
-                self.scheduler.stepped(monotonic(), count);
+                self.turns.scheduler.stepped(monotonic(), count);
                 step_on(task, stopped, count).and_then(|found| found.past_steps(task, ticker))
             }
             Soon::After(time) => run_for(stopped, task, ticker, time),
@@ -170,7 +171,7 @@ impl Session {
             Found::Place(stopped, _) => stopped,
             Found::Stop(stop) => return Ok(Left::Stop(stop)),
         };
-        self.scheduler.end_turn();
+        self.turns.scheduler.end_turn();
         if matches!(soon, Soon::After(_)) {
             return self.preempt_near(task, stopped).map(Left::There);
         }
@@ -182,12 +183,12 @@ impl Session {
 
     /// Brings a task to a place where it may be left.
     fn settle(&mut self, task: &mut Task, stopped: Stopped) -> Result<Found, RecordError> {
-        let stepped = match self.scheduler.nearby() {
+        let stepped = match self.turns.scheduler.nearby() {
             Nearby::Here => Found::Place(stopped, None),
             Nearby::Steps(count) => step_on(task, stopped, count)?,
             Nearby::Write => step_to_write(task, stopped)?,
         };
-        let Some(ticker) = &self.ticker else { return Ok(stepped) };
+        let Some(ticker) = &self.turns.ticker else { return Ok(stepped) };
         let found = stepped.past_steps(task, ticker);
         ticker.every(TICK);
         found

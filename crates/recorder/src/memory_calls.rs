@@ -13,6 +13,7 @@ use retake_ptrace::Stopped;
 use retake_recording::Effect;
 use retake_tracee::MappingTable;
 
+use crate::book::Draft;
 use crate::descriptors::descriptor;
 use crate::error::RecordError;
 use crate::files::{Mapped, nonzero_pages_in};
@@ -76,7 +77,7 @@ impl Session {
             MemoryCall::Protect
                 if entry.rdx & (PROT_GROWSDOWN | PROT_GROWSUP) == PROT_GROWSDOWN =>
             {
-                let table = &self.space(task.space)?.table;
+                let table = &self.world.space(task.space)?.table;
                 let start = Addr::new(entry.rdi);
                 if let Some(whole) = pages(entry.rdi, entry.rsi)
                     && whole.start() == start
@@ -91,7 +92,7 @@ impl Session {
             MemoryCall::Unmap => crate::own_memory::spare(stopped, entry)?,
             MemoryCall::Remap => {
                 if let Some(range) = pages(entry.rdi, entry.rsi) {
-                    self.space(task.space)?.tracking.release(range);
+                    self.world.space(task.space)?.tracking.release(range);
                 }
             }
             _ => {}
@@ -101,6 +102,7 @@ impl Session {
 
     pub(crate) fn memory_call_done(
         &mut self,
+        draft: &mut Draft,
         task: &mut Task,
         kind: MemoryCall,
         args: &[u64; 6],
@@ -110,70 +112,73 @@ impl Session {
         let failed = Errno::from_result(result);
         let partial = failed == Some(Errno::ENOMEM);
         match kind {
-            MemoryCall::Break => return self.heap_moved(task, result.cast_unsigned()),
+            MemoryCall::Break => return self.heap_moved(draft, task, result.cast_unsigned()),
             MemoryCall::Advise => {
                 return match pages(a, b) {
-                    Some(range) if failed.is_none() || partial => self.advised(task, range, c),
+                    Some(range) if failed.is_none() || partial => {
+                        self.advised(draft, task, range, c)
+                    }
                     Some(range) if c == madvise::MADV_DONTNEED => {
-                        self.discard_what_is_gone(task, range)
+                        self.discard_what_is_gone(draft, task, range)
                     }
                     _ => Ok(()),
                 };
             }
             MemoryCall::Protect if failed.is_some() => {
-                return pages(a, b).map_or(Ok(()), |range| self.follow_protections(task, range));
+                return pages(a, b)
+                    .map_or(Ok(()), |range| self.follow_protections(draft, task, range));
             }
             _ if failed.is_some() => return Ok(()),
             _ => {}
         }
         let at = result.cast_unsigned();
         match kind {
-            MemoryCall::Map => self.mapped(task, at, args)?,
+            MemoryCall::Map => self.mapped(draft, task, at, args)?,
             MemoryCall::Unmap => {
                 if let Some(range) = pages(a, b) {
-                    self.change(task, Effect::Unmap { range })?;
+                    self.change(draft, task, Effect::Unmap { range })?;
                 }
             }
             MemoryCall::Protect => {
                 if let Some(range) = pages(a, b) {
                     if c & PROT_GROWSDOWN != 0 {
                         // Down to where the mapping starts.
-                        let table = &self.space(task.space)?.table;
+                        let table = &self.world.space(task.space)?.table;
                         let start = grown_start(table, range.start())
                             .or_else(|| table.find(range.start()).map(|m| m.range.start()));
                         let whole = start.and_then(|start| AddrRange::new(start, range.end()));
-                        return self.follow_protections(task, whole.unwrap_or(range));
+                        return self.follow_protections(draft, task, whole.unwrap_or(range));
                     }
                     let prot = Protection::from_bits(c);
-                    self.change(task, Effect::Protect { range, prot })?;
+                    self.change(draft, task, Effect::Protect { range, prot })?;
                 }
             }
             MemoryCall::Remap if b == 0 => {
                 // A second mapping of what is shared.
-                let there = self.space(task.space)?.table.find(Addr::new(a)).cloned();
+                let there = self.world.space(task.space)?.table.find(Addr::new(a)).cloned();
                 if let (Some(old), Some(range)) = (there, pages(at, c))
                     && let Some(backing) = old.backing_at(Addr::new(a))
                 {
                     let mapping = Mapping { range, backing, ..old };
-                    self.change(task, Effect::Map { mapping })?;
-                    self.keep_grown(task, range)?;
+                    self.change(draft, task, Effect::Map { mapping })?;
+                    self.keep_grown(draft, task, range)?;
                 }
             }
             MemoryCall::Remap => {
                 if let (Some(from), Some(to)) = (pages(a, b), pages(at, c)) {
                     let keep = d & MREMAP_DONTUNMAP != 0;
-                    self.change(task, Effect::Move { from, to, keep })?;
+                    self.change(draft, task, Effect::Move { from, to, keep })?;
                     let old_end = to.start().checked_add(from.len());
                     if let Some(more) = old_end.and_then(|end| AddrRange::new(end, to.end())) {
-                        self.keep_grown(task, more)?;
+                        self.keep_grown(draft, task, more)?;
                     }
                 }
             }
-            MemoryCall::ShmAttach => self.segment_attached(task, Addr::new(at))?,
+            MemoryCall::ShmAttach => self.segment_attached(draft, task, Addr::new(at))?,
             MemoryCall::ShmDetach => {
-                let len = self.space(task.space)?.attached.remove(&Addr::new(a));
+                let len = self.world.space(task.space)?.attached.remove(&Addr::new(a));
                 if let Some(range) = len.and_then(|len| pages(a, len)) {
-                    self.change(task, Effect::Unmap { range })?;
+                    self.change(draft, task, Effect::Unmap { range })?;
                 }
             }
             MemoryCall::Break | MemoryCall::Advise => {}
@@ -182,23 +187,29 @@ impl Session {
     }
 
     /// Makes a change of the address space known: to our table, to write-tracking, to the event.
-    pub(crate) fn change(&mut self, task: &Task, effect: Effect) -> Result<(), RecordError> {
-        self.change_in(task, task.space, effect)
+    pub(crate) fn change(
+        &mut self,
+        draft: &mut Draft,
+        task: &Task,
+        effect: Effect,
+    ) -> Result<(), RecordError> {
+        self.change_in(draft, task, task.space, effect)
     }
 
     /// The same in another address space.
     pub(crate) fn change_in(
         &mut self,
+        draft: &mut Draft,
         task: &Task,
         space: SpaceId,
         effect: Effect,
     ) -> Result<(), RecordError> {
         self.change_space(space, &effect)?;
         if space == task.space {
-            self.effect(&effect);
+            draft.add(&effect);
         } else {
-            self.space(space)?.foreign_changes += 1;
-            self.effect(&Effect::In { space, effect: Box::new(effect) });
+            self.world.space(space)?.foreign_changes += 1;
+            draft.add(&Effect::In { space, effect: Box::new(effect) });
         }
         Ok(())
     }
@@ -209,7 +220,7 @@ impl Session {
         space: SpaceId,
         effect: &Effect,
     ) -> Result<(), RecordError> {
-        let space = self.space(space)?;
+        let space = self.world.space(space)?;
         match effect {
             Effect::Map { mapping } => {
                 space.inheritance.forget(mapping.range);
@@ -238,45 +249,58 @@ impl Session {
         Ok(())
     }
 
-    fn advised(&mut self, task: &Task, range: AddrRange, advice: u64) -> Result<(), RecordError> {
+    fn advised(
+        &mut self,
+        draft: &mut Draft,
+        task: &Task,
+        range: AddrRange,
+        advice: u64,
+    ) -> Result<(), RecordError> {
         match advice {
-            madvise::MADV_DONTNEED | madvise::MADV_DONTNEED_LOCKED => self.discard(task, range)?,
+            madvise::MADV_DONTNEED | madvise::MADV_DONTNEED_LOCKED => {
+                self.discard(draft, task, range)?
+            }
             madvise::MADV_REMOVE => {
-                for part in self.space(task.space)?.table.parts(range) {
+                for part in self.world.space(task.space)?.table.parts(range) {
                     if let Some((shared, offset)) = part.backing.shared_object() {
                         let (offset, len) = (offset.get(), part.range.len());
-                        self.effect(&Effect::ZeroShared { shared, offset, len });
+                        draft.add(&Effect::ZeroShared { shared, offset, len });
                     }
                 }
             }
             madvise::MADV_DONTFORK => {
-                self.space(task.space)?.inheritance.mark(range, Fork::Absent);
+                self.world.space(task.space)?.inheritance.mark(range, Fork::Absent);
             }
             madvise::MADV_DOFORK => {
-                self.space(task.space)?.inheritance.unmark(range, Fork::Absent);
+                self.world.space(task.space)?.inheritance.unmark(range, Fork::Absent);
             }
             madvise::MADV_WIPEONFORK => {
-                self.space(task.space)?.inheritance.mark(range, Fork::Wiped);
+                self.world.space(task.space)?.inheritance.mark(range, Fork::Wiped);
             }
             madvise::MADV_KEEPONFORK => {
-                self.space(task.space)?.inheritance.unmark(range, Fork::Wiped);
+                self.world.space(task.space)?.inheritance.unmark(range, Fork::Wiped);
             }
             _ => {}
         }
         Ok(())
     }
 
-    fn discard(&mut self, task: &Task, range: AddrRange) -> Result<(), RecordError> {
+    fn discard(
+        &mut self,
+        draft: &mut Draft,
+        task: &Task,
+        range: AddrRange,
+    ) -> Result<(), RecordError> {
         let parts: Vec<AddrRange> =
-            self.space(task.space)?.table.parts(range).iter().map(|m| m.range).collect();
+            self.world.space(task.space)?.table.parts(range).iter().map(|m| m.range).collect();
         for range in parts {
-            self.change(task, Effect::Discard { range })?;
+            self.change(draft, task, Effect::Discard { range })?;
         }
         Ok(())
     }
 
-    fn heap_moved(&mut self, task: &Task, end: u64) -> Result<(), RecordError> {
-        let space = self.space(task.space)?;
+    fn heap_moved(&mut self, draft: &mut Draft, task: &Task, end: u64) -> Result<(), RecordError> {
+        let space = self.world.space(task.space)?;
         let old = space.brk.replace(end).unwrap_or(end);
         let (old, new) = (old.next_multiple_of(PAGE_SIZE), end.next_multiple_of(PAGE_SIZE));
         if let Some(range) =
@@ -284,16 +308,22 @@ impl Session {
         {
             let prot = Protection::READ.union(Protection::WRITE);
             let mapping = Mapping { range, prot, backing: Backing::Anonymous, grows_down: false };
-            self.change(task, Effect::Map { mapping })?;
+            self.change(draft, task, Effect::Map { mapping })?;
         } else if let Some(range) =
             AddrRange::new(Addr::new(new), Addr::new(old)).filter(|r| !r.is_empty())
         {
-            self.change(task, Effect::Unmap { range })?;
+            self.change(draft, task, Effect::Unmap { range })?;
         }
         Ok(())
     }
 
-    fn mapped(&mut self, task: &Task, at: u64, args: &[u64; 6]) -> Result<(), RecordError> {
+    fn mapped(
+        &mut self,
+        draft: &mut Draft,
+        task: &Task,
+        at: u64,
+        args: &[u64; 6],
+    ) -> Result<(), RecordError> {
         let [_, len, prot, flags, fd, offset] = *args;
         let Some(range) = pages(at, len) else {
             return Ok(());
@@ -303,20 +333,20 @@ impl Session {
         let grows_down = flags & MAP_GROWSDOWN != 0;
         let plain = |backing| Mapping { range, prot, backing, grows_down };
         if flags & MAP_ANONYMOUS != 0 && !shared {
-            return self.change(task, Effect::Map { mapping: plain(Backing::Anonymous) });
+            return self.change(draft, task, Effect::Map { mapping: plain(Backing::Anonymous) });
         }
         if flags & MAP_ANONYMOUS != 0 {
-            return self.map_shared_anonymous(task, range.start());
+            return self.map_shared_anonymous(draft, task, range.start());
         }
         let link = PathBuf::from(format!("/proc/{}/fd/{}", task.tid, descriptor(fd)));
         let path = std::fs::read_link(&link).unwrap_or_default();
         let offset = FileOffset::new(offset);
         let identity = std::fs::metadata(&link).ok().map(|meta| (meta.dev(), meta.ino()));
         if let Some(identity) = identity {
-            self.file_gets_mapped(task, identity)?;
+            self.file_gets_mapped(draft, task, identity)?;
         }
         let Ok(file) = File::open(&link) else {
-            return self.map_by_contents(task, plain(Backing::Copied), identity);
+            return self.map_by_contents(draft, task, plain(Backing::Copied), identity);
         };
         let meta = file.metadata().ok();
         if shared
@@ -326,42 +356,44 @@ impl Session {
             let mut effects = Vec::new();
             let identity = (meta.dev(), meta.ino());
             if meta.nlink() > 0 {
-                self.files.warn_shared(&mut self.writer, &path);
+                self.world.files.warn_shared(&mut self.book.writer, &path);
             }
-            if !self.files.is_shared(identity) {
+            if !self.world.files.is_shared(identity) {
                 // Private mappings of it show what is stored through this one.
-                self.share_kept_file(task, identity, || file.try_clone().ok())?;
+                self.share_kept_file(draft, task, identity, || file.try_clone().ok())?;
             }
-            let id = self.files.shared_object(
-                &mut self.writer,
+            let id = self.world.files.shared_object(
+                &mut self.book.writer,
                 identity,
                 meta.len(),
                 Some(file),
                 &mut effects,
             );
             for effect in &effects {
-                self.effect(effect);
+                draft.add(effect);
             }
             let backing = Backing::Shared { shared: id, offset };
-            return self.change(task, Effect::Map { mapping: plain(backing) });
+            return self.change(draft, task, Effect::Map { mapping: plain(backing) });
         }
         if let Some(meta) = file.metadata().ok().filter(|meta| meta.is_file())
-            && let Some(object) = self.files.object((meta.dev(), meta.ino()))
+            && let Some(object) = self.world.files.object((meta.dev(), meta.ino()))
         {
             let backing = Backing::Private { shared: object.id, offset };
-            return self.change(task, Effect::Map { mapping: plain(backing) });
+            return self.change(draft, task, Effect::Map { mapping: plain(backing) });
         }
         if shared && is_zero_device(&file) {
-            return self.map_shared_anonymous(task, range.start());
+            return self.map_shared_anonymous(draft, task, range.start());
         }
         let part = offset.get()..offset.get().saturating_add(range.len());
-        match self.files.keep(&mut self.writer, &path, &file, Some(part))? {
+        match self.world.files.keep(&mut self.book.writer, &path, &file, Some(part))? {
             Mapped::Kept(file) => {
                 let backing = Backing::File { file, offset };
-                self.change(task, Effect::Map { mapping: plain(backing) })
+                self.change(draft, task, Effect::Map { mapping: plain(backing) })
             }
-            Mapped::Zero => self.change(task, Effect::Map { mapping: plain(Backing::Anonymous) }),
-            Mapped::Other => self.map_by_contents(task, plain(Backing::Copied), identity),
+            Mapped::Zero => {
+                self.change(draft, task, Effect::Map { mapping: plain(Backing::Anonymous) })
+            }
+            Mapped::Other => self.map_by_contents(draft, task, plain(Backing::Copied), identity),
         }
     }
 
@@ -376,6 +408,7 @@ impl Session {
     /// touching it is a fault: so it is with what is behind the end of an object.
     fn map_by_contents(
         &mut self,
+        draft: &mut Draft,
         task: &Task,
         mapping: Mapping,
         identity: Option<(u64, u64)>,
@@ -385,25 +418,34 @@ impl Session {
             && task.memory.read_exact(range.start(), &mut [0]).is_err()
         {
             let mut effects = Vec::new();
-            let shared =
-                self.files.shared_object(&mut self.writer, identity, 0, None, &mut effects);
+            let shared = self.world.files.shared_object(
+                &mut self.book.writer,
+                identity,
+                0,
+                None,
+                &mut effects,
+            );
             for effect in &effects {
-                self.effect(effect);
+                draft.add(effect);
             }
             let backing = Backing::Shared { shared, offset: FileOffset::new(0) };
-            return self.change(task, Effect::Map { mapping: Mapping { backing, ..mapping } });
+            return self.change(
+                draft,
+                task,
+                Effect::Map { mapping: Mapping { backing, ..mapping } },
+            );
         }
-        self.change(task, Effect::Map { mapping })?;
+        self.change(draft, task, Effect::Map { mapping })?;
         let len = usize::try_from(range.len()).unwrap_or(0);
         let memory = &task.memory;
-        self.effects
-            .write_with(range.start(), len, |out| memory.read(range.start(), out).unwrap_or(0));
+        draft.write_with(range.start(), len, |out| memory.read(range.start(), out).unwrap_or(0));
         Ok(())
     }
 
     /// The shared object behind the mapping at `addr`, by what the kernel says of it.
     fn shared_at(
         &mut self,
+        draft: &mut Draft,
         task: &Task,
         addr: Addr,
     ) -> Result<Option<(Backing, AddrRange, Protection)>, RecordError> {
@@ -415,17 +457,23 @@ impl Session {
         let (start, len) = (entry.range.start(), entry.range.len());
         let mut effects = Vec::new();
         let identity = (entry.dev, entry.ino);
-        let id = self.files.shared_object(&mut self.writer, identity, len, None, &mut effects);
+        let id = self.world.files.shared_object(
+            &mut self.book.writer,
+            identity,
+            len,
+            None,
+            &mut effects,
+        );
         for effect in &effects {
-            self.effect(effect);
+            draft.add(effect);
         }
         if !effects.is_empty() {
             // Others may have written to it before it was known.
-            let mut batch = self.writer.pool().batch();
+            let mut batch = self.book.writer.pool().batch();
             nonzero_pages_in(&task.memory, start, len, entry.offset.get(), &mut batch);
             for (addr, bytes) in batch.pages() {
                 let (offset, bytes) = (addr.addr().get(), bytes.to_vec());
-                self.effect(&Effect::SharedWrite { shared: id, offset, bytes });
+                draft.add(&Effect::SharedWrite { shared: id, offset, bytes });
             }
         }
         let backing = Backing::Shared { shared: id, offset: entry.offset };
@@ -433,19 +481,29 @@ impl Session {
     }
 
     /// Where it could not be made of a memfd.
-    fn map_shared_anonymous(&mut self, task: &Task, addr: Addr) -> Result<(), RecordError> {
-        if let Some((backing, range, prot)) = self.shared_at(task, addr)? {
+    fn map_shared_anonymous(
+        &mut self,
+        draft: &mut Draft,
+        task: &Task,
+        addr: Addr,
+    ) -> Result<(), RecordError> {
+        if let Some((backing, range, prot)) = self.shared_at(draft, task, addr)? {
             let mapping = Mapping { range, prot, backing, grows_down: false };
-            self.change(task, Effect::Map { mapping })?;
+            self.change(draft, task, Effect::Map { mapping })?;
         }
         Ok(())
     }
 
-    fn segment_attached(&mut self, task: &Task, addr: Addr) -> Result<(), RecordError> {
-        if let Some((backing, range, prot)) = self.shared_at(task, addr)? {
-            self.space(task.space)?.attached.insert(addr, range.len());
+    fn segment_attached(
+        &mut self,
+        draft: &mut Draft,
+        task: &Task,
+        addr: Addr,
+    ) -> Result<(), RecordError> {
+        if let Some((backing, range, prot)) = self.shared_at(draft, task, addr)? {
+            self.world.space(task.space)?.attached.insert(addr, range.len());
             let mapping = Mapping { range, prot, backing, grows_down: false };
-            self.change(task, Effect::Map { mapping })?;
+            self.change(draft, task, Effect::Map { mapping })?;
         }
         Ok(())
     }

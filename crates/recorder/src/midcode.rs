@@ -9,6 +9,7 @@ use retake_ptrace::{
 };
 use retake_recording::{EventKind, ExitStatus, Fingerprint, PageDigest, PageHasher, Where};
 
+use crate::book::Draft;
 use crate::error::RecordError;
 use crate::leaving::Purpose;
 use crate::places::Search;
@@ -41,7 +42,7 @@ impl Session {
         }
         let now = monotonic();
         if task.asked_to_stop {
-            return if self.asked_again < now { self.ask_to_stop(task, now) } else { Ok(()) };
+            return if self.turns.asked_again < now { self.ask_to_stop(task, now) } else { Ok(()) };
         }
         if task.to_next_call.is_some_and(|until| now < until) {
             return Ok(());
@@ -57,7 +58,7 @@ impl Session {
     /// Makes a running task stop. If the stop does not come it is asked for again: an injected call may have
     /// taken it.
     fn ask_to_stop(&mut self, task: &mut Task, now: Duration) -> Result<(), RecordError> {
-        self.asked_again = now + ASK_AGAIN;
+        self.turns.asked_again = now + ASK_AGAIN;
         match interrupt(task.tid) {
             Err(error) if !error.is_gone() => Err(error.into()),
             _ => {
@@ -69,24 +70,24 @@ impl Session {
 
     /// What the scheduler wants with the running task.
     fn look(&mut self, task: &Task, now: Duration) -> Look {
-        let events = self.event_count();
-        if self.quiet_since.0 != events {
-            self.quiet_since = (events, now);
+        let events = self.book.event_count();
+        if self.turns.quiet_since.0 != events {
+            self.turns.quiet_since = (events, now);
         }
         if self.somebody_waits() {
             self.wake_those_that_waited();
         }
         self.copies.look();
         let unseen = others_have_stopped(task.tid);
-        let ready = self.tasks.values().filter(|other| other.can_run());
+        let ready = self.world.tasks.values().filter(|other| other.can_run());
         let others = ready.map(Task::candidate);
-        self.scheduler.look(now, self.quiet_since.1, others, unseen)
+        self.turns.scheduler.look(now, self.turns.quiet_since.1, others, unseen)
     }
 
     /// Has the running task looked at again when that is due.
     pub(crate) fn look_again(&self, task: &Task, now: Duration) {
-        let Some(ticker) = &self.ticker else { return };
-        let mut next = self.scheduler.next_look(now).min(TICK);
+        let Some(ticker) = &self.turns.ticker else { return };
+        let mut next = self.turns.scheduler.next_look(now).min(TICK);
         if !task.held.is_empty() {
             let due = task.held_since + task.patience;
             next = next.min(due.saturating_sub(now).max(LEAST_PATIENCE / 4));
@@ -145,7 +146,7 @@ impl Session {
         arrivals: Arrivals,
     ) -> Result<Next, RecordError> {
         let examined = self.examine(task, stopped)?;
-        if let Some(ticker) = &self.ticker
+        if let Some(ticker) = &self.turns.ticker
             && !matches!(examined, Examined::Waits(..))
         {
             ticker.every(TICK);
@@ -163,7 +164,7 @@ impl Session {
             }
             Examined::Computes(stopped) => {
                 task.expects = None;
-                self.scheduler.computes(monotonic());
+                self.turns.scheduler.computes(monotonic());
                 self.go_on_meanwhile(task, stopped)
             }
             Examined::Wrote(stopped) => {
@@ -206,7 +207,7 @@ impl Session {
         let before = normal(&stopped.registers()?);
         let at = self.fingerprint(task, &stopped, &before, watch)?;
         let stopped = self.append_preempt(task, stopped, before, at)?;
-        self.scheduler.spent(monotonic(), own_cpu_time().saturating_sub(start));
+        self.turns.scheduler.spent(monotonic(), own_cpu_time().saturating_sub(start));
         Ok(stopped)
     }
 
@@ -250,7 +251,7 @@ impl Session {
         if before == task.registers {
             return self.preempt(task, stopped, watch);
         }
-        let mut probes = probes::frame_words(task, self.spaces.get(&task.space), &before);
+        let mut probes = probes::frame_words(task, self.world.spaces.get(&task.space), &before);
         probes.extend(watch.and_then(|word| Some((word, task.memory.read_u64(word).ok()?))));
         let vector = stopped.vector()?;
         let print = Fingerprint { vector, watch, probes, pages: None };
@@ -264,12 +265,12 @@ impl Session {
         before: Registers,
         at: Where,
     ) -> Result<Stopped, RecordError> {
-        self.effects.clear();
-        let after = self.leave_critical_section(task, &before)?;
+        let mut draft = self.book.draft();
+        let after = self.leave_critical_section(&mut draft, task, &before)?;
         if after != before {
             stopped.set_registers(&after)?;
         }
-        self.append(task, &EventKind::Preempt { at }, &before, &after)?;
+        self.append(task, draft, &EventKind::Preempt { at }, &before, &after)?;
         task.mid_code = true;
         Ok(stopped)
     }
@@ -298,10 +299,10 @@ impl Session {
         registers: &Registers,
         watch: Option<Addr>,
     ) -> Result<Where, RecordError> {
-        let probes = probes::words(task, self.spaces.get(&task.space), registers);
+        let probes = probes::words(task, self.world.spaces.get(&task.space), registers);
         let vector = stopped.vector()?;
         let pages = Some(self.digest(task)?);
-        self.space(task.space)?.tracking.placed();
+        self.world.space(task.space)?.tracking.placed();
         Ok(Where::MidCode(Box::new(Fingerprint { vector, watch, probes, pages })))
     }
 
@@ -309,7 +310,7 @@ impl Session {
     /// changed what may be written: pages that may not be are as they were.
     pub(crate) fn digest(&mut self, task: &Task) -> Result<PageDigest, RecordError> {
         let map = PageMap::open(task.tid)?;
-        let space = self.space(task.space)?;
+        let space = self.world.space(task.space)?;
         let mut pages = Vec::new();
         let Space { table, tracking, .. } = space;
         for mapping in table.iter().filter(|mapping| mapping.prot.allows(Protection::WRITE)) {
@@ -326,11 +327,12 @@ impl Session {
     /// (rseq(2)): the program counter goes to the abort handler.
     fn leave_critical_section(
         &mut self,
+        draft: &mut Draft,
         task: &Task,
         registers: &Registers,
     ) -> Result<Registers, RecordError> {
         const RSEQ_CS: u64 = 8;
-        let Some(area) = self.space(task.space)?.rseq.get(&task.id).copied() else {
+        let Some(area) = self.world.space(task.space)?.rseq.get(&task.id).copied() else {
             return Ok(*registers);
         };
         let Some(field) = area.checked_add(RSEQ_CS) else {
@@ -349,7 +351,7 @@ impl Session {
         if registers.rip.wrapping_sub(start) >= len {
             return Ok(*registers);
         }
-        self.write_now(task, field, &0_u64.to_le_bytes());
+        self.write_now(draft, task, field, &0_u64.to_le_bytes());
         Ok(Registers { rip: abort, ..*registers })
     }
 }

@@ -11,6 +11,7 @@ use retake_ptrace::{ProcessMemory, Stopped};
 use retake_recording::Effect;
 use retake_tracee::InjectPage;
 
+use crate::book::Draft;
 use crate::calls::Answer;
 use crate::error::RecordError;
 use crate::session::Session;
@@ -128,12 +129,12 @@ impl NewTask {
 impl Session {
     /// Adds what the kernel has told the maker of a task to the next event. A call that fails may have done
     /// that before.
-    pub(crate) fn add_told(&mut self, task: &Task, new: &NewTask) {
+    pub(crate) fn add_told(&mut self, draft: &mut Draft, task: &Task, new: &NewTask) {
         for addr in new.told() {
             let mut bytes = [0; 4];
             // What cannot be written is no error for the kernel.
             if task.memory.read_exact(addr, &mut bytes).is_ok() {
-                self.effect(&Effect::Write { addr, bytes: bytes.to_vec() });
+                draft.add(&Effect::Write { addr, bytes: bytes.to_vec() });
             }
         }
     }

@@ -3,6 +3,7 @@
 use retake_model::{Addr, SyscallNo};
 use retake_recording::{Effect, OutputHash, Stream};
 
+use crate::book::Draft;
 use crate::calls::{Answer, View};
 use crate::descriptors::descriptor;
 use crate::error::RecordError;
@@ -27,7 +28,7 @@ impl Session {
     /// error after which programs copy through memory: a replay must be able to show them.
     pub(crate) fn output_call(&mut self, task: &Task, no: SyscallNo, args: &[u64; 6]) -> Answer {
         match copies_to(no, args) {
-            Some(fd) if self.echo.stream(task, fd).is_some() => {
+            Some(fd) if self.world.echo.stream(task, fd).is_some() => {
                 Answer::Now(retake_abi::Errno::EINVAL.to_result())
             }
             _ => Answer::Kernel,
@@ -35,7 +36,13 @@ impl Session {
     }
 
     /// Notes which bytes of memory a write took, and a hash of them.
-    pub(crate) fn note_output(&mut self, task: &Task, open: &OpenCall, result: i64) {
+    pub(crate) fn note_output(
+        &mut self,
+        draft: &mut Draft,
+        task: &Task,
+        open: &OpenCall,
+        result: i64,
+    ) {
         let Ok(mut left @ 1..) = u64::try_from(result) else {
             return;
         };
@@ -45,9 +52,9 @@ impl Session {
             nr::WRITEV | nr::PWRITEV | nr::PWRITEV2 => true,
             _ => return,
         };
-        let stream = self.echo.stream(task, descriptor(fd));
+        let stream = self.world.echo.stream(task, descriptor(fd));
         if !vectored {
-            self.note_piece(task, stream, data, left.min(len));
+            self.note_piece(draft, task, stream, data, left.min(len));
             return;
         }
         for n in 0..len.min(1024) {
@@ -57,12 +64,19 @@ impl Session {
             }
             let mut words = retake_ptrace::read_words(&iov);
             let (base, size) = (words.next().unwrap_or(0), words.next().unwrap_or(0).min(left));
-            self.note_piece(task, stream, base, size);
+            self.note_piece(draft, task, stream, base, size);
             left -= size;
         }
     }
 
-    fn note_piece(&mut self, task: &Task, stream: Option<Stream>, base: u64, len: u64) {
+    fn note_piece(
+        &mut self,
+        draft: &mut Draft,
+        task: &Task,
+        stream: Option<Stream>,
+        base: u64,
+        len: u64,
+    ) {
         let mut hash = OutputHash::default();
         let mut block = [0; 16 << 10];
         let mut done = 0;
@@ -78,7 +92,7 @@ impl Session {
         }
         if len > 0 {
             let (addr, hash) = (Addr::new(base), hash.finish());
-            self.effect(&Effect::Output { stream, addr, len, hash });
+            draft.add(&Effect::Output { stream, addr, len, hash });
         }
     }
 
@@ -89,7 +103,7 @@ impl Session {
         task: &Task,
         open: &OpenCall,
     ) -> Result<bool, RecordError> {
-        let space = self.space(task.space)?;
+        let space = self.world.space(task.space)?;
         let arg = |n: u8| open.args.get(usize::from(n)).copied().unwrap_or(0);
         Ok(open.call.outputs.iter().any(|output| match output.size {
             Size::Result { cap } => {
@@ -103,6 +117,7 @@ impl Session {
     /// After a call that failed halfway: whatever it may have written, as it is now.
     pub(crate) fn capture_possible_outputs(
         &mut self,
+        draft: &mut Draft,
         task: &Task,
         open: &OpenCall,
     ) -> Result<(), RecordError> {
@@ -117,11 +132,11 @@ impl Session {
                 ranges.push((addr, len));
             },
         );
-        let space = self.space(task.space)?;
+        let space = self.world.space(task.space)?;
         let writable = ranges.into_iter().map(|(addr, len)| (addr, space.writable_len(addr, len)));
         for (addr, len) in writable.collect::<Vec<_>>() {
             let len = usize::try_from(len).unwrap_or(0);
-            self.effects.write_with(addr, len, |out| task.memory.read(addr, out).unwrap_or(0));
+            draft.write_with(addr, len, |out| task.memory.read(addr, out).unwrap_or(0));
         }
         Ok(())
     }
@@ -129,6 +144,7 @@ impl Session {
     /// Moves what a redirected call wrote to where the program wanted it.
     pub(crate) fn copy_back(
         &mut self,
+        draft: &mut Draft,
         task: &mut Task,
         open: &OpenCall,
         placed: &retake_abi::Placed,
@@ -149,7 +165,7 @@ impl Session {
                 continue;
             }
             task.memory.write(to, &bytes)?;
-            self.effects.write(to, &bytes);
+            draft.write(to, &bytes);
         }
         Ok(())
     }

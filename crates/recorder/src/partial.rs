@@ -4,6 +4,7 @@ use retake_model::{Addr, AddrRange, PAGE_SIZE};
 use retake_ptrace::PageMap;
 use retake_recording::Effect;
 
+use crate::book::Draft;
 use crate::error::RecordError;
 use crate::session::Session;
 use crate::task::Task;
@@ -13,6 +14,7 @@ impl Session {
     /// of a range.
     pub(crate) fn follow_protections(
         &mut self,
+        draft: &mut Draft,
         task: &Task,
         range: AddrRange,
     ) -> Result<(), RecordError> {
@@ -22,9 +24,9 @@ impl Session {
             let Some(part) = entry.range.intersection(range).filter(|part| !part.is_empty()) else {
                 continue;
             };
-            let ours = self.space(task.space)?.table.parts(part);
+            let ours = self.world.space(task.space)?.table.parts(part);
             if ours.iter().any(|mapping| mapping.prot != entry.prot) {
-                self.change(task, Effect::Protect { range: part, prot: entry.prot })?;
+                self.change(draft, task, Effect::Protect { range: part, prot: entry.prot })?;
             }
         }
         Ok(())
@@ -34,11 +36,12 @@ impl Session {
     /// backing, and may be discarded again.
     pub(crate) fn discard_what_is_gone(
         &mut self,
+        draft: &mut Draft,
         task: &Task,
         range: AddrRange,
     ) -> Result<(), RecordError> {
         let map = PageMap::open(task.tid)?;
-        for mapping in self.space(task.space)?.table.parts(range) {
+        for mapping in self.world.space(task.space)?.table.parts(range) {
             let mut there = Vec::new();
             map.private_pages(mapping.range, &mut there)?;
             let mut at = mapping.range.start();
@@ -46,7 +49,7 @@ impl Session {
             let stops = there.iter().map(|page| page.addr());
             for stop in stops.chain([mapping.range.end()]) {
                 if let Some(range) = AddrRange::new(at, stop).filter(|gone| !gone.is_empty()) {
-                    self.change(task, Effect::Discard { range })?;
+                    self.change(draft, task, Effect::Discard { range })?;
                 }
                 at = after(stop);
             }

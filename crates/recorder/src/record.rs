@@ -238,9 +238,9 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     };
     let writer = RecordingWriter::create(&options.dir, manifest, writer_options)?;
     let mut session = Session::new(writer, root, options.checkpoint_every);
-    session.traps_cpuid = traps_cpuid;
-    session.processor = processor;
-    session.cpu = cpu;
+    session.machine.traps_cpuid = traps_cpuid;
+    session.machine.processor = processor;
+    session.machine.cpu = cpu;
     session.tell_of(processors);
     session.ending = Ending::new(Some(link), options.leftover, options.limits);
     // Chaos wants a stop at each call, and the audit too.
@@ -248,7 +248,7 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     let wants_fast = options.calls == Calls::MayBeFast && !stops_anyway;
     session.fast_code = code.filter(|_| wants_fast);
     if let Some(seed) = options.chaos {
-        session.scheduler.at_random(crate::scheduler::Chaos::new(seed));
+        session.turns.scheduler.at_random(crate::scheduler::Chaos::new(seed));
     }
     session.audit = options.audit.then(crate::audit::Audit::default);
     let outcome = {
@@ -263,7 +263,7 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
         session.adopt_root(task).and_then(|()| session.run())
     };
     if outcome.is_err() {
-        for task in session.tasks.values() {
+        for task in session.world.tasks.values() {
             retake_ptrace::kill_process(task.pid);
         }
         retake_ptrace::kill_process(root);
@@ -276,12 +276,12 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     let violations = session.audit.as_ref().map_or_else(Vec::new, crate::audit::Audit::violations);
     if !violations.is_empty() {
         let warnings = violations.iter().map(|text| format!("audit: {text}"));
-        session.writer.update_manifest(|manifest| manifest.warnings.extend(warnings));
+        session.book.writer.update_manifest(|manifest| manifest.warnings.extend(warnings));
     }
     if let Some(beside) = &options.beside {
-        crate::beside::keep(beside.as_ref(), &mut session.writer);
+        crate::beside::keep(beside.as_ref(), &mut session.book.writer);
     }
-    let summary = session.writer.close(end)?;
+    let summary = session.book.writer.close(end)?;
     let status = outcome?;
     let rest = session.leaves_rest().then(|| Rest::new(session));
     Ok(Recorded { status, summary, ended_by, left, rest, took, violations })

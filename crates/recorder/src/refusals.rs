@@ -1,6 +1,6 @@
 //! What the program asked for and cannot have while it is recorded.
 
-use retake_abi::{Errno, Syscall};
+use retake_abi::Errno;
 use retake_model::Addr;
 
 use crate::calls::Answer;
@@ -54,29 +54,9 @@ impl Session {
         else {
             return false;
         };
-        self.warn_once(format!(
+        self.book.warn_once(format!(
             "the program mapped {what}, which is refused (EPERM) while it is recorded: the kernel writes there at any time"
         ));
         true
-    }
-
-    /// Says in the manifest that a call is refused, with what the program gets.
-    pub(crate) fn note_refused(&mut self, call: &Syscall, errno: Errno) {
-        if self.refused.insert((call.name, call.command)) {
-            let name = match call.command {
-                Some(command) => format!("{} {command}", call.name),
-                None => call.name.to_owned(),
-            };
-            self.writer.update_manifest(|manifest| {
-                manifest.refused.insert(name, errno.to_string());
-            });
-        }
-    }
-
-    /// Says something in the manifest, if it does not say so already.
-    pub(crate) fn warn_once(&mut self, text: String) {
-        if self.warned.insert(text.clone()) {
-            self.writer.update_manifest(|manifest| manifest.warnings.push(text));
-        }
     }
 }

@@ -31,21 +31,21 @@ impl Session {
             _ => return,
         };
         let mut name = [0; KIND.len()];
-        self.serves_files |=
+        self.world.serves_files |=
             task.memory.read_exact(Addr::new(kind), &mut name).is_ok() && name == KIND;
     }
 
     /// Refuses to map such a file.
     pub(crate) fn served_mapping(&mut self, task: &Task, args: &[u64; 6]) -> Option<Answer> {
         let [_, _, _, flags, fd, _] = *args;
-        if !self.serves_files || flags & MAP_ANONYMOUS != 0 {
+        if !self.world.serves_files || flags & MAP_ANONYMOUS != 0 {
             return None;
         }
         let fd = descriptor(fd);
         let info = fs::read_to_string(format!("/proc/{}/fdinfo/{fd}", task.tid)).ok()?;
         let mount = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim();
         mounts(task.tid).iter().find(|served| served.id == mount)?;
-        self.warn_once(
+        self.book.warn_once(
             "the program mapped a file that it serves itself (fuse), which is refused (ENODEV) while it is recorded"
                 .to_owned(),
         );
@@ -54,14 +54,14 @@ impl Session {
 
     /// Refuses to execute such a file.
     pub(crate) fn served_program(&mut self, task: &Task, path: u64) -> Option<Answer> {
-        if !self.serves_files {
+        if !self.world.serves_files {
             return None;
         }
         let path = path_at(&task.memory, path)?;
         let folder = fs::read_link(format!("/proc/{}/cwd", task.tid)).unwrap_or_default();
         let whole = folder.join(path);
         mounts(task.tid).iter().find(|served| whole.starts_with(&served.place))?;
-        self.warn_once(format!(
+        self.book.warn_once(format!(
             "the program executed {}, which it serves itself (fuse): that is refused (EACCES) while it is recorded",
             whole.display()
         ));

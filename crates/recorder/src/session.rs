@@ -1,99 +1,53 @@
 //! The recording loop: which task runs, and what its stops mean.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use retake_model::{EventIndex, Registers, Signal, SpaceId, SyscallNo, TaskId, Tid};
-use retake_ptrace::{
-    PtraceStop, Resume, Running, StopEvent, Stopped, Ticker, WaitFlags, monotonic, wait,
-};
-use retake_recording::{Effect, EffectBuffer, EventKind, ExitStatus, RecordingWriter};
+use retake_model::{Registers, Signal, SyscallNo, Tid};
+use retake_ptrace::{PtraceStop, Resume, Running, StopEvent, Stopped, WaitFlags, monotonic, wait};
+use retake_recording::{EventKind, ExitStatus, RecordingWriter};
 
+use crate::book::{Book, Draft};
+use crate::calls::Begun;
 use crate::checkpoints::{Copies, Due, Schedule};
-use crate::cpuid::Processor;
-use crate::descriptors::Descriptors;
-use crate::echo::Echo;
 use crate::ending::{Ending, Leftover, Limits};
 use crate::error::RecordError;
-use crate::files::Files;
 use crate::leaving::Left;
-use crate::scheduler::{Candidate, Decision, Scheduler, Soon, TICK};
+use crate::machine::Machine;
+use crate::scheduler::{Decision, Soon, TICK};
 use crate::sleepers::Silence;
-use crate::task::{Run, Space, Task};
+use crate::task::{Run, Task};
 use crate::tracing::Onward;
+use crate::turns::Turns;
+use crate::world::World;
 
 /// A tick that comes while nobody waits for it is lost: the next one comes so much later. (Not too soon,
 /// or a machine that is busy does nothing but handle ticks.)
 pub(crate) const AGAIN: Duration = Duration::from_micros(500);
-/// What turns are drawn from: another one each time.
-fn seed() -> u64 {
-    u64::try_from(monotonic().as_nanos() & u128::from(u64::MAX)).unwrap_or(1)
-}
 
 /// Everything that is being recorded.
 #[derive(Debug)]
 pub(crate) struct Session {
-    pub(crate) writer: RecordingWriter,
-    pub(crate) tasks: BTreeMap<Tid, Task>,
-    pub(crate) spaces: BTreeMap<SpaceId, Space>,
-    pub(crate) files: Files,
-    pub(crate) echo: Echo,
-    pub(crate) descriptors: Descriptors,
-    pub(crate) effects: EffectBuffer,
+    /// The tasks, and what they have.
+    pub(crate) world: World,
+    /// What is written down of them.
+    pub(crate) book: Book,
+    /// Whose turn it is.
+    pub(crate) turns: Turns,
+    /// What they run on.
+    pub(crate) machine: Machine,
+    /// When checkpoints are made.
     pub(crate) schedule: Schedule,
     /// What checkpoints are read from.
     pub(crate) copies: Copies,
-    /// Locks that the recorder keeps.
-    pub(crate) locks: crate::inherited_locks::InheritedLocks,
-    /// Ends that tracers in the recording have not been told of.
-    pub(crate) traced_ends: crate::tracing::Ends,
-    /// What the manifest warns of already.
-    pub(crate) warned: BTreeSet<String>,
-    /// Calls that it says were refused, and their commands.
-    pub(crate) refused: BTreeSet<(&'static str, Option<&'static str>)>,
-    pub(crate) audit: Option<crate::audit::Audit>,
-    pub(crate) root: Tid,
-    pub(crate) status: Option<ExitStatus>,
-    /// A task has mounted a file system that the recording may serve itself.
-    pub(crate) serves_files: bool,
-    /// A task made or joined namespaces: its clocks may not be ours.
-    pub(crate) changed_namespaces: bool,
-    pub(crate) next_task: TaskId,
-    pub(crate) next_space: SpaceId,
-    /// New tasks whose first stop came before their parent's event.
-    pub(crate) early: BTreeMap<Tid, Stopped>,
-    /// Whose turn it is.
-    pub(crate) scheduler: Scheduler,
-    /// The tasks that could run, for one decision.
-    candidates: Vec<Candidate>,
-    /// When those that wait in the kernel were last looked at, on the monotonic clock.
-    pub(crate) polled: Duration,
-    /// When the running task is asked again to stop, on the monotonic clock.
-    pub(crate) asked_again: Duration,
-    /// A task was just woken by the running one.
-    pub(crate) woke_somebody: bool,
-    /// How many events there were when the running task was last looked at, and when that was.
-    pub(crate) quiet_since: (EventIndex, Duration),
-    /// `cpuid` is to fault in the program.
-    pub(crate) traps_cpuid: bool,
-    /// What it answers then.
-    pub(crate) processor: Processor,
-    /// Loaders that ask for it.
-    pub(crate) loaders: crate::cpuid::Loaders,
     /// Code for calls without a stop: for the first task, from which all others have it.
     pub(crate) fast_code: Option<std::rc::Rc<retake_tracee::fast::FastCode>>,
     /// Room for what that code has written down.
     pub(crate) fast_entries: Vec<u8>,
     /// When and how the recording ends.
     pub(crate) ending: Ending,
-    /// The CPU that the program is bound to.
-    pub(crate) cpu: usize,
-    /// Those that it is told of.
-    pub(crate) processors: crate::told::Processors,
-    /// Files that it is told so by.
-    pub(crate) told_files: crate::told::ToldFiles,
-    /// Interrupts the wait for a task that runs for long. Without a timer nothing does.
-    pub(crate) ticker: Option<Ticker>,
+    /// What the first process ended with.
+    pub(crate) status: Option<ExitStatus>,
+    pub(crate) audit: Option<crate::audit::Audit>,
 }
 
 /// What comes next for a task whose stop was handled.
@@ -117,50 +71,24 @@ pub(crate) fn resumed(_running: Running, next: Next) -> Next {
 impl Session {
     pub(crate) fn new(writer: RecordingWriter, root: Tid, interval: Duration) -> Self {
         Self {
-            writer,
-            tasks: BTreeMap::new(),
-            spaces: BTreeMap::new(),
-            files: Files::default(),
-            echo: Echo::new(),
-            descriptors: Descriptors::default(),
-            effects: EffectBuffer::new(),
+            world: World::new(root),
+            book: Book::new(writer),
+            turns: Turns::new(),
+            machine: Machine::default(),
             schedule: Schedule::new(interval),
             copies: Copies::default(),
-            locks: crate::inherited_locks::InheritedLocks::default(),
-            traced_ends: crate::tracing::Ends::default(),
-            warned: BTreeSet::new(),
-            refused: BTreeSet::new(),
-            audit: None,
-            root,
-            status: None,
-            serves_files: false,
-            changed_namespaces: false,
-            next_task: TaskId::new(0),
-            next_space: SpaceId::new(0),
-            early: BTreeMap::new(),
-            scheduler: Scheduler::new(seed()),
-            candidates: Vec::new(),
-            polled: Duration::ZERO,
-            asked_again: Duration::ZERO,
-            woke_somebody: false,
-            quiet_since: (EventIndex::ZERO, Duration::ZERO),
-            traps_cpuid: false,
-            processor: Processor::default(),
-            loaders: crate::cpuid::Loaders::default(),
             fast_code: None,
             fast_entries: Vec::new(),
             ending: Ending::new(None, Leftover::Wait, Limits::default()),
-            cpu: 0,
-            processors: crate::told::Processors::default(),
-            told_files: crate::told::ToldFiles::default(),
-            ticker: Ticker::new().ok(),
+            status: None,
+            audit: None,
         }
     }
 
     /// Runs until every task is gone, or the recording ends.
     pub(crate) fn run(&mut self) -> Result<ExitStatus, RecordError> {
         self.tick_every(TICK);
-        while !self.tasks.is_empty() && !self.is_over()? {
+        while !self.world.tasks.is_empty() && !self.is_over()? {
             self.collect()?;
             let Some(tid) = self.choose() else { continue };
             match self.schedule.due() {
@@ -173,17 +101,13 @@ impl Session {
         Ok(self.status.unwrap_or(ExitStatus::Exited(0)))
     }
 
-    pub(crate) fn is_ready(&self, tid: Tid) -> bool {
-        self.tasks.get(&tid).is_some_and(|task| task.can_run())
-    }
-
     /// The task to run.
     fn choose(&mut self) -> Option<Tid> {
-        let before = self.scheduler.current();
+        let before = self.turns.scheduler.current();
         if let Some(tid) = before
-            && self.tasks.len() == 1
-            && self.is_ready(tid)
-            && !self.scheduler.turn_is_over()
+            && self.world.tasks.len() == 1
+            && self.world.is_ready(tid)
+            && !self.turns.scheduler.turn_is_over()
         {
             // There is nothing to decide, and each look at the clock is a system call.
             return Some(tid);
@@ -191,24 +115,24 @@ impl Session {
         if self.somebody_waits() {
             self.wake_those_that_waited();
         }
-        self.candidates.clear();
-        let ready = self.tasks.values().filter(|task| task.can_run());
-        self.candidates.extend(ready.map(Task::candidate));
+        self.turns.candidates.clear();
+        let ready = self.world.tasks.values().filter(|task| task.can_run());
+        self.turns.candidates.extend(ready.map(Task::candidate));
         let now = monotonic();
-        let ran = self.scheduler.ran(now);
-        let tid = match self.scheduler.next(now, &self.candidates) {
+        let ran = self.turns.scheduler.ran(now);
+        let tid = match self.turns.scheduler.next(now, &self.turns.candidates) {
             Decision::GoesOn(tid) => return Some(tid),
             Decision::Begins(tid) => Some(tid),
             Decision::Nobody => None,
         };
-        if let Some(task) = before.and_then(|before| self.tasks.get_mut(&before)) {
+        if let Some(task) = before.and_then(|before| self.world.tasks.get_mut(&before)) {
             task.turn_ended(ran, now);
         }
-        self.quiet_since = (self.event_count(), now);
-        if self.candidates.len() > 1
-            && let Some(ticker) = &self.ticker
+        self.turns.quiet_since = (self.book.event_count(), now);
+        if self.turns.candidates.len() > 1
+            && let Some(ticker) = &self.turns.ticker
         {
-            ticker.first_then(self.scheduler.next_look(now), AGAIN);
+            ticker.first_then(self.turns.scheduler.next_look(now), AGAIN);
         }
         tid
     }
@@ -234,19 +158,19 @@ impl Session {
     pub(crate) fn take_in(&mut self, tid: Tid, stop: PtraceStop) -> Result<(), RecordError> {
         let Some(stop) = self.copies.take_in(tid, stop) else { return Ok(()) };
         if let PtraceStop::Stopped(stopped, StopEvent::Exec) = &stop {
-            let leader = self.tasks.remove(&tid);
+            let leader = self.world.tasks.remove(&tid);
             if let Some(task) = self.settle_exec_identity(tid, stopped, leader)? {
-                self.tasks.insert(tid, task);
+                self.world.tasks.insert(tid, task);
             }
         }
-        let Some(task) = self.tasks.remove(&tid) else {
+        let Some(task) = self.world.tasks.remove(&tid) else {
             if let PtraceStop::Stopped(stopped, _) = stop {
-                self.early.insert(tid, stopped);
+                self.world.early.insert(tid, stopped);
             }
             return Ok(());
         };
         self.follow(task, Some(stop))?;
-        if let Some(task) = self.tasks.get_mut(&tid) {
+        if let Some(task) = self.world.tasks.get_mut(&tid) {
             task.since = monotonic();
         }
         Ok(())
@@ -254,7 +178,7 @@ impl Session {
 
     /// Lets a ready task run until its next event is recorded.
     fn advance(&mut self, tid: Tid) -> Result<(), RecordError> {
-        let Some(mut task) = self.tasks.remove(&tid) else {
+        let Some(mut task) = self.world.tasks.remove(&tid) else {
             return Ok(());
         };
         if let Run::Ready(stopped) = std::mem::replace(&mut task.run, Run::Away) {
@@ -276,15 +200,15 @@ impl Session {
             if !watches
                 && !is_its_tracers
                 && !task.is_armed()
-                && self.scheduler.chaos().is_some()
-                && self.tasks.values().any(|other| other.can_run())
+                && self.turns.scheduler.chaos().is_some()
+                && self.world.tasks.values().any(|other| other.can_run())
             {
                 let now = monotonic();
-                if let Some(soon) = self.scheduler.ends_soon(now) {
+                if let Some(soon) = self.turns.scheduler.ends_soon(now) {
                     return self.advance_a_little(task, stopped, soon);
                 }
                 if let (Some(ticker), Some(rest)) =
-                    (&self.ticker, self.scheduler.rest_at_random(now))
+                    (&self.turns.ticker, self.turns.scheduler.rest_at_random(now))
                 {
                     ticker.first_then(rest, AGAIN);
                 }
@@ -294,7 +218,7 @@ impl Session {
                 false => Ok(()),
             };
             if task.is_watched_for_waits() {
-                self.scheduler.is_watched();
+                self.turns.scheduler.is_watched();
             }
             match armed.and_then(|()| stopped.resume(Resume::Continue, None)) {
                 Ok(_) => {}
@@ -320,7 +244,7 @@ impl Session {
                     Err(error) if error.is_gone() => {
                         self.record_unseen_end(&mut task, ExitStatus::Killed(Signal::KILL))?;
                         task.run = Run::Kernel;
-                        self.tasks.insert(tid, task);
+                        self.world.tasks.insert(tid, task);
                         return Ok(());
                     }
                     Err(error) => return Err(error.into()),
@@ -356,7 +280,7 @@ impl Session {
                     self.tick(&mut task)?;
                     if self.falls_asleep(&mut task, &mut silence)? {
                         task.run = Run::Kernel;
-                        self.tasks.insert(tid, task);
+                        self.world.tasks.insert(tid, task);
                         return Ok(());
                     }
                     continue;
@@ -389,7 +313,7 @@ impl Session {
             Next::Ready(stopped) => {
                 self.stop_for_tracer(&mut task);
                 task.run = Run::Ready(stopped);
-                self.tasks.insert(tid, task);
+                self.world.tasks.insert(tid, task);
             }
             Next::Soon => return Ok(Some((task, None))),
             Next::Waiting => {
@@ -399,7 +323,7 @@ impl Session {
                 }
                 self.record_entry(&mut task)?;
                 task.run = Run::Kernel;
-                self.tasks.insert(tid, task);
+                self.world.tasks.insert(tid, task);
             }
             Next::Gone => {}
         }
@@ -412,7 +336,7 @@ impl Session {
     fn vanished(&mut self, mut task: Task) -> Result<(), RecordError> {
         if task.open.as_ref().is_some_and(crate::task::OpenCall::replaces_memory) {
             task.run = Run::Kernel;
-            self.tasks.insert(task.tid, task);
+            self.world.tasks.insert(task.tid, task);
             return Ok(());
         }
         let status = ExitStatus::Killed(Signal::KILL);
@@ -425,41 +349,31 @@ impl Session {
             return Ok(());
         };
         // A task that was killed in the call may wait to be collected.
-        if open.entered || task.ended {
+        if open.begun.is_recorded() || task.ended {
             return Ok(());
         }
-        open.entered = true;
+        open.begun = Begun::Recorded;
         let (entry, no) = (open.entry, open.call.no);
-        self.effects.clear();
-        self.append(task, &EventKind::SyscallEnter { no }, &entry, &entry)
+        let draft = self.book.draft();
+        self.append(task, draft, &EventKind::SyscallEnter { no }, &entry, &entry)
     }
 
-    /// Records an event with the effects gathered so far.
+    /// Records the event that a draft has become.
     pub(crate) fn append(
         &mut self,
         task: &mut Task,
+        draft: Draft,
         kind: &EventKind,
         before: &Registers,
         after: &Registers,
     ) -> Result<(), RecordError> {
-        self.writer.append(task.id, kind, before, after, &self.effects)?;
-        self.effects.clear();
+        self.book.complete(draft, task.id, kind, before, after)?;
         task.moved_on(kind);
         task.registers = *after;
         task.mid_code = false;
         task.update = None;
         self.schedule.count_event();
         Ok(())
-    }
-
-    /// Adds an effect to the next event.
-    pub(crate) fn effect(&mut self, effect: &Effect) {
-        self.effects.push(effect);
-    }
-
-    /// How many events there are so far.
-    pub(crate) fn event_count(&self) -> EventIndex {
-        self.writer.event_count()
     }
 
     pub(crate) fn handle(
@@ -499,32 +413,6 @@ impl Session {
             }
             StopEvent::Stop(signal) => self.group_stop(task, stopped, signal),
         }
-    }
-
-    /// Tasks other than `task` that can see the memory of `space`.
-    pub(crate) fn shares_memory(&self, task: &Task) -> bool {
-        self.sharer(task).is_some()
-    }
-
-    /// Another task that sees the same memory.
-    pub(crate) fn sharer(&self, task: &Task) -> Option<&Task> {
-        self.sharers(task).next()
-    }
-
-    /// The other tasks that see the same memory.
-    pub(crate) fn sharers(&self, task: &Task) -> impl Iterator<Item = &Task> {
-        let (space, id) = (task.space, task.id);
-        self.tasks.values().filter(move |other| other.space == space && other.id != id)
-    }
-
-    /// The address space of a task.
-    ///
-    /// # Errors
-    /// Never for a task that is listed; a missing space is a bug that ends the recording.
-    pub(crate) fn space(&mut self, space: SpaceId) -> Result<&mut Space, RecordError> {
-        self.spaces
-            .get_mut(&space)
-            .ok_or_else(|| RecordError::Unsupported(format!("address space {space} is not known")))
     }
 }
 

@@ -13,6 +13,7 @@ use retake_ptrace::{Stopped, copy_fd};
 use retake_recording::Effect;
 use retake_tracee::inject;
 
+use crate::book::Draft;
 use crate::calls::Answer;
 use crate::error::RecordError;
 use crate::session::Session;
@@ -28,6 +29,7 @@ impl Session {
     /// A task at the entry of mmap(2): makes shared anonymous memory of a memfd instead.
     pub(crate) fn map_anonymous_shared(
         &mut self,
+        draft: &mut Draft,
         task: &mut Task,
         stopped: &mut Stopped,
         entry: &Registers,
@@ -67,19 +69,23 @@ impl Session {
             self.enter_again(task, stopped, entry)?;
             return Ok(Answer::Kernel);
         };
-        self.effects.clear();
         let range = AddrRange::with_len(Addr::new(at.cast_unsigned()), len);
         if let Some(range) = range.filter(|_| retake_abi::Errno::from_result(at).is_none()) {
             let mut effects = Vec::new();
-            let shared =
-                self.files.shared_object(&mut self.writer, identity, len, Some(file), &mut effects);
+            let shared = self.world.files.shared_object(
+                &mut self.book.writer,
+                identity,
+                len,
+                Some(file),
+                &mut effects,
+            );
             for effect in &effects {
-                self.effect(effect);
+                draft.add(effect);
             }
             let backing = Backing::Shared { shared, offset: FileOffset::new(0) };
             let prot = Protection::from_bits(prot);
             let mapping = Mapping { range: range.to_pages(), prot, backing, grows_down: false };
-            self.change(task, Effect::Map { mapping })?;
+            self.change(draft, task, Effect::Map { mapping })?;
         }
         Ok(Answer::Now(at))
     }

@@ -191,8 +191,8 @@ impl Session {
         let Some(after) = restarted(&before) else {
             return Ok(());
         };
-        self.effects.clear();
-        self.append(task, &EventKind::Restart, &before, &after)
+        let draft = self.book.draft();
+        self.append(task, draft, &EventKind::Restart, &before, &after)
     }
 
     /// Whether the task has run no user code since its last event. A call that was set back in the
@@ -213,8 +213,8 @@ impl Session {
         if now != after && now != interrupted {
             return Ok(false);
         }
-        self.effects.clear();
-        self.append(task, &EventKind::Restart, &before, &now)?;
+        let draft = self.book.draft();
+        self.append(task, draft, &EventKind::Restart, &before, &now)?;
         Ok(true)
     }
 
@@ -251,7 +251,8 @@ impl Session {
             && let Some(next) = self.trapped_instruction(task, &mut stopped, &registers)?
         {
             task.undo_forced(&mut stopped, signal, &next.1)?;
-            self.append(task, &next.0, &registers, &next.1)?;
+            let draft = self.book.draft();
+            self.append(task, draft, &next.0, &registers, &next.1)?;
             return Ok(Next::Ready(stopped));
         }
         match self.grow_down(task, &mut stopped, &info, &registers)? {
@@ -273,7 +274,7 @@ impl Session {
             false => registers,
         };
         // At random places are drawn anyway.
-        let asks_where = signal == Signal::PROF && self.scheduler.chaos().is_none();
+        let asks_where = signal == Signal::PROF && self.turns.scheduler.chaos().is_none();
         if task.asks_tracer() && located {
             return self.report_signal(task, stopped, &registers, info);
         }
@@ -437,8 +438,8 @@ impl Session {
             return Ok(());
         }
         let kind = EventKind::Signal { info: info.clone(), delivery, at: Where::Located };
-        self.effects.clear();
-        self.append(task, &kind, before, &before_call(before))
+        let draft = self.book.draft();
+        self.append(task, draft, &kind, before, &before_call(before))
     }
 
     /// Lets the kernel deliver a signal, and records what that does.
@@ -451,11 +452,11 @@ impl Session {
         before: &Registers,
     ) -> Result<Next, RecordError> {
         let at = Where::Located;
-        self.effects.clear();
+        let mut draft = self.book.draft();
         if disposition(task, signal) != Disposition::Handler {
             let stays = is_synchronous(signal, &info) && is_unkillable(task);
             let kind = EventKind::Signal { info, delivery: Delivery::Fatal { core: false }, at };
-            self.append(task, &kind, before, before)?;
+            self.append(task, draft, &kind, before, before)?;
             task.dying = true;
             if stays {
                 return self.crash_of_unkillable(task, stopped, signal);
@@ -479,12 +480,12 @@ impl Session {
         if let Some(frame) = frame_range(task, old_sp, after.rsp) {
             let memory = &task.memory;
             let len = usize::try_from(frame.len()).unwrap_or(0);
-            self.effects
+            draft
                 .write_with(frame.start(), len, |out| memory.read(frame.start(), out).unwrap_or(0));
         }
-        self.effect(&Effect::Vector { state: stopped.vector()? });
+        draft.add(&Effect::Vector { state: stopped.vector()? });
         let kind = EventKind::Signal { info, delivery: Delivery::Handler, at };
-        self.append(task, &kind, before, &after)?;
+        self.append(task, draft, &kind, before, &after)?;
         Ok(Next::Ready(stopped))
     }
 
@@ -501,16 +502,17 @@ impl Session {
         let after = stopped.registers()?;
         // It is written from its end on: part of it may be there.
         let top = old_sp.wrapping_sub(RED_ZONE);
-        let space = self.space(task.space)?;
+        let space = self.world.space(task.space)?;
         let mut start = top;
         while top - start < FRAME_REACH && space.can_write(Addr::new(start.wrapping_sub(1)), 1) {
             start = start.wrapping_sub(1) & !(PAGE_SIZE - 1);
         }
         let len = usize::try_from(top - start).unwrap_or(0);
         let (start, memory) = (Addr::new(start), &task.memory);
-        self.effects.write_with(start, len, |out| memory.read(start, out).unwrap_or(0));
+        let mut draft = self.book.draft();
+        draft.write_with(start, len, |out| memory.read(start, out).unwrap_or(0));
         let kind = EventKind::Signal { info, delivery: Delivery::Ignored, at: Where::Located };
-        self.append(task, &kind, before, &after)?;
+        self.append(task, draft, &kind, before, &after)?;
         task.mask_changed(&stopped)?;
         let info = stopped.siginfo()?;
         self.deliver(task, stopped, forced, info, &after)

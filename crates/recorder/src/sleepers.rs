@@ -35,11 +35,11 @@ impl Session {
         task: &mut Task,
         silence: &mut Silence,
     ) -> Result<bool, RecordError> {
-        if self.tasks.is_empty() || !silence.is_long() {
+        if self.world.tasks.is_empty() || !silence.is_long() {
             return Ok(false);
         }
         let others_may_run = match &task.open {
-            Some(open) => matches!(open.call.class, Class::Emulate) && !open.entered,
+            Some(open) => matches!(open.call.class, Class::Emulate) && !open.begun.is_recorded(),
             // What it has done since its last event, others do not see.
             None => task.asked_to_stop && !self.is_seen_by_others(task)?,
         };
@@ -56,10 +56,10 @@ impl Session {
 
     /// Whether others share memory with a task that it may write to.
     fn is_seen_by_others(&mut self, task: &Task) -> Result<bool, RecordError> {
-        if self.shares_memory(task) {
+        if self.world.shares_memory(task) {
             return Ok(true);
         }
-        let mut mappings = self.space(task.space)?.table.iter();
+        let mut mappings = self.world.space(task.space)?.table.iter();
         Ok(mappings.any(|mapping| {
             mapping.backing.shared_object().is_some() && mapping.prot.allows(Protection::WRITE)
         }))

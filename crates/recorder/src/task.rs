@@ -11,6 +11,7 @@ use retake_ptrace::{ProcessMemory, Stopped, monotonic};
 use retake_recording::{EventKind, LocalSegment};
 use retake_tracee::MappingTable;
 
+use crate::calls::Begun;
 use crate::forced::SignalState;
 use crate::scheduler::{Candidate, Claim};
 use crate::seccomp::Confinement;
@@ -265,8 +266,8 @@ pub(crate) struct OpenCall {
     pub(crate) before: Before,
     /// Registers at the entry stop, as the program set them.
     pub(crate) entry: Registers,
-    /// Whether the entry is already an event of its own.
-    pub(crate) entered: bool,
+    /// Whether its entry is an event of its own.
+    pub(crate) begun: Begun,
     /// Vector registers, taken when the call may wait (a checkpoint needs them then).
     pub(crate) vector: Option<VectorState>,
     /// Where output goes instead while other tasks run.

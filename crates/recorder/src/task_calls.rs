@@ -8,6 +8,8 @@ use retake_ptrace::{
 };
 use retake_recording::{Effect, EventKind, Where};
 
+use crate::book::Draft;
+use crate::calls::{Begun, Ended};
 use crate::error::RecordError;
 use crate::exec_calls::check_program;
 use crate::new_task::NewTask;
@@ -29,22 +31,22 @@ impl Session {
         let child = self.first_stop(tid)?;
         let no = open.call.no;
         let entry = open.entry;
-        self.effects.clear();
+        let mut draft = self.book.draft();
         let has_child = child.is_some();
         if let Some(child) = child {
-            self.adopt(task, child, &new, &entry)?;
+            self.adopt(&mut draft, task, child, &new, &entry)?;
         }
         // A child with the same memory sees that, too.
-        self.add_told(task, &new);
+        self.add_told(&mut draft, task, &new);
         if new.is_waited_for() {
             // The parent waits until the child executes or ends; the child runs now.
-            if !open.entered {
-                self.append(task, &EventKind::SyscallEnter { no }, &entry, &entry)?;
-            } else if !self.effects.is_empty() {
+            if !open.begun.is_recorded() {
+                self.append(task, draft, &EventKind::SyscallEnter { no }, &entry, &entry)?;
+            } else if !draft.is_empty() {
                 let at = Where::Located;
-                self.append(task, &EventKind::Preempt { at }, &entry, &entry)?;
+                self.append(task, draft, &EventKind::Preempt { at }, &entry, &entry)?;
             }
-            task.open = Some(OpenCall { entered: true, ..open });
+            task.open = Some(OpenCall { begun: Begun::Recorded, ..open });
             if has_child && self.stops_in_vfork(task, &new, tid) {
                 return Ok(Next::Ready(stopped));
             }
@@ -62,10 +64,8 @@ impl Session {
             after.rdi = entry.rdi;
             stopped.set_registers(&after)?;
         }
-        self.audit_after(task, &open, after.rax.cast_signed())?;
-        let kind =
-            if open.entered { EventKind::SyscallExit { no } } else { EventKind::Syscall { no } };
-        self.append(task, &kind, &entry, &after)?;
+        self.audit_after(&mut draft, task, &open, after.rax.cast_signed())?;
+        self.retire(task, draft, Ended { no, begun: open.begun, before: &entry, after: &after })?;
         match event? {
             StopEvent::Syscall => {
                 if has_child {
@@ -91,7 +91,7 @@ impl Session {
     }
 
     fn first_stop(&mut self, tid: Tid) -> Result<Option<Stopped>, RecordError> {
-        if let Some(stopped) = self.early.remove(&tid) {
+        if let Some(stopped) = self.world.early.remove(&tid) {
             return Ok(Some(stopped));
         }
         match wait(tid, WaitFlags::Block)? {
@@ -104,6 +104,7 @@ impl Session {
     /// Takes in a task that `parent` has made by a call with the registers `entry`.
     fn adopt(
         &mut self,
+        draft: &mut Draft,
         parent: &Task,
         mut child: Stopped,
         new: &NewTask,
@@ -112,29 +113,29 @@ impl Session {
         let tid = child.tid();
         crate::outer_filter::set_back(&mut child, entry)?;
         let registers = child.registers()?;
-        let id = self.next_task;
-        self.next_task = id.next();
+        let id = self.world.next_task;
+        self.world.next_task = id.next();
         let pid = if new.is_thread() { parent.pid } else { tid };
         let space = if new.shares_memory() {
             parent.space
         } else {
-            let fresh = self.next_space;
-            self.next_space = fresh.next();
-            let copy = self.space(parent.space)?.fork();
-            self.spaces.insert(fresh, copy);
+            let fresh = self.world.next_space;
+            self.world.next_space = fresh.next();
+            let copy = self.world.space(parent.space)?.fork();
+            self.world.spaces.insert(fresh, copy);
             fresh
         };
-        self.effect(&Effect::Spawn { child: id, tid, pid, space, registers });
+        draft.add(&Effect::Spawn { child: id, tid, pid, space, registers });
         self.ending.add_process(pid);
         if space != parent.space {
-            self.inherit(space)?;
+            self.inherit(draft, space)?;
         }
-        self.descriptors_inherited(parent, (tid, space), new)?;
+        self.descriptors_inherited(draft, parent, (tid, space), new)?;
         let memory = ProcessMemory::new(tid);
         if let Some(addr) = new.own_tid() {
             let mut bytes = [0; 4];
             if memory.read_exact(addr, &mut bytes).is_ok() {
-                self.effect(&Effect::ForeignWrite { space, addr, bytes: bytes.to_vec() });
+                draft.add(&Effect::ForeignWrite { space, addr, bytes: bytes.to_vec() });
             }
         }
         let identity = Identity { id, tid, pid, space };
@@ -154,10 +155,10 @@ impl Session {
             confinement: parent.confinement.clone(),
             ..Task::new(identity, signal_state)
         };
-        self.seat_new(parent, &mut task);
-        self.scheduler.made_a_task();
+        self.seat_new(draft, parent, &mut task);
+        self.turns.scheduler.made_a_task();
         self.trace_new_task(parent, &mut task, new);
-        self.tasks.insert(tid, task);
+        self.world.tasks.insert(tid, task);
         Ok(())
     }
 
@@ -173,7 +174,7 @@ impl Session {
         if former == tid {
             return Ok(leader);
         }
-        let Some(mut task) = self.tasks.remove(&former) else {
+        let Some(mut task) = self.world.tasks.remove(&former) else {
             return Ok(leader);
         };
         if let Some(mut leader) = leader {
@@ -183,7 +184,7 @@ impl Session {
         task.tid = tid;
         task.own_number = None;
         task.memory = ProcessMemory::new(tid);
-        self.scheduler.renamed(former, tid);
+        self.turns.scheduler.renamed(former, tid);
         Ok(Some(task))
     }
 
@@ -191,14 +192,15 @@ impl Session {
     pub(crate) fn program_replaced(
         &mut self,
         task: &mut Task,
+        mut draft: Draft,
         mut stopped: Stopped,
         open: &OpenCall,
     ) -> Result<Next, RecordError> {
         let old = task.space;
-        self.add_last_words(task, &open.last_words);
-        self.leave_locks(task)?;
-        let space = self.next_space;
-        self.next_space = space.next();
+        self.add_last_words(&mut draft, task, &open.last_words);
+        self.leave_locks(&mut draft, task)?;
+        let space = self.world.next_space;
+        self.world.next_space = space.next();
         task.memory = ProcessMemory::new(task.tid);
         // The kernel has cleared its debug registers.
         task.armed = crate::waiting::Armed::default();
@@ -209,31 +211,33 @@ impl Session {
         task.dispatch = None;
         task.has_own_fds = false;
         task.signal_state = crate::forced::SignalState::of_new_program(&stopped)?;
-        self.echo.forget();
-        self.descriptors.forget();
+        self.world.echo.forget();
+        self.world.descriptors.forget();
         let path = crate::image::program_path(task.tid);
         task.name = crate::image::task_name(task.tid);
         check_program(task, &stopped.registers()?)?;
-        let after = self.take_image(task, &mut stopped, path)?;
+        let after = self.take_image(&mut draft, task, &mut stopped, path)?;
         let no = open.call.no;
-        let kind =
-            if open.entered { EventKind::SyscallExit { no } } else { EventKind::Syscall { no } };
-        self.append(task, &kind, &open.entry, &after)?;
-        if !self.tasks.values().any(|other| other.space == old) {
-            self.spaces.remove(&old);
+        self.retire(
+            task,
+            draft,
+            Ended { no, begun: open.begun, before: &open.entry, after: &after },
+        )?;
+        if !self.world.tasks.values().any(|other| other.space == old) {
+            self.world.spaces.remove(&old);
         }
         self.tell_of_program(task);
         Ok(Next::Ready(stopped))
     }
 
     pub(crate) fn free_space_of(&mut self, task: &Task) {
-        if self.shares_memory(task) {
-            if let Some(space) = self.spaces.get_mut(&task.space) {
+        if self.world.shares_memory(task) {
+            if let Some(space) = self.world.spaces.get_mut(&task.space) {
                 space.rseq.remove(&task.id);
                 space.slots.remove(&task.id);
             }
         } else {
-            self.spaces.remove(&task.space);
+            self.world.spaces.remove(&task.space);
         }
     }
 
@@ -245,10 +249,10 @@ impl Session {
         if event != StopEvent::Syscall {
             return Err(RecordError::Unsupported(format!("{event:?} right after execve")));
         }
-        let id: TaskId = self.next_task;
-        self.next_task = id.next();
-        let space: SpaceId = self.next_space;
-        self.next_space = space.next();
+        let id: TaskId = self.world.next_task;
+        self.world.next_task = id.next();
+        let space: SpaceId = self.world.next_space;
+        self.world.next_space = space.next();
         let identity = Identity { id, tid, pid: tid, space };
         let signal_state = crate::forced::SignalState::of_new_program(&stopped)?;
         let mut task = Task {
@@ -257,15 +261,17 @@ impl Session {
             ..Task::new(identity, signal_state)
         };
         self.seat_first(&mut task);
-        self.effects.clear();
+        let mut draft = self.book.draft();
         let path = crate::image::program_path(tid);
-        let after = self.take_image(&mut task, &mut stopped, path)?;
+        let after = self.take_image(&mut draft, &mut task, &mut stopped, path)?;
         let no = retake_abi::nr::EXECVE;
-        self.append(&mut task, &EventKind::Syscall { no }, &Registers::default(), &after)?;
+        let before = Registers::default();
+        let begun = Begun::Unseen;
+        self.retire(&mut task, draft, Ended { no, begun, before: &before, after: &after })?;
         task.run = Run::Ready(stopped);
-        self.tasks = BTreeMap::from([(tid, task)]);
+        self.world.tasks = BTreeMap::from([(tid, task)]);
         self.ending.add_process(tid);
-        self.scheduler.start_with(tid, monotonic());
+        self.turns.scheduler.start_with(tid, monotonic());
         Ok(())
     }
 }

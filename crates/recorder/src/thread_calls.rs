@@ -5,6 +5,7 @@ use retake_model::{Addr, SyscallNo};
 use retake_ptrace::ProcessMemory;
 use retake_recording::{Effect, LocalSegment};
 
+use crate::book::Draft;
 use crate::calls::Answer;
 use crate::error::RecordError;
 use crate::session::Session;
@@ -14,6 +15,7 @@ impl Session {
     /// Handles calls that the recorder has to know about before the kernel sees them.
     pub(crate) fn thread_call(
         &mut self,
+        draft: &mut Draft,
         task: &mut Task,
         kind: ThreadCall,
         no: SyscallNo,
@@ -21,33 +23,33 @@ impl Session {
     ) -> Result<Answer, RecordError> {
         let einval = Errno::EINVAL.to_result();
         Ok(match kind {
-            ThreadCall::Rseq => Answer::Now(self.rseq(task, args)?),
+            ThreadCall::Rseq => Answer::Now(self.rseq(draft, task, args)?),
             ThreadCall::CpuidFaulting => Answer::Now(Errno::ENODEV.to_result()),
-            ThreadCall::Tsc => self.counter_call(task, args),
+            ThreadCall::Tsc => self.counter_call(draft, task, args),
             ThreadCall::Dumpable => self.dumpable(task, args)?,
             ThreadCall::Seccomp | ThreadCall::NoNewPrivs => {
                 let result = self.confine(task, no, args);
                 if !task.confinement.is_free() {
                     // Calls without a stop would pass by the filter.
-                    self.trace_all_calls(task)?;
+                    self.trace_all_calls(draft, task)?;
                 }
                 Answer::Now(result)
             }
-            ThreadCall::Trace => self.trace_call(task, args)?,
+            ThreadCall::Trace => self.trace_call(draft, task, args)?,
             ThreadCall::XcompPermission => Answer::Now(einval),
-            ThreadCall::InheritedLock => self.lock_call(task, args)?,
-            ThreadCall::Affinity => self.affinity_call(task, no, args),
+            ThreadCall::InheritedLock => self.lock_call(draft, task, args)?,
+            ThreadCall::Affinity => self.affinity_call(draft, task, no, args),
             ThreadCall::SetPolicy => self.set_policy(task, no, args),
-            ThreadCall::TellPolicy => self.tell_policy(task, no, args),
+            ThreadCall::TellPolicy => self.tell_policy(draft, task, no, args),
             ThreadCall::Counter => crate::refusals::counter_call(task, args),
-            ThreadCall::UserDispatch => Answer::Now(self.set_user_dispatch(task, args)?),
+            ThreadCall::UserDispatch => Answer::Now(self.set_user_dispatch(draft, task, args)?),
             _ => Answer::Kernel,
         })
     }
 
     /// prctl(2) `PR_SET_TSC` and `PR_GET_TSC`. The counter is trapped in any case: whether that is a fault
     /// is for the recorder to say.
-    fn counter_call(&mut self, task: &mut Task, args: &[u64; 6]) -> Answer {
+    fn counter_call(&mut self, draft: &mut Draft, task: &mut Task, args: &[u64; 6]) -> Answer {
         const PR_GET_TSC: u64 = 25;
         const PR_TSC_ENABLE: u64 = 1;
         const PR_TSC_SIGSEGV: u64 = 2;
@@ -56,7 +58,7 @@ impl Session {
         Answer::Now(match (option & 0xffff_ffff, value & 0xffff_ffff) {
             (PR_GET_TSC, _) => {
                 let state: u32 = if task.counter_faults { 2 } else { 1 };
-                let given = self.give(task, Addr::new(value), &state.to_le_bytes());
+                let given = self.give(draft, task, Addr::new(value), &state.to_le_bytes());
                 if given { 0 } else { efault }
             }
             (_, mode @ (PR_TSC_ENABLE | PR_TSC_SIGSEGV)) => {
@@ -72,7 +74,7 @@ impl Session {
     fn dumpable(&mut self, task: &Task, args: &[u64; 6]) -> Result<Answer, RecordError> {
         const PR_GET_DUMPABLE: u64 = 3;
         let [option, value, ..] = *args;
-        let space = self.space(task.space)?;
+        let space = self.world.space(task.space)?;
         if option == PR_GET_DUMPABLE {
             return Ok(Answer::Now(i64::from(space.dumpable)));
         }
@@ -84,25 +86,30 @@ impl Session {
     }
 
     /// Writes to the task's memory, as the kernel would have, and records it.
-    pub(crate) fn write_now(&mut self, task: &Task, addr: Addr, bytes: &[u8]) {
+    pub(crate) fn write_now(&mut self, draft: &mut Draft, task: &Task, addr: Addr, bytes: &[u8]) {
         if ProcessMemory::new(task.tid).write(addr, bytes).is_ok() {
-            self.effects.write(addr, bytes);
+            draft.write(addr, bytes);
         }
     }
 
     /// rseq(2): success is pretended, the kernel never writes the area. The CPU changes only where a task binds
     /// itself to another one; tasks that lose the CPU in a critical section leave it as by the kernel.
-    fn rseq(&mut self, task: &Task, args: &[u64; 6]) -> Result<i64, RecordError> {
+    fn rseq(
+        &mut self,
+        draft: &mut Draft,
+        task: &Task,
+        args: &[u64; 6],
+    ) -> Result<i64, RecordError> {
         const UNREGISTER: u64 = 1;
         let [area, len, flags, ..] = *args;
         let id = task.id;
-        let known = self.space(task.space)?.rseq.get(&id).copied();
+        let known = self.world.space(task.space)?.rseq.get(&id).copied();
         if flags == UNREGISTER {
             if known != Some(Addr::new(area)) {
                 return Ok(Errno::EINVAL.to_result());
             }
-            self.space(task.space)?.rseq.remove(&id);
-            self.write_now(task, Addr::new(area), &[0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
+            self.world.space(task.space)?.rseq.remove(&id);
+            self.write_now(draft, task, Addr::new(area), &[0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
             return Ok(0);
         }
         if flags != 0 || len < 32 || area % 32 != 0 {
@@ -112,13 +119,14 @@ impl Session {
             return Ok(Errno::EBUSY.to_result());
         }
         let cpu = self.cpu_of_rseq(task);
-        self.write_now(task, Addr::new(area), &cpu);
-        self.space(task.space)?.rseq.insert(id, Addr::new(area));
+        self.write_now(draft, task, Addr::new(area), &cpu);
+        self.world.space(task.space)?.rseq.insert(id, Addr::new(area));
         Ok(0)
     }
 
     pub(crate) fn thread_call_done(
         &mut self,
+        draft: &mut Draft,
         task: &mut Task,
         kind: ThreadCall,
         args: &[u64; 6],
@@ -130,7 +138,7 @@ impl Session {
         let [first, second, ..] = *args;
         match kind {
             ThreadCall::SetTidAddress => task.clear_tid = Addr::new(first),
-            ThreadCall::Namespace => self.changed_namespaces = true,
+            ThreadCall::Namespace => self.world.changed_namespaces = true,
             ThreadCall::SetNice => self.nice_was_set(task),
             ThreadCall::SetPolicy => self.policy_was_set(task, args),
             ThreadCall::SetRobustList => task.robust = Addr::new(first),
@@ -141,17 +149,17 @@ impl Session {
                 // It was one of two small numbers, or the call would have failed.
                 let function = u8::try_from(first & 0xff).unwrap_or(0);
                 let segment = LocalSegment { function, descriptor };
-                self.space(task.space)?.segments.insert(segment.entry(), segment);
-                self.effect(&Effect::Segment { segment });
+                self.world.space(task.space)?.segments.insert(segment.entry(), segment);
+                draft.add(&Effect::Segment { segment });
                 // What stands in segment registers is not written down by calls without a stop.
-                self.trace_all_calls(task)?;
+                self.trace_all_calls(draft, task)?;
             }
             ThreadCall::SetName => {
                 let mut name = [0_u8; 16];
                 let _ = task.memory.read(Addr::new(second), &mut name);
                 task.name = name.split(|&b| b == 0).next().unwrap_or_default().to_vec();
                 let name = task.name.clone();
-                self.effect(&Effect::Name { name });
+                draft.add(&Effect::Name { name });
             }
             _ => {}
         }

@@ -25,7 +25,7 @@ pub(crate) struct Update {
 impl Session {
     /// A task is left where it stands: if it updates memory there, it has read it by now.
     pub(crate) fn begin_update(&mut self, task: &mut Task) {
-        if self.scheduler.chaos().is_none() {
+        if self.turns.scheduler.chaos().is_none() {
             return;
         }
         let Some(access) = update_at(task, &task.registers) else { return };
@@ -40,7 +40,7 @@ impl Session {
     /// Whether memory is of the task's process alone, and may be read and written. (What another process
     /// sees must never hold what is put there for a moment.)
     fn can_be_updated(&self, task: &Task, addr: Addr, len: usize) -> bool {
-        let Some(space) = self.spaces.get(&task.space) else { return false };
+        let Some(space) = self.world.spaces.get(&task.space) else { return false };
         let Some(mapping) = space.table.find(addr) else { return false };
         let last = addr.checked_add(len as u64 - 1);
         matches!(mapping.backing, Backing::Anonymous | Backing::File { .. })
@@ -93,10 +93,10 @@ impl Session {
             }
         }
         let after = normal(&stopped.registers()?);
-        self.effects.clear();
-        self.effect(&Effect::Write { addr: *addr, bytes: result });
+        let mut draft = self.book.draft();
+        draft.add(&Effect::Write { addr: *addr, bytes: result });
         let kind = EventKind::Preempt { at: Where::Located };
-        self.append(task, &kind, &before, &after)?;
+        self.append(task, draft, &kind, &before, &after)?;
         task.mid_code = true;
         Ok(None)
     }

@@ -8,6 +8,7 @@ use retake_abi::Errno;
 use retake_model::{Addr, Registers, SigInfo, Signal};
 use retake_ptrace::Stopped;
 
+use crate::book::Draft;
 use crate::convention::Made;
 use crate::error::RecordError;
 use crate::seccomp::{Cause, Judged};
@@ -76,6 +77,7 @@ impl Session {
     /// `PR_SET_SYSCALL_USER_DISPATCH`.
     pub(crate) fn set_user_dispatch(
         &mut self,
+        draft: &mut Draft,
         task: &mut Task,
         args: &[u64; 6],
     ) -> Result<i64, RecordError> {
@@ -84,7 +86,7 @@ impl Session {
                 task.dispatch = dispatch;
                 if dispatch.is_some() {
                     // Calls without a stop would pass by it.
-                    self.trace_all_calls(task)?;
+                    self.trace_all_calls(draft, task)?;
                 }
                 Ok(0)
             }

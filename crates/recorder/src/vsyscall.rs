@@ -7,10 +7,9 @@
 use retake_abi::nr;
 use retake_model::Registers;
 use retake_ptrace::Stopped;
-use retake_recording::EventKind;
 use retake_tracee::{inject, skip_vsyscall};
 
-use crate::calls::{Answer, View};
+use crate::calls::{Answer, Begun, Ended, View};
 use crate::error::RecordError;
 use crate::session::{Next, Session, call_number};
 use crate::task::{OpenCall, Task};
@@ -30,10 +29,10 @@ impl Session {
         task.asked_to_stop = false;
         let (no, args) = (call_number(entry), entry.args());
         let call = retake_abi::resolve(no, &args);
-        self.effects.clear();
+        let mut draft = self.book.draft();
         let answer = match no {
-            nr::GETCPU => Answer::Now(self.tell_cpu(task, &args)),
-            _ => self.clock_call(task, no, &args),
+            nr::GETCPU => Answer::Now(self.tell_cpu(&mut draft, task, &args)),
+            _ => self.clock_call(&mut draft, task, no, &args),
         };
         let result = match answer {
             Answer::Now(result) => result,
@@ -47,7 +46,7 @@ impl Session {
                     args,
                     before,
                     entry: *entry,
-                    entered: false,
+                    begun: Begun::Unseen,
                     vector: None,
                     redirect: None,
                     writes_directly: false,
@@ -57,13 +56,14 @@ impl Session {
                     last_words: Vec::new(),
                     lock_wait: None,
                 };
-                self.capture_outputs(task, &open, done.result)?;
+                self.capture_outputs(&mut draft, task, &open, done.result)?;
                 done.result
             }
         };
         let after = Registers { rax: result.cast_unsigned(), ..returned.registers };
         stopped.set_registers(&after)?;
-        self.append(task, &EventKind::Syscall { no }, entry, &after)?;
+        let begun = Begun::Unseen;
+        self.retire(task, draft, Ended { no, begun, before: entry, after: &after })?;
         match self.take_deliverable(task, &stopped)? {
             Some(info) => self.deliver_here(task, stopped, &after, &info),
             None => Ok(Next::Ready(stopped)),

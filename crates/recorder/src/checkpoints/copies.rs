@@ -217,7 +217,7 @@ impl Session {
             let of_maker = |task: &Task| task.pid == maker;
             let collected =
                 self.with_ready_task(of_maker, |_, task, stopped| collect(task, stopped, number))?;
-            let maker_is_gone = !self.tasks.values().any(of_maker);
+            let maker_is_gone = !self.world.tasks.values().any(of_maker);
             if collected.is_some() || maker_is_gone {
                 self.copies.copies.remove(&tid);
             }

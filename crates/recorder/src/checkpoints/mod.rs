@@ -35,7 +35,7 @@ impl Session {
     }
 
     fn take_all_again(&mut self) {
-        for space in self.spaces.values_mut() {
+        for space in self.world.spaces.values_mut() {
             space.take_all_again();
         }
     }
@@ -45,18 +45,18 @@ impl Session {
         let Some(tasks) = self.task_states()? else {
             return Ok(());
         };
-        let Some(current) = self.tasks.get(&next).map(|task| task.id) else {
+        let Some(current) = self.world.tasks.get(&next).map(|task| task.id) else {
             return Ok(());
         };
         if self.schedule.has_lost_one() {
             self.take_all_again();
         }
         self.collect_copies()?;
-        let ids: Vec<SpaceId> = self.spaces.keys().copied().collect();
+        let ids: Vec<SpaceId> = self.world.spaces.keys().copied().collect();
         let mut spaces = Vec::new();
         let (mut once, mut shared_pages) = (Duration::ZERO, 0);
         for id in ids {
-            let (begun, is_new) = (monotonic(), !self.space(id)?.tracking.tried);
+            let (begun, is_new) = (monotonic(), !self.world.space(id)?.tracking.tried);
             self.start_tracking(id)?;
             let Some((draft, later)) = self.space_draft(id)? else { continue };
             spaces.push(draft);
@@ -69,15 +69,15 @@ impl Session {
         self.forget_unmapped_objects();
         let shared = self.shared_drafts();
         let run_time_ns = u64::try_from(self.schedule.run_time().as_nanos()).unwrap_or(u64::MAX);
-        let event = self.event_count();
+        let event = self.book.event_count();
         let segments_of = |(id, space): (&SpaceId, &Space)| {
             let id = *id;
             space.segments.values().map(|segment| (id, *segment)).collect::<Vec<_>>()
         };
-        let segments = self.spaces.iter().flat_map(segments_of).collect();
+        let segments = self.world.spaces.iter().flat_map(segments_of).collect();
         let draft =
             CheckpointDraft { event, run_time_ns, current, tasks, spaces, shared, segments };
-        self.writer.add_checkpoint(draft);
+        self.book.writer.add_checkpoint(draft);
         let cost = monotonic().saturating_sub(started) + copies::cost(shared_pages);
         self.schedule.made(cost, once);
         Ok(())
@@ -85,13 +85,13 @@ impl Session {
 
     /// Has memory made ready for the pages of address spaces that no checkpoint has yet.
     pub(crate) fn prepare_checkpoint(&self) {
-        let new = self.spaces.iter().filter(|(_, space)| !space.tracking.tried);
+        let new = self.world.spaces.iter().filter(|(_, space)| !space.tracking.tried);
         let pages: u64 = new
             .filter_map(|(id, _)| retake_ptrace::private_page_count(self.reader_of(*id)?.tid))
             .sum();
         if pages > 0 && pages < copies::FEW as u64 {
             let bytes = pages.saturating_mul(PAGE_SIZE);
-            self.writer.prepare_for(usize::try_from(bytes).unwrap_or(usize::MAX));
+            self.book.writer.prepare_for(usize::try_from(bytes).unwrap_or(usize::MAX));
         }
     }
 
@@ -109,7 +109,7 @@ impl Session {
 
     fn task_states(&self) -> Result<Option<Vec<TaskState>>, RecordError> {
         let mut states = Vec::new();
-        for task in self.tasks.values().filter(|task| !task.ended) {
+        for task in self.world.tasks.values().filter(|task| !task.ended) {
             let (vector, signal_mask, in_syscall) = match (&task.run, &task.open) {
                 (Run::Ready(stopped), _) => match (stopped.vector(), stopped.signal_mask()) {
                     (Ok(vector), Ok(mask)) => (vector, mask, None),

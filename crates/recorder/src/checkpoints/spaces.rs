@@ -13,7 +13,7 @@ use crate::task::Task;
 
 impl Session {
     pub(super) fn reader_of(&self, space: SpaceId) -> Option<&Task> {
-        self.tasks.values().find(|task| task.space == space && !task.ended)
+        self.world.tasks.values().find(|task| task.space == space && !task.ended)
     }
 
     /// What a space gives, and how many of its pages are read later.
@@ -25,7 +25,7 @@ impl Session {
             return Ok(None);
         };
         let map = PageMap::open(tid)?;
-        let space = self.space(id)?;
+        let space = self.world.space(id)?;
         let mappings = space.table.to_vec();
         let cleared = std::mem::take(&mut space.cleared);
         let mut pages = Vec::new();
@@ -50,7 +50,7 @@ impl Session {
         // What no copy has taken.
         pages.append(&mut anonymous);
         pages.sort_unstable();
-        let mut batch = self.writer.pool().batch();
+        let mut batch = self.book.writer.pool().batch();
         let memory = ProcessMemory::new(tid);
         crate::image::copy_pages(&memory, &pages, &mut batch);
         // Pages that cannot be read are left out, which is right only while the memory exists.
@@ -67,7 +67,7 @@ impl Session {
         pages: &mut Vec<PageAddr>,
     ) -> Result<Option<Box<dyn PageSource>>, RecordError> {
         let can_make = |task: &&Task| task.space == id && !self.copies.refuses(task.pid);
-        let Some(maker) = self.tasks.values().find(can_make).map(|task| task.pid) else {
+        let Some(maker) = self.world.tasks.values().find(can_make).map(|task| task.pid) else {
             return Ok(None);
         };
         let made = self.with_ready_task(
@@ -78,9 +78,9 @@ impl Session {
     }
 
     pub(super) fn forget_unmapped_objects(&mut self) {
-        let mapped = self.spaces.values().flat_map(|space| space.table.iter());
+        let mapped = self.world.spaces.values().flat_map(|space| space.table.iter());
         let mapped = mapped.filter_map(|m| m.backing.shared_object()).map(|(id, _)| id).collect();
-        self.files.retain(&mapped);
+        self.world.files.retain(&mapped);
     }
 
     pub(super) fn shared_drafts(&self) -> Vec<SharedDraft> {
@@ -88,13 +88,13 @@ impl Session {
             let pages = self.pages_of_object(object);
             SharedDraft { shared: object.id, len: object.len, complete: true, pages }
         };
-        self.files.shared().map(draft).collect()
+        self.world.files.shared().map(draft).collect()
     }
 
     /// What a shared object holds now.
     pub(crate) fn pages_of_object(&self, object: &SharedObject) -> PageBatch {
         match &object.file {
-            Some(file) => crate::files::nonzero_pages(self.writer.pool(), file, 0, object.len),
+            Some(file) => crate::files::nonzero_pages(self.book.writer.pool(), file, 0, object.len),
             None => self.mapped_pages(object.id),
         }
     }
@@ -103,7 +103,7 @@ impl Session {
     /// the memory of those who map it. What nobody maps, nobody can see.
     fn mapped_pages(&self, id: SharedId) -> PageBatch {
         let mut parts = Vec::new();
-        for (space, known) in &self.spaces {
+        for (space, known) in &self.world.spaces {
             let Some(tid) = self.reader_of(*space).map(|task| task.tid) else { continue };
             for mapping in known.table.iter() {
                 if let Backing::Shared { shared, offset } = mapping.backing
@@ -114,7 +114,7 @@ impl Session {
             }
         }
         parts.sort_by_key(|(offset, ..)| *offset);
-        let mut batch = self.writer.pool().batch();
+        let mut batch = self.book.writer.pool().batch();
         let mut at = 0_u64;
         for (offset, range, tid) in parts {
             let skip = at.saturating_sub(offset).min(range.len());

@@ -23,10 +23,10 @@ impl Session {
                 && retake_abi::Errno::from_result(task.registers.rax.cast_signed())
                     .is_none_or(|errno| !errno.is_restart())
         };
-        let Some(tid) = self.tasks.values().find(usable).map(|task| task.tid) else {
+        let Some(tid) = self.world.tasks.values().find(usable).map(|task| task.tid) else {
             return Ok(None);
         };
-        let Some(mut task) = self.tasks.remove(&tid) else { return Ok(None) };
+        let Some(mut task) = self.world.tasks.remove(&tid) else { return Ok(None) };
         let done = match std::mem::replace(&mut task.run, Run::Away) {
             Run::Ready(mut stopped) => {
                 let done = act(self, &mut task, &mut stopped).map(Some);
@@ -38,13 +38,13 @@ impl Session {
                 Ok(None)
             }
         };
-        self.tasks.insert(tid, task);
+        self.world.tasks.insert(tid, task);
         done
     }
 
     /// Makes a write-tracker for a space that has none, where the kernel can.
     pub(super) fn start_tracking(&mut self, id: SpaceId) -> Result<(), RecordError> {
-        if self.space(id)?.tracking.tried {
+        if self.world.space(id)?.tracking.tried {
             return Ok(());
         }
         let made = self.with_ready_task(
@@ -63,7 +63,7 @@ impl Session {
         task: &mut Task,
         stopped: &mut Stopped,
     ) -> Result<(), RecordError> {
-        if self.space(task.space)?.tracking.tried {
+        if self.world.space(task.space)?.tracking.tried {
             return Ok(());
         }
         let made = make_tracker(task, stopped)?;
@@ -75,7 +75,7 @@ impl Session {
         id: SpaceId,
         tracker: Option<WriteTracker>,
     ) -> Result<(), RecordError> {
-        let space = self.space(id)?;
+        let space = self.world.space(id)?;
         space.tracking.tried = true;
         if let Some(tracker) = tracker {
             space.tracking.set_tracker(tracker);

@@ -57,19 +57,19 @@ impl Session {
     /// stranger's signal can ever wake one. To be asked while no task is being followed.
     pub(crate) fn is_deadlocked(&self) -> bool {
         let asked = self.ending.limits.at_deadlock == AtDeadlock::End;
-        let undecided = self.status.is_some() || !self.early.is_empty();
+        let undecided = self.status.is_some() || !self.world.early.is_empty();
         if !asked || undecided || self.ending.signals_may_come {
             return false;
         }
         let mut waits_for_wake = false;
-        for task in self.tasks.values().filter(|task| !task.ended) {
+        for task in self.world.tasks.values().filter(|task| !task.ended) {
             match self.waits_for_others(task) {
                 Some(waits) => waits_for_wake |= waits == Waits::ForWake,
                 None => return false,
             }
         }
         // A task that was woken a moment ago, and has not run since, does not sleep.
-        waits_for_wake && self.tasks.values().all(|task| task.ended || is_asleep(task))
+        waits_for_wake && self.world.tasks.values().all(|task| task.ended || is_asleep(task))
     }
 
     fn waits_for_others(&self, task: &Task) -> Option<Waits> {
@@ -87,7 +87,7 @@ impl Session {
     /// Whether no process outside the recording maps this word.
     fn only_tasks_see(&self, task: &Task, word: u64) -> bool {
         let addr = Addr::new(word);
-        let mapping = self.spaces.get(&task.space).and_then(|space| space.table.find(addr));
+        let mapping = self.world.spaces.get(&task.space).and_then(|space| space.table.find(addr));
         match mapping.map(|mapping| mapping.backing) {
             Some(Backing::Anonymous | Backing::File { .. } | Backing::Private { .. }) => true,
             Some(Backing::Shared { shared, .. }) => self.is_without_a_name(shared),
@@ -98,7 +98,7 @@ impl Session {
     /// Whether a shared object is memory that processes get by fork(2) only. (The recorder makes it a
     /// memfd; one of the program's own could have been sent to a stranger, which nobody does with a lock.)
     fn is_without_a_name(&self, shared: SharedId) -> bool {
-        let object = self.files.shared().find(|object| object.id == shared);
+        let object = self.world.files.shared().find(|object| object.id == shared);
         let Some(file) = object.and_then(|object| object.file.as_ref()) else { return false };
         std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))
             .is_ok_and(|name| name.as_os_str().as_encoded_bytes().starts_with(b"/memfd:"))

@@ -24,10 +24,10 @@ impl Session {
     pub(super) fn end_all(&mut self) -> Result<(), RecordError> {
         let goes_on = self.leaves_rest();
         if !goes_on {
-            for tid in self.early.keys() {
+            for tid in self.world.early.keys() {
                 kill_process(*tid);
             }
-            for task in self.tasks.values() {
+            for task in self.world.tasks.values() {
                 kill_process(task.pid);
             }
         }
@@ -36,18 +36,18 @@ impl Session {
             self.status = Some(killed);
         }
         let status = self.status;
-        let tids: Vec<_> = self.tasks.keys().copied().collect();
+        let tids: Vec<_> = self.world.tasks.keys().copied().collect();
         for tid in tids {
-            let Some(mut task) = self.tasks.remove(&tid) else { continue };
+            let Some(mut task) = self.world.tasks.remove(&tid) else { continue };
             let (registers, mid_code, ended) = (task.registers, task.mid_code, task.ended);
             self.record_end(&mut task, killed, None)?;
             (task.registers, task.mid_code, task.ended) = (registers, mid_code, ended);
-            self.tasks.insert(tid, task);
+            self.world.tasks.insert(tid, task);
         }
         self.status = status;
         if !goes_on {
-            self.tasks.clear();
-            self.early.clear();
+            self.world.tasks.clear();
+            self.world.early.clear();
             reap_all();
             // A job that is stopped ends all the same.
             self.continue_job();
@@ -59,7 +59,7 @@ impl Session {
     pub(crate) fn leaves_rest(&self) -> bool {
         self.ending.leftover == Leftover::LeaveRunning
             && self.ending.by == Some(EndedBy::Program)
-            && !self.tasks.is_empty()
+            && !self.world.tasks.is_empty()
     }
 
     /// How the recording came to its end, and what the program left behind.

@@ -11,8 +11,9 @@ impl Session {
     /// going on.
     pub(crate) fn note_job_state(&mut self, task: &Task, event: StopEvent) {
         let ending = &mut self.ending;
-        let speaks = task.tid == self.root
-            || (task.pid == self.root && self.tasks.get(&self.root).is_none_or(|t| t.ended));
+        let speaks = task.tid == self.world.root
+            || (task.pid == self.world.root
+                && self.world.tasks.get(&self.world.root).is_none_or(|t| t.ended));
         if !speaks {
             return;
         }

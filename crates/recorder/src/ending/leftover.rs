@@ -51,7 +51,7 @@ pub(super) enum Phase {
 impl Session {
     /// Whether the first process, with all its threads, is gone.
     pub(super) fn first_is_gone(&self) -> bool {
-        self.status.is_some() && !self.tasks.values().any(|task| task.pid == self.root)
+        self.status.is_some() && !self.world.tasks.values().any(|task| task.pid == self.world.root)
     }
 
     /// Times that are over.
@@ -59,7 +59,7 @@ impl Session {
         let over = |since: Duration, limit| now.saturating_sub(since) >= limit;
         match self.ending.phase {
             Phase::FirstLives if self.ending.leftover != Leftover::Wait && self.first_is_gone() => {
-                let events = self.event_count();
+                let events = self.book.event_count();
                 self.ending.phase = Phase::Settling { since: now, events, quiet_since: now };
             }
             Phase::Settling { since, .. } if over(since, GRACE) => self.part_from_leftovers(now),
@@ -77,8 +77,8 @@ impl Session {
             return false;
         };
         let now = monotonic();
-        let happened = self.event_count();
-        if events != happened || self.tasks.values().any(|task| task.can_run()) {
+        let happened = self.book.event_count();
+        if events != happened || self.world.tasks.values().any(|task| task.can_run()) {
             self.ending.phase = Phase::Settling { since, events: happened, quiet_since: now };
             return false;
         }
@@ -87,7 +87,7 @@ impl Session {
         }
         let held =
             |task: &crate::task::Task| !task.ended && self.ending.output.is_held_by(task.tid);
-        if self.tasks.values().any(held) {
+        if self.world.tasks.values().any(held) {
             self.ending.phase = Phase::Settling { since, events, quiet_since: now };
             return false;
         }
@@ -96,7 +96,7 @@ impl Session {
     }
 
     fn part_from_leftovers(&mut self, now: Duration) {
-        for task in self.tasks.values().filter(|task| !task.ended) {
+        for task in self.world.tasks.values().filter(|task| !task.ended) {
             if self.ending.left.iter().all(|left| left.pid != task.pid) {
                 let comm = std::fs::read(format!("/proc/{}/comm", task.pid)).unwrap_or_default();
                 let name = comm.trim_ascii_end().to_vec();
@@ -116,7 +116,7 @@ impl Session {
             return;
         }
         self.ending.phase = Phase::Asked { since: now };
-        let mut pids: Vec<Tid> = self.tasks.values().map(|task| task.pid).collect();
+        let mut pids: Vec<Tid> = self.world.tasks.values().map(|task| task.pid).collect();
         pids.dedup();
         for pid in pids {
             send_signal(pid, Signal::TERM);

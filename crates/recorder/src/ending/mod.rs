@@ -143,8 +143,8 @@ impl Session {
     pub(crate) fn should_go_on(&mut self, mut task: Task) -> Option<Task> {
         let tid = task.tid;
         task.run = Run::Kernel;
-        self.tasks.insert(tid, task);
-        if self.should_end() { None } else { self.tasks.remove(&tid) }
+        self.world.tasks.insert(tid, task);
+        if self.should_end() { None } else { self.world.tasks.remove(&tid) }
     }
 
     fn read_front(&mut self) {

@@ -31,7 +31,7 @@ impl Session {
     /// A signal has arrived at a task.
     pub(crate) fn note_given(&mut self, task: &Task, info: &SigInfo) {
         let Ok(signal) = info.signal() else { return };
-        if task.pid != self.root {
+        if task.pid != self.world.root {
             return;
         }
         self.remember(signal, Some(info.sender()));
@@ -45,7 +45,7 @@ impl Session {
         const SSI_PID: u64 = 12;
         const SI_PID: u64 = 16;
         self.note_signal_source(open, result);
-        if task.pid != self.root || result <= 0 {
+        if task.pid != self.world.root || result <= 0 {
             return;
         }
         let word = |addr: u64| {
@@ -107,7 +107,7 @@ impl Session {
             return;
         }
         if !self.has_got(signal, passed) {
-            send_signal(self.root, signal);
+            send_signal(self.world.root, signal);
         }
     }
 
@@ -122,9 +122,10 @@ impl Session {
             return true;
         }
         let held = |task: &Task| {
-            task.pid == self.root && task.held.iter().any(|info| info.signal() == Ok(signal))
+            task.pid == self.world.root && task.held.iter().any(|info| info.signal() == Ok(signal))
         };
-        !signal.is_realtime() && (is_pending(self.root, signal) || self.tasks.values().any(held))
+        !signal.is_realtime()
+            && (is_pending(self.world.root, signal) || self.world.tasks.values().any(held))
     }
 }
 

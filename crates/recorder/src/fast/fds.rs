@@ -18,6 +18,7 @@ use retake_tracee::fast::{
     FD_COUNT, FD_KINDS, FdKind, PLAIN_DEVICE_COUNT, PLAIN_DEVICES, needs_descriptor,
 };
 
+use crate::book::Draft;
 use crate::descriptors::{Identity, Target, descriptor};
 use crate::error::RecordError;
 use crate::new_task::NewTask;
@@ -178,13 +179,14 @@ fn changed_by(no: SyscallNo, args: &[u64; 6]) -> Changed {
 impl Session {
     /// Descriptors may mean something else from here on.
     pub(crate) fn fds_changed(&mut self) {
-        self.echo.forget();
-        self.descriptors.forget();
+        self.world.echo.forget();
+        self.world.descriptors.forget();
     }
 
     /// A traced call has come to its end: what is known of descriptors may not be so any more, or may be told.
     pub(crate) fn note_descriptors(
         &mut self,
+        draft: &mut Draft,
         task: &mut Task,
         open: &OpenCall,
         result: i64,
@@ -193,12 +195,12 @@ impl Session {
             match changed_by(open.call.no, &open.args) {
                 Changed::None => {}
                 Changed::One(fd) => {
-                    self.forget_fds(task.tid, task.space, |known, _| known == fd)?
+                    self.forget_fds(draft, task.tid, task.space, |known, _| known == fd)?
                 }
-                Changed::Any => self.forget_fds(task.tid, task.space, |_, _| true)?,
+                Changed::Any => self.forget_fds(draft, task.tid, task.space, |_, _| true)?,
             }
-            if result >= 0 && gets_own(open) && self.shares_memory(task) {
-                self.descriptors_part(task.tid, task.space)?;
+            if result >= 0 && gets_own(open) && self.world.shares_memory(task) {
+                self.descriptors_part(draft, task.tid, task.space)?;
                 task.has_own_fds = true;
             }
             return Ok(());
@@ -208,22 +210,26 @@ impl Session {
             && needs_descriptor(open.call.no)
             && self.came_from_stub(task, &open.entry)?
         {
-            self.tell_of_fd(task, descriptor(first))?;
+            self.tell_of_fd(draft, task, descriptor(first))?;
         }
         Ok(())
     }
 
     /// Whether a call was made by a stub: its site is led to the code.
     fn came_from_stub(&mut self, task: &Task, entry: &Registers) -> Result<bool, RecordError> {
-        let fast = &self.space(task.space)?.fast;
+        let fast = &self.world.space(task.space)?.fast;
         Ok(fast.present && fast.is_in_stub(Addr::new(entry.rip)))
     }
 
     /// Tells the code what a descriptor is, if it is not told yet.
-    fn tell_of_fd(&mut self, task: &Task, fd: i32) -> Result<(), RecordError> {
-        let fds = &self.space(task.space)?.fast.fds;
+    fn tell_of_fd(&mut self, draft: &mut Draft, task: &Task, fd: i32) -> Result<(), RecordError> {
+        let fds = &self.world.space(task.space)?.fast.fds;
         let (is_known, are_shared) = (fds.known.contains_key(&fd), fds.are_shared);
-        if is_known || are_shared || task.has_own_fds || self.sharers(task).any(|t| t.has_own_fds) {
+        if is_known
+            || are_shared
+            || task.has_own_fds
+            || self.world.sharers(task).any(|t| t.has_own_fds)
+        {
             return Ok(());
         }
         let Some(place) = place(fd) else { return Ok(()) };
@@ -235,81 +241,94 @@ impl Session {
         }
         let mut writes_to = None;
         if (meta.is_file() || meta.is_dir()) && kind.has(FdKind::READ) {
-            let place = self.space(task.space)?.fast.fds.place_for_device(meta.dev());
+            let place = self.world.space(task.space)?.fast.fds.place_for_device(meta.dev());
             if let Some(place) = place {
-                self.write_now(task, place, &meta.dev().to_le_bytes());
+                self.write_now(draft, task, place, &meta.dev().to_le_bytes());
             }
         }
         if meta.is_file() && kind.has(FdKind::WRITE) {
             // What is written to a file that is mapped changes memory.
             let identity = (meta.dev(), meta.ino());
-            let is_mapped = self.files.is_shared(identity) || self.files.is_kept(identity);
-            match self.descriptors.target(task, fd) {
+            let is_mapped =
+                self.world.files.is_shared(identity) || self.world.files.is_kept(identity);
+            match self.world.descriptors.target(task, fd) {
                 Target::File(_) if !is_mapped => writes_to = Some(identity),
                 _ => kind = FdKind::READ,
             }
         }
         if kind.has(FdKind::WRITE) {
-            kind = match self.echo.stream(task, fd) {
+            kind = match self.world.echo.stream(task, fd) {
                 Some(Stream::Stdout) => kind.with(FdKind::STDOUT),
                 Some(Stream::Stderr) => kind.with(FdKind::STDERR),
                 None => kind,
             };
         }
         if kind != FdKind::UNKNOWN {
-            self.write_now(task, place, &[kind.byte()]);
+            self.write_now(draft, task, place, &[kind.byte()]);
         }
-        self.space(task.space)?.fast.fds.known.insert(fd, Known { kind, writes_to });
+        self.world.space(task.space)?.fast.fds.known.insert(fd, Known { kind, writes_to });
         Ok(())
     }
 
     /// Takes descriptors out of the table of an address space, which task `tid` has.
     fn forget_fds(
         &mut self,
+        draft: &mut Draft,
         tid: Tid,
         space: SpaceId,
         mut is: impl FnMut(i32, Option<Identity>) -> bool,
     ) -> Result<(), RecordError> {
-        let gone = self.space(space)?.fast.fds.take(|fd, known| is(fd, known.writes_to));
+        let gone = self.world.space(space)?.fast.fds.take(|fd, known| is(fd, known.writes_to));
         for place in gone.into_iter().filter_map(place) {
-            self.put_into(tid, space, place, &[0]);
+            self.put_into(draft, tid, space, place, &[0]);
         }
         Ok(())
     }
 
     /// Writes to what the code is told. Memory that is gone makes no calls.
-    fn put_into(&mut self, tid: Tid, space: SpaceId, addr: Addr, bytes: &[u8]) {
+    fn put_into(&mut self, draft: &mut Draft, tid: Tid, space: SpaceId, addr: Addr, bytes: &[u8]) {
         if ProcessMemory::new(tid).write(addr, bytes).is_ok() {
-            self.effect(&Effect::ForeignWrite { space, addr, bytes: bytes.to_vec() });
+            draft.add(&Effect::ForeignWrite { space, addr, bytes: bytes.to_vec() });
         }
     }
 
     /// A file is mapped: what is written to it changes memory from now on.
     pub(crate) fn file_gets_mapped(
         &mut self,
+        draft: &mut Draft,
         task: &Task,
         identity: Identity,
     ) -> Result<(), RecordError> {
         let writes = |fds: &KnownFds| fds.known.values().any(|k| k.writes_to == Some(identity));
-        let spaces: Vec<SpaceId> =
-            self.spaces.iter().filter(|(_, s)| writes(&s.fast.fds)).map(|(id, _)| *id).collect();
+        let spaces: Vec<SpaceId> = self
+            .world
+            .spaces
+            .iter()
+            .filter(|(_, s)| writes(&s.fast.fds))
+            .map(|(id, _)| *id)
+            .collect();
         for space in spaces {
-            let mut tasks = std::iter::once(task).chain(self.tasks.values());
+            let mut tasks = std::iter::once(task).chain(self.world.tasks.values());
             // Memory without tasks makes no calls.
             let Some(tid) = tasks.find(|other| other.space == space).map(|other| other.tid) else {
                 continue;
             };
-            self.forget_fds(tid, space, |_, writes_to| writes_to == Some(identity))?;
+            self.forget_fds(draft, tid, space, |_, writes_to| writes_to == Some(identity))?;
         }
         Ok(())
     }
 
     /// Nothing is known of descriptors in an address space from here on, and the code looks at none.
-    fn descriptors_part(&mut self, tid: Tid, space: SpaceId) -> Result<(), RecordError> {
-        self.forget_fds(tid, space, |_, _| true)?;
-        let devices = std::mem::take(&mut self.space(space)?.fast.fds.devices);
+    fn descriptors_part(
+        &mut self,
+        draft: &mut Draft,
+        tid: Tid,
+        space: SpaceId,
+    ) -> Result<(), RecordError> {
+        self.forget_fds(draft, tid, space, |_, _| true)?;
+        let devices = std::mem::take(&mut self.world.space(space)?.fast.fds.devices);
         if !devices.is_empty() {
-            self.put_into(tid, space, PLAIN_DEVICES, &[0; 8 * PLAIN_DEVICE_COUNT]);
+            self.put_into(draft, tid, space, PLAIN_DEVICES, &[0; 8 * PLAIN_DEVICE_COUNT]);
         }
         Ok(())
     }
@@ -318,6 +337,7 @@ impl Session {
     /// memory, make calls on them that are traced.
     pub(crate) fn descriptors_inherited(
         &mut self,
+        draft: &mut Draft,
         parent: &Task,
         (child, space): (Tid, SpaceId),
         new: &NewTask,
@@ -325,12 +345,12 @@ impl Session {
         if new.shares_memory() == new.shares_descriptors() {
             return Ok(());
         }
-        self.descriptors_part(parent.tid, parent.space)?;
+        self.descriptors_part(draft, parent.tid, parent.space)?;
         if new.shares_descriptors() {
             // The copy was made before.
-            self.descriptors_part(child, space)?;
+            self.descriptors_part(draft, child, space)?;
             for space in [parent.space, space] {
-                self.space(space)?.fast.fds.are_shared = true;
+                self.world.space(space)?.fast.fds.are_shared = true;
             }
         }
         Ok(())

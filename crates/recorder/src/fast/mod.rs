@@ -19,6 +19,7 @@ use retake_ptrace::{Stopped, read_words};
 use retake_tracee::fast::{BUFFER_LEN, CODE, CODE_LEN, CURSOR, FIRST_ENTRY, FastCode};
 use retake_tracee::inject;
 
+use crate::book::Draft;
 use crate::error::RecordError;
 use crate::session::Session;
 use crate::task::Task;
@@ -155,10 +156,14 @@ impl Session {
     }
 
     /// Makes every call of an address space a traced one again.
-    pub(crate) fn trace_all_calls(&mut self, task: &Task) -> Result<(), RecordError> {
-        if self.space(task.space)?.fast.give_up() {
+    pub(crate) fn trace_all_calls(
+        &mut self,
+        draft: &mut Draft,
+        task: &Task,
+    ) -> Result<(), RecordError> {
+        if self.world.space(task.space)?.fast.give_up() {
             let (table, bytes) = FastCode::none();
-            self.write_now(task, table, &bytes);
+            self.write_now(draft, task, table, &bytes);
         }
         Ok(())
     }

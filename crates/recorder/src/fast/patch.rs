@@ -8,6 +8,7 @@ use retake_tracee::fast::{STUB_LEN, may_be_fast, stub};
 
 use super::sites::{Around, SEARCHED, SEARCHED_BEFORE, Way};
 use super::{Site, Stubs, map_at};
+use crate::book::Draft;
 use crate::error::RecordError;
 use crate::session::{Session, call_number};
 use crate::task::Task;
@@ -44,6 +45,7 @@ impl Session {
     /// code, as part of the event. The task goes on with `after`.
     pub(crate) fn speed_up(
         &mut self,
+        draft: &mut Draft,
         task: &mut Task,
         stopped: &mut Stopped,
         entry: &Registers,
@@ -53,7 +55,7 @@ impl Session {
             return Ok(());
         }
         let site = Addr::new(entry.rip.wrapping_sub(SYSCALL.len() as u64));
-        let space = self.space(task.space)?;
+        let space = self.world.space(task.space)?;
         if !space.fast.present || space.fast.is_in_stub(site) {
             return Ok(());
         }
@@ -62,7 +64,7 @@ impl Session {
             Site::Seen(count) if *count < OFTEN => *count += 1,
             Site::Seen(_) => {
                 *state = Site::Settled;
-                self.lead_to_fast_code(task, stopped, site, after)?;
+                self.lead_to_fast_code(draft, task, stopped, site, after)?;
             }
             Site::Settled => {}
         }
@@ -71,12 +73,13 @@ impl Session {
 
     fn lead_to_fast_code(
         &mut self,
+        draft: &mut Draft,
         task: &mut Task,
         stopped: &mut Stopped,
         site: Addr,
         after: &Registers,
     ) -> Result<(), RecordError> {
-        let Some(mapping) = self.space(task.space)?.table.find(site).cloned() else {
+        let Some(mapping) = self.world.space(task.space)?.table.find(site).cloned() else {
             return Ok(());
         };
         let is_text = mapping.prot.allows(Protection::EXEC)
@@ -107,23 +110,24 @@ impl Session {
         };
         // Before a page is mapped for it: is there a way at all?
         let Some(way) = Way::find(&around) else { return Ok(()) };
-        let Some(slot) = self.stub_slot(task, stopped, site, after)? else {
+        let Some(slot) = self.stub_slot(draft, task, stopped, site, after)? else {
             return Ok(());
         };
         let (Some(stub), Some(patches)) = (stub(slot, behind), way.patches(slot)) else {
             return Ok(());
         };
-        self.write_now(task, slot, &stub);
+        self.write_now(draft, task, slot, &stub);
         for (at, bytes) in patches {
-            self.write_now(task, at, &bytes);
+            self.write_now(draft, task, at, &bytes);
         }
-        self.space(task.space)?.fast.in_use = true;
+        self.world.space(task.space)?.fast.in_use = true;
         Ok(())
     }
 
     /// Room for a stub near enough to `site`.
     fn stub_slot(
         &mut self,
+        draft: &mut Draft,
         task: &mut Task,
         stopped: &mut Stopped,
         site: Addr,
@@ -135,7 +139,7 @@ impl Session {
             stubs.used += 1;
             slot
         };
-        let space = self.space(task.space)?;
+        let space = self.world.space(task.space)?;
         let has_room = |stubs: &&mut Stubs| (stubs.used + 1) * STUB_LEN <= PAGE_SIZE;
         if let Some(stubs) =
             space.fast.stubs.iter_mut().filter(has_room).find(|stubs| is_near(stubs.page))
@@ -152,10 +156,10 @@ impl Session {
             return Ok(None);
         };
         let mapping = Mapping { range, prot, backing: Backing::Anonymous, grows_down: false };
-        self.change(task, Effect::Map { mapping })?;
+        self.change(draft, task, Effect::Map { mapping })?;
         let mut stubs = Stubs { page, used: 0 };
         let slot = take(&mut stubs);
-        self.space(task.space)?.fast.stubs.push(stubs);
+        self.world.space(task.space)?.fast.stubs.push(stubs);
         Ok(slot)
     }
 }

@@ -7,9 +7,10 @@ use retake_abi::consts::fcntl::{F_DUPFD, F_DUPFD_CLOEXEC};
 use retake_abi::{Errno, nr};
 use retake_model::{Addr, Registers, Signal};
 use retake_ptrace::{Resume, StopEvent, Stopped, monotonic, read_words};
-use retake_recording::{Effect, EventKind, OutputHash, Stream};
+use retake_recording::{Effect, OutputHash, Stream};
 use retake_tracee::fast::{CURSOR, ENTRIES_END, Entry, FIRST_ENTRY, FastCode, FdKind};
 
+use crate::calls::{Begun, Ended};
 use crate::error::RecordError;
 use crate::fast::Progress;
 use crate::places::{Found, run_to};
@@ -110,14 +111,14 @@ impl Session {
             }
         }
         self.fast_entries = buffer;
-        self.space(task.space)?.fast.taken = now;
+        self.world.space(task.space)?.fast.taken = now;
         Ok(())
     }
 
     /// How far the buffer of the task's address space was taken over, if it is in use. The address space
     /// of a task that ends may be gone already.
     fn fast_calls_taken(&self, task: &Task) -> Option<Progress> {
-        let fast = &self.spaces.get(&task.space)?.fast;
+        let fast = &self.world.spaces.get(&task.space)?.fast;
         fast.in_use.then_some(fast.taken)
     }
 
@@ -130,14 +131,14 @@ impl Session {
         let before = entry.before(code, &task.registers);
         let rax = entry.result().cast_unsigned();
         let after = Registers { rax, orig_rax: u64::MAX, ..before };
-        self.effects.clear();
+        let mut draft = self.book.draft();
         if let Some(written) = entry.written() {
-            self.effects.write(written.addr, written.bytes);
+            draft.write(written.addr, written.bytes);
         }
         if let Some(taken) = entry.taken() {
             let (stream, len) = (stream_of(entry.descriptor_kind()), taken.bytes.len() as u64);
             let hash = OutputHash::of(taken.bytes);
-            self.effect(&Effect::Output { stream, addr: taken.addr, len, hash });
+            draft.add(&Effect::Output { stream, addr: taken.addr, len, hash });
         }
         match entry.no() {
             nr::FCNTL if matches!(before.rsi & 0xffff_ffff, F_DUPFD | F_DUPFD_CLOEXEC) => {
@@ -146,21 +147,22 @@ impl Session {
             nr::OPEN | nr::OPENAT | nr::CLOSE => {
                 self.fds_changed();
                 let kind = entry.descriptor_kind();
-                let fds = &mut self.space(task.space)?.fast.fds;
+                let fds = &mut self.world.space(task.space)?.fast.fds;
                 if entry.no() == nr::CLOSE {
                     fds.closed(before.rdi);
                 } else if kind != FdKind::UNKNOWN
                     && let Some((addr, bytes)) = fds.opened(entry.result(), kind)
                 {
-                    self.effects.write(addr, &bytes);
+                    draft.write(addr, &bytes);
                 } else if entry.result() >= 0 {
                     // Of a file that the kernel makes up.
-                    self.told_files.expect();
+                    self.machine.told_files.expect();
                 }
             }
             _ => {}
         }
-        self.append(task, &EventKind::Syscall { no: entry.no() }, &before, &after)
+        let (no, begun) = (entry.no(), Begun::Unseen);
+        self.retire(task, draft, Ended { no, begun, before: &before, after: &after })
     }
 
     /// The same at a stop. A task that was killed may have made a call that is not written down.
@@ -221,8 +223,9 @@ impl Session {
         let before = entry.before(&code, &registers);
         let after = entry.at_stub(&before);
         stopped.set_registers(&after)?;
-        self.effects.clear();
-        self.append(task, &EventKind::Syscall { no: entry.no() }, &before, &after)
+        let draft = self.book.draft();
+        let (no, begun) = (entry.no(), Begun::Unseen);
+        self.retire(task, draft, Ended { no, begun, before: &before, after: &after })
     }
 
     /// A task whose turn is to end at its next call has come to one: if it is made without a stop, the
@@ -236,7 +239,7 @@ impl Session {
         let Some(end) = task.end_of_fast_code(stopped.registers()?.pc()) else {
             return Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon));
         };
-        self.scheduler.end_turn();
+        self.turns.scheduler.end_turn();
         task.asked_to_stop = false;
         self.leave_fast_code(task, stopped, Signal::TRAP, end)
     }
@@ -254,7 +257,7 @@ impl Session {
         if asked {
             task.asked_to_stop = false;
         }
-        let Some(ticker) = &self.ticker else {
+        let Some(ticker) = &self.turns.ticker else {
             return Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon));
         };
         let found = run_to(stopped, task, ticker, end, PATIENCE);

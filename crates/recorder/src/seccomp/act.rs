@@ -56,13 +56,13 @@ impl Session {
         let next = match verdict {
             Verdict::Allow => return Ok(Judged::Allowed(stopped)),
             Verdict::Fail(errno) => {
-                self.effects.clear();
-                self.answer(task, stopped, made.no, entry, -i64::from(errno))?
+                let draft = self.book.draft();
+                self.answer(task, draft, stopped, made.no, entry, -i64::from(errno))?
             }
             Verdict::Ask => {
                 let result = Errno::ENOSYS.to_result();
-                self.effects.clear();
-                self.answer(task, stopped, made.no, entry, result)?
+                let draft = self.book.draft();
+                self.answer(task, draft, stopped, made.no, entry, result)?
             }
             Verdict::Trap(data) => {
                 self.send_sigsys(task, stopped, (entry, made), Cause::Trap(data))?
@@ -71,16 +71,16 @@ impl Session {
                 self.send_sigsys(task, stopped, (entry, made), Cause::Kill(data))?
             }
             Verdict::KillThread(data) => {
-                if self.tasks.values().any(|other| other.pid == task.pid && !other.ended) {
+                if self.world.tasks.values().any(|other| other.pid == task.pid && !other.ended) {
                     self.end_thread(task, stopped, entry, made)?
                 } else {
                     self.send_sigsys(task, stopped, (entry, made), Cause::Kill(data))?
                 }
             }
             Verdict::KillStrict => {
-                self.effects.clear();
+                let draft = self.book.draft();
                 let kind = EventKind::SyscallEnter { no: made.no };
-                self.append(task, &kind, entry, entry)?;
+                self.append(task, draft, &kind, entry, entry)?;
                 task.dying = true;
                 kill_process(task.pid);
                 Next::Soon
@@ -117,9 +117,9 @@ impl Session {
         entry: &Registers,
         made: &Made,
     ) -> Result<Next, RecordError> {
-        self.effects.clear();
+        let draft = self.book.draft();
         let kind = EventKind::SyscallEnter { no: made.no };
-        self.append(task, &kind, entry, entry)?;
+        self.append(task, draft, &kind, entry, entry)?;
         let number = if made.by == Convention::I386 { I386_EXIT } else { nr::EXIT.get().into() };
         let code = u64::try_from(Signal::SYS.number()).unwrap_or(0);
         let exit = Registers { orig_rax: number, rdi: code, rbx: code, ..*entry };

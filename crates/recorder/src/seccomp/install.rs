@@ -77,7 +77,7 @@ impl Session {
         }
         if flags & FLAG_TSYNC != 0 {
             let threads =
-                || self.tasks.values().filter(|other| other.pid == task.pid && !other.ended);
+                || self.world.tasks.values().filter(|other| other.pid == task.pid && !other.ended);
             let stranger = threads().find(|other| !descends(before.as_ref(), &other.confinement));
             if let Some(stranger) = stranger {
                 let tid = i64::from(stranger.tid.get());
@@ -88,7 +88,7 @@ impl Session {
         if flags & FLAG_TSYNC != 0 {
             let pid = task.pid;
             let no_new_privs = task.confinement.no_new_privs;
-            for other in self.tasks.values_mut().filter(|other| other.pid == pid) {
+            for other in self.world.tasks.values_mut().filter(|other| other.pid == pid) {
                 other.confinement.mode = Mode::Filtered(Arc::clone(&filters));
                 other.confinement.no_new_privs |= no_new_privs;
             }

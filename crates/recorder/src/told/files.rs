@@ -13,6 +13,7 @@ use retake_tracee::inject;
 use super::contents::{self, Content, Facts};
 use super::cpu_set::CpuSet;
 use super::named::Named;
+use crate::book::Draft;
 use crate::calls::Answer;
 use crate::descriptors::{Target, descriptor, fd_info};
 use crate::error::RecordError;
@@ -75,6 +76,7 @@ impl Session {
     /// A call that opens or reads a file, and the answer if the file is one of these.
     pub(crate) fn told_file_call(
         &mut self,
+        draft: &mut Draft,
         task: &mut Task,
         stopped: &mut Stopped,
         entry: &Registers,
@@ -83,12 +85,14 @@ impl Session {
     ) -> Result<Option<Answer>, RecordError> {
         let [first, second, ..] = *args;
         match no {
-            nr::OPEN if !self.told_files.opened => self.note_opened(task, first),
-            nr::OPENAT | nr::OPENAT2 if !self.told_files.opened => self.note_opened(task, second),
+            nr::OPEN if !self.machine.told_files.opened => self.note_opened(task, first),
+            nr::OPENAT | nr::OPENAT2 if !self.machine.told_files.opened => {
+                self.note_opened(task, second)
+            }
             nr::READ | nr::PREAD64 | nr::READV | nr::PREADV | nr::PREADV2
-                if self.told_files.opened =>
+                if self.machine.told_files.opened =>
             {
-                return self.read_told(task, stopped, entry, no, args);
+                return self.read_told(draft, task, stopped, entry, no, args);
             }
             _ => {}
         }
@@ -97,12 +101,13 @@ impl Session {
 
     fn note_opened(&mut self, task: &Task, path: u64) {
         let path = path_at(&task.memory, path);
-        self.told_files.opened =
+        self.machine.told_files.opened =
             path.is_some_and(|path| Content::may_be(path.as_os_str().as_bytes()));
     }
 
     fn read_told(
         &mut self,
+        draft: &mut Draft,
         task: &mut Task,
         stopped: &mut Stopped,
         entry: &Registers,
@@ -112,7 +117,9 @@ impl Session {
         const SEEK_SET: u64 = 0;
         let [fd_argument, ..] = *args;
         let fd = descriptor(fd_argument);
-        let Target::Told(content) = self.descriptors.target(task, fd) else { return Ok(None) };
+        let Target::Told(content) = self.world.descriptors.target(task, fd) else {
+            return Ok(None);
+        };
         let Some(info) = fd_info(task.tid, fd) else { return Ok(None) };
         let Some(reading) = Reading::of(task, no, args) else { return Ok(None) };
         if info.flags & ACCESS == WRITES {
@@ -121,14 +128,13 @@ impl Session {
         let from = reading.at.unwrap_or(info.position);
         let Some(text) = self.text_of(task, fd, content, from) else { return Ok(None) };
         let mut rest = text.get(usize::try_from(from).unwrap_or(usize::MAX)..).unwrap_or_default();
-        self.effects.clear();
         let mut read = 0_u64;
         for (memory, room) in reading.pieces {
             let (now, later) = rest.split_at(rest.len().min(usize::try_from(room).unwrap_or(0)));
             if now.is_empty() {
                 continue;
             }
-            if !self.give(task, Addr::new(memory), now) {
+            if !self.give(draft, task, Addr::new(memory), now) {
                 if read == 0 {
                     return Ok(Some(Answer::Now(Errno::EFAULT.to_result())));
                 }
@@ -153,7 +159,7 @@ impl Session {
         content: Content,
         from: u64,
     ) -> Option<Vec<u8>> {
-        if let Some((pid, known, text)) = &self.told_files.text
+        if let Some((pid, known, text)) = &self.machine.told_files.text
             && (*pid, *known) == (task.pid, fd)
             && from > 0
         {
@@ -164,12 +170,12 @@ impl Session {
         let kernels: String = kernels.into_iter().map(char::from).collect();
         let text = self.told_text(task, &kernels, content)?;
         let text: Vec<u8> = text.chars().filter_map(|byte| u8::try_from(byte).ok()).collect();
-        self.told_files.text = Some((task.pid, fd, text.clone()));
+        self.machine.told_files.text = Some((task.pid, fd, text.clone()));
         Some(text)
     }
 
     fn told_text(&mut self, task: &mut Task, kernels: &str, content: Content) -> Option<String> {
-        let counted = self.processors.asked();
+        let counted = self.machine.processors.asked();
         let (Content::Status(tid) | Content::Stat(tid)) = content else {
             let count = counted?;
             return Some(match content {
@@ -195,7 +201,7 @@ impl Session {
         };
         match self.named(task, u64::from(tid.get().unsigned_abs())) {
             Named::Itself => of(task),
-            Named::Other(tid) => of(self.tasks.get(&tid)?),
+            Named::Other(tid) => of(self.world.tasks.get(&tid)?),
             Named::Outside => None,
         }
     }

@@ -24,7 +24,7 @@ impl Session {
         if number == 0 {
             return Named::Itself;
         }
-        if !self.changed_namespaces {
+        if !self.world.changed_namespaces {
             return self.of_tid(task, Tid::new(number));
         }
         let own = |task: &mut Task| crate::inherited_locks::own_number(task).ok();
@@ -33,7 +33,7 @@ impl Session {
             return Named::Itself;
         }
         let space = number_space(task.tid);
-        let mut others = self.tasks.values_mut();
+        let mut others = self.world.tasks.values_mut();
         let is_meant = |other: &mut Task| own(other) == wanted && number_space(other.tid) == space;
         match others.find_map(|other| is_meant(other).then_some(other.tid)) {
             Some(tid) => Named::Other(tid),
@@ -45,7 +45,7 @@ impl Session {
     fn of_tid(&self, task: &Task, tid: Tid) -> Named {
         if tid == task.tid {
             Named::Itself
-        } else if self.tasks.contains_key(&tid) {
+        } else if self.world.tasks.contains_key(&tid) {
             Named::Other(tid)
         } else {
             Named::Outside
@@ -62,9 +62,9 @@ impl Session {
         match self.named(task, number) {
             Named::Itself => Some(look(self, task, None)),
             Named::Other(tid) => {
-                let mut other = self.tasks.remove(&tid)?;
+                let mut other = self.world.tasks.remove(&tid)?;
                 let looked = look(self, task, Some(&mut other));
-                self.tasks.insert(tid, other);
+                self.world.tasks.insert(tid, other);
                 Some(looked)
             }
             Named::Outside => None,

@@ -9,6 +9,7 @@ use retake_model::{Addr, SyscallNo, Tid};
 use retake_ptrace::{be_no_nicer_than, scheduling_of};
 
 use super::rights::{Rights, is_of_own_users, real_time_limit};
+use crate::book::Draft;
 use crate::calls::Answer;
 use crate::scheduler::Priority;
 use crate::session::Session;
@@ -173,11 +174,11 @@ impl Session {
     /// The kernel has set nice values: of a task, of a group of processes, or of all of a user.
     pub(crate) fn nice_was_set(&mut self, task: &mut Task) {
         self.take_priority(task);
-        let mut tasks = std::mem::take(&mut self.tasks);
+        let mut tasks = std::mem::take(&mut self.world.tasks);
         for other in tasks.values_mut() {
             self.take_priority(other);
         }
-        self.tasks = tasks;
+        self.world.tasks = tasks;
     }
 
     /// What the kernel, or the recorder, has for a task is taken to the scheduler. The recorder itself shares the CPU
@@ -195,6 +196,7 @@ impl Session {
     /// sched_getscheduler(2), sched_getparam(2), sched_getattr(2), sched_rr_get_interval(2).
     pub(crate) fn tell_policy(
         &mut self,
+        draft: &mut Draft,
         task: &mut Task,
         no: SyscallNo,
         args: &[u64; 6],
@@ -218,8 +220,7 @@ impl Session {
             }
             _ => attributes(policy, size.min(KNOWN_SIZE)),
         };
-        self.effects.clear();
-        let given = self.give(task, Addr::new(to), &bytes);
+        let given = self.give(draft, task, Addr::new(to), &bytes);
         Answer::Now(if given { 0 } else { Errno::EFAULT.to_result() })
     }
 }

@@ -98,16 +98,16 @@ impl Session {
     pub(crate) fn tell_of(&mut self, processors: Processors) {
         if processors.asked.is_some() {
             // Some may have been opened by who started the recording.
-            self.told_files.expect();
-            if !self.traps_cpuid {
-                self.warn_once(
+            self.machine.told_files.expect();
+            if !self.machine.traps_cpuid {
+                self.book.warn_once(
                     "the cpuid instruction tells the program of the machine's own CPUs, as this processor cannot trap it: \
                      calls and files tell of those that --cpus asked for"
                         .to_owned(),
                 );
             }
         }
-        self.processors = processors;
+        self.machine.processors = processors;
     }
 }
 

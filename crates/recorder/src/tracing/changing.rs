@@ -11,6 +11,7 @@ use super::looking::{
 };
 use super::told::{self, Why};
 use super::{Standing, Stop, Traced};
+use crate::book::Draft;
 use crate::error::RecordError;
 use crate::midcode::normal;
 use crate::session::Session;
@@ -28,6 +29,7 @@ enum Change {
 impl Session {
     pub(super) fn change_traced(
         &mut self,
+        draft: &mut Draft,
         task: &Task,
         tid: Tid,
         (what, addr, data): Request,
@@ -38,7 +40,7 @@ impl Session {
         };
         let change = match what {
             request::PTRACE_POKETEXT | request::PTRACE_POKEDATA => {
-                return Ok(self.poke(tid, Addr::new(addr), &data.to_le_bytes()));
+                return Ok(self.poke(draft, tid, Addr::new(addr), &data.to_le_bytes()));
             }
             request::PTRACE_SETOPTIONS => return Ok(set_options(other, data)),
             request::PTRACE_SETSIGINFO => return Ok(set_siginfo(task, other, Addr::new(data))),
@@ -63,41 +65,46 @@ impl Session {
     }
 
     /// Writes to the memory of a task, whatever its protection: an effect of the tracer's call.
-    fn poke(&mut self, tid: Tid, addr: Addr, bytes: &[u8]) -> Result<(), Errno> {
-        let other = self.tasks.get_mut(&tid).ok_or(Errno::ESRCH)?;
+    fn poke(&mut self, draft: &mut Draft, tid: Tid, addr: Addr, bytes: &[u8]) -> Result<(), Errno> {
+        let other = self.world.tasks.get_mut(&tid).ok_or(Errno::ESRCH)?;
         let space = other.space;
         other.memory.write(addr, bytes).map_err(|_| Errno::EIO)?;
-        if let Some(space) = self.spaces.get_mut(&space) {
+        if let Some(space) = self.world.spaces.get_mut(&space) {
             space.foreign_changes += 1;
         }
-        self.effect(&Effect::ForeignWrite { space, addr, bytes: bytes.to_vec() });
+        draft.add(&Effect::ForeignWrite { space, addr, bytes: bytes.to_vec() });
         Ok(())
     }
 
     /// A tracer sees all calls of an address space: an effect of its call.
-    pub(super) fn trace_all_calls_in(&mut self, space: SpaceId) -> Result<(), RecordError> {
-        if !self.space(space)?.fast.give_up() {
+    pub(super) fn trace_all_calls_in(
+        &mut self,
+        draft: &mut Draft,
+        space: SpaceId,
+    ) -> Result<(), RecordError> {
+        if !self.world.space(space)?.fast.give_up() {
             return Ok(());
         }
         let (table, bytes) = FastCode::none();
-        let tid = self.tasks.values().find(|other| other.space == space).map(|other| other.tid);
+        let tid =
+            self.world.tasks.values().find(|other| other.space == space).map(|other| other.tid);
         // Memory that is gone makes no calls.
-        let _ = tid.map(|tid| self.poke(tid, table, &bytes));
+        let _ = tid.map(|tid| self.poke(draft, tid, table, &bytes));
         Ok(())
     }
 
     /// Sets registers of a stopped task: an event of that task.
     fn set_registers_of(&mut self, tid: Tid, traced: &Traced, change: Change) -> Done {
-        let Some(mut other) = self.tasks.remove(&tid) else { return Ok(Err(Errno::ESRCH)) };
+        let Some(mut other) = self.world.tasks.remove(&tid) else { return Ok(Err(Errno::ESRCH)) };
         let done = self.set_registers_in(&mut other, traced, change);
-        self.tasks.insert(tid, other);
+        self.world.tasks.insert(tid, other);
         done
     }
 
     fn set_registers_in(&mut self, other: &mut Task, traced: &Traced, change: Change) -> Done {
         let standing = other.resumes.as_ref().map(|resumes| resumes.standing);
         let Run::Ready(stopped) = &mut other.run else {
-            self.warn_once(
+            self.book.warn_once(
                 "the program set registers of a task in the middle of a call by ptrace, which is refused (EIO) while \
                  it is recorded"
                     .to_owned(),
@@ -109,13 +116,13 @@ impl Session {
             return Ok(Ok(()));
         }
         let before = other.registers;
-        self.effects.clear();
+        let mut draft = self.book.draft();
         let after = match change {
             Change::Vector(state) => {
                 if stopped.set_vector(&state).is_err() {
                     return Ok(Err(Errno::EINVAL));
                 }
-                self.effects.push(&Effect::Vector { state: stopped.vector()? });
+                draft.add(&Effect::Vector { state: stopped.vector()? });
                 before
             }
             Change::General(wanted) => {
@@ -127,9 +134,9 @@ impl Session {
                 normal(&stopped.registers()?)
             }
         };
-        if after != before || !self.effects.is_empty() {
+        if after != before || !draft.is_empty() {
             let kind = EventKind::Preempt { at: Where::Located };
-            self.append(other, &kind, &before, &after)?;
+            self.append(other, draft, &kind, &before, &after)?;
             // It can come to these registers again.
             other.mid_code = standing == Some(Standing::Event);
         }

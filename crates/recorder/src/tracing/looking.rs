@@ -6,6 +6,7 @@ use retake_ptrace::PtraceError;
 
 use super::Traced;
 use super::told::Why;
+use crate::book::Draft;
 use crate::error::RecordError;
 use crate::midcode::normal;
 use crate::session::Session;
@@ -33,6 +34,7 @@ pub(super) type Request = (u64, u64, u64);
 impl Session {
     pub(super) fn look_at_traced(
         &mut self,
+        draft: &mut Draft,
         task: &Task,
         tid: Tid,
         (what, addr, data): Request,
@@ -64,7 +66,8 @@ impl Session {
             request::PTRACE_GET_SYSCALL_INFO => {
                 let info = call_info(&shown(other), traced.why());
                 let given = info.get(..info.len().min(usize::try_from(addr).unwrap_or(0)));
-                let told = self.give_traced(task, Addr::new(data), given.unwrap_or_default());
+                let told =
+                    self.give_traced(draft, task, Addr::new(data), given.unwrap_or_default());
                 return Ok(told.map(|()| i64::try_from(info.len()).unwrap_or(0)));
             }
             _ => {
@@ -74,24 +77,40 @@ impl Session {
                     NT_X86_XSTATE => vector(other)?.as_bytes().to_vec(),
                     _ => return Ok(Err(Errno::EINVAL)),
                 };
-                return Ok(self.give_set(task, Addr::new(data), &set).map(|()| 0));
+                return Ok(self.give_set(draft, task, Addr::new(data), &set).map(|()| 0));
             }
         };
         let Some(bytes) = bytes else { return Ok(Err(Errno::EIO)) };
-        Ok(self.give_traced(task, Addr::new(data), &bytes).map(|()| 0))
+        Ok(self.give_traced(draft, task, Addr::new(data), &bytes).map(|()| 0))
     }
 
     /// Writes an answer where the tracer wants it.
-    fn give_traced(&mut self, task: &Task, to: Addr, bytes: &[u8]) -> Result<(), Errno> {
-        if bytes.is_empty() || self.give(task, to, bytes) { Ok(()) } else { Err(Errno::EFAULT) }
+    fn give_traced(
+        &mut self,
+        draft: &mut Draft,
+        task: &Task,
+        to: Addr,
+        bytes: &[u8],
+    ) -> Result<(), Errno> {
+        if bytes.is_empty() || self.give(draft, task, to, bytes) {
+            Ok(())
+        } else {
+            Err(Errno::EFAULT)
+        }
     }
 
     /// The same through a `struct iovec`, which is told how much it was.
-    fn give_set(&mut self, task: &Task, iovec: Addr, set: &[u8]) -> Result<(), Errno> {
+    fn give_set(
+        &mut self,
+        draft: &mut Draft,
+        task: &Task,
+        iovec: Addr,
+        set: &[u8],
+    ) -> Result<(), Errno> {
         let (base, room, length) = parts(task, iovec)?;
         let len = set.len().min(usize::try_from(room).unwrap_or(usize::MAX));
-        self.give_traced(task, Addr::new(base), set.get(..len).unwrap_or_default())?;
-        self.give_traced(task, length, &(len as u64).to_le_bytes())
+        self.give_traced(draft, task, Addr::new(base), set.get(..len).unwrap_or_default())?;
+        self.give_traced(draft, task, length, &(len as u64).to_le_bytes())
     }
 }
 

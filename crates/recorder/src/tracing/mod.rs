@@ -221,13 +221,13 @@ impl Session {
     /// A task has ended: those that it traced go on, or end as well.
     pub(crate) fn release_traced_by(&mut self, tracer: TaskId) {
         let is_its = |traced: &Traced| traced.by.task == tracer;
-        for task in self.tasks.values_mut() {
+        for task in self.world.tasks.values_mut() {
             if let Some(traced) = task.traced.take_if(|traced| is_its(traced))
                 && traced.wants(told::EXITKILL)
             {
                 retake_ptrace::kill_process(task.pid);
             }
         }
-        self.traced_ends.forget(tracer);
+        self.world.traced_ends.forget(tracer);
     }
 }

@@ -2,9 +2,9 @@
 
 use retake_model::Registers;
 use retake_ptrace::{PtraceStop, Resume, Stopped, kill_task};
-use retake_recording::EventKind;
 
 use super::{Resumption, Standing};
+use crate::calls::{Begun, Ended};
 use crate::disposition::{Disposition, disposition};
 use crate::error::RecordError;
 use crate::nearby::{TRAP_FLAG, step_once};
@@ -100,7 +100,7 @@ impl Session {
         if before == PushedFlags::Yes {
             hide_pushed_trap_flag(task, &stopped)?;
         }
-        let found = match &self.ticker {
+        let found = match &self.turns.ticker {
             Some(ticker) => {
                 let found = Found::Place(stopped, None).past_steps(task, ticker);
                 ticker.every(crate::scheduler::TICK);
@@ -126,12 +126,13 @@ impl Session {
         task.entry_recorded = false;
         let after = Registers { orig_rax: u64::MAX, ..entry };
         stopped.set_registers(&after)?;
-        self.effects.clear();
+        let draft = self.book.draft();
         let no = match task.traced.as_ref().and_then(|traced| traced.call) {
             Some(call) => call_number(&Registers { orig_rax: call, ..entry }),
             None => call_number(&entry),
         };
-        self.append(task, &EventKind::SyscallExit { no }, &entry, &after)?;
+        let begun = Begun::Recorded;
+        self.retire(task, draft, Ended { no, begun, before: &entry, after: &after })?;
         Ok(Next::Ready(stopped))
     }
 }

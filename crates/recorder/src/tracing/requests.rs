@@ -6,6 +6,7 @@ use retake_ptrace::{interrupt, kill_process, kill_task};
 
 use super::told::{self, Why};
 use super::{Kind, Mode, Resumption, Standing, Stop, Traced, Tracer, number_in};
+use crate::book::Draft;
 use crate::calls::Answer;
 use crate::error::RecordError;
 use crate::session::Session;
@@ -30,10 +31,10 @@ impl Session {
     /// Does what a task asks of ptrace(2).
     pub(crate) fn trace_call(
         &mut self,
+        draft: &mut Draft,
         task: &mut Task,
         args: &[u64; 6],
     ) -> Result<Answer, RecordError> {
-        self.effects.clear();
         let [what, pid, addr, data, ..] = *args;
         let tid = number_in(pid);
         let done = match what {
@@ -44,7 +45,7 @@ impl Session {
             request::PTRACE_INTERRUPT => self.interrupt_traced(task, tid).map(|()| 0),
             request::PTRACE_KILL => self.kill_traced(task, tid).map(|()| 0),
             request::PTRACE_LISTEN => self.let_listen(task, tid)?.map(|()| 0),
-            request::PTRACE_DETACH => self.let_go(task, tid, None, data)?.map(|()| 0),
+            request::PTRACE_DETACH => self.let_go(draft, task, tid, None, data)?.map(|()| 0),
             request::PTRACE_PEEKTEXT
             | request::PTRACE_PEEKDATA
             | request::PTRACE_PEEKUSER
@@ -54,7 +55,9 @@ impl Session {
             | request::PTRACE_GETSIGMASK
             | request::PTRACE_GETEVENTMSG
             | request::PTRACE_GET_SYSCALL_INFO
-            | request::PTRACE_GETREGSET => self.look_at_traced(task, tid, (what, addr, data))?,
+            | request::PTRACE_GETREGSET => {
+                self.look_at_traced(draft, task, tid, (what, addr, data))?
+            }
             request::PTRACE_POKETEXT
             | request::PTRACE_POKEDATA
             | request::PTRACE_POKEUSER
@@ -64,12 +67,12 @@ impl Session {
             | request::PTRACE_SETSIGINFO
             | request::PTRACE_SETSIGMASK
             | request::PTRACE_SETOPTIONS => {
-                self.change_traced(task, tid, (what, addr, data))?.map(|()| 0)
+                self.change_traced(draft, task, tid, (what, addr, data))?.map(|()| 0)
             }
             _ => match mode(what) {
-                Some(mode) => self.let_go(task, tid, Some(mode), data)?.map(|()| 0),
+                Some(mode) => self.let_go(draft, task, tid, Some(mode), data)?.map(|()| 0),
                 None => {
-                    self.warn_once(REFUSED.to_owned());
+                    self.book.warn_once(REFUSED.to_owned());
                     self.traced(task, tid).and(Err(Errno::EIO))
                 }
             },
@@ -84,7 +87,7 @@ impl Session {
         }
         let Some(by) = self.parent_of(task).filter(|_| sees_our_numbers(task.tid)) else {
             // Natively it is traced by a process that is not recorded, and does not know of it.
-            self.warn_once(REFUSED.to_owned());
+            self.book.warn_once(REFUSED.to_owned());
             return Err(Errno::EPERM);
         };
         task.traced = Some(Traced::new(by, Kind::Attached, 0, Stop::Runs));
@@ -96,8 +99,9 @@ impl Session {
         let parent = Tid::new(parent?);
         let of_parent = |other: &&Task| other.pid == parent && !other.ended;
         let maker =
-            self.tasks.values().filter(of_parent).find(|other| Some(other.id) == task.maker);
-        let found = maker.or_else(|| self.tasks.get(&parent).filter(|other| of_parent(other)))?;
+            self.world.tasks.values().filter(of_parent).find(|other| Some(other.id) == task.maker);
+        let found =
+            maker.or_else(|| self.world.tasks.get(&parent).filter(|other| of_parent(other)))?;
         Some(Tracer { task: found.id, pid: found.pid })
     }
 
@@ -108,18 +112,18 @@ impl Session {
         kind: Kind,
         options: u64,
     ) -> Result<(), Errno> {
-        let Some(other) = self.tasks.get(&tid).filter(|other| !other.ended) else {
+        let Some(other) = self.world.tasks.get(&tid).filter(|other| !other.ended) else {
             return Err(if tid == task.tid { Errno::EPERM } else { Errno::ESRCH });
         };
         if other.pid == task.pid || other.traced.is_some() || !may_trace(task.tid, tid) {
             return Err(Errno::EPERM);
         }
         if !sees_our_numbers(task.tid) {
-            self.warn_once(REFUSED.to_owned());
+            self.book.warn_once(REFUSED.to_owned());
             return Err(Errno::EPERM);
         }
         let by = Tracer { task: task.id, pid: task.pid };
-        if let Some(other) = self.tasks.get_mut(&tid) {
+        if let Some(other) = self.world.tasks.get_mut(&tid) {
             other.traced = Some(Traced::new(by, kind, options, Stop::Runs));
         }
         if kind == Kind::Attached {
@@ -133,7 +137,7 @@ impl Session {
         let is_its = |other: &&mut Task| {
             other.traced.as_ref().is_some_and(|traced| traced.by.task == task.id)
         };
-        self.tasks.get_mut(&tid).filter(is_its).ok_or(Errno::ESRCH)
+        self.world.tasks.get_mut(&tid).filter(is_its).ok_or(Errno::ESRCH)
     }
 
     /// The same, if it is stopped.
@@ -164,7 +168,7 @@ impl Session {
 
     /// A traced task stands where it is. In a call it does so when that has ended: it is interrupted.
     fn stop_traced(&mut self, tid: Tid, by: Tracer, why: Why) {
-        let Some(other) = self.tasks.get_mut(&tid) else { return };
+        let Some(other) = self.world.tasks.get_mut(&tid) else { return };
         let in_call = matches!(other.run, Run::Kernel) && other.open.is_some();
         if other.run.is_ready() && other.resumes.is_none() {
             other.resumes = Some(Resumption::at(Standing::Event));
@@ -190,6 +194,7 @@ impl Session {
     /// A stopped task goes on: to where `mode` says, or untraced.
     fn let_go(
         &mut self,
+        draft: &mut Draft,
         task: &Task,
         tid: Tid,
         mode: Option<Mode>,
@@ -228,7 +233,7 @@ impl Session {
             _ => other.traced = None,
         }
         if mode.is_some_and(|mode| mode.stops_at_calls() || mode.steps()) {
-            self.trace_all_calls_in(space)?;
+            self.trace_all_calls_in(draft, space)?;
         }
         Ok(Ok(()))
     }

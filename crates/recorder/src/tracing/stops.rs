@@ -36,7 +36,7 @@ impl Session {
             let in_kernel = matches!(other.run, Run::Kernel);
             other.pid == by.pid && in_kernel && other.waits_for_traced(tid)
         };
-        for waiter in self.tasks.values().filter(waits) {
+        for waiter in self.world.tasks.values().filter(waits) {
             // One that is gone waits no more.
             let _ = interrupt(waiter.tid);
         }
@@ -80,9 +80,9 @@ impl Session {
             // A call that was entered is undone.
             let after = if at_call { normal(&stopped.registers()?) } else { *before };
             let (info, at) = (info.clone(), Where::Located);
-            self.effects.clear();
+            let draft = self.book.draft();
             let kind = EventKind::Signal { info, delivery: Delivery::Ignored, at };
-            self.append(task, &kind, before, &after)?;
+            self.append(task, draft, &kind, before, &after)?;
         }
         self.begin_stop(task, Why::Signal(info), Standing::Event);
         Ok(Next::Ready(stopped))
@@ -102,8 +102,8 @@ impl Session {
         entry: &Registers,
     ) -> Result<Next, RecordError> {
         let no = Made::at(&stopped, entry)?.no;
-        self.effects.clear();
-        self.append(task, &EventKind::SyscallEnter { no }, entry, entry)?;
+        let draft = self.book.draft();
+        self.append(task, draft, &EventKind::SyscallEnter { no }, entry, entry)?;
         task.entry_recorded = true;
         if let Some(traced) = &mut task.traced {
             traced.call = Some(entry.orig_rax);
@@ -147,7 +147,7 @@ impl Session {
         if !is_ours {
             return info;
         }
-        let stopped = self.tasks.values().find_map(|other| {
+        let stopped = self.world.tasks.values().find_map(|other| {
             let traced = other.traced.as_ref().filter(|traced| traced.by.pid == task.pid)?;
             Some((other.tid, traced.status(traced.why()?) >> 8))
         });

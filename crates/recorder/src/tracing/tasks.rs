@@ -120,7 +120,7 @@ impl Session {
             ExitStatus::Exited(code) => u32::from(code) << 8,
             ExitStatus::Killed(signal) => signal.number().cast_unsigned(),
         };
-        self.traced_ends.add(traced.by, task.tid, word);
+        self.world.traced_ends.add(traced.by, task.tid, word);
         self.tell_tracer(traced.by, task.tid);
     }
 }

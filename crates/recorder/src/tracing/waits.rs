@@ -12,6 +12,7 @@ use retake_ptrace::{Stopped, TaskStat};
 use super::requests::status_line;
 use super::told::{description, put};
 use super::{Stop, Tracer, number_in};
+use crate::book::Draft;
 use crate::calls::Answer;
 use crate::error::RecordError;
 use crate::session::{Session, call_number};
@@ -193,6 +194,7 @@ impl Session {
     /// else the kernel knows.
     pub(crate) fn wait_for_traced(
         &mut self,
+        draft: &mut Draft,
         task: &Task,
         no: SyscallNo,
         args: &[u64; 6],
@@ -205,8 +207,8 @@ impl Session {
             let nobody = wait.has(WNOHANG) && self.waits_for_tracees_only(task, &wait);
             return nobody.then_some(Answer::Now(0));
         };
-        self.effects.clear();
-        let told = wait.telling(news).into_iter().all(|(to, bytes)| self.give(task, to, &bytes));
+        let told =
+            wait.telling(news).into_iter().all(|(to, bytes)| self.give(draft, task, to, &bytes));
         let result = if told { wait.result(news) } else { Errno::EFAULT.to_result() };
         Some(Answer::Now(result))
     }
@@ -221,7 +223,7 @@ impl Session {
     fn waits_for_tracees_only(&self, task: &Task, wait: &Wait) -> bool {
         let is_traced = |other: &Task| other.traced.as_ref().is_some_and(|t| t.by.pid == task.pid);
         let is_wanted = |other: &&Task| is_traced(other) && wait.is_for(other.tid, other.pid);
-        let Some(other) = self.tasks.values().find(is_wanted) else { return false };
+        let Some(other) = self.world.tasks.values().find(is_wanted) else { return false };
         match wait.who {
             Who::Task(_) => !is_child_of(other.tid, task.pid),
             Who::Any | Who::Group(_) => !has_children(task.pid),
@@ -229,8 +231,9 @@ impl Session {
     }
 
     fn traces(&self, task: &Task) -> bool {
-        !self.traced_ends.0.is_empty()
+        !self.world.traced_ends.0.is_empty()
             || self
+                .world
                 .tasks
                 .values()
                 .any(|other| other.traced.as_ref().is_some_and(|traced| traced.by.pid == task.pid))
@@ -247,6 +250,7 @@ impl Session {
             traced.is_some_and(|traced| matches!(traced.stop, Stop::Unreported(_)))
         };
         let found = self
+            .world
             .tasks
             .values_mut()
             .find(|other| unreported(other) && wait.is_for(other.tid, other.pid));
@@ -262,10 +266,10 @@ impl Session {
         }
         if wait.has(WEXITED) {
             let is_wanted = |end: &End| end.by.pid == task.pid && wait.is_for(end.tid, end.tid);
-            let at = self.traced_ends.0.iter().position(is_wanted)?;
-            let end = *self.traced_ends.0.get(at)?;
+            let at = self.world.traced_ends.0.iter().position(is_wanted)?;
+            let end = *self.world.traced_ends.0.get(at)?;
             if !stays {
-                self.traced_ends.0.remove(at);
+                self.world.traced_ends.0.remove(at);
             }
             return Some(News { tid: end.tid, user, status: end.status });
         }

@@ -78,7 +78,7 @@ impl Session {
         let mut earlier = Vec::new();
         for _ in 0..TURNS {
             let before = normal(&stopped.registers()?);
-            let known = self.space(task.space)?.loops.at(before.pc());
+            let known = self.world.space(task.space)?.loops.at(before.pc());
             let known = known.filter(|known| known.is_there(&task.memory));
             if known.as_ref().is_some_and(|known| known.kind == Kind::Computes) {
                 break;
@@ -91,7 +91,7 @@ impl Session {
             let vector =
                 if is_general && steady.is_some() { None } else { Some(stopped.vector()?) };
             let held = steady.as_ref().map(|accesses| written_values(task, accesses));
-            let Some(ticker) = &self.ticker else { break };
+            let Some(ticker) = &self.turns.ticker else { break };
             if !task.watch_arrivals_at(&mut stopped, before.pc())? {
                 break;
             }
@@ -188,7 +188,7 @@ impl Session {
         let same = same && (turns == Turns::Same || !waiting.words.is_empty());
         let kind = if same { Kind::CanWait } else { Kind::Computes };
         if let Some(found) = Loop::new(kind, &list, counters, &task.memory) {
-            self.space(task.space)?.loops.add(&list, found);
+            self.world.space(task.space)?.loops.add(&list, found);
         }
         if !same {
             return Ok(Examined::Computes(stopped));
@@ -213,7 +213,7 @@ impl Session {
         }
         let started = own_cpu_time();
         let digest = self.digest(task)?;
-        self.scheduler.spent(monotonic(), own_cpu_time().saturating_sub(started));
+        self.turns.scheduler.spent(monotonic(), own_cpu_time().saturating_sub(started));
         match self.once_more_as_before(task, stopped, &before, &vector)? {
             Long::Same(stopped) if self.digest(task)? == digest => {
                 let waiting = Waiting { words: Vec::new(), space: task.space };
@@ -233,7 +233,7 @@ impl Session {
         before: &Registers,
         vector: &VectorState,
     ) -> Result<Long, RecordError> {
-        let Some(ticker) = &self.ticker else {
+        let Some(ticker) = &self.turns.ticker else {
             return Ok(Long::Examined(Examined::Computes(stopped)));
         };
         let here = [Watchpoint::Execute(before.pc())];
@@ -265,7 +265,7 @@ impl Session {
         registers: &Registers,
         accesses: &[Access],
     ) -> Result<Waiting, RecordError> {
-        let space = self.space(task.space)?;
+        let space = self.world.space(task.space)?;
         let can_change = |access: &&Access| {
             access.reads
                 && access.len > 0

@@ -216,7 +216,7 @@ impl Session {
         stopped: &mut Stopped,
     ) -> Result<(), PtraceError> {
         let mut wanted = Armed::default();
-        if self.tasks.values().any(|other| other.can_run()) {
+        if self.world.tasks.values().any(|other| other.can_run()) {
             for pc in task.waited_at.likely() {
                 wanted.add(Watchpoint::Execute(pc));
                 if task.registers.pc() == pc {
@@ -225,16 +225,15 @@ impl Session {
                 }
             }
         }
-        let surely = self.tasks.values().filter_map(|other| other.waiting.as_ref());
-        let likely = self.tasks.values().filter_map(|other| other.expects.as_ref());
+        let surely = self.world.tasks.values().filter_map(|other| other.waiting.as_ref());
+        let likely = self.world.tasks.values().filter_map(|other| other.expects.as_ref());
         for waiting in surely.chain(likely) {
             for word in &waiting.words {
                 let addr = match waiting.space == task.space {
                     true => Some(word.addr),
-                    false => self
-                        .spaces
-                        .get(&task.space)
-                        .and_then(|space| seen_from(space, self.spaces.get(&waiting.space)?, word)),
+                    false => self.world.spaces.get(&task.space).and_then(|space| {
+                        seen_from(space, self.world.spaces.get(&waiting.space)?, word)
+                    }),
                 };
                 if let Some(addr) = addr {
                     wanted.add(Watchpoint::Write(addr, word.len));
@@ -246,13 +245,13 @@ impl Session {
 
     /// Whether a task only waits, or did when it last ran.
     pub(crate) fn somebody_waits(&self) -> bool {
-        self.tasks.values().any(|task| task.waiting.is_some() || task.expects.is_some())
+        self.world.tasks.values().any(|task| task.waiting.is_some() || task.expects.is_some())
     }
 
     /// Finds the tasks that have waited for what has happened by now.
     pub(crate) fn wake_those_that_waited(&mut self) -> bool {
         let mut any = false;
-        for task in self.tasks.values_mut() {
+        for task in self.world.tasks.values_mut() {
             if task.waiting.as_ref().is_some_and(|waiting| waiting.is_over(&task.memory)) {
                 task.waiting = None;
                 task.woken = true;
@@ -297,12 +296,12 @@ impl Session {
             }
             return Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon));
         };
-        if self.scheduler.once_in(GOES_ON) {
+        if self.turns.scheduler.once_in(GOES_ON) {
             task.watch_loop_only(&mut stopped)?;
             let now = monotonic();
-            self.scheduler.looked(now);
+            self.turns.scheduler.looked(now);
             self.look_again(task, now);
-            for other in self.tasks.values_mut().filter(|other| other.woken) {
+            for other in self.world.tasks.values_mut().filter(|other| other.woken) {
                 (other.woken, other.since) = (false, now);
             }
             return Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon));
@@ -311,20 +310,20 @@ impl Session {
         if let Some(expected) = &mut task.expects {
             expected.refresh(&task.memory);
         }
-        self.scheduler.end_turn();
+        self.turns.scheduler.end_turn();
         Ok(Next::Ready(stopped))
     }
 
     /// The watched word of this task whose change ends somebody's wait.
     fn word_that_ended_a_wait(&mut self, task: &Task) -> Option<Addr> {
-        let own = self.spaces.get(&task.space)?;
+        let own = self.world.spaces.get(&task.space)?;
         let mut first = None;
-        for other in self.tasks.values_mut() {
+        for other in self.world.tasks.values_mut() {
             let Some(waiting) = other.waiting.as_ref().or(other.expects.as_ref()) else { continue };
             let changed = waiting.words.iter().find(|word| word.has_changed(&other.memory));
             let seen = changed.and_then(|word| match waiting.space == task.space {
                 true => Some(word.addr),
-                false => seen_from(own, self.spaces.get(&waiting.space)?, word),
+                false => seen_from(own, self.world.spaces.get(&waiting.space)?, word),
             });
             if seen.is_some() && other.can_run() {
                 (other.waiting, other.expects) =

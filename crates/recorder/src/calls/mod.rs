@@ -1,19 +1,24 @@
 //! Entry and completion of system calls.
 
+mod retire;
+
 use retake_abi::{
     Blocks, Class, Convention, Errno, FdEffect, MemoryCall, ReadMemory, SignalCall, TaskCall,
     ThreadCall, nr,
 };
 use retake_model::{Addr, Registers, Signal, SyscallNo};
 use retake_ptrace::{ProcessMemory, Resume, StopEvent, Stopped};
-use retake_recording::{Effect, EventKind};
+use retake_recording::Effect;
 
+use crate::book::Draft;
 use crate::convention::Made;
 use crate::error::RecordError;
 use crate::new_task::NewTask;
 use crate::seccomp::Judged;
 use crate::session::{Next, Session};
 use crate::task::{OpenCall, Task};
+
+pub(crate) use retire::{Begun, Ended};
 
 /// Task memory as the table reads it.
 pub(crate) struct View<'a>(pub(crate) &'a ProcessMemory);
@@ -109,17 +114,24 @@ impl Session {
         if crate::checkpoints::waits_for_all_kinds(call.no, &args) {
             self.hide_copies(task, &mut stopped, &entry)?;
         }
+        let mut draft = self.book.draft();
         let answer = match call.class {
             Class::Refuse(errno) => {
-                self.note_refused(&call, errno);
+                self.book.note_refused(&call, errno);
                 Answer::Now(errno.to_result())
             }
             Class::Pretend(result) => Answer::Now(result),
-            Class::Thread(ThreadCall::Clock) => self.clock_call(task, no, &args),
-            Class::Thread(kind) => self.thread_call(task, kind, call.no, &args)?,
+            Class::Thread(ThreadCall::Clock) => self.clock_call(&mut draft, task, no, &args),
+            Class::Thread(kind) => self.thread_call(&mut draft, task, kind, call.no, &args)?,
             Class::Emulate
-                if let Some(answer) =
-                    self.told_file_call(task, &mut stopped, &entry, call.no, &args)? =>
+                if let Some(answer) = self.told_file_call(
+                    &mut draft,
+                    task,
+                    &mut stopped,
+                    &entry,
+                    call.no,
+                    &args,
+                )? =>
             {
                 answer
             }
@@ -132,10 +144,10 @@ impl Session {
                 refused
             }
             Class::Memory(MemoryCall::Map) => {
-                self.map_anonymous_shared(task, &mut stopped, &entry, &args)?
+                self.map_anonymous_shared(&mut draft, task, &mut stopped, &entry, &args)?
             }
             _ if call.no == nr::SCHED_YIELD => {
-                self.scheduler.end_turn();
+                self.turns.scheduler.end_turn();
                 Answer::Now(0)
             }
             Class::Task(kind @ (TaskCall::Exec | TaskCall::ExecAt)) => {
@@ -144,23 +156,23 @@ impl Session {
             Class::Task(kind @ (TaskCall::Clone | TaskCall::Clone3)) => {
                 self.keep_traced(task, &mut stopped, &entry, kind)?
             }
-            _ => match self.wait_for_traced(task, call.no, &args) {
+            _ => match self.wait_for_traced(&mut draft, task, call.no, &args) {
                 Some(answer) => answer,
                 None => self.output_call(task, call.no, &args),
             },
         };
         if let Answer::Now(result) = answer {
-            return self.answer(task, stopped, no, &entry, result);
+            return self.answer(task, draft, stopped, no, &entry, result);
         }
-        let alone = self.tasks.is_empty();
+        let alone = self.world.tasks.is_empty();
         let waits = call.blocks == Blocks::May;
         let before = retake_abi::capture_before(&call, &args, &View(&task.memory));
         if let Some(open) =
             task.interrupted.take().filter(|_| no == retake_abi::nr::RESTART_SYSCALL)
         {
             let audit = self.audit_before(task)?;
-            let entered = std::mem::take(&mut task.entry_recorded);
-            task.open = Some(OpenCall { entry, entered, audit, ..open });
+            let begun = Begun::at_entry(task);
+            task.open = Some(OpenCall { entry, begun, audit, ..open });
             return self.enter_kernel(task, stopped, Next::Waiting);
         }
         let mut open = OpenCall {
@@ -169,7 +181,7 @@ impl Session {
             args,
             before,
             entry,
-            entered: std::mem::take(&mut task.entry_recorded),
+            begun: Begun::at_entry(task),
             vector: if waits && !alone { Some(stopped.vector()?) } else { None },
             redirect: None,
             writes_directly: waits && !call.outputs.is_empty(),
@@ -181,14 +193,14 @@ impl Session {
         };
         match call.class {
             Class::Unknown => {
-                let space = self.space(task.space)?;
+                let space = self.world.space(task.space)?;
                 open.pages = Some(crate::page_diff::PagesBefore::take(space, &task.memory)?);
                 open.writes_directly = true;
             }
             _ if open.replaces_memory() => open.last_words = self.last_words(task),
             Class::Memory(kind) => self.prepare_memory_call(task, &mut stopped, kind, &entry)?,
             Class::Thread(ThreadCall::InheritedLock) => {
-                self.wait_for_lock(task, &mut stopped, &mut open)?;
+                self.wait_for_lock(task, &mut stopped, &mut open, draft)?;
             }
             // Scratch memory is beyond the reach of 32-bit pointers.
             _ if waits && !alone && by == Convention::Native => {
@@ -209,7 +221,7 @@ impl Session {
         // What the kernel writes by an `execve` nobody may see before that is an event. (With other threads,
         // these have to come to their ends first.)
         let leaves_words = task.open.as_ref().is_some_and(|open| !open.last_words.is_empty())
-            && !self.tasks.values().any(|other| other.pid == task.pid);
+            && !self.world.tasks.values().any(|other| other.pid == task.pid);
         let next = match waits && !makes_task && !leaves_words {
             true => Next::Waiting,
             false => Next::Soon,
@@ -251,6 +263,7 @@ impl Session {
     pub(crate) fn answer(
         &mut self,
         task: &mut Task,
+        mut draft: Draft,
         mut stopped: Stopped,
         no: SyscallNo,
         entry: &Registers,
@@ -259,12 +272,9 @@ impl Session {
         let after = Registers { rax: result.cast_unsigned(), orig_rax: u64::MAX, ..*entry };
         stopped.set_registers(&after)?;
         // The call is made, also where the task is killed while its site is led elsewhere.
-        let led = self.speed_up(task, &mut stopped, entry, &after);
-        let kind = match std::mem::take(&mut task.entry_recorded) {
-            true => EventKind::SyscallExit { no },
-            false => EventKind::Syscall { no },
-        };
-        self.append(task, &kind, entry, &after)?;
+        let led = self.speed_up(&mut draft, task, &mut stopped, entry, &after);
+        let begun = Begun::at_entry(task);
+        self.retire(task, draft, Ended { no, begun, before: entry, after: &after })?;
         led?;
         Ok(Next::Ready(stopped))
     }
@@ -282,16 +292,16 @@ impl Session {
         }
         let (id, space_id) = (task.id, task.space);
         // What the kernel would refuse to write to, it is asked to write to.
-        let space = self.space(space_id)?;
+        let space = self.world.space(space_id)?;
         let writable = |piece: &retake_abi::Piece| space.can_write(piece.caller, piece.len);
         if !plan.pieces().iter().all(writable) {
             return Ok(());
         }
-        let Some((scratch, fresh)) = crate::scratch::slot(self.space(space_id)?, id) else {
+        let Some((scratch, fresh)) = crate::scratch::slot(self.world.space(space_id)?, id) else {
             return Ok(());
         };
         if fresh && !self.map_scratch(task, stopped, &open.entry, scratch)? {
-            self.space(space_id)?.slots.remove(&id);
+            self.world.space(space_id)?.slots.remove(&id);
             return Ok(());
         }
         let Some(placed) = plan.place(scratch, &open.args) else {
@@ -322,12 +332,12 @@ impl Session {
             // The exit of a call that was skipped or injected.
             return Ok(Next::Ready(stopped));
         };
-        let events = self.event_count();
+        let events = self.book.event_count();
         let completed = self.complete(task, stopped, &open);
         match &completed {
             Ok((_, Some(Errno::ERESTART_RESTARTBLOCK))) => task.interrupted = Some(open),
             // Killed before the call became an event: it is still in the call.
-            Err(_) if self.event_count() == events => task.open = Some(open),
+            Err(_) if self.book.event_count() == events => task.open = Some(open),
             _ => {}
         }
         completed.map(|(next, _)| next)
@@ -354,11 +364,11 @@ impl Session {
                 after = restored;
             }
         }
-        self.effects.clear();
+        let mut draft = self.book.draft();
         if executed {
-            return Ok((self.program_replaced(task, stopped, open)?, None));
+            return Ok((self.program_replaced(task, draft, stopped, open)?, None));
         }
-        self.capture_outputs(task, open, result)?;
+        self.capture_outputs(&mut draft, task, open, result)?;
         if open.call.fds == FdEffect::Changes {
             self.fds_changed();
         }
@@ -366,37 +376,41 @@ impl Session {
             Class::Memory(kind) => {
                 let call = (kind, &open.args, result);
                 crate::own_memory::unmap_below(task, &mut stopped, call, &after)?;
-                self.memory_call_done(task, kind, &open.args, result)?;
+                self.memory_call_done(&mut draft, task, kind, &open.args, result)?;
             }
-            Class::Task(_) => self.add_told(task, &open.new_task),
+            Class::Task(_) => self.add_told(&mut draft, task, &open.new_task),
             Class::Signal(kind) => {
                 if kind == SignalCall::Return {
                     let state = stopped.vector()?;
-                    self.effect(&Effect::Vector { state });
+                    draft.add(&Effect::Vector { state });
                 }
                 if kind == SignalCall::Return || result == 0 {
                     task.signal_call_done(&stopped, kind, &open.args)?;
                 }
             }
-            Class::Thread(kind) => self.thread_call_done(task, kind, &open.args, result)?,
-            _ => self.note_output(task, open, result),
+            Class::Thread(kind) => {
+                self.thread_call_done(&mut draft, task, kind, &open.args, result)?
+            }
+            _ => self.note_output(&mut draft, task, open, result),
         }
-        self.note_file_changes(task, open, result)?;
-        self.note_descriptors(task, open, result)?;
+        self.note_file_changes(&mut draft, task, open, result)?;
+        self.note_descriptors(&mut draft, task, open, result)?;
         self.note_taken(task, open, result);
         if result >= 0 {
             self.note_served(task, open.call.no, &open.args);
         }
-        self.follow_stack_limit(task, &mut stopped, open, result)?;
-        self.audit_after(task, open, result)?;
+        self.follow_stack_limit(&mut draft, task, &mut stopped, open, result)?;
+        self.audit_after(&mut draft, task, open, result)?;
         // The call is made, also where the task is killed while its site is led elsewhere.
-        let led = self.speed_up(task, &mut stopped, &open.entry, &after);
+        let led = self.speed_up(&mut draft, task, &mut stopped, &open.entry, &after);
         let no = open.number();
-        let kind =
-            if open.entered { EventKind::SyscallExit { no } } else { EventKind::Syscall { no } };
-        self.append(task, &kind, &open.entry, &after)?;
+        self.retire(
+            task,
+            draft,
+            Ended { no, begun: open.begun, before: &open.entry, after: &after },
+        )?;
         led?;
-        self.woke_somebody |= wakes(open, result);
+        self.turns.woke_somebody |= wakes(open, result);
         // The parent of a vfork could have gone on long ago, and mostly it only wants to wait.
         task.woken |= open.waited_for_child();
         Ok((Next::Ready(stopped), Errno::from_result(result)))
@@ -405,6 +419,7 @@ impl Session {
     /// Adds what the kernel wrote to the next event, and moves it out of scratch memory.
     pub(crate) fn capture_outputs(
         &mut self,
+        draft: &mut Draft,
         task: &mut Task,
         open: &OpenCall,
         result: i64,
@@ -412,9 +427,9 @@ impl Session {
         if let Some(pages) = &open.pages {
             let failed = Errno::from_result(result);
             if !failed.is_some_and(wrote_nothing) {
-                let space = self.spaces.get(&task.space);
+                let space = self.world.spaces.get(&task.space);
                 if let Some(space) = space {
-                    pages.changes(space, &task.memory, &mut self.effects)?;
+                    pages.changes(space, &task.memory, draft.effects())?;
                 }
             }
             return Ok(());
@@ -423,16 +438,16 @@ impl Session {
             return Ok(());
         }
         if let Some(redirected) = &open.redirect {
-            return self.copy_back(task, open, redirected, result);
+            return self.copy_back(draft, task, open, redirected, result);
         }
         if !open.call.outputs_are_exact(result) || self.goes_too_far(task, open)? {
-            return self.capture_possible_outputs(task, open);
+            return self.capture_possible_outputs(draft, task, open);
         }
         // What a program says of its memory may be far from true.
         const LARGE: u64 = 1 << 20;
-        let space = self.spaces.get(&task.space);
+        let space = self.world.spaces.get(&task.space);
         let writable = |addr, len| space.map_or(0, |space| space.writable_len(addr, len));
-        let effects = &mut self.effects;
+        let effects = draft.effects();
         let memory = &task.memory;
         retake_abi::outputs(
             &open.call,

@@ -1,0 +1,61 @@
+//! The end of a call: one event, whatever way it came to its end.
+
+use retake_model::{Registers, SyscallNo};
+use retake_recording::EventKind;
+
+use crate::book::Draft;
+use crate::error::RecordError;
+use crate::session::Session;
+use crate::task::Task;
+
+/// What is in the recording of a call that ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begun {
+    /// Nothing: nobody saw it begin.
+    Unseen,
+    /// Its entry is an event.
+    Recorded,
+}
+
+impl Begun {
+    /// Takes it from a task that was at the entry of the call.
+    pub(crate) fn at_entry(task: &mut Task) -> Self {
+        match std::mem::take(&mut task.entry_recorded) {
+            true => Self::Recorded,
+            false => Self::Unseen,
+        }
+    }
+
+    /// Whether its entry is an event.
+    pub(crate) fn is_recorded(self) -> bool {
+        self == Self::Recorded
+    }
+}
+
+/// A call that has ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended<'a> {
+    pub(crate) no: SyscallNo,
+    pub(crate) begun: Begun,
+    /// Registers at its entry.
+    pub(crate) before: &'a Registers,
+    /// Those that the program goes on with.
+    pub(crate) after: &'a Registers,
+}
+
+impl Session {
+    /// Records the end of a call, with what it did.
+    pub(crate) fn retire(
+        &mut self,
+        task: &mut Task,
+        draft: Draft,
+        call: Ended<'_>,
+    ) -> Result<(), RecordError> {
+        let Ended { no, begun, before, after } = call;
+        let kind = match begun {
+            Begun::Unseen => EventKind::Syscall { no },
+            Begun::Recorded => EventKind::SyscallExit { no },
+        };
+        self.append(task, draft, &kind, before, after)
+    }
+}
