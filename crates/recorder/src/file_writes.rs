@@ -279,17 +279,8 @@ impl Session {
         }
         let Some(file) = open() else { return Ok(()) };
         let len = file.metadata().map(|meta| meta.len()).unwrap_or(0);
-        let mut effects = Vec::new();
-        let shared = self.world.files.shared_object(
-            &mut self.book.writer,
-            identity,
-            len,
-            Some(file),
-            &mut effects,
-        );
-        for effect in &effects {
-            draft.add(effect);
-        }
+        let shared =
+            self.world.files.shared_object(&mut self.book.writer, draft, identity, len, Some(file));
         for (space, mapping) in found {
             let Backing::File { offset, .. } = mapping.backing else { continue };
             let Some(tid) = self.tid_in(task, space) else { continue };

@@ -10,6 +10,7 @@ use retake_model::{Addr, FileId, PAGE_LEN, PAGE_SIZE, SharedId};
 use retake_ptrace::ProcessMemory;
 use retake_recording::{Effect, FileKey, KeptFile, PageBatch, PagePool, RecordingWriter};
 
+use crate::book::Draft;
 use crate::descriptors::Identity;
 use crate::error::RecordError;
 use crate::file_parts::FileParts;
@@ -189,27 +190,27 @@ impl Files {
         self.shared.values()
     }
 
-    /// The shared object of this device and inode. If it is new, or longer than it was, effects say
-    /// so; `file` is a descriptor of it if there is one.
+    /// The shared object of this device and inode. If it is new, or longer than it was, the event
+    /// says so; `file` is a descriptor of it if there is one.
     pub(crate) fn shared_object(
         &mut self,
         writer: &mut RecordingWriter,
+        draft: &mut Draft,
         identity: Identity,
         len: u64,
         file: Option<File>,
-        effects: &mut Vec<Effect>,
     ) -> SharedId {
         let bytes = len;
         let len = len.next_multiple_of(PAGE_SIZE);
         if let Some(known) = self.shared.get_mut(&identity) {
             if len > known.len {
-                effects.push(Effect::ResizeShared { shared: known.id, len });
+                draft.add(&Effect::ResizeShared { shared: known.id, len });
                 if let Some(file) = &file {
                     let more = nonzero_pages(writer.pool(), file, known.len, len);
                     for (addr, bytes) in more.pages() {
                         let offset = addr.addr().get();
                         let bytes = bytes.to_vec();
-                        effects.push(Effect::SharedWrite { shared: known.id, offset, bytes });
+                        draft.add(&Effect::SharedWrite { shared: known.id, offset, bytes });
                     }
                 }
                 known.len = len;
@@ -230,7 +231,7 @@ impl Files {
                 .collect(),
             None => Vec::new(),
         };
-        effects.push(Effect::NewShared { shared: id, len, pages });
+        draft.add(&Effect::NewShared { shared: id, len, pages });
         self.shared.insert(identity, SharedObject { id, len, bytes, file });
         id
     }

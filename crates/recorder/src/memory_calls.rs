@@ -353,7 +353,6 @@ impl Session {
             && self.is_written_through(task, &link, prot)
             && let Some(meta) = meta.filter(|m| m.is_file())
         {
-            let mut effects = Vec::new();
             let identity = (meta.dev(), meta.ino());
             if meta.nlink() > 0 {
                 self.world.files.warn_shared(&mut self.book.writer, &path);
@@ -364,14 +363,11 @@ impl Session {
             }
             let id = self.world.files.shared_object(
                 &mut self.book.writer,
+                draft,
                 identity,
                 meta.len(),
                 Some(file),
-                &mut effects,
             );
-            for effect in &effects {
-                draft.add(effect);
-            }
             let backing = Backing::Shared { shared: id, offset };
             return self.change(draft, task, Effect::Map { mapping: plain(backing) });
         }
@@ -417,17 +413,8 @@ impl Session {
         if let Some(identity) = identity
             && task.memory.read_exact(range.start(), &mut [0]).is_err()
         {
-            let mut effects = Vec::new();
-            let shared = self.world.files.shared_object(
-                &mut self.book.writer,
-                identity,
-                0,
-                None,
-                &mut effects,
-            );
-            for effect in &effects {
-                draft.add(effect);
-            }
+            let shared =
+                self.world.files.shared_object(&mut self.book.writer, draft, identity, 0, None);
             let backing = Backing::Shared { shared, offset: FileOffset::new(0) };
             return self.change(
                 draft,
@@ -455,19 +442,10 @@ impl Session {
             return Ok(None);
         };
         let (start, len) = (entry.range.start(), entry.range.len());
-        let mut effects = Vec::new();
+        let before = draft.count();
         let identity = (entry.dev, entry.ino);
-        let id = self.world.files.shared_object(
-            &mut self.book.writer,
-            identity,
-            len,
-            None,
-            &mut effects,
-        );
-        for effect in &effects {
-            draft.add(effect);
-        }
-        if !effects.is_empty() {
+        let id = self.world.files.shared_object(&mut self.book.writer, draft, identity, len, None);
+        if draft.count() > before {
             // Others may have written to it before it was known.
             let mut batch = self.book.writer.pool().batch();
             nonzero_pages_in(&task.memory, start, len, entry.offset.get(), &mut batch);

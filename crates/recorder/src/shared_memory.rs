@@ -71,17 +71,13 @@ impl Session {
         };
         let range = AddrRange::with_len(Addr::new(at.cast_unsigned()), len);
         if let Some(range) = range.filter(|_| retake_abi::Errno::from_result(at).is_none()) {
-            let mut effects = Vec::new();
             let shared = self.world.files.shared_object(
                 &mut self.book.writer,
+                draft,
                 identity,
                 len,
                 Some(file),
-                &mut effects,
             );
-            for effect in &effects {
-                draft.add(effect);
-            }
             let backing = Backing::Shared { shared, offset: FileOffset::new(0) };
             let prot = Protection::from_bits(prot);
             let mapping = Mapping { range: range.to_pages(), prot, backing, grows_down: false };

@@ -48,6 +48,11 @@ impl Draft {
         &mut self.effects
     }
 
+    /// How many effects it has.
+    pub(crate) fn count(&self) -> u32 {
+        self.effects.len()
+    }
+
     /// Whether nothing was added.
     pub(crate) fn is_empty(&self) -> bool {
         self.effects.is_empty()
