@@ -116,7 +116,7 @@ impl Session {
         task.held.extend(made.signals);
         task.memory.write(page, &InjectPage::CODE)?;
         task.memory.write(InjectPage::OTHER_ADDR, &InjectPage::OTHER_CODE)?;
-        if self.machine.traps_cpuid {
+        if self.hardware.traps_cpuid {
             // Executing a program ended it. Until it is on again, each switch to the program is dear (`SameTraps`).
             let args = [retake_ptrace::ARCH_SET_CPUID, 0, 0, 0, 0, 0];
             task.held.extend(inject(stopped, registers, nr::ARCH_PRCTL, args)?.signals);

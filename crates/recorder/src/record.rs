@@ -238,9 +238,9 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     };
     let writer = RecordingWriter::create(&options.dir, manifest, writer_options)?;
     let mut session = Session::new(writer, root, options.checkpoint_every);
-    session.machine.traps_cpuid = traps_cpuid;
-    session.machine.processor = processor;
-    session.machine.cpu = cpu;
+    session.hardware.traps_cpuid = traps_cpuid;
+    session.hardware.processor = processor;
+    session.hardware.cpu = cpu;
     session.tell_of(processors);
     session.ending = Ending::new(Some(link), options.leftover, options.limits);
     // Chaos wants a stop at each call, and the audit too.

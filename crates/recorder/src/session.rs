@@ -11,8 +11,8 @@ use crate::calls::Begun;
 use crate::checkpoints::{Copies, Due, Schedule};
 use crate::ending::{Ending, Leftover, Limits};
 use crate::error::RecordError;
+use crate::hardware::Hardware;
 use crate::leaving::Left;
-use crate::machine::Machine;
 use crate::scheduler::{Decision, Soon, TICK};
 use crate::sleepers::Silence;
 use crate::task::{Run, Task};
@@ -34,7 +34,7 @@ pub(crate) struct Session {
     /// Whose turn it is.
     pub(crate) turns: Turns,
     /// What they run on.
-    pub(crate) machine: Machine,
+    pub(crate) hardware: Hardware,
     /// When checkpoints are made.
     pub(crate) schedule: Schedule,
     /// What checkpoints are read from.
@@ -74,7 +74,7 @@ impl Session {
             world: World::new(root),
             book: Book::new(writer),
             turns: Turns::new(),
-            machine: Machine::default(),
+            hardware: Hardware::default(),
             schedule: Schedule::new(interval),
             copies: Copies::default(),
             fast_code: None,

@@ -133,17 +133,17 @@ impl Session {
         (program, list): (&[u8], &[MapsEntry]),
     ) -> Result<(), RecordError> {
         // With CPUs that the program is told of, answers depend on the task.
-        let is_wanted = self.machine.traps_cpuid
+        let is_wanted = self.hardware.traps_cpuid
             && task.fast_code.is_some()
             && task.confinement.is_free()
             && task.traced.is_none()
-            && self.machine.processors.asked().is_none();
+            && self.hardware.processors.asked().is_none();
         if !is_wanted {
             return Ok(());
         }
         let Some(mapped) = Mapped::of(list, registers, program) else { return Ok(()) };
         let start = mapped.text.range.start();
-        let loader = match self.machine.loaders.known.entry(mapped.id) {
+        let loader = match self.hardware.loaders.known.entry(mapped.id) {
             Entry::Vacant(place) => {
                 place.insert(None);
                 return Ok(());
@@ -162,7 +162,8 @@ impl Session {
             Some((known, page)) if *known == distance => Rc::clone(page),
             _ => {
                 // One that is too far away, for example: it is as if there were none.
-                let Ok(page) = Answering::assemble(room, &self.machine.processor.answers(), &sites)
+                let Ok(page) =
+                    Answering::assemble(room, &self.hardware.processor.answers(), &sites)
                 else {
                     loader.sites.clear();
                     return Ok(());

@@ -69,7 +69,7 @@ pub(crate) struct Topology {
 impl Session {
     pub(crate) fn topology(&self, task: &Task) -> Option<Topology> {
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let count = number(self.machine.processors.asked()?);
+        let count = number(self.hardware.processors.asked()?);
         Some(Topology { count, cpu: number(task.told.cpu) })
     }
 }

@@ -31,7 +31,7 @@ impl Rest {
             link.done(code);
             link.leave();
         }
-        let traps = if session.machine.traps_cpuid { Cpuid::Trapped } else { Cpuid::Executed };
+        let traps = if session.hardware.traps_cpuid { Cpuid::Trapped } else { Cpuid::Executed };
         let _as_in_the_program = SameTraps::start(traps);
         if session.run().is_err() {
             for task in session.world.tasks.values() {

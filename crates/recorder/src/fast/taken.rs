@@ -156,7 +156,7 @@ impl Session {
                     draft.write(addr, &bytes);
                 } else if entry.result() >= 0 {
                     // Of a file that the kernel makes up.
-                    self.machine.told_files.expect();
+                    self.hardware.told_files.expect();
                 }
             }
             _ => {}

@@ -34,7 +34,7 @@ impl Session {
     pub(crate) fn tell_cpu(&mut self, draft: &mut Draft, task: &Task, args: &[u64; 6]) -> i64 {
         let [cpu, node, ..] = *args;
         let number = u32::try_from(task.told.cpu).unwrap_or(0);
-        let its_node = self.machine.processors.node(task.told.cpu);
+        let its_node = self.hardware.processors.node(task.told.cpu);
         let mut give = |to: u64, value: u32| {
             to == 0 || self.give(draft, task, Addr::new(to), &value.to_le_bytes())
         };
@@ -46,7 +46,7 @@ impl Session {
     fn tell_affinity(&mut self, draft: &mut Draft, task: &mut Task, args: &[u64; 6]) -> Answer {
         let [number, len, to, ..] = *args;
         let len = len & 0xffff_ffff;
-        let form = self.machine.processors.form();
+        let form = self.hardware.processors.form();
         if len < form.least as u64 || !len.is_multiple_of(SIZE_OF_WORD) {
             return Answer::Now(Errno::EINVAL.to_result());
         }
@@ -64,12 +64,12 @@ impl Session {
 
     fn set_affinity(&mut self, draft: &mut Draft, task: &mut Task, args: &[u64; 6]) -> Answer {
         let [number, len, from, ..] = *args;
-        let room = self.machine.processors.form().len as u64;
+        let room = self.hardware.processors.form().len as u64;
         let mut bytes = vec![0; usize::try_from((len & 0xffff_ffff).min(room)).unwrap_or(0)];
         if task.memory.read_exact(Addr::new(from), &mut bytes).is_err() {
             return Answer::Now(Errno::EFAULT.to_result());
         }
-        let set = self.machine.processors.cut(&CpuSet::from_bytes(&bytes));
+        let set = self.hardware.processors.cut(&CpuSet::from_bytes(&bytes));
         let done = self.with_named(task, number, |session, task, other| match other {
             Some(other) if !Rights::of(task.tid).rule(Rights::of(other.tid)) => Err(Errno::EPERM),
             _ if set.is_empty() => Err(Errno::EINVAL),
@@ -93,21 +93,21 @@ impl Session {
     /// A task stays where it is if it may.
     fn bind(&self, task: &mut Task, set: CpuSet) {
         if !set.contains(task.told.cpu) {
-            task.told.cpu = self.machine.processors.seat(&set, task.id);
+            task.told.cpu = self.hardware.processors.seat(&set, task.id);
         }
         task.told.cpus = set;
     }
 
     /// The first task.
     pub(crate) fn seat_first(&self, task: &mut Task) {
-        self.bind(task, self.machine.processors.allowed().clone());
-        task.told.cpu = self.machine.processors.seat(&task.told.cpus, task.id);
+        self.bind(task, self.hardware.processors.allowed().clone());
+        task.told.cpu = self.hardware.processors.seat(&task.told.cpus, task.id);
     }
 
     /// A task that `maker` has made is told what that was told; a forked process has its maker's area of rseq(2).
     pub(crate) fn seat_new(&mut self, draft: &mut Draft, maker: &Task, task: &mut Task) {
         task.told = maker.told.clone();
-        task.told.cpu = self.machine.processors.seat(&task.told.cpus, task.id);
+        task.told.cpu = self.hardware.processors.seat(&task.told.cpus, task.id);
         if task.told.real_time.is_some_and(|policy| policy.resets_on_fork) {
             task.told.real_time = None;
             // The kernel would do that as well (kernel/sched/core.c, `sched_fork`).

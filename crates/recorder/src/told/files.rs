@@ -85,12 +85,12 @@ impl Session {
     ) -> Result<Option<Answer>, RecordError> {
         let [first, second, ..] = *args;
         match no {
-            nr::OPEN if !self.machine.told_files.opened => self.note_opened(task, first),
-            nr::OPENAT | nr::OPENAT2 if !self.machine.told_files.opened => {
+            nr::OPEN if !self.hardware.told_files.opened => self.note_opened(task, first),
+            nr::OPENAT | nr::OPENAT2 if !self.hardware.told_files.opened => {
                 self.note_opened(task, second)
             }
             nr::READ | nr::PREAD64 | nr::READV | nr::PREADV | nr::PREADV2
-                if self.machine.told_files.opened =>
+                if self.hardware.told_files.opened =>
             {
                 return self.read_told(draft, task, stopped, entry, no, args);
             }
@@ -101,7 +101,7 @@ impl Session {
 
     fn note_opened(&mut self, task: &Task, path: u64) {
         let path = path_at(&task.memory, path);
-        self.machine.told_files.opened =
+        self.hardware.told_files.opened =
             path.is_some_and(|path| Content::may_be(path.as_os_str().as_bytes()));
     }
 
@@ -159,7 +159,7 @@ impl Session {
         content: Content,
         from: u64,
     ) -> Option<Vec<u8>> {
-        if let Some((pid, known, text)) = &self.machine.told_files.text
+        if let Some((pid, known, text)) = &self.hardware.told_files.text
             && (*pid, *known) == (task.pid, fd)
             && from > 0
         {
@@ -170,12 +170,12 @@ impl Session {
         let kernels: String = kernels.into_iter().map(char::from).collect();
         let text = self.told_text(task, &kernels, content)?;
         let text: Vec<u8> = text.chars().filter_map(|byte| u8::try_from(byte).ok()).collect();
-        self.machine.told_files.text = Some((task.pid, fd, text.clone()));
+        self.hardware.told_files.text = Some((task.pid, fd, text.clone()));
         Some(text)
     }
 
     fn told_text(&mut self, task: &mut Task, kernels: &str, content: Content) -> Option<String> {
-        let counted = self.machine.processors.asked();
+        let counted = self.hardware.processors.asked();
         let (Content::Status(tid) | Content::Stat(tid)) = content else {
             let count = counted?;
             return Some(match content {

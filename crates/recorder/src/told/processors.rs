@@ -98,8 +98,8 @@ impl Session {
     pub(crate) fn tell_of(&mut self, processors: Processors) {
         if processors.asked.is_some() {
             // Some may have been opened by who started the recording.
-            self.machine.told_files.expect();
-            if !self.machine.traps_cpuid {
+            self.hardware.told_files.expect();
+            if !self.hardware.traps_cpuid {
                 self.book.warn_once(
                     "the cpuid instruction tells the program of the machine's own CPUs, as this processor cannot trap it: \
                      calls and files tell of those that --cpus asked for"
@@ -107,7 +107,7 @@ impl Session {
                 );
             }
         }
-        self.machine.processors = processors;
+        self.hardware.processors = processors;
     }
 }
 

@@ -3,9 +3,9 @@
 use crate::cpuid::{Loaders, Processor};
 use crate::told::{Processors, ToldFiles};
 
-/// The machine, as the program sees it.
+/// The hardware, as the program sees it.
 #[derive(Debug, Default)]
-pub(crate) struct Machine {
+pub(crate) struct Hardware {
     /// The CPU that the program is bound to.
     pub(crate) cpu: usize,
     /// Those that it is told of.
