@@ -11,11 +11,35 @@ use crate::error::RecordError;
 use crate::scheduler::TICK;
 use crate::session::Session;
 use crate::task::{Run, Task};
+use crate::turns::Turns;
+use crate::world::World;
 
 /// How often those that wait in the kernel are looked at while another task runs.
 const POLL: Duration = Duration::from_micros(100);
 /// How often a task in a call that may wait is given the CPU before another one runs.
 const YIELDS: usize = 2;
+
+impl World {
+    /// The next stop of any task. When there is none left to wait for, whatever is still listed has
+    /// gone without a word.
+    fn next_stop(&mut self, flags: WaitFlags) -> Result<Option<(Tid, PtraceStop)>, RecordError> {
+        match wait_any(flags) {
+            Err(error) if error.has_no_child() => {
+                self.tasks.clear();
+                Ok(None)
+            }
+            other => Ok(other?),
+        }
+    }
+}
+
+impl Turns {
+    pub(crate) fn tick_every(&self, period: Duration) {
+        if let Some(ticker) = &self.ticker {
+            ticker.every(period);
+        }
+    }
+}
 
 impl Session {
     /// Takes in what happened to tasks that were waiting in the kernel. Waits only if no task could
@@ -29,34 +53,16 @@ impl Session {
             let waiting = self.world.tasks.values().any(waits);
             return if waiting { self.poll() } else { Ok(()) };
         }
-        self.schedule.pause();
-        self.tick_every(self.ending.idle_tick());
-        let stop = self.next_stop(WaitFlags::Interruptible);
-        self.tick_every(TICK);
-        self.schedule.resume();
+        self.book.schedule.pause();
+        self.turns.tick_every(self.ending.idle_tick());
+        let stop = self.world.next_stop(WaitFlags::Interruptible);
+        self.turns.tick_every(TICK);
+        self.book.schedule.resume();
         match stop? {
             Some((tid, stop)) => self.take_in(tid, stop)?,
             None => self.look_for_deadlock(),
         }
         Ok(())
-    }
-
-    /// The next stop of any task. When there is none left to wait for, whatever is still listed has
-    /// gone without a word.
-    fn next_stop(&mut self, flags: WaitFlags) -> Result<Option<(Tid, PtraceStop)>, RecordError> {
-        match wait_any(flags) {
-            Err(error) if error.has_no_child() => {
-                self.world.tasks.clear();
-                Ok(None)
-            }
-            other => Ok(other?),
-        }
-    }
-
-    pub(crate) fn tick_every(&self, period: Duration) {
-        if let Some(ticker) = &self.turns.ticker {
-            ticker.every(period);
-        }
     }
 
     /// Takes in what happened to tasks in the kernel while another one runs.
@@ -72,7 +78,7 @@ impl Session {
             // It has to come out of the kernel first.
             yield_cpu();
         }
-        while let Some((tid, stop)) = self.next_stop(WaitFlags::Poll)? {
+        while let Some((tid, stop)) = self.world.next_stop(WaitFlags::Poll)? {
             self.take_in(tid, stop)?;
             if woke
                 && self.turns.scheduler.once_in(2)
@@ -89,9 +95,9 @@ impl Session {
     pub(crate) fn give_it_a_chance(&mut self, tid: Tid) -> Result<Option<PtraceStop>, RecordError> {
         // (The task itself is not in the list while it is followed.)
         if self.world.tasks.is_empty() && self.world.early.is_empty() {
-            self.schedule.pause();
+            self.book.schedule.pause();
             let stop = self.wait_alone(tid);
-            self.schedule.resume();
+            self.book.schedule.resume();
             return match stop {
                 Err(error) if error.has_no_child() => Ok(None),
                 other => Ok(other?),
@@ -119,7 +125,7 @@ impl Session {
             // That is looked for among tasks whose wait is recorded.
             return Ok(None);
         }
-        self.tick_every(crate::midcode::IDLE_TICK);
+        self.turns.tick_every(crate::midcode::IDLE_TICK);
         let stop = loop {
             if self.should_end() || self.status.is_some() {
                 break Ok(None);
@@ -129,7 +135,7 @@ impl Session {
                 break stop;
             }
         };
-        self.tick_every(TICK);
+        self.turns.tick_every(TICK);
         stop
     }
 }

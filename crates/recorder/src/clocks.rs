@@ -10,8 +10,8 @@ use retake_ptrace::{Clock, clock};
 
 use crate::book::Draft;
 use crate::calls::Answer;
-use crate::session::Session;
 use crate::task::Task;
+use crate::world::World;
 
 /// Where a call puts the time, and in which form.
 struct Wanted {
@@ -46,7 +46,7 @@ pub(crate) fn reads_a_clock(no: SyscallNo) -> bool {
     matches!(no, nr::CLOCK_GETTIME | nr::GETTIMEOFDAY | nr::TIME)
 }
 
-impl Session {
+impl World {
     /// Answers a call that reads a clock. What is out of the ordinary is left to the kernel: clocks of
     /// processes, memory that cannot be written, and everything once a task changed namespaces.
     pub(crate) fn clock_call(
@@ -59,7 +59,7 @@ impl Session {
         let Some(Wanted { clock: which, to, form }) = wanted(no, args) else {
             return Answer::Kernel;
         };
-        if self.world.changed_namespaces {
+        if self.changed_namespaces {
             return Answer::Kernel;
         }
         let now = clock(which);
@@ -86,7 +86,7 @@ impl Session {
     /// Writes where the program itself could; false if it could not.
     pub(crate) fn give(&mut self, draft: &mut Draft, task: &Task, to: Addr, bytes: &[u8]) -> bool {
         // Nothing is written, not a part either.
-        let space = self.world.spaces.get(&task.space);
+        let space = self.spaces.get(&task.space);
         let fits = space.is_some_and(|space| space.can_write(to, bytes.len() as u64));
         if !fits || !task.memory.write_as_allowed(to, bytes) {
             return false;

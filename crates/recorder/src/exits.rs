@@ -26,14 +26,14 @@ impl Session {
         stopped: Stopped,
     ) -> Result<Next, RecordError> {
         let word = stopped.event_message()?;
-        let stopped = match self.stops_at_end(task, word, stopped) {
+        let stopped = match self.world.stops_at_end(task, word, stopped) {
             Ok(next) => return Ok(next),
             Err(stopped) => stopped,
         };
         let status = decode(word);
         let others_in_process = self.world.tasks.values().any(|other| other.pid == task.pid);
         let is_leader = task.tid == task.pid;
-        let words = self.last_words(task);
+        let words = self.world.last_words(task);
         let tid = task.tid;
         if !self.world.shares_memory(task) && words.is_empty() {
             self.record_end(task, status, Some(&stopped))?;
@@ -54,7 +54,7 @@ impl Session {
             // Its end is reported only when the last of its threads is gone.
             until_memory_is_left(tid);
             let mut draft = self.book.draft();
-            self.add_last_words(&mut draft, task, &words);
+            self.world.add_last_words(&mut draft, task, &words);
             self.append_end(task, draft, status, at)?;
             return Ok(Next::Waiting);
         }
@@ -65,12 +65,12 @@ impl Session {
             until_memory_is_left(tid);
         }
         let mut draft = self.book.draft();
-        self.add_last_words(&mut draft, task, &words);
+        self.world.add_last_words(&mut draft, task, &words);
         self.append_end(task, draft, status, at)?;
         if !is_reported {
             return Ok(Next::Waiting);
         }
-        self.free_space_of(task);
+        self.world.free_space_of(task);
         Ok(Next::Gone)
     }
 
@@ -100,18 +100,18 @@ impl Session {
         if preempted_here {
             return Ok((Where::Located, task.registers));
         }
-        if self.is_where_it_was(task, &now)? {
+        if self.book.is_where_it_was(task, &now)? {
             // `now` may have flags of the recorder's own.
             return Ok((Where::Located, task.registers));
         }
         if now.orig_rax.cast_signed() >= 0 {
             // Killed at the entry of a call.
-            self.restart_if_interrupted(task)?;
+            self.book.restart_if_interrupted(task)?;
             let rax = (-i64::from(retake_abi::Errno::ENOSYS.number())).cast_unsigned();
             return Ok((Where::Located, retake_model::Registers { rax, ..now }));
         }
         let now = crate::midcode::normal(&now);
-        Ok((self.fingerprint(task, stopped, &now, None)?, now))
+        Ok((self.world.fingerprint(task, stopped, &now, None)?, now))
     }
 
     /// Records the end of a task.
@@ -140,13 +140,13 @@ impl Session {
             return Ok(());
         }
         task.ended = true;
-        self.release_traced_by(task.id);
-        self.tell_of_end(task, status);
+        self.world.release_traced_by(task.id);
+        self.world.tell_of_end(task, status);
         self.leave_locks(&mut draft, task)?;
         if task.tid == self.world.root {
             self.status = Some(status);
         }
-        self.append(task, draft, &EventKind::Exit { status, at }, &before, &before)
+        self.book.append(task, draft, &EventKind::Exit { status, at }, &before, &before)
     }
 
     /// Records the end of a task that was killed with no exit stop. What the kernel wrote when it went is read from
@@ -176,7 +176,7 @@ impl Session {
         if task.tid == self.world.root {
             self.status = Some(status);
         }
-        self.free_space_of(task);
+        self.world.free_space_of(task);
         Ok(())
     }
 }

@@ -75,7 +75,11 @@ impl Session {
             let wanted = start..start.saturating_add(mapping.range.len());
             if let Some(file) = self.world.files.keep_more(&mut self.book.writer, file, wanted)? {
                 let backing = Backing::File { file, offset };
-                self.change(draft, task, Effect::Map { mapping: Mapping { backing, ..mapping } })?;
+                self.world.change(
+                    draft,
+                    task,
+                    Effect::Map { mapping: Mapping { backing, ..mapping } },
+                )?;
             }
         }
         Ok(())

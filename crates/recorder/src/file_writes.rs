@@ -14,6 +14,7 @@ use crate::descriptors::{Identity, Target, descriptor, position};
 use crate::error::RecordError;
 use crate::session::Session;
 use crate::task::{OpenCall, Task};
+use crate::world::World;
 
 /// No effect holds more bytes than this.
 const PIECE: u64 = 1 << 20;
@@ -80,97 +81,12 @@ fn file_change(open: &OpenCall, memory: &ProcessMemory, result: i64) -> Option<F
     }
 }
 
-impl Session {
-    /// Notes what a call changed in memory other than through pointers.
-    pub(crate) fn note_file_changes(
-        &mut self,
-        draft: &mut Draft,
-        task: &Task,
-        open: &OpenCall,
-        result: i64,
-    ) -> Result<(), RecordError> {
-        if open.call.no == nr::TRUNCATE && result == 0 {
-            return self.lengths_changed(draft, task);
-        }
-        if open.call.no == nr::PROCESS_VM_WRITEV {
-            return self.note_foreign_writes(draft, task, open, result);
-        }
-        let Some(change) = file_change(open, &task.memory, result) else {
-            return Ok(());
-        };
-        match self.world.descriptors.target(task, change.fd) {
-            Target::Told(_) | Target::Other => Ok(()),
-            Target::Memory(pid) => {
-                let (from, len) = match change.part {
-                    Part::BeforePosition(len) => {
-                        (position(task.tid, change.fd).unwrap_or(0).wrapping_sub(len), len)
-                    }
-                    Part::At(from, len) => (from, len),
-                    _ => return Ok(()),
-                };
-                self.note_write_into(draft, task, pid, Addr::new(from), len)
-            }
-            Target::File(identity) => self.file_changed(draft, task, identity, change),
-        }
-    }
-
-    /// A file whose length changed, but which one is not known.
-    fn lengths_changed(&mut self, draft: &mut Draft, task: &Task) -> Result<(), RecordError> {
-        self.share_truncated_files(draft, task)?;
-        let identities: Vec<Identity> = self.world.files.identities().collect();
-        for identity in identities {
-            self.length_changed(draft, task, identity)?;
-        }
-        Ok(())
-    }
-
-    fn file_changed(
-        &mut self,
-        draft: &mut Draft,
-        task: &Task,
-        identity: Identity,
-        change: FileChange,
-    ) -> Result<(), RecordError> {
-        if !self.world.files.is_shared(identity) {
-            if !self.world.files.is_kept(identity) {
-                return Ok(());
-            }
-            // A file that is mapped privately: what was not written through the mapping shows it.
-            let link = format!("/proc/{}/fd/{}", task.pid, change.fd);
-            return self.share_kept_file(draft, task, identity, || File::open(link).ok());
-        }
-        let grew_from = self.length_changed(draft, task, identity)?;
-        let Some(object) = self.world.files.object(identity) else {
-            return Ok(());
-        };
-        let (id, len) = (object.id, object.len);
-        let (from, until) = match change.part {
-            Part::BeforePosition(bytes) => {
-                let end = position(task.tid, change.fd).unwrap_or(0);
-                (end.saturating_sub(bytes), end)
-            }
-            // It may have been opened for appending.
-            Part::At(from, bytes) => match grew_from {
-                Some((old, new)) if new.saturating_sub(old) == bytes => (old.min(from), new),
-                _ => (from, from.saturating_add(bytes)),
-            },
-            Part::Zeroes(from, bytes) => {
-                let bytes = bytes.min(len.saturating_sub(from));
-                draft.add(&Effect::ZeroShared { shared: id, offset: from, len: bytes });
-                return Ok(());
-            }
-            Part::Length => return Ok(()),
-            Part::All => (0, len),
-        };
-        self.record_contents(draft, identity, from, until);
-        Ok(())
-    }
-
+impl World {
     /// Adds what a shared object holds in a range.
     fn record_contents(&mut self, draft: &mut Draft, identity: Identity, from: u64, until: u64) {
         let mut at = from;
         while at < until {
-            let Some(object) = self.world.files.object(identity) else { return };
+            let Some(object) = self.files.object(identity) else { return };
             let shared = object.id;
             let Some(file) = &object.file else { return };
             let mut bytes = vec![0; usize::try_from((until - at).min(PIECE)).unwrap_or(0)];
@@ -188,7 +104,7 @@ impl Session {
         task: &Task,
         identity: Identity,
     ) -> Result<Option<(u64, u64)>, RecordError> {
-        let Some(object) = self.world.files.object_mut(identity) else {
+        let Some(object) = self.files.object_mut(identity) else {
             return Ok(None);
         };
         let Some(now) = object.file.as_ref().and_then(|f| f.metadata().ok()).map(|m| m.len())
@@ -225,7 +141,7 @@ impl Session {
         shared: retake_model::SharedId,
         len: u64,
     ) -> Result<(), RecordError> {
-        for space in self.world.spaces.values_mut() {
+        for space in self.spaces.values_mut() {
             let mut gone = Vec::new();
             for mapping in space.table.iter() {
                 let Backing::Private { shared: own, offset } = mapping.backing else { continue };
@@ -241,6 +157,155 @@ impl Session {
                 space.forget_contents(range);
             }
         }
+        Ok(())
+    }
+
+    /// A task whose memory `space` is.
+    fn tid_in(&self, task: &Task, space: SpaceId) -> Option<Tid> {
+        if task.space == space {
+            return Some(task.tid);
+        }
+        self.tasks.values().find(|other| other.space == space && !other.ended).map(|t| t.tid)
+    }
+
+    /// process_vm_writev(2) wrote to these places, in order.
+    fn note_foreign_writes(
+        &mut self,
+        draft: &mut Draft,
+        task: &Task,
+        open: &OpenCall,
+        result: i64,
+    ) -> Result<(), RecordError> {
+        let Ok(mut left @ 1..) = u64::try_from(result) else {
+            return Ok(());
+        };
+        let [pid, _, _, remote, count, _] = open.args;
+        let pid = Tid::new(descriptor(pid));
+        for (addr, len) in retake_abi::read_iovecs(&View(&task.memory), Addr::new(remote), count) {
+            let len = len.min(left);
+            left -= len;
+            self.note_write_into(draft, task, pid, addr, len)?;
+        }
+        Ok(())
+    }
+
+    /// Memory of process or task `pid` was written.
+    fn note_write_into(
+        &mut self,
+        draft: &mut Draft,
+        task: &Task,
+        pid: Tid,
+        addr: Addr,
+        len: u64,
+    ) -> Result<(), RecordError> {
+        let is_it = |other: &Task| other.tid == pid || other.pid == pid;
+        let space = if is_it(task) {
+            Some(task.space)
+        } else {
+            self.tasks.values().find(|other| is_it(other)).map(|other| other.space)
+        };
+        let Some(space) = space else {
+            // Not recorded: nothing of ours changed.
+            return Ok(());
+        };
+        self.space(space)?.foreign_changes += 1;
+        let memory = ProcessMemory::new(pid);
+        let mut done = 0;
+        while done < len {
+            let mut bytes = vec![0; usize::try_from((len - done).min(PIECE)).unwrap_or(0)];
+            let at = Addr::new(addr.get().wrapping_add(done));
+            let Ok(got @ 1..) = memory.read(at, &mut bytes) else { break };
+            bytes.truncate(got);
+            draft.add(&Effect::ForeignWrite { space, addr: at, bytes });
+            done += got as u64;
+        }
+        Ok(())
+    }
+}
+
+impl Session {
+    /// Notes what a call changed in memory other than through pointers.
+    pub(crate) fn note_file_changes(
+        &mut self,
+        draft: &mut Draft,
+        task: &Task,
+        open: &OpenCall,
+        result: i64,
+    ) -> Result<(), RecordError> {
+        if open.call.no == nr::TRUNCATE && result == 0 {
+            return self.lengths_changed(draft, task);
+        }
+        if open.call.no == nr::PROCESS_VM_WRITEV {
+            return self.world.note_foreign_writes(draft, task, open, result);
+        }
+        let Some(change) = file_change(open, &task.memory, result) else {
+            return Ok(());
+        };
+        match self.world.descriptors.target(task, change.fd) {
+            Target::Told(_) | Target::Other => Ok(()),
+            Target::Memory(pid) => {
+                let (from, len) = match change.part {
+                    Part::BeforePosition(len) => {
+                        (position(task.tid, change.fd).unwrap_or(0).wrapping_sub(len), len)
+                    }
+                    Part::At(from, len) => (from, len),
+                    _ => return Ok(()),
+                };
+                self.world.note_write_into(draft, task, pid, Addr::new(from), len)
+            }
+            Target::File(identity) => self.file_changed(draft, task, identity, change),
+        }
+    }
+
+    /// A file whose length changed, but which one is not known.
+    fn lengths_changed(&mut self, draft: &mut Draft, task: &Task) -> Result<(), RecordError> {
+        self.share_truncated_files(draft, task)?;
+        let identities: Vec<Identity> = self.world.files.identities().collect();
+        for identity in identities {
+            self.world.length_changed(draft, task, identity)?;
+        }
+        Ok(())
+    }
+
+    fn file_changed(
+        &mut self,
+        draft: &mut Draft,
+        task: &Task,
+        identity: Identity,
+        change: FileChange,
+    ) -> Result<(), RecordError> {
+        if !self.world.files.is_shared(identity) {
+            if !self.world.files.is_kept(identity) {
+                return Ok(());
+            }
+            // A file that is mapped privately: what was not written through the mapping shows it.
+            let link = format!("/proc/{}/fd/{}", task.pid, change.fd);
+            return self.share_kept_file(draft, task, identity, || File::open(link).ok());
+        }
+        let grew_from = self.world.length_changed(draft, task, identity)?;
+        let Some(object) = self.world.files.object(identity) else {
+            return Ok(());
+        };
+        let (id, len) = (object.id, object.len);
+        let (from, until) = match change.part {
+            Part::BeforePosition(bytes) => {
+                let end = position(task.tid, change.fd).unwrap_or(0);
+                (end.saturating_sub(bytes), end)
+            }
+            // It may have been opened for appending.
+            Part::At(from, bytes) => match grew_from {
+                Some((old, new)) if new.saturating_sub(old) == bytes => (old.min(from), new),
+                _ => (from, from.saturating_add(bytes)),
+            },
+            Part::Zeroes(from, bytes) => {
+                let bytes = bytes.min(len.saturating_sub(from));
+                draft.add(&Effect::ZeroShared { shared: id, offset: from, len: bytes });
+                return Ok(());
+            }
+            Part::Length => return Ok(()),
+            Part::All => (0, len),
+        };
+        self.world.record_contents(draft, identity, from, until);
         Ok(())
     }
 
@@ -283,10 +348,10 @@ impl Session {
             self.world.files.shared_object(&mut self.book.writer, draft, identity, len, Some(file));
         for (space, mapping) in found {
             let Backing::File { offset, .. } = mapping.backing else { continue };
-            let Some(tid) = self.tid_in(task, space) else { continue };
+            let Some(tid) = self.world.tid_in(task, space) else { continue };
             let range = mapping.range;
             let backing = Backing::Private { shared, offset };
-            self.change_in(
+            self.world.change_in(
                 draft,
                 task,
                 space,
@@ -302,68 +367,6 @@ impl Session {
                     draft.add(&Effect::ForeignWrite { space, addr, bytes });
                 }
             }
-        }
-        Ok(())
-    }
-
-    /// A task whose memory `space` is.
-    fn tid_in(&self, task: &Task, space: SpaceId) -> Option<Tid> {
-        if task.space == space {
-            return Some(task.tid);
-        }
-        self.world.tasks.values().find(|other| other.space == space && !other.ended).map(|t| t.tid)
-    }
-
-    /// process_vm_writev(2) wrote to these places, in order.
-    fn note_foreign_writes(
-        &mut self,
-        draft: &mut Draft,
-        task: &Task,
-        open: &OpenCall,
-        result: i64,
-    ) -> Result<(), RecordError> {
-        let Ok(mut left @ 1..) = u64::try_from(result) else {
-            return Ok(());
-        };
-        let [pid, _, _, remote, count, _] = open.args;
-        let pid = Tid::new(descriptor(pid));
-        for (addr, len) in retake_abi::read_iovecs(&View(&task.memory), Addr::new(remote), count) {
-            let len = len.min(left);
-            left -= len;
-            self.note_write_into(draft, task, pid, addr, len)?;
-        }
-        Ok(())
-    }
-
-    /// Memory of process or task `pid` was written.
-    fn note_write_into(
-        &mut self,
-        draft: &mut Draft,
-        task: &Task,
-        pid: Tid,
-        addr: Addr,
-        len: u64,
-    ) -> Result<(), RecordError> {
-        let is_it = |other: &Task| other.tid == pid || other.pid == pid;
-        let space = if is_it(task) {
-            Some(task.space)
-        } else {
-            self.world.tasks.values().find(|other| is_it(other)).map(|other| other.space)
-        };
-        let Some(space) = space else {
-            // Not recorded: nothing of ours changed.
-            return Ok(());
-        };
-        self.world.space(space)?.foreign_changes += 1;
-        let memory = ProcessMemory::new(pid);
-        let mut done = 0;
-        while done < len {
-            let mut bytes = vec![0; usize::try_from((len - done).min(PIECE)).unwrap_or(0)];
-            let at = Addr::new(addr.get().wrapping_add(done));
-            let Ok(got @ 1..) = memory.read(at, &mut bytes) else { break };
-            bytes.truncate(got);
-            draft.add(&Effect::ForeignWrite { space, addr: at, bytes });
-            done += got as u64;
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ use crate::book::Draft;
 use crate::error::RecordError;
 use crate::session::Session;
 use crate::task::{OpenCall, Task};
+use crate::world::World;
 
 /// A stack without limit, or with a larger one, is made this large.
 const LARGEST_STACK: u64 = 1 << 30;
@@ -64,7 +65,7 @@ pub(crate) enum Growth {
     Failed,
 }
 
-impl Session {
+impl World {
     /// After a call that raised the limit of the stack: grows it, and adds that to the next event.
     pub(crate) fn follow_stack_limit(
         &mut self,
@@ -104,7 +105,9 @@ impl Session {
         }
         Ok(())
     }
+}
 
+impl Session {
     /// A fault below a mapping that grows: maps what is between, by the kernel's rules. The task then
     /// executes the instruction again.
     pub(crate) fn grow_down(
@@ -151,10 +154,10 @@ impl Session {
             return Ok(Growth::Failed);
         }
         let mut draft = self.book.draft();
-        self.change(&mut draft, task, Effect::Map { mapping: Mapping { range, ..above } })?;
+        self.world.change(&mut draft, task, Effect::Map { mapping: Mapping { range, ..above } })?;
         let (info, at) = (info.clone(), Where::Located);
         let kind = EventKind::Signal { info, delivery: Delivery::Ignored, at };
-        self.append(task, draft, &kind, registers, registers)?;
+        self.book.append(task, draft, &kind, registers, registers)?;
         Ok(Growth::Done)
     }
 }

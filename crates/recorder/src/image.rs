@@ -18,6 +18,7 @@ use crate::files::Mapped;
 use crate::growth::grow_stack;
 use crate::session::Session;
 use crate::task::{Space, Task};
+use crate::world::World;
 
 const AT_NULL: u64 = 0;
 const AT_IGNORE: u64 = 1;
@@ -68,6 +69,29 @@ fn hide_vdso_pointer(memory: &mut ProcessMemory, sp: Addr) -> Result<(), RecordE
             return Ok(());
         }
         at += 16;
+    }
+}
+
+impl World {
+    /// Maps a scratch slot in the space of a task that stands at a call's entry. The call is set
+    /// aside for the time being.
+    pub(crate) fn map_scratch(
+        &mut self,
+        task: &mut Task,
+        stopped: &mut Stopped,
+        entry: &Registers,
+        scratch: Addr,
+    ) -> Result<bool, RecordError> {
+        const READ_WRITE: u64 = 3;
+        const PRIVATE_ANONYMOUS_FIXED: u64 = 0x10_4022;
+        let room = retake_tracee::SCRATCH_ROOM;
+        let args = [scratch.get(), room, READ_WRITE, PRIVATE_ANONYMOUS_FIXED, u64::MAX, 0];
+        let done = inject(stopped, entry, nr::MMAP, args)?;
+        task.held.extend(done.signals);
+        self.enter_again(task, stopped, entry)?;
+        // A forked child inherits its parent's slots: they exist already.
+        let exists = retake_abi::Errno::from_result(done.result) == Some(retake_abi::Errno::EEXIST);
+        Ok(done.result.cast_unsigned() == scratch.get() || exists)
     }
 }
 
@@ -141,7 +165,7 @@ impl Session {
         let done = inject(stopped, registers, nr::BRK, [0; 6])?;
         task.held.extend(done.signals);
         let brk = done.result.cast_unsigned();
-        self.answer_in_loader(task, stopped, registers, (program, &entries))?;
+        self.hardware.answer_in_loader(task, stopped, registers, (program, &entries))?;
         // The kernel has nothing there any more.
         let below = vdso.and_then(|vdso| crate::vdso::page_below(vdso, &taken_away));
         Ok((brk, self.map_fast_code(task, stopped, registers, below)?))
@@ -190,7 +214,7 @@ impl Session {
             return Ok(None);
         };
         if let Ok(meta) = file.metadata() {
-            self.file_gets_mapped(draft, task, (meta.dev(), meta.ino()))?;
+            self.world.file_gets_mapped(draft, task, (meta.dev(), meta.ino()))?;
         }
         Ok(
             match self.world.files.keep(
@@ -203,27 +227,6 @@ impl Session {
                 Mapped::Zero | Mapped::Other => None,
             },
         )
-    }
-
-    /// Maps a scratch slot in the space of a task that stands at a call's entry. The call is set
-    /// aside for the time being.
-    pub(crate) fn map_scratch(
-        &mut self,
-        task: &mut Task,
-        stopped: &mut Stopped,
-        entry: &Registers,
-        scratch: Addr,
-    ) -> Result<bool, RecordError> {
-        const READ_WRITE: u64 = 3;
-        const PRIVATE_ANONYMOUS_FIXED: u64 = 0x10_4022;
-        let room = retake_tracee::SCRATCH_ROOM;
-        let args = [scratch.get(), room, READ_WRITE, PRIVATE_ANONYMOUS_FIXED, u64::MAX, 0];
-        let done = inject(stopped, entry, nr::MMAP, args)?;
-        task.held.extend(done.signals);
-        self.enter_again(task, stopped, entry)?;
-        // A forked child inherits its parent's slots: they exist already.
-        let exists = retake_abi::Errno::from_result(done.result) == Some(retake_abi::Errno::EEXIST);
-        Ok(done.result.cast_unsigned() == scratch.get() || exists)
     }
 }
 

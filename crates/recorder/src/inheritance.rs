@@ -5,7 +5,7 @@ use retake_recording::Effect;
 
 use crate::book::Draft;
 use crate::error::RecordError;
-use crate::session::Session;
+use crate::world::World;
 
 /// What madvise(2) said about a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,13 +80,13 @@ impl Inheritance {
     }
 }
 
-impl Session {
+impl World {
     /// Takes away from a forked process, whose space is a copy, what it does not get.
     pub(crate) fn inherit(&mut self, draft: &mut Draft, child: SpaceId) -> Result<(), RecordError> {
-        let space = self.world.space(child)?;
+        let space = self.space(child)?;
         let marked = space.inheritance.ranges.clone();
         for (range, mark) in marked {
-            for part in self.world.space(child)?.table.parts(range).into_iter().map(|m| m.range) {
+            for part in self.space(child)?.table.parts(range).into_iter().map(|m| m.range) {
                 let effect = match mark {
                     Fork::Absent => Effect::Unmap { range: part },
                     Fork::Wiped => Effect::Discard { range: part },

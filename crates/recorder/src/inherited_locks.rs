@@ -24,6 +24,7 @@ use crate::error::RecordError;
 use crate::last_words::{OWNER_DIED, WAITERS};
 use crate::session::Session;
 use crate::task::{OpenCall, Task};
+use crate::world::World;
 
 /// The part of a lock's word that says who its owner is (linux/futex.h, `FUTEX_TID_MASK`).
 const OWNER: u32 = 0x3fff_ffff;
@@ -93,6 +94,65 @@ impl InheritedLocks {
     }
 }
 
+impl World {
+    /// What a call came to that has waited for a lock.
+    pub(crate) fn lock_result(
+        &mut self,
+        task: &Task,
+        open: &OpenCall,
+        stopped: &mut Stopped,
+        result: i64,
+    ) -> Result<i64, RecordError> {
+        let Some(wait) = &open.lock_wait else { return Ok(result) };
+        if wait.granted {
+            return Ok(0);
+        }
+        self.locks.leave(task.id);
+        match Errno::from_result(result) {
+            Some(errno) if !errno.is_interruption() => Ok(result),
+            ended => {
+                if ended.is_none_or(|errno| !errno.is_restart()) {
+                    // Only on the way through its signals the kernel sets a call back.
+                    stopped.stop_again()?;
+                }
+                Ok(Errno::ERESTARTNOINTR.to_result())
+            }
+        }
+    }
+
+    fn lock_at(&self, task: &Task, word: Addr, op: u64) -> Lock {
+        let shared = match op & f::FUTEX_PRIVATE_FLAG {
+            0 => self.in_shared_object(task, word),
+            _ => None,
+        };
+        shared.map_or(Lock::Private(task.space, word), |(shared, at)| Lock::Shared(shared, at))
+    }
+
+    /// Whether one task waits for a lock of another one, or for one whose owner does, and so on.
+    fn waits_for(&self, waiter: TaskId, owner: TaskId) -> bool {
+        let mut at = waiter;
+        for _ in 0..LONGEST_CHAIN {
+            let waits = |awaited: &&Awaited| awaited.waiters.contains(&at);
+            match self.locks.0.values().find(waits).map(|awaited| awaited.owner) {
+                Some(next) if next == owner => return true,
+                Some(next) => at = next,
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// The task with this number, as programs know it.
+    fn task_numbered(&mut self, number: u32) -> Result<Option<TaskId>, RecordError> {
+        for task in self.tasks.values_mut().filter(|task| !task.ended) {
+            if own_number(task)? == number {
+                return Ok(Some(task.id));
+            }
+        }
+        Ok(None)
+    }
+}
+
 impl Session {
     /// A task at the entry of a call on such a lock. Left to the kernel, it has to wait.
     pub(crate) fn lock_call(
@@ -119,7 +179,7 @@ impl Session {
             return Ok(Answer::Now(Errno::EFAULT.to_result()));
         };
         let own = own_number(task)?;
-        let lock = self.lock_at(task, at, op);
+        let lock = self.world.lock_at(task, at, op);
         if request == Request::Unlock {
             return Ok(Answer::Now(match value & OWNER == own {
                 true => self.unlock(draft, task, lock, at),
@@ -138,11 +198,11 @@ impl Session {
                 return Ok(Answer::Now(result));
             }
         }
-        let owner = self.task_numbered(value & OWNER)?;
+        let owner = self.world.task_numbered(value & OWNER)?;
         Ok(match owner {
             None => Answer::Now(Errno::ESRCH.to_result()),
             Some(_) if request == Request::TryLock => Answer::Now(Errno::EAGAIN.to_result()),
-            Some(owner) if self.waits_for(owner, task.id) => {
+            Some(owner) if self.world.waits_for(owner, task.id) => {
                 Answer::Now(Errno::EDEADLK.to_result())
             }
             Some(owner) => {
@@ -172,32 +232,7 @@ impl Session {
         // That there are waiters is seen from here on.
         open.begun = Begun::Recorded;
         let no = open.call.no;
-        self.append(task, draft, &EventKind::SyscallEnter { no }, &open.entry, &open.entry)
-    }
-
-    /// What a call came to that has waited for a lock.
-    pub(crate) fn lock_result(
-        &mut self,
-        task: &Task,
-        open: &OpenCall,
-        stopped: &mut Stopped,
-        result: i64,
-    ) -> Result<i64, RecordError> {
-        let Some(wait) = &open.lock_wait else { return Ok(result) };
-        if wait.granted {
-            return Ok(0);
-        }
-        self.world.locks.leave(task.id);
-        match Errno::from_result(result) {
-            Some(errno) if !errno.is_interruption() => Ok(result),
-            ended => {
-                if ended.is_none_or(|errno| !errno.is_restart()) {
-                    // Only on the way through its signals the kernel sets a call back.
-                    stopped.stop_again()?;
-                }
-                Ok(Errno::ERESTARTNOINTR.to_result())
-            }
-        }
+        self.book.append(task, draft, &EventKind::SyscallEnter { no }, &open.entry, &open.entry)
     }
 
     /// A task ends, or leaves its memory: the locks that it owns are the next waiters'. Adds that to the
@@ -257,38 +292,6 @@ impl Session {
         }
         draft.add(&Effect::Write { addr: word, bytes: bytes.to_vec() });
         0
-    }
-
-    fn lock_at(&self, task: &Task, word: Addr, op: u64) -> Lock {
-        let shared = match op & f::FUTEX_PRIVATE_FLAG {
-            0 => self.in_shared_object(task, word),
-            _ => None,
-        };
-        shared.map_or(Lock::Private(task.space, word), |(shared, at)| Lock::Shared(shared, at))
-    }
-
-    /// Whether one task waits for a lock of another one, or for one whose owner does, and so on.
-    fn waits_for(&self, waiter: TaskId, owner: TaskId) -> bool {
-        let mut at = waiter;
-        for _ in 0..LONGEST_CHAIN {
-            let waits = |awaited: &&Awaited| awaited.waiters.contains(&at);
-            match self.world.locks.0.values().find(waits).map(|awaited| awaited.owner) {
-                Some(next) if next == owner => return true,
-                Some(next) => at = next,
-                None => return false,
-            }
-        }
-        true
-    }
-
-    /// The task with this number, as programs know it.
-    fn task_numbered(&mut self, number: u32) -> Result<Option<TaskId>, RecordError> {
-        for task in self.world.tasks.values_mut().filter(|task| !task.ended) {
-            if own_number(task)? == number {
-                return Ok(Some(task.id));
-            }
-        }
-        Ok(None)
     }
 }
 

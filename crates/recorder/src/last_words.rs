@@ -11,6 +11,7 @@ use retake_recording::Effect;
 use crate::book::Draft;
 use crate::session::Session;
 use crate::task::Task;
+use crate::world::World;
 
 /// How many robust futexes are looked at; the kernel's own limit is 2048 (`ROBUST_LIST_LIMIT`).
 const ROBUST_LIMIT: usize = 2048;
@@ -28,10 +29,10 @@ pub(crate) struct LastWord {
     shared: Option<(SharedId, u64)>,
 }
 
-impl Session {
+impl World {
     /// The words that the kernel may write to when the task goes, as far as others can see them then.
     pub(crate) fn last_words(&self, task: &Task) -> Vec<LastWord> {
-        let has_sharer = self.world.shares_memory(task);
+        let has_sharer = self.shares_memory(task);
         let words = addresses(task, &task.memory).into_iter().filter_map(|addr| {
             let mut before = [0; 4];
             task.memory.read_exact(addr, &mut before).ok()?;
@@ -46,7 +47,6 @@ impl Session {
         for word in words {
             let mut now = [0; 4];
             let through_sharer = self
-                .world
                 .sharers(task)
                 .any(|other| other.memory.read_exact(word.addr, &mut now).is_ok());
             if through_sharer {
@@ -65,6 +65,37 @@ impl Session {
         }
     }
 
+    /// Where a word is in an object that a mapping writes through to.
+    pub(crate) fn in_shared_object(&self, task: &Task, addr: Addr) -> Option<(SharedId, u64)> {
+        let mapping = self.spaces.get(&task.space)?.table.find(addr)?;
+        let Backing::Shared { shared, offset } = mapping.backing else { return None };
+        let skip = addr.offset_from(mapping.range.start())?;
+        Some((shared, offset.get().checked_add(skip)?))
+    }
+
+    /// Reads what others see of a shared object: where one of them maps it, or in its file.
+    fn read_object(&self, shared: SharedId, offset: u64, out: &mut [u8]) -> bool {
+        let mapped = self.tasks.values().filter(|task| !task.ended).any(|task| {
+            let Some(space) = self.spaces.get(&task.space) else { return false };
+            let mut places = space.table.iter().filter_map(|mapping| match mapping.backing {
+                Backing::Shared { shared: own, offset: first } if own == shared => {
+                    let skip = offset.checked_sub(first.get())?;
+                    mapping.range.start().checked_add(skip).filter(|at| mapping.range.contains(*at))
+                }
+                _ => None,
+            });
+            places.any(|at| task.memory.read_exact(at, out).is_ok())
+        });
+        mapped || {
+            use std::os::unix::fs::FileExt;
+            let object = self.files.shared().find(|object| object.id == shared);
+            let file = object.and_then(|object| object.file.as_ref());
+            file.is_some_and(|file| file.read_exact_at(out, offset).is_ok())
+        }
+    }
+}
+
+impl Session {
     /// The same for a task that nobody saw go. What was there before is not known: all that is there now is
     /// written. Without its list of robust futexes, those are looked for whose owner has died.
     pub(crate) fn add_unseen_last_words(&mut self, draft: &mut Draft, task: &Task) {
@@ -100,35 +131,6 @@ impl Session {
         }
         for effect in &effects {
             draft.add(effect);
-        }
-    }
-
-    /// Where a word is in an object that a mapping writes through to.
-    pub(crate) fn in_shared_object(&self, task: &Task, addr: Addr) -> Option<(SharedId, u64)> {
-        let mapping = self.world.spaces.get(&task.space)?.table.find(addr)?;
-        let Backing::Shared { shared, offset } = mapping.backing else { return None };
-        let skip = addr.offset_from(mapping.range.start())?;
-        Some((shared, offset.get().checked_add(skip)?))
-    }
-
-    /// Reads what others see of a shared object: where one of them maps it, or in its file.
-    fn read_object(&self, shared: SharedId, offset: u64, out: &mut [u8]) -> bool {
-        let mapped = self.world.tasks.values().filter(|task| !task.ended).any(|task| {
-            let Some(space) = self.world.spaces.get(&task.space) else { return false };
-            let mut places = space.table.iter().filter_map(|mapping| match mapping.backing {
-                Backing::Shared { shared: own, offset: first } if own == shared => {
-                    let skip = offset.checked_sub(first.get())?;
-                    mapping.range.start().checked_add(skip).filter(|at| mapping.range.contains(*at))
-                }
-                _ => None,
-            });
-            places.any(|at| task.memory.read_exact(at, out).is_ok())
-        });
-        mapped || {
-            use std::os::unix::fs::FileExt;
-            let object = self.world.files.shared().find(|object| object.id == shared);
-            let file = object.and_then(|object| object.file.as_ref());
-            file.is_some_and(|file| file.read_exact_at(out, offset).is_ok())
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::places::{Found, Search, find_cold_place, run_for};
 use crate::scheduler::{Chaos, Nearby, Soon, TICK};
 use crate::session::{AGAIN, Next, Session, resumed};
 use crate::task::Task;
+use crate::turns::Turns;
 
 /// A task that has made calls without a stop so short ago is likely to make more.
 const SAME_PHASE: Duration = Duration::from_millis(60);
@@ -38,6 +39,21 @@ pub(crate) enum Left {
     There(Next),
     /// It came to a stop of its own.
     Stop(PtraceStop),
+}
+
+impl Turns {
+    /// Brings a task to a place where it may be left.
+    fn settle(&mut self, task: &mut Task, stopped: Stopped) -> Result<Found, RecordError> {
+        let stepped = match self.scheduler.nearby() {
+            Nearby::Here => Found::Place(stopped, None),
+            Nearby::Steps(count) => step_on(task, stopped, count)?,
+            Nearby::Write => step_to_write(task, stopped)?,
+        };
+        let Some(ticker) = &self.ticker else { return Ok(stepped) };
+        let found = stepped.past_steps(task, ticker);
+        ticker.every(TICK);
+        found
+    }
 }
 
 impl Session {
@@ -141,7 +157,7 @@ impl Session {
 
     /// Leaves a task where it stands, or some instructions on.
     fn preempt_near(&mut self, task: &mut Task, stopped: Stopped) -> Result<Next, RecordError> {
-        match self.settle(task, stopped)? {
+        match self.turns.settle(task, stopped)? {
             Found::Place(stopped, watch) => {
                 let stopped = self.preempt(task, stopped, watch)?;
                 self.begin_update(task);
@@ -179,18 +195,5 @@ impl Session {
         let stopped = if has_moved { self.preempt(task, stopped, None)? } else { stopped };
         self.begin_update(task);
         self.go_on_at_event(task, stopped).map(Left::There)
-    }
-
-    /// Brings a task to a place where it may be left.
-    fn settle(&mut self, task: &mut Task, stopped: Stopped) -> Result<Found, RecordError> {
-        let stepped = match self.turns.scheduler.nearby() {
-            Nearby::Here => Found::Place(stopped, None),
-            Nearby::Steps(count) => step_on(task, stopped, count)?,
-            Nearby::Write => step_to_write(task, stopped)?,
-        };
-        let Some(ticker) = &self.turns.ticker else { return Ok(stepped) };
-        let found = stepped.past_steps(task, ticker);
-        ticker.every(TICK);
-        found
     }
 }

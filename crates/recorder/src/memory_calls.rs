@@ -20,6 +20,7 @@ use crate::files::{Mapped, nonzero_pages_in};
 use crate::inheritance::Fork;
 use crate::session::Session;
 use crate::task::Task;
+use crate::world::World;
 
 const MAP_SHARED: u64 = 1;
 const MAP_ANONYMOUS: u64 = 0x20;
@@ -55,7 +56,7 @@ fn grown_start(table: &MappingTable, at: Addr) -> Option<Addr> {
     Some(start)
 }
 
-impl Session {
+impl World {
     /// Growth of a mapping downwards would depend on what is touched when: such mappings are plain, and are
     /// protected down to their start on the program's behalf. What is moved must be one mapping if it is
     /// without us.
@@ -77,7 +78,7 @@ impl Session {
             MemoryCall::Protect
                 if entry.rdx & (PROT_GROWSDOWN | PROT_GROWSUP) == PROT_GROWSDOWN =>
             {
-                let table = &self.world.space(task.space)?.table;
+                let table = &self.space(task.space)?.table;
                 let start = Addr::new(entry.rdi);
                 if let Some(whole) = pages(entry.rdi, entry.rsi)
                     && whole.start() == start
@@ -92,96 +93,10 @@ impl Session {
             MemoryCall::Unmap => crate::own_memory::spare(stopped, entry)?,
             MemoryCall::Remap => {
                 if let Some(range) = pages(entry.rdi, entry.rsi) {
-                    self.world.space(task.space)?.tracking.release(range);
+                    self.space(task.space)?.tracking.release(range);
                 }
             }
             _ => {}
-        }
-        Ok(())
-    }
-
-    pub(crate) fn memory_call_done(
-        &mut self,
-        draft: &mut Draft,
-        task: &mut Task,
-        kind: MemoryCall,
-        args: &[u64; 6],
-        result: i64,
-    ) -> Result<(), RecordError> {
-        let [a, b, c, d, ..] = *args;
-        let failed = Errno::from_result(result);
-        let partial = failed == Some(Errno::ENOMEM);
-        match kind {
-            MemoryCall::Break => return self.heap_moved(draft, task, result.cast_unsigned()),
-            MemoryCall::Advise => {
-                return match pages(a, b) {
-                    Some(range) if failed.is_none() || partial => {
-                        self.advised(draft, task, range, c)
-                    }
-                    Some(range) if c == madvise::MADV_DONTNEED => {
-                        self.discard_what_is_gone(draft, task, range)
-                    }
-                    _ => Ok(()),
-                };
-            }
-            MemoryCall::Protect if failed.is_some() => {
-                return pages(a, b)
-                    .map_or(Ok(()), |range| self.follow_protections(draft, task, range));
-            }
-            _ if failed.is_some() => return Ok(()),
-            _ => {}
-        }
-        let at = result.cast_unsigned();
-        match kind {
-            MemoryCall::Map => self.mapped(draft, task, at, args)?,
-            MemoryCall::Unmap => {
-                if let Some(range) = pages(a, b) {
-                    self.change(draft, task, Effect::Unmap { range })?;
-                }
-            }
-            MemoryCall::Protect => {
-                if let Some(range) = pages(a, b) {
-                    if c & PROT_GROWSDOWN != 0 {
-                        // Down to where the mapping starts.
-                        let table = &self.world.space(task.space)?.table;
-                        let start = grown_start(table, range.start())
-                            .or_else(|| table.find(range.start()).map(|m| m.range.start()));
-                        let whole = start.and_then(|start| AddrRange::new(start, range.end()));
-                        return self.follow_protections(draft, task, whole.unwrap_or(range));
-                    }
-                    let prot = Protection::from_bits(c);
-                    self.change(draft, task, Effect::Protect { range, prot })?;
-                }
-            }
-            MemoryCall::Remap if b == 0 => {
-                // A second mapping of what is shared.
-                let there = self.world.space(task.space)?.table.find(Addr::new(a)).cloned();
-                if let (Some(old), Some(range)) = (there, pages(at, c))
-                    && let Some(backing) = old.backing_at(Addr::new(a))
-                {
-                    let mapping = Mapping { range, backing, ..old };
-                    self.change(draft, task, Effect::Map { mapping })?;
-                    self.keep_grown(draft, task, range)?;
-                }
-            }
-            MemoryCall::Remap => {
-                if let (Some(from), Some(to)) = (pages(a, b), pages(at, c)) {
-                    let keep = d & MREMAP_DONTUNMAP != 0;
-                    self.change(draft, task, Effect::Move { from, to, keep })?;
-                    let old_end = to.start().checked_add(from.len());
-                    if let Some(more) = old_end.and_then(|end| AddrRange::new(end, to.end())) {
-                        self.keep_grown(draft, task, more)?;
-                    }
-                }
-            }
-            MemoryCall::ShmAttach => self.segment_attached(draft, task, Addr::new(at))?,
-            MemoryCall::ShmDetach => {
-                let len = self.world.space(task.space)?.attached.remove(&Addr::new(a));
-                if let Some(range) = len.and_then(|len| pages(a, len)) {
-                    self.change(draft, task, Effect::Unmap { range })?;
-                }
-            }
-            MemoryCall::Break | MemoryCall::Advise => {}
         }
         Ok(())
     }
@@ -208,7 +123,7 @@ impl Session {
         if space == task.space {
             draft.add(&effect);
         } else {
-            self.world.space(space)?.foreign_changes += 1;
+            self.space(space)?.foreign_changes += 1;
             draft.add(&Effect::In { space, effect: Box::new(effect) });
         }
         Ok(())
@@ -220,7 +135,7 @@ impl Session {
         space: SpaceId,
         effect: &Effect,
     ) -> Result<(), RecordError> {
-        let space = self.world.space(space)?;
+        let space = self.space(space)?;
         match effect {
             Effect::Map { mapping } => {
                 space.inheritance.forget(mapping.range);
@@ -261,7 +176,7 @@ impl Session {
                 self.discard(draft, task, range)?
             }
             madvise::MADV_REMOVE => {
-                for part in self.world.space(task.space)?.table.parts(range) {
+                for part in self.space(task.space)?.table.parts(range) {
                     if let Some((shared, offset)) = part.backing.shared_object() {
                         let (offset, len) = (offset.get(), part.range.len());
                         draft.add(&Effect::ZeroShared { shared, offset, len });
@@ -269,16 +184,16 @@ impl Session {
                 }
             }
             madvise::MADV_DONTFORK => {
-                self.world.space(task.space)?.inheritance.mark(range, Fork::Absent);
+                self.space(task.space)?.inheritance.mark(range, Fork::Absent);
             }
             madvise::MADV_DOFORK => {
-                self.world.space(task.space)?.inheritance.unmark(range, Fork::Absent);
+                self.space(task.space)?.inheritance.unmark(range, Fork::Absent);
             }
             madvise::MADV_WIPEONFORK => {
-                self.world.space(task.space)?.inheritance.mark(range, Fork::Wiped);
+                self.space(task.space)?.inheritance.mark(range, Fork::Wiped);
             }
             madvise::MADV_KEEPONFORK => {
-                self.world.space(task.space)?.inheritance.unmark(range, Fork::Wiped);
+                self.space(task.space)?.inheritance.unmark(range, Fork::Wiped);
             }
             _ => {}
         }
@@ -292,7 +207,7 @@ impl Session {
         range: AddrRange,
     ) -> Result<(), RecordError> {
         let parts: Vec<AddrRange> =
-            self.world.space(task.space)?.table.parts(range).iter().map(|m| m.range).collect();
+            self.space(task.space)?.table.parts(range).iter().map(|m| m.range).collect();
         for range in parts {
             self.change(draft, task, Effect::Discard { range })?;
         }
@@ -300,7 +215,7 @@ impl Session {
     }
 
     fn heap_moved(&mut self, draft: &mut Draft, task: &Task, end: u64) -> Result<(), RecordError> {
-        let space = self.world.space(task.space)?;
+        let space = self.space(task.space)?;
         let old = space.brk.replace(end).unwrap_or(end);
         let (old, new) = (old.next_multiple_of(PAGE_SIZE), end.next_multiple_of(PAGE_SIZE));
         if let Some(range) =
@@ -313,6 +228,94 @@ impl Session {
             AddrRange::new(Addr::new(new), Addr::new(old)).filter(|r| !r.is_empty())
         {
             self.change(draft, task, Effect::Unmap { range })?;
+        }
+        Ok(())
+    }
+}
+
+impl Session {
+    pub(crate) fn memory_call_done(
+        &mut self,
+        draft: &mut Draft,
+        task: &mut Task,
+        kind: MemoryCall,
+        args: &[u64; 6],
+        result: i64,
+    ) -> Result<(), RecordError> {
+        let [a, b, c, d, ..] = *args;
+        let failed = Errno::from_result(result);
+        let partial = failed == Some(Errno::ENOMEM);
+        match kind {
+            MemoryCall::Break => return self.world.heap_moved(draft, task, result.cast_unsigned()),
+            MemoryCall::Advise => {
+                return match pages(a, b) {
+                    Some(range) if failed.is_none() || partial => {
+                        self.world.advised(draft, task, range, c)
+                    }
+                    Some(range) if c == madvise::MADV_DONTNEED => {
+                        self.world.discard_what_is_gone(draft, task, range)
+                    }
+                    _ => Ok(()),
+                };
+            }
+            MemoryCall::Protect if failed.is_some() => {
+                return pages(a, b)
+                    .map_or(Ok(()), |range| self.world.follow_protections(draft, task, range));
+            }
+            _ if failed.is_some() => return Ok(()),
+            _ => {}
+        }
+        let at = result.cast_unsigned();
+        match kind {
+            MemoryCall::Map => self.mapped(draft, task, at, args)?,
+            MemoryCall::Unmap => {
+                if let Some(range) = pages(a, b) {
+                    self.world.change(draft, task, Effect::Unmap { range })?;
+                }
+            }
+            MemoryCall::Protect => {
+                if let Some(range) = pages(a, b) {
+                    if c & PROT_GROWSDOWN != 0 {
+                        // Down to where the mapping starts.
+                        let table = &self.world.space(task.space)?.table;
+                        let start = grown_start(table, range.start())
+                            .or_else(|| table.find(range.start()).map(|m| m.range.start()));
+                        let whole = start.and_then(|start| AddrRange::new(start, range.end()));
+                        return self.world.follow_protections(draft, task, whole.unwrap_or(range));
+                    }
+                    let prot = Protection::from_bits(c);
+                    self.world.change(draft, task, Effect::Protect { range, prot })?;
+                }
+            }
+            MemoryCall::Remap if b == 0 => {
+                // A second mapping of what is shared.
+                let there = self.world.space(task.space)?.table.find(Addr::new(a)).cloned();
+                if let (Some(old), Some(range)) = (there, pages(at, c))
+                    && let Some(backing) = old.backing_at(Addr::new(a))
+                {
+                    let mapping = Mapping { range, backing, ..old };
+                    self.world.change(draft, task, Effect::Map { mapping })?;
+                    self.keep_grown(draft, task, range)?;
+                }
+            }
+            MemoryCall::Remap => {
+                if let (Some(from), Some(to)) = (pages(a, b), pages(at, c)) {
+                    let keep = d & MREMAP_DONTUNMAP != 0;
+                    self.world.change(draft, task, Effect::Move { from, to, keep })?;
+                    let old_end = to.start().checked_add(from.len());
+                    if let Some(more) = old_end.and_then(|end| AddrRange::new(end, to.end())) {
+                        self.keep_grown(draft, task, more)?;
+                    }
+                }
+            }
+            MemoryCall::ShmAttach => self.segment_attached(draft, task, Addr::new(at))?,
+            MemoryCall::ShmDetach => {
+                let len = self.world.space(task.space)?.attached.remove(&Addr::new(a));
+                if let Some(range) = len.and_then(|len| pages(a, len)) {
+                    self.world.change(draft, task, Effect::Unmap { range })?;
+                }
+            }
+            MemoryCall::Break | MemoryCall::Advise => {}
         }
         Ok(())
     }
@@ -333,7 +336,11 @@ impl Session {
         let grows_down = flags & MAP_GROWSDOWN != 0;
         let plain = |backing| Mapping { range, prot, backing, grows_down };
         if flags & MAP_ANONYMOUS != 0 && !shared {
-            return self.change(draft, task, Effect::Map { mapping: plain(Backing::Anonymous) });
+            return self.world.change(
+                draft,
+                task,
+                Effect::Map { mapping: plain(Backing::Anonymous) },
+            );
         }
         if flags & MAP_ANONYMOUS != 0 {
             return self.map_shared_anonymous(draft, task, range.start());
@@ -343,7 +350,7 @@ impl Session {
         let offset = FileOffset::new(offset);
         let identity = std::fs::metadata(&link).ok().map(|meta| (meta.dev(), meta.ino()));
         if let Some(identity) = identity {
-            self.file_gets_mapped(draft, task, identity)?;
+            self.world.file_gets_mapped(draft, task, identity)?;
         }
         let Ok(file) = File::open(&link) else {
             return self.map_by_contents(draft, task, plain(Backing::Copied), identity);
@@ -369,13 +376,13 @@ impl Session {
                 Some(file),
             );
             let backing = Backing::Shared { shared: id, offset };
-            return self.change(draft, task, Effect::Map { mapping: plain(backing) });
+            return self.world.change(draft, task, Effect::Map { mapping: plain(backing) });
         }
         if let Some(meta) = file.metadata().ok().filter(|meta| meta.is_file())
             && let Some(object) = self.world.files.object((meta.dev(), meta.ino()))
         {
             let backing = Backing::Private { shared: object.id, offset };
-            return self.change(draft, task, Effect::Map { mapping: plain(backing) });
+            return self.world.change(draft, task, Effect::Map { mapping: plain(backing) });
         }
         if shared && is_zero_device(&file) {
             return self.map_shared_anonymous(draft, task, range.start());
@@ -384,10 +391,10 @@ impl Session {
         match self.world.files.keep(&mut self.book.writer, &path, &file, Some(part))? {
             Mapped::Kept(file) => {
                 let backing = Backing::File { file, offset };
-                self.change(draft, task, Effect::Map { mapping: plain(backing) })
+                self.world.change(draft, task, Effect::Map { mapping: plain(backing) })
             }
             Mapped::Zero => {
-                self.change(draft, task, Effect::Map { mapping: plain(Backing::Anonymous) })
+                self.world.change(draft, task, Effect::Map { mapping: plain(Backing::Anonymous) })
             }
             Mapped::Other => self.map_by_contents(draft, task, plain(Backing::Copied), identity),
         }
@@ -416,13 +423,13 @@ impl Session {
             let shared =
                 self.world.files.shared_object(&mut self.book.writer, draft, identity, 0, None);
             let backing = Backing::Shared { shared, offset: FileOffset::new(0) };
-            return self.change(
+            return self.world.change(
                 draft,
                 task,
                 Effect::Map { mapping: Mapping { backing, ..mapping } },
             );
         }
-        self.change(draft, task, Effect::Map { mapping })?;
+        self.world.change(draft, task, Effect::Map { mapping })?;
         let len = usize::try_from(range.len()).unwrap_or(0);
         let memory = &task.memory;
         draft.write_with(range.start(), len, |out| memory.read(range.start(), out).unwrap_or(0));
@@ -467,7 +474,7 @@ impl Session {
     ) -> Result<(), RecordError> {
         if let Some((backing, range, prot)) = self.shared_at(draft, task, addr)? {
             let mapping = Mapping { range, prot, backing, grows_down: false };
-            self.change(draft, task, Effect::Map { mapping })?;
+            self.world.change(draft, task, Effect::Map { mapping })?;
         }
         Ok(())
     }
@@ -481,7 +488,7 @@ impl Session {
         if let Some((backing, range, prot)) = self.shared_at(draft, task, addr)? {
             self.world.space(task.space)?.attached.insert(addr, range.len());
             let mapping = Mapping { range, prot, backing, grows_down: false };
-            self.change(draft, task, Effect::Map { mapping })?;
+            self.world.change(draft, task, Effect::Map { mapping })?;
         }
         Ok(())
     }

@@ -17,8 +17,10 @@ use crate::probes;
 use crate::scheduler::{Look, TICK};
 use crate::session::{AGAIN, Next, Session, resumed};
 use crate::task::{Space, Task};
+use crate::turns::Turns;
 use crate::unfinished::end_of_step;
 use crate::waiting::{Examined, Way};
+use crate::world::World;
 
 /// How often the wait for the only task is looked at, in a call that may take for ever.
 pub(crate) const IDLE_TICK: Duration = Duration::from_millis(100);
@@ -34,31 +36,77 @@ pub(crate) enum Arrivals {
     Unknown,
 }
 
-impl Session {
-    /// A task has been running for a while: asks it to stop if something waits for that.
-    pub(crate) fn tick(&mut self, task: &mut Task) -> Result<(), RecordError> {
-        if task.open.is_some() {
-            return Ok(());
-        }
-        let now = monotonic();
-        if task.asked_to_stop {
-            return if self.turns.asked_again < now { self.ask_to_stop(task, now) } else { Ok(()) };
-        }
-        if task.to_next_call.is_some_and(|until| now < until) {
-            return Ok(());
-        }
-        let look = self.look(task, now);
-        if look != Look::GoOn || signal_is_due(task, now) || self.schedule.is_due_in_stretch(now) {
-            self.ask_to_stop(task, now)?;
-        }
-        self.look_again(task, now);
-        Ok(())
+impl World {
+    /// The state of a task in the middle of code.
+    pub(crate) fn fingerprint(
+        &mut self,
+        task: &Task,
+        stopped: &Stopped,
+        registers: &Registers,
+        watch: Option<Addr>,
+    ) -> Result<Where, RecordError> {
+        let probes = probes::words(task, self.spaces.get(&task.space), registers);
+        let vector = stopped.vector()?;
+        let pages = Some(self.digest(task)?);
+        self.space(task.space)?.tracking.placed();
+        Ok(Where::MidCode(Box::new(Fingerprint { vector, watch, probes, pages })))
     }
 
+    /// Digest of all pages that may differ from what they were at the last event. Since then no call has
+    /// changed what may be written: pages that may not be are as they were.
+    pub(crate) fn digest(&mut self, task: &Task) -> Result<PageDigest, RecordError> {
+        let map = PageMap::open(task.tid)?;
+        let space = self.space(task.space)?;
+        let mut pages = Vec::new();
+        let Space { table, tracking, .. } = space;
+        for mapping in table.iter().filter(|mapping| mapping.prot.allows(Protection::WRITE)) {
+            match mapping.backing {
+                Backing::Shared { .. } => map.populated_pages(mapping.range, &mut pages)?,
+                _ => tracking.written_since(&map, mapping, &mut pages)?,
+            }
+        }
+        let hash = hash_pages(task, &mut pages)?;
+        Ok(PageDigest { pages, hash })
+    }
+
+    /// What the kernel does to a task that it takes the CPU away from in a restartable sequence
+    /// (rseq(2)): the program counter goes to the abort handler.
+    fn leave_critical_section(
+        &mut self,
+        draft: &mut Draft,
+        task: &Task,
+        registers: &Registers,
+    ) -> Result<Registers, RecordError> {
+        const RSEQ_CS: u64 = 8;
+        let Some(area) = self.space(task.space)?.rseq.get(&task.id).copied() else {
+            return Ok(*registers);
+        };
+        let Some(field) = area.checked_add(RSEQ_CS) else {
+            return Ok(*registers);
+        };
+        let section = task.memory.read_u64(field).unwrap_or(0);
+        let mut words = [0_u8; 32];
+        if section == 0 || task.memory.read_exact(Addr::new(section), &mut words).is_err() {
+            return Ok(*registers);
+        }
+        // `struct rseq_cs`: version and flags, start, length, abort address.
+        let [_, start, len, abort] = words.as_chunks::<8>().0 else {
+            return Ok(*registers);
+        };
+        let [start, len, abort] = [start, len, abort].map(|word| u64::from_le_bytes(*word));
+        if registers.rip.wrapping_sub(start) >= len {
+            return Ok(*registers);
+        }
+        self.write_now(draft, task, field, &0_u64.to_le_bytes());
+        Ok(Registers { rip: abort, ..*registers })
+    }
+}
+
+impl Turns {
     /// Makes a running task stop. If the stop does not come it is asked for again: an injected call may have
     /// taken it.
     fn ask_to_stop(&mut self, task: &mut Task, now: Duration) -> Result<(), RecordError> {
-        self.turns.asked_again = now + ASK_AGAIN;
+        self.asked_again = now + ASK_AGAIN;
         match interrupt(task.tid) {
             Err(error) if !error.is_gone() => Err(error.into()),
             _ => {
@@ -68,31 +116,70 @@ impl Session {
         }
     }
 
+    /// Has the running task looked at again when that is due.
+    pub(crate) fn look_again(&self, task: &Task, now: Duration) {
+        let Some(ticker) = &self.ticker else { return };
+        let mut next = self.scheduler.next_look(now).min(TICK);
+        if !task.held.is_empty() {
+            let due = task.held_since + task.patience;
+            next = next.min(due.saturating_sub(now).max(LEAST_PATIENCE / 4));
+        }
+        ticker.first_then(next, AGAIN.max(next));
+    }
+
+    /// Nothing is to be done about a task that was asked to stop.
+    pub(crate) fn go_on_meanwhile(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+    ) -> Result<Next, RecordError> {
+        self.look_again(task, monotonic());
+        Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon))
+    }
+}
+
+impl Session {
+    /// A task has been running for a while: asks it to stop if something waits for that.
+    pub(crate) fn tick(&mut self, task: &mut Task) -> Result<(), RecordError> {
+        if task.open.is_some() {
+            return Ok(());
+        }
+        let now = monotonic();
+        if task.asked_to_stop {
+            return if self.turns.asked_again < now {
+                self.turns.ask_to_stop(task, now)
+            } else {
+                Ok(())
+            };
+        }
+        if task.to_next_call.is_some_and(|until| now < until) {
+            return Ok(());
+        }
+        let look = self.look(task, now);
+        if look != Look::GoOn
+            || signal_is_due(task, now)
+            || self.book.schedule.is_due_in_stretch(now)
+        {
+            self.turns.ask_to_stop(task, now)?;
+        }
+        self.turns.look_again(task, now);
+        Ok(())
+    }
+
     /// What the scheduler wants with the running task.
     fn look(&mut self, task: &Task, now: Duration) -> Look {
         let events = self.book.event_count();
         if self.turns.quiet_since.0 != events {
             self.turns.quiet_since = (events, now);
         }
-        if self.somebody_waits() {
-            self.wake_those_that_waited();
+        if self.world.somebody_waits() {
+            self.world.wake_those_that_waited();
         }
         self.copies.look();
         let unseen = others_have_stopped(task.tid);
         let ready = self.world.tasks.values().filter(|other| other.can_run());
         let others = ready.map(Task::candidate);
         self.turns.scheduler.look(now, self.turns.quiet_since.1, others, unseen)
-    }
-
-    /// Has the running task looked at again when that is due.
-    pub(crate) fn look_again(&self, task: &Task, now: Duration) {
-        let Some(ticker) = &self.turns.ticker else { return };
-        let mut next = self.turns.scheduler.next_look(now).min(TICK);
-        if !task.held.is_empty() {
-            let due = task.held_since + task.patience;
-            next = next.min(due.saturating_sub(now).max(LEAST_PATIENCE / 4));
-        }
-        ticker.first_then(next, AGAIN.max(next));
     }
 
     /// A task that was asked to stop has stopped, perhaps in the middle of code.
@@ -107,7 +194,7 @@ impl Session {
             return Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon));
         }
         let registers = normal(&stopped.registers()?);
-        if self.is_where_it_was(task, &registers)? {
+        if self.book.is_where_it_was(task, &registers)? {
             return self.go_on_at_event(task, stopped);
         }
         let now = monotonic();
@@ -120,22 +207,16 @@ impl Session {
             task.held_since = now;
         }
         match self.look(task, now) {
-            Look::GoOn if self.schedule.is_due_in_stretch(now) => self.mark_stretch(task, stopped),
-            Look::GoOn => self.go_on_meanwhile(task, stopped),
-            Look::Examine if task.is_watched_by_tracer() => self.go_on_meanwhile(task, stopped),
+            Look::GoOn if self.book.schedule.is_due_in_stretch(now) => {
+                self.mark_stretch(task, stopped)
+            }
+            Look::GoOn => self.turns.go_on_meanwhile(task, stopped),
+            Look::Examine if task.is_watched_by_tracer() => {
+                self.turns.go_on_meanwhile(task, stopped)
+            }
             Look::Examine => self.examine_for_others(task, stopped, Arrivals::Unknown),
             Look::Leave => self.leave(task, stopped),
         }
-    }
-
-    /// Nothing is to be done about a task that was asked to stop.
-    pub(crate) fn go_on_meanwhile(
-        &mut self,
-        task: &mut Task,
-        stopped: Stopped,
-    ) -> Result<Next, RecordError> {
-        self.look_again(task, monotonic());
-        Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon))
     }
 
     /// Other tasks could run. A task that only waits gives way at once.
@@ -165,7 +246,7 @@ impl Session {
             Examined::Computes(stopped) => {
                 task.expects = None;
                 self.turns.scheduler.computes(monotonic());
-                self.go_on_meanwhile(task, stopped)
+                self.turns.go_on_meanwhile(task, stopped)
             }
             Examined::Wrote(stopped) => {
                 let registers = normal(&stopped.registers()?);
@@ -203,9 +284,9 @@ impl Session {
     ) -> Result<Stopped, RecordError> {
         let start = own_cpu_time();
         self.take_fast_calls(task)?;
-        self.start_tracking_with(task, &mut stopped)?;
+        self.world.start_tracking_with(task, &mut stopped)?;
         let before = normal(&stopped.registers()?);
-        let at = self.fingerprint(task, &stopped, &before, watch)?;
+        let at = self.world.fingerprint(task, &stopped, &before, watch)?;
         let stopped = self.append_preempt(task, stopped, before, at)?;
         self.turns.scheduler.spent(monotonic(), own_cpu_time().saturating_sub(start));
         Ok(stopped)
@@ -222,7 +303,7 @@ impl Session {
         if end_of_step(task, before.pc()).is_some() {
             return Ok((stopped, false));
         }
-        let at = self.fingerprint(task, &stopped, &before, None)?;
+        let at = self.world.fingerprint(task, &stopped, &before, None)?;
         Ok((self.append_preempt(task, stopped, before, at)?, true))
     }
 
@@ -266,11 +347,11 @@ impl Session {
         at: Where,
     ) -> Result<Stopped, RecordError> {
         let mut draft = self.book.draft();
-        let after = self.leave_critical_section(&mut draft, task, &before)?;
+        let after = self.world.leave_critical_section(&mut draft, task, &before)?;
         if after != before {
             stopped.set_registers(&after)?;
         }
-        self.append(task, draft, &EventKind::Preempt { at }, &before, &after)?;
+        self.book.append(task, draft, &EventKind::Preempt { at }, &before, &after)?;
         task.mid_code = true;
         Ok(stopped)
     }
@@ -289,70 +370,6 @@ impl Session {
             }
             None => Ok(Next::Ready(stopped)),
         }
-    }
-
-    /// The state of a task in the middle of code.
-    pub(crate) fn fingerprint(
-        &mut self,
-        task: &Task,
-        stopped: &Stopped,
-        registers: &Registers,
-        watch: Option<Addr>,
-    ) -> Result<Where, RecordError> {
-        let probes = probes::words(task, self.world.spaces.get(&task.space), registers);
-        let vector = stopped.vector()?;
-        let pages = Some(self.digest(task)?);
-        self.world.space(task.space)?.tracking.placed();
-        Ok(Where::MidCode(Box::new(Fingerprint { vector, watch, probes, pages })))
-    }
-
-    /// Digest of all pages that may differ from what they were at the last event. Since then no call has
-    /// changed what may be written: pages that may not be are as they were.
-    pub(crate) fn digest(&mut self, task: &Task) -> Result<PageDigest, RecordError> {
-        let map = PageMap::open(task.tid)?;
-        let space = self.world.space(task.space)?;
-        let mut pages = Vec::new();
-        let Space { table, tracking, .. } = space;
-        for mapping in table.iter().filter(|mapping| mapping.prot.allows(Protection::WRITE)) {
-            match mapping.backing {
-                Backing::Shared { .. } => map.populated_pages(mapping.range, &mut pages)?,
-                _ => tracking.written_since(&map, mapping, &mut pages)?,
-            }
-        }
-        let hash = hash_pages(task, &mut pages)?;
-        Ok(PageDigest { pages, hash })
-    }
-
-    /// What the kernel does to a task that it takes the CPU away from in a restartable sequence
-    /// (rseq(2)): the program counter goes to the abort handler.
-    fn leave_critical_section(
-        &mut self,
-        draft: &mut Draft,
-        task: &Task,
-        registers: &Registers,
-    ) -> Result<Registers, RecordError> {
-        const RSEQ_CS: u64 = 8;
-        let Some(area) = self.world.space(task.space)?.rseq.get(&task.id).copied() else {
-            return Ok(*registers);
-        };
-        let Some(field) = area.checked_add(RSEQ_CS) else {
-            return Ok(*registers);
-        };
-        let section = task.memory.read_u64(field).unwrap_or(0);
-        let mut words = [0_u8; 32];
-        if section == 0 || task.memory.read_exact(Addr::new(section), &mut words).is_err() {
-            return Ok(*registers);
-        }
-        // `struct rseq_cs`: version and flags, start, length, abort address.
-        let [_, start, len, abort] = words.as_chunks::<8>().0 else {
-            return Ok(*registers);
-        };
-        let [start, len, abort] = [start, len, abort].map(|word| u64::from_le_bytes(*word));
-        if registers.rip.wrapping_sub(start) >= len {
-            return Ok(*registers);
-        }
-        self.write_now(draft, task, field, &0_u64.to_le_bytes());
-        Ok(Registers { rip: abort, ..*registers })
     }
 }
 

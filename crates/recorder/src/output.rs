@@ -7,8 +7,8 @@ use crate::book::Draft;
 use crate::calls::{Answer, View};
 use crate::descriptors::descriptor;
 use crate::error::RecordError;
-use crate::session::Session;
 use crate::task::{OpenCall, Task};
+use crate::world::World;
 
 use retake_abi::{ReadMemory, Size, nr};
 
@@ -23,12 +23,12 @@ fn copies_to(no: SyscallNo, args: &[u64; 6]) -> Option<i32> {
     }
 }
 
-impl Session {
+impl World {
     /// Calls that would move bytes to the program's output inside the kernel are refused, with the
     /// error after which programs copy through memory: a replay must be able to show them.
     pub(crate) fn output_call(&mut self, task: &Task, no: SyscallNo, args: &[u64; 6]) -> Answer {
         match copies_to(no, args) {
-            Some(fd) if self.world.echo.stream(task, fd).is_some() => {
+            Some(fd) if self.echo.stream(task, fd).is_some() => {
                 Answer::Now(retake_abi::Errno::EINVAL.to_result())
             }
             _ => Answer::Kernel,
@@ -52,7 +52,7 @@ impl Session {
             nr::WRITEV | nr::PWRITEV | nr::PWRITEV2 => true,
             _ => return,
         };
-        let stream = self.world.echo.stream(task, descriptor(fd));
+        let stream = self.echo.stream(task, descriptor(fd));
         if !vectored {
             self.note_piece(draft, task, stream, data, left.min(len));
             return;
@@ -103,7 +103,7 @@ impl Session {
         task: &Task,
         open: &OpenCall,
     ) -> Result<bool, RecordError> {
-        let space = self.world.space(task.space)?;
+        let space = self.space(task.space)?;
         let arg = |n: u8| open.args.get(usize::from(n)).copied().unwrap_or(0);
         Ok(open.call.outputs.iter().any(|output| match output.size {
             Size::Result { cap } => {
@@ -132,7 +132,7 @@ impl Session {
                 ranges.push((addr, len));
             },
         );
-        let space = self.world.space(task.space)?;
+        let space = self.space(task.space)?;
         let writable = ranges.into_iter().map(|(addr, len)| (addr, space.writable_len(addr, len)));
         for (addr, len) in writable.collect::<Vec<_>>() {
             let len = usize::try_from(len).unwrap_or(0);

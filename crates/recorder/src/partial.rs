@@ -6,10 +6,10 @@ use retake_recording::Effect;
 
 use crate::book::Draft;
 use crate::error::RecordError;
-use crate::session::Session;
 use crate::task::Task;
+use crate::world::World;
 
-impl Session {
+impl World {
     /// mprotect(2) changes what lies before the place that it fails at: takes over what the kernel says
     /// of a range.
     pub(crate) fn follow_protections(
@@ -24,7 +24,7 @@ impl Session {
             let Some(part) = entry.range.intersection(range).filter(|part| !part.is_empty()) else {
                 continue;
             };
-            let ours = self.world.space(task.space)?.table.parts(part);
+            let ours = self.space(task.space)?.table.parts(part);
             if ours.iter().any(|mapping| mapping.prot != entry.prot) {
                 self.change(draft, task, Effect::Protect { range: part, prot: entry.prot })?;
             }
@@ -41,7 +41,7 @@ impl Session {
         range: AddrRange,
     ) -> Result<(), RecordError> {
         let map = PageMap::open(task.tid)?;
-        for mapping in self.world.space(task.space)?.table.parts(range) {
+        for mapping in self.space(task.space)?.table.parts(range) {
             let mut there = Vec::new();
             map.private_pages(mapping.range, &mut there)?;
             let mut at = mapping.range.start();

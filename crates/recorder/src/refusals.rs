@@ -3,8 +3,8 @@
 use retake_abi::Errno;
 use retake_model::Addr;
 
+use crate::book::Book;
 use crate::calls::Answer;
-use crate::session::Session;
 use crate::task::Task;
 
 /// What is mapped to look at memory that the kernel writes at any time, by the beginning of the name that
@@ -35,7 +35,7 @@ pub(crate) fn counter_call(task: &Task, args: &[u64; 6]) -> Answer {
     }
 }
 
-impl Session {
+impl Book {
     /// Whether an mmap(2) would show memory that the kernel writes while the program runs. Says so once.
     pub(crate) fn is_refused_mapping(&mut self, task: &Task, args: &[u64; 6]) -> bool {
         const MAP_SHARED: u64 = 1;
@@ -54,7 +54,7 @@ impl Session {
         else {
             return false;
         };
-        self.book.warn_once(format!(
+        self.warn_once(format!(
             "the program mapped {what}, which is refused (EPERM) while it is recorded: the kernel writes there at any time"
         ));
         true

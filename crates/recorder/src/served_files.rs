@@ -17,11 +17,12 @@ use crate::descriptors::descriptor;
 use crate::exec_calls::path_at;
 use crate::session::Session;
 use crate::task::Task;
+use crate::world::World;
 
 /// How the types of these file systems begin: `fuse`, `fuseblk`, `fuse.NAME`.
 const KIND: &[u8] = b"fuse";
 
-impl Session {
+impl World {
     /// A call has ended well: notes whether it made such a file system known.
     pub(crate) fn note_served(&mut self, task: &Task, no: SyscallNo, args: &[u64; 6]) {
         let [first, _, third, ..] = *args;
@@ -31,10 +32,12 @@ impl Session {
             _ => return,
         };
         let mut name = [0; KIND.len()];
-        self.world.serves_files |=
+        self.serves_files |=
             task.memory.read_exact(Addr::new(kind), &mut name).is_ok() && name == KIND;
     }
+}
 
+impl Session {
     /// Refuses to map such a file.
     pub(crate) fn served_mapping(&mut self, task: &Task, args: &[u64; 6]) -> Option<Answer> {
         let [_, _, _, flags, fd, _] = *args;

@@ -6,9 +6,9 @@ use retake_model::{Registers, Signal, SyscallNo, Tid};
 use retake_ptrace::{PtraceStop, Resume, Running, StopEvent, Stopped, WaitFlags, monotonic, wait};
 use retake_recording::{EventKind, ExitStatus, RecordingWriter};
 
-use crate::book::{Book, Draft};
+use crate::book::Book;
 use crate::calls::Begun;
-use crate::checkpoints::{Copies, Due, Schedule};
+use crate::checkpoints::{Copies, Due};
 use crate::ending::{Ending, Leftover, Limits};
 use crate::error::RecordError;
 use crate::hardware::Hardware;
@@ -35,8 +35,6 @@ pub(crate) struct Session {
     pub(crate) turns: Turns,
     /// What they run on.
     pub(crate) hardware: Hardware,
-    /// When checkpoints are made.
-    pub(crate) schedule: Schedule,
     /// What checkpoints are read from.
     pub(crate) copies: Copies,
     /// Code for calls without a stop: for the first task, from which all others have it.
@@ -68,14 +66,30 @@ pub(crate) fn resumed(_running: Running, next: Next) -> Next {
     next
 }
 
+impl Book {
+    /// The entry of a call that waits becomes an event of its own.
+    pub(crate) fn record_entry(&mut self, task: &mut Task) -> Result<(), RecordError> {
+        let Some(open) = task.open.as_mut() else {
+            return Ok(());
+        };
+        // A task that was killed in the call may wait to be collected.
+        if open.begun.is_recorded() || task.ended {
+            return Ok(());
+        }
+        open.begun = Begun::Recorded;
+        let (entry, no) = (open.entry, open.call.no);
+        let draft = self.draft();
+        self.append(task, draft, &EventKind::SyscallEnter { no }, &entry, &entry)
+    }
+}
+
 impl Session {
     pub(crate) fn new(writer: RecordingWriter, root: Tid, interval: Duration) -> Self {
         Self {
             world: World::new(root),
-            book: Book::new(writer),
+            book: Book::new(writer, interval),
             turns: Turns::new(),
             hardware: Hardware::default(),
-            schedule: Schedule::new(interval),
             copies: Copies::default(),
             fast_code: None,
             fast_entries: Vec::new(),
@@ -87,11 +101,11 @@ impl Session {
 
     /// Runs until every task is gone, or the recording ends.
     pub(crate) fn run(&mut self) -> Result<ExitStatus, RecordError> {
-        self.tick_every(TICK);
+        self.turns.tick_every(TICK);
         while !self.world.tasks.is_empty() && !self.is_over()? {
             self.collect()?;
             let Some(tid) = self.choose() else { continue };
-            match self.schedule.due() {
+            match self.book.schedule.due() {
                 Due::No => {}
                 Due::Soon => self.prepare_checkpoint(),
                 Due::Now => self.checkpoint(tid)?,
@@ -112,8 +126,8 @@ impl Session {
             // There is nothing to decide, and each look at the clock is a system call.
             return Some(tid);
         }
-        if self.somebody_waits() {
-            self.wake_those_that_waited();
+        if self.world.somebody_waits() {
+            self.world.wake_those_that_waited();
         }
         self.turns.candidates.clear();
         let ready = self.world.tasks.values().filter(|task| task.can_run());
@@ -196,7 +210,7 @@ impl Session {
             }
             task.watch_for_tracer(&mut stopped)?;
             let is_its_tracers = task.is_watched_by_tracer();
-            let watches = !task.waited_at.is_empty() || self.somebody_waits();
+            let watches = !task.waited_at.is_empty() || self.world.somebody_waits();
             if !watches
                 && !is_its_tracers
                 && !task.is_armed()
@@ -214,7 +228,7 @@ impl Session {
                 }
             }
             let armed = match (task.is_armed() || watches) && !is_its_tracers {
-                true => self.watch_for_others(&mut task, &mut stopped),
+                true => self.world.watch_for_others(&mut task, &mut stopped),
                 false => Ok(()),
             };
             if task.is_watched_for_waits() {
@@ -311,7 +325,7 @@ impl Session {
         let tid = task.tid;
         match next {
             Next::Ready(stopped) => {
-                self.stop_for_tracer(&mut task);
+                self.world.stop_for_tracer(&mut task);
                 task.run = Run::Ready(stopped);
                 self.world.tasks.insert(tid, task);
             }
@@ -321,7 +335,7 @@ impl Session {
                 if stop.is_some() {
                     return Ok(Some((task, stop)));
                 }
-                self.record_entry(&mut task)?;
+                self.book.record_entry(&mut task)?;
                 task.run = Run::Kernel;
                 self.world.tasks.insert(tid, task);
             }
@@ -341,39 +355,6 @@ impl Session {
         }
         let status = ExitStatus::Killed(Signal::KILL);
         self.reaped(&mut task, status)
-    }
-
-    /// The entry of a call that waits becomes an event of its own.
-    pub(crate) fn record_entry(&mut self, task: &mut Task) -> Result<(), RecordError> {
-        let Some(open) = task.open.as_mut() else {
-            return Ok(());
-        };
-        // A task that was killed in the call may wait to be collected.
-        if open.begun.is_recorded() || task.ended {
-            return Ok(());
-        }
-        open.begun = Begun::Recorded;
-        let (entry, no) = (open.entry, open.call.no);
-        let draft = self.book.draft();
-        self.append(task, draft, &EventKind::SyscallEnter { no }, &entry, &entry)
-    }
-
-    /// Records the event that a draft has become.
-    pub(crate) fn append(
-        &mut self,
-        task: &mut Task,
-        draft: Draft,
-        kind: &EventKind,
-        before: &Registers,
-        after: &Registers,
-    ) -> Result<(), RecordError> {
-        self.book.complete(draft, task.id, kind, before, after)?;
-        task.moved_on(kind);
-        task.registers = *after;
-        task.mid_code = false;
-        task.update = None;
-        self.schedule.count_event();
-        Ok(())
     }
 
     pub(crate) fn handle(
@@ -403,7 +384,7 @@ impl Session {
             StopEvent::Syscall => self.call_completed(task, stopped),
             StopEvent::Cloned => self.task_created(task, stopped),
             StopEvent::Exec => Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Soon)),
-            StopEvent::VforkDone => self.vfork_done(task, stopped),
+            StopEvent::VforkDone => self.world.vfork_done(task, stopped),
             StopEvent::Exit => self.task_ends(task, stopped),
             StopEvent::Signal(signal) => self.signal_arrived(task, stopped, signal),
             StopEvent::Stop(retake_model::Signal::TRAP)

@@ -51,7 +51,7 @@ impl Session {
         let name = retake_tracee::InjectPage::ADDR.get() + retake_tracee::InjectPage::LEN - 8;
         let made = call(nr::MEMFD_CREATE, [name, MFD_CLOEXEC, 0, 0, 0, 0])?;
         let Ok(fd) = u32::try_from(made) else {
-            self.enter_again(task, stopped, entry)?;
+            self.world.enter_again(task, stopped, entry)?;
             return Ok(Answer::Kernel);
         };
         let (fd, number) = (u64::from(fd), i32::try_from(fd).unwrap_or(-1));
@@ -66,7 +66,7 @@ impl Session {
         }
         call(nr::CLOSE, [fd, 0, 0, 0, 0, 0])?;
         let Some((at, file, identity)) = result else {
-            self.enter_again(task, stopped, entry)?;
+            self.world.enter_again(task, stopped, entry)?;
             return Ok(Answer::Kernel);
         };
         let range = AddrRange::with_len(Addr::new(at.cast_unsigned()), len);
@@ -81,7 +81,7 @@ impl Session {
             let backing = Backing::Shared { shared, offset: FileOffset::new(0) };
             let prot = Protection::from_bits(prot);
             let mapping = Mapping { range: range.to_pages(), prot, backing, grows_down: false };
-            self.change(draft, task, Effect::Map { mapping })?;
+            self.world.change(draft, task, Effect::Map { mapping })?;
         }
         Ok(Answer::Now(at))
     }

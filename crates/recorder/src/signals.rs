@@ -7,6 +7,7 @@ use retake_recording::{Delivery, Effect, EventKind, Where};
 
 use retake_tracee::{InjectPage, inject};
 
+use crate::book::Book;
 use crate::disposition::{Disposition, disposition, is_unkillable};
 use crate::error::RecordError;
 use crate::growth::Growth;
@@ -183,7 +184,7 @@ fn restarted(registers: &Registers) -> Option<Registers> {
     Some(Registers { rax, rip: registers.rip.wrapping_sub(2), ..*registers })
 }
 
-impl Session {
+impl Book {
     /// After an interrupted call the kernel, with no handler to run, sets the task back to make the
     /// call again. That is an event: no user code shows it.
     pub(crate) fn restart_if_interrupted(&mut self, task: &mut Task) -> Result<(), RecordError> {
@@ -191,7 +192,7 @@ impl Session {
         let Some(after) = restarted(&before) else {
             return Ok(());
         };
-        let draft = self.book.draft();
+        let draft = self.draft();
         self.append(task, draft, &EventKind::Restart, &before, &after)
     }
 
@@ -213,11 +214,31 @@ impl Session {
         if now != after && now != interrupted {
             return Ok(false);
         }
-        let draft = self.book.draft();
+        let draft = self.draft();
         self.append(task, draft, &EventKind::Restart, &before, &now)?;
         Ok(true)
     }
 
+    /// Records that a signal without a handler came at the entry of a call, if `before` are registers of one:
+    /// the call is undone there, with registers that no place in the program has.
+    fn undo_call(
+        &mut self,
+        task: &mut Task,
+        before: &Registers,
+        info: &SigInfo,
+        delivery: Delivery,
+    ) -> Result<(), RecordError> {
+        // A call that has ended is none to undo: the signal came behind it.
+        if before.orig_rax.cast_signed() < 0 || *before == task.registers {
+            return Ok(());
+        }
+        let kind = EventKind::Signal { info: info.clone(), delivery, at: Where::Located };
+        let draft = self.draft();
+        self.append(task, draft, &kind, before, &before_call(before))
+    }
+}
+
+impl Session {
     pub(crate) fn signal_arrived(
         &mut self,
         task: &mut Task,
@@ -226,7 +247,7 @@ impl Session {
     ) -> Result<Next, RecordError> {
         let info = match task.take_sent_again(&mut stopped, signal)? {
             Some(info) => info,
-            None => self.describe_child_signal(task, stopped.siginfo()?),
+            None => self.world.describe_child_signal(task, stopped.siginfo()?),
         };
         self.note_given(task, &info);
         let registers = stopped.registers()?;
@@ -248,11 +269,11 @@ impl Session {
         }
         if signal == Signal::SEGV
             && info.code() == SI_KERNEL
-            && let Some(next) = self.trapped_instruction(task, &mut stopped, &registers)?
+            && let Some(next) = self.hardware.trapped_instruction(task, &mut stopped, &registers)?
         {
             task.undo_forced(&mut stopped, signal, &next.1)?;
             let draft = self.book.draft();
-            self.append(task, draft, &next.0, &registers, &next.1)?;
+            self.book.append(task, draft, &next.0, &registers, &next.1)?;
             return Ok(Next::Ready(stopped));
         }
         match self.grow_down(task, &mut stopped, &info, &registers)? {
@@ -267,7 +288,7 @@ impl Session {
         // A timer that is faster than its handler leaves the program some time between two signals.
         let too_soon = task.must_go_on_first(&info);
         let located = is_synchronous(signal, &info)
-            || (!inside && !too_soon && self.is_where_it_was(task, &registers)?);
+            || (!inside && !too_soon && self.book.is_where_it_was(task, &registers)?);
         // Where the task was left it may have flags of the recorder's own.
         let registers = match located && !is_synchronous(signal, &info) {
             true => task.registers,
@@ -411,35 +432,17 @@ impl Session {
         match disposition(task, signal) {
             // Changed by another thread since: the call goes on as if nothing had come.
             Disposition::Ignored if !is_synchronous(signal, info) => {
-                self.undo_call(task, before, info, Delivery::Ignored)?;
+                self.book.undo_call(task, before, info, Delivery::Ignored)?;
                 Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon))
             }
             Disposition::Stop => {
-                self.undo_call(task, before, info, Delivery::Stop)?;
+                self.book.undo_call(task, before, info, Delivery::Stop)?;
                 Ok(resumed(stopped.resume(Resume::Continue, Some(signal))?, Next::Soon))
             }
             Disposition::Handler | Disposition::Fatal | Disposition::Ignored => {
                 self.deliver(task, stopped, signal, info.clone(), before)
             }
         }
-    }
-
-    /// Records that a signal without a handler came at the entry of a call, if `before` are registers of one:
-    /// the call is undone there, with registers that no place in the program has.
-    fn undo_call(
-        &mut self,
-        task: &mut Task,
-        before: &Registers,
-        info: &SigInfo,
-        delivery: Delivery,
-    ) -> Result<(), RecordError> {
-        // A call that has ended is none to undo: the signal came behind it.
-        if before.orig_rax.cast_signed() < 0 || *before == task.registers {
-            return Ok(());
-        }
-        let kind = EventKind::Signal { info: info.clone(), delivery, at: Where::Located };
-        let draft = self.book.draft();
-        self.append(task, draft, &kind, before, &before_call(before))
     }
 
     /// Lets the kernel deliver a signal, and records what that does.
@@ -456,7 +459,7 @@ impl Session {
         if disposition(task, signal) != Disposition::Handler {
             let stays = is_synchronous(signal, &info) && is_unkillable(task);
             let kind = EventKind::Signal { info, delivery: Delivery::Fatal { core: false }, at };
-            self.append(task, draft, &kind, before, before)?;
+            self.book.append(task, draft, &kind, before, before)?;
             task.dying = true;
             if stays {
                 return self.crash_of_unkillable(task, stopped, signal);
@@ -485,7 +488,7 @@ impl Session {
         }
         draft.add(&Effect::Vector { state: stopped.vector()? });
         let kind = EventKind::Signal { info, delivery: Delivery::Handler, at };
-        self.append(task, draft, &kind, before, &after)?;
+        self.book.append(task, draft, &kind, before, &after)?;
         Ok(Next::Ready(stopped))
     }
 
@@ -512,7 +515,7 @@ impl Session {
         let mut draft = self.book.draft();
         draft.write_with(start, len, |out| memory.read(start, out).unwrap_or(0));
         let kind = EventKind::Signal { info, delivery: Delivery::Ignored, at: Where::Located };
-        self.append(task, draft, &kind, before, &after)?;
+        self.book.append(task, draft, &kind, before, &after)?;
         task.mask_changed(&stopped)?;
         let info = stopped.siginfo()?;
         self.deliver(task, stopped, forced, info, &after)
@@ -545,7 +548,7 @@ impl Session {
     ) -> Result<Next, RecordError> {
         match signal {
             Signal::STOP | Signal::TSTP | Signal::TTIN | Signal::TTOU => {
-                let mut at_event = self.is_where_it_was(task, &stopped.registers()?)?;
+                let mut at_event = self.book.is_where_it_was(task, &stopped.registers()?)?;
                 if !at_event && task.open.is_none() {
                     // Others run before it goes on: what it has done so far comes before what they do.
                     (stopped, at_event) = self.mark_stop(task, stopped)?;
@@ -556,14 +559,14 @@ impl Session {
                     false => None,
                 };
                 if at_event && task.open.is_none() && task.traced.is_some() {
-                    return Ok(self.tell_of_group_stop(task, stopped, signal));
+                    return Ok(self.world.tell_of_group_stop(task, stopped, signal));
                 }
                 Ok(resumed(stopped.listen()?, Next::Waiting))
             }
             _ if task.open.is_some() => {
                 Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Waiting))
             }
-            _ => match self.tell_of_continuing(task, stopped) {
+            _ => match self.world.tell_of_continuing(task, stopped) {
                 Ok(next) => Ok(next),
                 Err(stopped) => Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon)),
             },

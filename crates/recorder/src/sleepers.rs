@@ -11,6 +11,7 @@ use retake_ptrace::{TaskStat, monotonic};
 use crate::error::RecordError;
 use crate::session::Session;
 use crate::task::Task;
+use crate::world::World;
 
 /// A call that takes longer counts as one that waits.
 const LONG: Duration = Duration::from_millis(5);
@@ -24,6 +25,19 @@ impl Silence {
     fn is_long(&mut self) -> bool {
         let now = monotonic();
         now.saturating_sub(*self.0.get_or_insert(now)) >= LONG
+    }
+}
+
+impl World {
+    /// Whether others share memory with a task that it may write to.
+    fn is_seen_by_others(&mut self, task: &Task) -> Result<bool, RecordError> {
+        if self.shares_memory(task) {
+            return Ok(true);
+        }
+        let mut mappings = self.space(task.space)?.table.iter();
+        Ok(mappings.any(|mapping| {
+            mapping.backing.shared_object().is_some() && mapping.prot.allows(Protection::WRITE)
+        }))
     }
 }
 
@@ -41,7 +55,7 @@ impl Session {
         let others_may_run = match &task.open {
             Some(open) => matches!(open.call.class, Class::Emulate) && !open.begun.is_recorded(),
             // What it has done since its last event, others do not see.
-            None => task.asked_to_stop && !self.is_seen_by_others(task)?,
+            None => task.asked_to_stop && !self.world.is_seen_by_others(task)?,
         };
         let is_asleep = || TaskStat::read(task.tid).is_some_and(|stat| stat.is_in(&['S', 'D']));
         if !others_may_run || !is_asleep() {
@@ -50,18 +64,7 @@ impl Session {
         if let Some(open) = &mut task.open {
             open.writes_directly |= !open.call.outputs.is_empty();
         }
-        self.record_entry(task)?;
+        self.book.record_entry(task)?;
         Ok(true)
-    }
-
-    /// Whether others share memory with a task that it may write to.
-    fn is_seen_by_others(&mut self, task: &Task) -> Result<bool, RecordError> {
-        if self.world.shares_memory(task) {
-            return Ok(true);
-        }
-        let mut mappings = self.world.space(task.space)?.table.iter();
-        Ok(mappings.any(|mapping| {
-            mapping.backing.shared_object().is_some() && mapping.prot.allows(Protection::WRITE)
-        }))
     }
 }

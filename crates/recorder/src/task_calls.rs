@@ -15,6 +15,43 @@ use crate::exec_calls::check_program;
 use crate::new_task::NewTask;
 use crate::session::{Next, Session, resumed};
 use crate::task::{Identity, OpenCall, Run, Task};
+use crate::world::World;
+
+impl World {
+    /// The task that a task waited for in its call has left its memory.
+    pub(crate) fn vfork_done(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+    ) -> Result<Next, RecordError> {
+        if task.traced.is_some() && self.stops_after_vfork(task, stopped.event_message()?) {
+            return Ok(Next::Ready(stopped));
+        }
+        Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Soon))
+    }
+
+    fn first_stop(&mut self, tid: Tid) -> Result<Option<Stopped>, RecordError> {
+        if let Some(stopped) = self.early.remove(&tid) {
+            return Ok(Some(stopped));
+        }
+        match wait(tid, WaitFlags::Block)? {
+            Some(PtraceStop::Stopped(_, StopEvent::Exit)) | None => Ok(None),
+            Some(PtraceStop::Stopped(stopped, _)) => Ok(Some(stopped)),
+            Some(_) => Ok(None),
+        }
+    }
+
+    pub(crate) fn free_space_of(&mut self, task: &Task) {
+        if self.shares_memory(task) {
+            if let Some(space) = self.spaces.get_mut(&task.space) {
+                space.rseq.remove(&task.id);
+                space.slots.remove(&task.id);
+            }
+        } else {
+            self.spaces.remove(&task.space);
+        }
+    }
+}
 
 impl Session {
     /// `clone`, `fork` or `vfork` made a task: the parent is in the middle of its call.
@@ -28,7 +65,7 @@ impl Session {
             return Ok(Next::Ready(stopped));
         };
         let new = open.new_task;
-        let child = self.first_stop(tid)?;
+        let child = self.world.first_stop(tid)?;
         let no = open.call.no;
         let entry = open.entry;
         let mut draft = self.book.draft();
@@ -41,13 +78,13 @@ impl Session {
         if new.is_waited_for() {
             // The parent waits until the child executes or ends; the child runs now.
             if !open.begun.is_recorded() {
-                self.append(task, draft, &EventKind::SyscallEnter { no }, &entry, &entry)?;
+                self.book.append(task, draft, &EventKind::SyscallEnter { no }, &entry, &entry)?;
             } else if !draft.is_empty() {
                 let at = Where::Located;
-                self.append(task, draft, &EventKind::Preempt { at }, &entry, &entry)?;
+                self.book.append(task, draft, &EventKind::Preempt { at }, &entry, &entry)?;
             }
             task.open = Some(OpenCall { begun: Begun::Recorded, ..open });
-            if has_child && self.stops_in_vfork(task, &new, tid) {
+            if has_child && self.world.stops_in_vfork(task, &new, tid) {
                 return Ok(Next::Ready(stopped));
             }
             return Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Waiting));
@@ -65,39 +102,20 @@ impl Session {
             stopped.set_registers(&after)?;
         }
         self.audit_after(&mut draft, task, &open, after.rax.cast_signed())?;
-        self.retire(task, draft, Ended { no, begun: open.begun, before: &entry, after: &after })?;
+        self.book.retire(
+            task,
+            draft,
+            Ended { no, begun: open.begun, before: &entry, after: &after },
+        )?;
         match event? {
             StopEvent::Syscall => {
                 if has_child {
-                    self.tell_of_new_task(task, &new, tid);
+                    self.world.tell_of_new_task(task, &new, tid);
                 }
                 Ok(Next::Ready(stopped))
             }
             StopEvent::Exit => self.task_ends(task, stopped),
             other => Err(RecordError::Unsupported(format!("{other:?} in the middle of clone"))),
-        }
-    }
-
-    /// The task that a task waited for in its call has left its memory.
-    pub(crate) fn vfork_done(
-        &mut self,
-        task: &mut Task,
-        stopped: Stopped,
-    ) -> Result<Next, RecordError> {
-        if task.traced.is_some() && self.stops_after_vfork(task, stopped.event_message()?) {
-            return Ok(Next::Ready(stopped));
-        }
-        Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Soon))
-    }
-
-    fn first_stop(&mut self, tid: Tid) -> Result<Option<Stopped>, RecordError> {
-        if let Some(stopped) = self.world.early.remove(&tid) {
-            return Ok(Some(stopped));
-        }
-        match wait(tid, WaitFlags::Block)? {
-            Some(PtraceStop::Stopped(_, StopEvent::Exit)) | None => Ok(None),
-            Some(PtraceStop::Stopped(stopped, _)) => Ok(Some(stopped)),
-            Some(_) => Ok(None),
         }
     }
 
@@ -128,9 +146,9 @@ impl Session {
         draft.add(&Effect::Spawn { child: id, tid, pid, space, registers });
         self.ending.add_process(pid);
         if space != parent.space {
-            self.inherit(draft, space)?;
+            self.world.inherit(draft, space)?;
         }
-        self.descriptors_inherited(draft, parent, (tid, space), new)?;
+        self.world.descriptors_inherited(draft, parent, (tid, space), new)?;
         let memory = ProcessMemory::new(tid);
         if let Some(addr) = new.own_tid() {
             let mut bytes = [0; 4];
@@ -157,7 +175,7 @@ impl Session {
         };
         self.seat_new(draft, parent, &mut task);
         self.turns.scheduler.made_a_task();
-        self.trace_new_task(parent, &mut task, new);
+        self.world.trace_new_task(parent, &mut task, new);
         self.world.tasks.insert(tid, task);
         Ok(())
     }
@@ -179,7 +197,7 @@ impl Session {
         };
         if let Some(mut leader) = leader {
             self.record_end(&mut leader, retake_recording::ExitStatus::Exited(0), None)?;
-            self.free_space_of(&leader);
+            self.world.free_space_of(&leader);
         }
         task.tid = tid;
         task.own_number = None;
@@ -197,7 +215,7 @@ impl Session {
         open: &OpenCall,
     ) -> Result<Next, RecordError> {
         let old = task.space;
-        self.add_last_words(&mut draft, task, &open.last_words);
+        self.world.add_last_words(&mut draft, task, &open.last_words);
         self.leave_locks(&mut draft, task)?;
         let space = self.world.next_space;
         self.world.next_space = space.next();
@@ -218,7 +236,7 @@ impl Session {
         check_program(task, &stopped.registers()?)?;
         let after = self.take_image(&mut draft, task, &mut stopped, path)?;
         let no = open.call.no;
-        self.retire(
+        self.book.retire(
             task,
             draft,
             Ended { no, begun: open.begun, before: &open.entry, after: &after },
@@ -228,17 +246,6 @@ impl Session {
         }
         self.tell_of_program(task);
         Ok(Next::Ready(stopped))
-    }
-
-    pub(crate) fn free_space_of(&mut self, task: &Task) {
-        if self.world.shares_memory(task) {
-            if let Some(space) = self.world.spaces.get_mut(&task.space) {
-                space.rseq.remove(&task.id);
-                space.slots.remove(&task.id);
-            }
-        } else {
-            self.world.spaces.remove(&task.space);
-        }
     }
 
     /// The first task, right after its `execve`.
@@ -260,14 +267,14 @@ impl Session {
             fast_code: self.fast_code.take(),
             ..Task::new(identity, signal_state)
         };
-        self.seat_first(&mut task);
+        self.hardware.seat_first(&mut task);
         let mut draft = self.book.draft();
         let path = crate::image::program_path(tid);
         let after = self.take_image(&mut draft, &mut task, &mut stopped, path)?;
         let no = retake_abi::nr::EXECVE;
         let before = Registers::default();
         let begun = Begun::Unseen;
-        self.retire(&mut task, draft, Ended { no, begun, before: &before, after: &after })?;
+        self.book.retire(&mut task, draft, Ended { no, begun, before: &before, after: &after })?;
         task.run = Run::Ready(stopped);
         self.world.tasks = BTreeMap::from([(tid, task)]);
         self.ending.add_process(tid);

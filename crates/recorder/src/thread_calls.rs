@@ -10,43 +10,9 @@ use crate::calls::Answer;
 use crate::error::RecordError;
 use crate::session::Session;
 use crate::task::Task;
+use crate::world::World;
 
-impl Session {
-    /// Handles calls that the recorder has to know about before the kernel sees them.
-    pub(crate) fn thread_call(
-        &mut self,
-        draft: &mut Draft,
-        task: &mut Task,
-        kind: ThreadCall,
-        no: SyscallNo,
-        args: &[u64; 6],
-    ) -> Result<Answer, RecordError> {
-        let einval = Errno::EINVAL.to_result();
-        Ok(match kind {
-            ThreadCall::Rseq => Answer::Now(self.rseq(draft, task, args)?),
-            ThreadCall::CpuidFaulting => Answer::Now(Errno::ENODEV.to_result()),
-            ThreadCall::Tsc => self.counter_call(draft, task, args),
-            ThreadCall::Dumpable => self.dumpable(task, args)?,
-            ThreadCall::Seccomp | ThreadCall::NoNewPrivs => {
-                let result = self.confine(task, no, args);
-                if !task.confinement.is_free() {
-                    // Calls without a stop would pass by the filter.
-                    self.trace_all_calls(draft, task)?;
-                }
-                Answer::Now(result)
-            }
-            ThreadCall::Trace => self.trace_call(draft, task, args)?,
-            ThreadCall::XcompPermission => Answer::Now(einval),
-            ThreadCall::InheritedLock => self.lock_call(draft, task, args)?,
-            ThreadCall::Affinity => self.affinity_call(draft, task, no, args),
-            ThreadCall::SetPolicy => self.set_policy(task, no, args),
-            ThreadCall::TellPolicy => self.tell_policy(draft, task, no, args),
-            ThreadCall::Counter => crate::refusals::counter_call(task, args),
-            ThreadCall::UserDispatch => Answer::Now(self.set_user_dispatch(draft, task, args)?),
-            _ => Answer::Kernel,
-        })
-    }
-
+impl World {
     /// prctl(2) `PR_SET_TSC` and `PR_GET_TSC`. The counter is trapped in any case: whether that is a fault
     /// is for the recorder to say.
     fn counter_call(&mut self, draft: &mut Draft, task: &mut Task, args: &[u64; 6]) -> Answer {
@@ -74,7 +40,7 @@ impl Session {
     fn dumpable(&mut self, task: &Task, args: &[u64; 6]) -> Result<Answer, RecordError> {
         const PR_GET_DUMPABLE: u64 = 3;
         let [option, value, ..] = *args;
-        let space = self.world.space(task.space)?;
+        let space = self.space(task.space)?;
         if option == PR_GET_DUMPABLE {
             return Ok(Answer::Now(i64::from(space.dumpable)));
         }
@@ -103,12 +69,12 @@ impl Session {
         const UNREGISTER: u64 = 1;
         let [area, len, flags, ..] = *args;
         let id = task.id;
-        let known = self.world.space(task.space)?.rseq.get(&id).copied();
+        let known = self.space(task.space)?.rseq.get(&id).copied();
         if flags == UNREGISTER {
             if known != Some(Addr::new(area)) {
                 return Ok(Errno::EINVAL.to_result());
             }
-            self.world.space(task.space)?.rseq.remove(&id);
+            self.space(task.space)?.rseq.remove(&id);
             self.write_now(draft, task, Addr::new(area), &[0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
             return Ok(0);
         }
@@ -120,8 +86,47 @@ impl Session {
         }
         let cpu = self.cpu_of_rseq(task);
         self.write_now(draft, task, Addr::new(area), &cpu);
-        self.world.space(task.space)?.rseq.insert(id, Addr::new(area));
+        self.space(task.space)?.rseq.insert(id, Addr::new(area));
         Ok(0)
+    }
+}
+
+impl Session {
+    /// Handles calls that the recorder has to know about before the kernel sees them.
+    pub(crate) fn thread_call(
+        &mut self,
+        draft: &mut Draft,
+        task: &mut Task,
+        kind: ThreadCall,
+        no: SyscallNo,
+        args: &[u64; 6],
+    ) -> Result<Answer, RecordError> {
+        let einval = Errno::EINVAL.to_result();
+        Ok(match kind {
+            ThreadCall::Rseq => Answer::Now(self.world.rseq(draft, task, args)?),
+            ThreadCall::CpuidFaulting => Answer::Now(Errno::ENODEV.to_result()),
+            ThreadCall::Tsc => self.world.counter_call(draft, task, args),
+            ThreadCall::Dumpable => self.world.dumpable(task, args)?,
+            ThreadCall::Seccomp | ThreadCall::NoNewPrivs => {
+                let result = self.world.confine(task, no, args);
+                if !task.confinement.is_free() {
+                    // Calls without a stop would pass by the filter.
+                    self.world.trace_all_calls(draft, task)?;
+                }
+                Answer::Now(result)
+            }
+            ThreadCall::Trace => self.trace_call(draft, task, args)?,
+            ThreadCall::XcompPermission => Answer::Now(einval),
+            ThreadCall::InheritedLock => self.lock_call(draft, task, args)?,
+            ThreadCall::Affinity => self.affinity_call(draft, task, no, args),
+            ThreadCall::SetPolicy => self.set_policy(task, no, args),
+            ThreadCall::TellPolicy => self.tell_policy(draft, task, no, args),
+            ThreadCall::Counter => crate::refusals::counter_call(task, args),
+            ThreadCall::UserDispatch => {
+                Answer::Now(self.world.set_user_dispatch(draft, task, args)?)
+            }
+            _ => Answer::Kernel,
+        })
     }
 
     pub(crate) fn thread_call_done(
@@ -139,7 +144,7 @@ impl Session {
         match kind {
             ThreadCall::SetTidAddress => task.clear_tid = Addr::new(first),
             ThreadCall::Namespace => self.world.changed_namespaces = true,
-            ThreadCall::SetNice => self.nice_was_set(task),
+            ThreadCall::SetNice => self.world.nice_was_set(task),
             ThreadCall::SetPolicy => self.policy_was_set(task, args),
             ThreadCall::SetRobustList => task.robust = Addr::new(first),
             // Its errors are no negative numbers.
@@ -152,7 +157,7 @@ impl Session {
                 self.world.space(task.space)?.segments.insert(segment.entry(), segment);
                 draft.add(&Effect::Segment { segment });
                 // What stands in segment registers is not written down by calls without a stop.
-                self.trace_all_calls(draft, task)?;
+                self.world.trace_all_calls(draft, task)?;
             }
             ThreadCall::SetName => {
                 let mut name = [0_u8; 16];

@@ -5,10 +5,10 @@ use retake_ptrace::{Stopped, read_tsc};
 use retake_recording::{EventKind, TrappedInstruction};
 
 use crate::error::RecordError;
-use crate::session::Session;
+use crate::hardware::Hardware;
 use crate::task::Task;
 
-impl Session {
+impl Hardware {
     /// rdtsc, rdtscp, cpuid: executed here, with the result recorded.
     pub(crate) fn trapped_instruction(
         &mut self,
@@ -25,7 +25,7 @@ impl Session {
             [0x0f, 0x01, 0xf9] => (TrappedInstruction::Rdtscp, 3),
             [0x0f, 0xa2, _] => {
                 let topology = self.topology(task);
-                let after = self.hardware.processor.executed(registers, topology);
+                let after = self.processor.executed(registers, topology);
                 stopped.set_registers(&after)?;
                 let instruction = TrappedInstruction::Cpuid;
                 return Ok(Some((EventKind::Instruction { instruction }, after)));
@@ -47,7 +47,7 @@ impl Session {
             // As the kernel sets it (asm/segment.h, `vdso_encode_cpunode`).
             const NODE_SHIFT: u32 = 12;
             let cpu = task.told.cpu;
-            after.rcx = u64::from(self.hardware.processors.node(cpu)) << NODE_SHIFT | cpu as u64;
+            after.rcx = u64::from(self.processors.node(cpu)) << NODE_SHIFT | cpu as u64;
         }
         stopped.set_registers(&after)?;
         Ok(Some((EventKind::Instruction { instruction }, after)))

@@ -53,7 +53,7 @@ impl Session {
         for _ in 0..YIELDS {
             yield_cpu();
         }
-        self.free_space_of(task);
+        self.world.free_space_of(task);
         Ok(Next::Gone)
     }
 }

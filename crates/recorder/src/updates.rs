@@ -14,12 +14,26 @@ use crate::midcode::normal;
 use crate::nearby::{step_once, update_at};
 use crate::session::Session;
 use crate::task::Task;
+use crate::world::World;
 
 /// What a task has read that stands at an instruction which updates memory.
 #[derive(Clone, Debug)]
 pub(crate) struct Update {
     addr: Addr,
     read: Vec<u8>,
+}
+
+impl World {
+    /// Whether memory is of the task's process alone, and may be read and written. (What another process
+    /// sees must never hold what is put there for a moment.)
+    fn can_be_updated(&self, task: &Task, addr: Addr, len: usize) -> bool {
+        let Some(space) = self.spaces.get(&task.space) else { return false };
+        let Some(mapping) = space.table.find(addr) else { return false };
+        let last = addr.checked_add(len as u64 - 1);
+        matches!(mapping.backing, Backing::Anonymous | Backing::File { .. })
+            && mapping.prot.allows(Protection::READ.union(Protection::WRITE))
+            && last.is_some_and(|last| mapping.range.contains(last))
+    }
 }
 
 impl Session {
@@ -30,22 +44,11 @@ impl Session {
         }
         let Some(access) = update_at(task, &task.registers) else { return };
         let mut read = vec![0; access.len];
-        if self.can_be_updated(task, access.addr, access.len)
+        if self.world.can_be_updated(task, access.addr, access.len)
             && task.memory.read_exact(access.addr, &mut read).is_ok()
         {
             task.update = Some(Update { addr: access.addr, read });
         }
-    }
-
-    /// Whether memory is of the task's process alone, and may be read and written. (What another process
-    /// sees must never hold what is put there for a moment.)
-    fn can_be_updated(&self, task: &Task, addr: Addr, len: usize) -> bool {
-        let Some(space) = self.world.spaces.get(&task.space) else { return false };
-        let Some(mapping) = space.table.find(addr) else { return false };
-        let last = addr.checked_add(len as u64 - 1);
-        matches!(mapping.backing, Backing::Anonymous | Backing::File { .. })
-            && mapping.prot.allows(Protection::READ.union(Protection::WRITE))
-            && last.is_some_and(|last| mapping.range.contains(last))
     }
 
     /// The task goes on. Gives the stop that came instead of the end of its update: then nothing has
@@ -72,7 +75,7 @@ impl Session {
         let Update { addr, read } = update;
         let before = task.registers;
         let mut now = vec![0; read.len()];
-        let can_be = self.can_be_updated(task, *addr, read.len())
+        let can_be = self.world.can_be_updated(task, *addr, read.len())
             && task.memory.read_exact(*addr, &mut now).is_ok();
         // What nobody has written in between it updates as it does without the recorder.
         if !can_be || now == *read || normal(&stopped.registers()?) != before {
@@ -96,7 +99,7 @@ impl Session {
         let mut draft = self.book.draft();
         draft.add(&Effect::Write { addr: *addr, bytes: result });
         let kind = EventKind::Preempt { at: Where::Located };
-        self.append(task, draft, &kind, &before, &after)?;
+        self.book.append(task, draft, &kind, &before, &after)?;
         task.mid_code = true;
         Ok(None)
     }

@@ -14,6 +14,7 @@ use crate::error::RecordError;
 use crate::seccomp::{Cause, Judged};
 use crate::session::Session;
 use crate::task::Task;
+use crate::world::World;
 
 /// First address above user memory (4-level page tables).
 const USER_END: u64 = 0x7fff_ffff_f000;
@@ -73,7 +74,7 @@ impl Dispatch {
     }
 }
 
-impl Session {
+impl World {
     /// `PR_SET_SYSCALL_USER_DISPATCH`.
     pub(crate) fn set_user_dispatch(
         &mut self,
@@ -93,7 +94,9 @@ impl Session {
             Err(errno) => Ok(errno.to_result()),
         }
     }
+}
 
+impl Session {
     /// A call at its entry: lets it pass, or sends the signal for it.
     pub(crate) fn dispatch(
         &mut self,

@@ -22,7 +22,7 @@ impl Session {
         mut stopped: Stopped,
         entry: &Registers,
     ) -> Result<Next, RecordError> {
-        self.restart_if_interrupted(task)?;
+        self.book.restart_if_interrupted(task)?;
         let returned = skip_vsyscall(&mut stopped, &task.memory, entry)?;
         task.held.extend(returned.signals);
         // Whoever asked for a stop has one now.
@@ -32,7 +32,7 @@ impl Session {
         let mut draft = self.book.draft();
         let answer = match no {
             nr::GETCPU => Answer::Now(self.tell_cpu(&mut draft, task, &args)),
-            _ => self.clock_call(&mut draft, task, no, &args),
+            _ => self.world.clock_call(&mut draft, task, no, &args),
         };
         let result = match answer {
             Answer::Now(result) => result,
@@ -56,14 +56,14 @@ impl Session {
                     last_words: Vec::new(),
                     lock_wait: None,
                 };
-                self.capture_outputs(&mut draft, task, &open, done.result)?;
+                self.world.capture_outputs(&mut draft, task, &open, done.result)?;
                 done.result
             }
         };
         let after = Registers { rax: result.cast_unsigned(), ..returned.registers };
         stopped.set_registers(&after)?;
         let begun = Begun::Unseen;
-        self.retire(task, draft, Ended { no, begun, before: entry, after: &after })?;
+        self.book.retire(task, draft, Ended { no, begun, before: entry, after: &after })?;
         match self.take_deliverable(task, &stopped)? {
             Some(info) => self.deliver_here(task, stopped, &after, &info),
             None => Ok(Next::Ready(stopped)),

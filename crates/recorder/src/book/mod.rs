@@ -6,12 +6,15 @@
 mod draft;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use retake_abi::{Errno, Syscall};
-use retake_model::{EventIndex, Registers, TaskId};
+use retake_model::{EventIndex, Registers};
 use retake_recording::{EventKind, Manifest, RecordingWriter};
 
+use crate::checkpoints::Schedule;
 use crate::error::RecordError;
+use crate::task::Task;
 use draft::Spare;
 
 pub(crate) use draft::Draft;
@@ -20,6 +23,8 @@ pub(crate) use draft::Draft;
 #[derive(Debug)]
 pub(crate) struct Book {
     pub(crate) writer: RecordingWriter,
+    /// When checkpoints are made.
+    pub(crate) schedule: Schedule,
     /// Room for drafts.
     spare: Spare,
     /// What the manifest warns of already.
@@ -29,8 +34,14 @@ pub(crate) struct Book {
 }
 
 impl Book {
-    pub(crate) fn new(writer: RecordingWriter) -> Self {
-        Self { writer, spare: Spare::default(), warned: BTreeSet::new(), refused: BTreeSet::new() }
+    pub(crate) fn new(writer: RecordingWriter, interval: Duration) -> Self {
+        Self {
+            writer,
+            schedule: Schedule::new(interval),
+            spare: Spare::default(),
+            warned: BTreeSet::new(),
+            refused: BTreeSet::new(),
+        }
     }
 
     /// An event without effects.
@@ -38,19 +49,24 @@ impl Book {
         Draft::new(&self.spare)
     }
 
-    /// Writes the event that a draft has become.
+    /// Records the event that a draft has become.
     ///
     /// # Errors
     /// When the recording cannot be written any more.
-    pub(crate) fn complete(
+    pub(crate) fn append(
         &mut self,
+        task: &mut Task,
         draft: Draft,
-        task: TaskId,
         kind: &EventKind,
         before: &Registers,
         after: &Registers,
     ) -> Result<(), RecordError> {
-        self.writer.append(task, kind, before, after, &draft.effects)?;
+        self.writer.append(task.id, kind, before, after, &draft.effects)?;
+        task.moved_on(kind);
+        task.registers = *after;
+        task.mid_code = false;
+        task.update = None;
+        self.schedule.count_event();
         Ok(())
     }
 

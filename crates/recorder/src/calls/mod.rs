@@ -17,6 +17,7 @@ use crate::new_task::NewTask;
 use crate::seccomp::Judged;
 use crate::session::{Next, Session};
 use crate::task::{OpenCall, Task};
+use crate::world::World;
 
 pub(crate) use retire::{Begun, Ended};
 
@@ -54,6 +55,131 @@ pub(crate) enum Answer {
     Now(i64),
 }
 
+impl World {
+    /// Makes a task that was borrowed at the entry of a call, or was asked to stop before it, come to
+    /// that entry again: the instruction is executed once more.
+    pub(crate) fn enter_again(
+        &mut self,
+        task: &mut Task,
+        stopped: &mut Stopped,
+        entry: &Registers,
+    ) -> Result<(), RecordError> {
+        stopped.set_registers(&crate::signals::before_call(entry))?;
+        let mut stopped_by_group = false;
+        loop {
+            match stopped.resume_and_wait(Resume::Continue, None)? {
+                StopEvent::Seccomp => break,
+                StopEvent::Signal(_) => task.held.push_back(stopped.siginfo()?),
+                StopEvent::Stop(Signal::TRAP) => task.asked_to_stop = false,
+                // It comes again in the call.
+                StopEvent::Stop(_) => stopped_by_group = true,
+                other => {
+                    let what = format!("{other:?} instead of a call's entry");
+                    return Err(RecordError::Unsupported(what));
+                }
+            }
+        }
+        task.undo_trap(stopped)?;
+        if stopped_by_group {
+            stopped.stop_again()?;
+        }
+        Ok(())
+    }
+
+    /// Points the outputs of a call that may wait to scratch memory.
+    fn redirect(
+        &mut self,
+        task: &mut Task,
+        stopped: &mut Stopped,
+        open: &mut OpenCall,
+    ) -> Result<(), RecordError> {
+        let plan = retake_abi::redirect(&open.call, &open.args, &open.before, &View(&task.memory));
+        if plan.is_empty() || plan.room() > retake_tracee::SCRATCH_ROOM {
+            return Ok(());
+        }
+        let (id, space_id) = (task.id, task.space);
+        // What the kernel would refuse to write to, it is asked to write to.
+        let space = self.space(space_id)?;
+        let writable = |piece: &retake_abi::Piece| space.can_write(piece.caller, piece.len);
+        if !plan.pieces().iter().all(writable) {
+            return Ok(());
+        }
+        let Some((scratch, fresh)) = crate::scratch::slot(self.space(space_id)?, id) else {
+            return Ok(());
+        };
+        if fresh && !self.map_scratch(task, stopped, &open.entry, scratch)? {
+            self.space(space_id)?.slots.remove(&id);
+            return Ok(());
+        }
+        let Some(placed) = plan.place(scratch, &open.args) else {
+            return Ok(());
+        };
+        for (from, to, len) in placed.copies_in() {
+            let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
+            // What cannot be read the kernel cannot read either; it says so itself.
+            let got = task.memory.read(from, &mut bytes).unwrap_or(0);
+            task.memory.write(to, bytes.get(..got).unwrap_or_default())?;
+        }
+        for (at, pointer) in placed.pointers() {
+            task.memory.write(at, &pointer.to_le_bytes())?;
+        }
+        let [rdi, rsi, rdx, r10, r8, r9] = placed.args;
+        stopped.set_registers(&Registers { rdi, rsi, rdx, r10, r8, r9, ..open.entry })?;
+        open.redirect = Some(placed);
+        open.writes_directly = false;
+        Ok(())
+    }
+
+    /// Adds what the kernel wrote to the next event, and moves it out of scratch memory.
+    pub(crate) fn capture_outputs(
+        &mut self,
+        draft: &mut Draft,
+        task: &mut Task,
+        open: &OpenCall,
+        result: i64,
+    ) -> Result<(), RecordError> {
+        if let Some(pages) = &open.pages {
+            let failed = Errno::from_result(result);
+            if !failed.is_some_and(wrote_nothing) {
+                let space = self.spaces.get(&task.space);
+                if let Some(space) = space {
+                    pages.changes(space, &task.memory, draft.effects())?;
+                }
+            }
+            return Ok(());
+        }
+        if open.call.outputs.is_empty() {
+            return Ok(());
+        }
+        if let Some(redirected) = &open.redirect {
+            return self.copy_back(draft, task, open, redirected, result);
+        }
+        if !open.call.outputs_are_exact(result) || self.goes_too_far(task, open)? {
+            return self.capture_possible_outputs(draft, task, open);
+        }
+        // What a program says of its memory may be far from true.
+        const LARGE: u64 = 1 << 20;
+        let space = self.spaces.get(&task.space);
+        let writable = |addr, len| space.map_or(0, |space| space.writable_len(addr, len));
+        let effects = draft.effects();
+        let memory = &task.memory;
+        retake_abi::outputs(
+            &open.call,
+            &open.args,
+            &open.before,
+            result,
+            &View(memory),
+            &mut |addr, len| {
+                let len = if len > LARGE { writable(addr, len) } else { len };
+                // All of it is memory of a process: it fits.
+                let len = usize::try_from(len).unwrap_or(0);
+                effects.write_with(addr, len, |out| memory.read(addr, out).unwrap_or(0));
+            },
+        );
+        Ok(())
+    }
+}
+
 impl Session {
     pub(crate) fn call_entered(
         &mut self,
@@ -68,10 +194,10 @@ impl Session {
         }
         if task.asked_to_stop {
             // Left pending, the stop would end a call that waits.
-            self.enter_again(task, &mut stopped, &entry)?;
+            self.world.enter_again(task, &mut stopped, &entry)?;
         }
         task.to_next_call = None;
-        self.restart_if_interrupted(task)?;
+        self.book.restart_if_interrupted(task)?;
         if let Some(info) = self.take_deliverable(task, &stopped)? {
             task.patience = crate::task::PATIENCE;
             if !task.must_go_on_first(&info) {
@@ -121,7 +247,7 @@ impl Session {
                 Answer::Now(errno.to_result())
             }
             Class::Pretend(result) => Answer::Now(result),
-            Class::Thread(ThreadCall::Clock) => self.clock_call(&mut draft, task, no, &args),
+            Class::Thread(ThreadCall::Clock) => self.world.clock_call(&mut draft, task, no, &args),
             Class::Thread(kind) => self.thread_call(&mut draft, task, kind, call.no, &args)?,
             Class::Emulate
                 if let Some(answer) = self.told_file_call(
@@ -135,7 +261,7 @@ impl Session {
             {
                 answer
             }
-            Class::Memory(MemoryCall::Map) if self.is_refused_mapping(task, &args) => {
+            Class::Memory(MemoryCall::Map) if self.book.is_refused_mapping(task, &args) => {
                 Answer::Now(Errno::EPERM.to_result())
             }
             Class::Memory(MemoryCall::Map)
@@ -156,9 +282,9 @@ impl Session {
             Class::Task(kind @ (TaskCall::Clone | TaskCall::Clone3)) => {
                 self.keep_traced(task, &mut stopped, &entry, kind)?
             }
-            _ => match self.wait_for_traced(&mut draft, task, call.no, &args) {
+            _ => match self.world.wait_for_traced(&mut draft, task, call.no, &args) {
                 Some(answer) => answer,
-                None => self.output_call(task, call.no, &args),
+                None => self.world.output_call(task, call.no, &args),
             },
         };
         if let Answer::Now(result) = answer {
@@ -197,24 +323,26 @@ impl Session {
                 open.pages = Some(crate::page_diff::PagesBefore::take(space, &task.memory)?);
                 open.writes_directly = true;
             }
-            _ if open.replaces_memory() => open.last_words = self.last_words(task),
-            Class::Memory(kind) => self.prepare_memory_call(task, &mut stopped, kind, &entry)?,
+            _ if open.replaces_memory() => open.last_words = self.world.last_words(task),
+            Class::Memory(kind) => {
+                self.world.prepare_memory_call(task, &mut stopped, kind, &entry)?
+            }
             Class::Thread(ThreadCall::InheritedLock) => {
                 self.wait_for_lock(task, &mut stopped, &mut open, draft)?;
             }
             // Scratch memory is beyond the reach of 32-bit pointers.
             _ if waits && !alone && by == Convention::Native => {
-                self.redirect(task, &mut stopped, &mut open)?
+                self.world.redirect(task, &mut stopped, &mut open)?
             }
             _ => {}
         }
-        if waits && self.waits_beside_kernel(task, &open) {
+        if waits && self.world.waits_beside_kernel(task, &open) {
             Self::wait_for_any_signal(&mut stopped)?;
         }
         open.audit = self.audit_before(task)?;
         task.open = Some(open);
         if matches!(call.class, Class::Task(TaskCall::Exit | TaskCall::ExitGroup)) {
-            self.record_entry(task)?;
+            self.book.record_entry(task)?;
         }
         // `vfork` waits too, but the child is reported first; its entry is recorded with the child.
         let makes_task = matches!(call.class, Class::Task(kind) if kind.makes_a_task());
@@ -227,36 +355,6 @@ impl Session {
             false => Next::Soon,
         };
         self.enter_kernel(task, stopped, next)
-    }
-
-    /// Makes a task that was borrowed at the entry of a call, or was asked to stop before it, come to
-    /// that entry again: the instruction is executed once more.
-    pub(crate) fn enter_again(
-        &mut self,
-        task: &mut Task,
-        stopped: &mut Stopped,
-        entry: &Registers,
-    ) -> Result<(), RecordError> {
-        stopped.set_registers(&crate::signals::before_call(entry))?;
-        let mut stopped_by_group = false;
-        loop {
-            match stopped.resume_and_wait(Resume::Continue, None)? {
-                StopEvent::Seccomp => break,
-                StopEvent::Signal(_) => task.held.push_back(stopped.siginfo()?),
-                StopEvent::Stop(Signal::TRAP) => task.asked_to_stop = false,
-                // It comes again in the call.
-                StopEvent::Stop(_) => stopped_by_group = true,
-                other => {
-                    let what = format!("{other:?} instead of a call's entry");
-                    return Err(RecordError::Unsupported(what));
-                }
-            }
-        }
-        task.undo_trap(stopped)?;
-        if stopped_by_group {
-            stopped.stop_again()?;
-        }
-        Ok(())
     }
 
     /// Ends a call without the kernel: it is skipped, with `result`.
@@ -272,55 +370,11 @@ impl Session {
         let after = Registers { rax: result.cast_unsigned(), orig_rax: u64::MAX, ..*entry };
         stopped.set_registers(&after)?;
         // The call is made, also where the task is killed while its site is led elsewhere.
-        let led = self.speed_up(&mut draft, task, &mut stopped, entry, &after);
+        let led = self.world.speed_up(&mut draft, task, &mut stopped, entry, &after);
         let begun = Begun::at_entry(task);
-        self.retire(task, draft, Ended { no, begun, before: entry, after: &after })?;
+        self.book.retire(task, draft, Ended { no, begun, before: entry, after: &after })?;
         led?;
         Ok(Next::Ready(stopped))
-    }
-
-    /// Points the outputs of a call that may wait to scratch memory.
-    fn redirect(
-        &mut self,
-        task: &mut Task,
-        stopped: &mut Stopped,
-        open: &mut OpenCall,
-    ) -> Result<(), RecordError> {
-        let plan = retake_abi::redirect(&open.call, &open.args, &open.before, &View(&task.memory));
-        if plan.is_empty() || plan.room() > retake_tracee::SCRATCH_ROOM {
-            return Ok(());
-        }
-        let (id, space_id) = (task.id, task.space);
-        // What the kernel would refuse to write to, it is asked to write to.
-        let space = self.world.space(space_id)?;
-        let writable = |piece: &retake_abi::Piece| space.can_write(piece.caller, piece.len);
-        if !plan.pieces().iter().all(writable) {
-            return Ok(());
-        }
-        let Some((scratch, fresh)) = crate::scratch::slot(self.world.space(space_id)?, id) else {
-            return Ok(());
-        };
-        if fresh && !self.map_scratch(task, stopped, &open.entry, scratch)? {
-            self.world.space(space_id)?.slots.remove(&id);
-            return Ok(());
-        }
-        let Some(placed) = plan.place(scratch, &open.args) else {
-            return Ok(());
-        };
-        for (from, to, len) in placed.copies_in() {
-            let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
-            // What cannot be read the kernel cannot read either; it says so itself.
-            let got = task.memory.read(from, &mut bytes).unwrap_or(0);
-            task.memory.write(to, bytes.get(..got).unwrap_or_default())?;
-        }
-        for (at, pointer) in placed.pointers() {
-            task.memory.write(at, &pointer.to_le_bytes())?;
-        }
-        let [rdi, rsi, rdx, r10, r8, r9] = placed.args;
-        stopped.set_registers(&Registers { rdi, rsi, rdx, r10, r8, r9, ..open.entry })?;
-        open.redirect = Some(placed);
-        open.writes_directly = false;
-        Ok(())
     }
 
     pub(crate) fn call_completed(
@@ -350,9 +404,9 @@ impl Session {
         mut stopped: Stopped,
         open: &OpenCall,
     ) -> Result<(Next, Option<Errno>), RecordError> {
-        self.end_wait(task, open, &mut stopped)?;
+        self.world.end_wait(task, open, &mut stopped)?;
         let mut after = stopped.registers()?;
-        let result = self.lock_result(task, open, &mut stopped, after.rax.cast_signed())?;
+        let result = self.world.lock_result(task, open, &mut stopped, after.rax.cast_signed())?;
         let sigreturn = matches!(open.call.class, Class::Signal(SignalCall::Return));
         let executed = open.replaces_memory() && result == 0;
         if !sigreturn && !executed && open.by == Convention::Native {
@@ -368,9 +422,9 @@ impl Session {
         if executed {
             return Ok((self.program_replaced(task, draft, stopped, open)?, None));
         }
-        self.capture_outputs(&mut draft, task, open, result)?;
+        self.world.capture_outputs(&mut draft, task, open, result)?;
         if open.call.fds == FdEffect::Changes {
-            self.fds_changed();
+            self.world.fds_changed();
         }
         match open.call.class {
             Class::Memory(kind) => {
@@ -391,20 +445,20 @@ impl Session {
             Class::Thread(kind) => {
                 self.thread_call_done(&mut draft, task, kind, &open.args, result)?
             }
-            _ => self.note_output(&mut draft, task, open, result),
+            _ => self.world.note_output(&mut draft, task, open, result),
         }
         self.note_file_changes(&mut draft, task, open, result)?;
-        self.note_descriptors(&mut draft, task, open, result)?;
+        self.world.note_descriptors(&mut draft, task, open, result)?;
         self.note_taken(task, open, result);
         if result >= 0 {
-            self.note_served(task, open.call.no, &open.args);
+            self.world.note_served(task, open.call.no, &open.args);
         }
-        self.follow_stack_limit(&mut draft, task, &mut stopped, open, result)?;
+        self.world.follow_stack_limit(&mut draft, task, &mut stopped, open, result)?;
         self.audit_after(&mut draft, task, open, result)?;
         // The call is made, also where the task is killed while its site is led elsewhere.
-        let led = self.speed_up(&mut draft, task, &mut stopped, &open.entry, &after);
+        let led = self.world.speed_up(&mut draft, task, &mut stopped, &open.entry, &after);
         let no = open.number();
-        self.retire(
+        self.book.retire(
             task,
             draft,
             Ended { no, begun: open.begun, before: &open.entry, after: &after },
@@ -414,54 +468,5 @@ impl Session {
         // The parent of a vfork could have gone on long ago, and mostly it only wants to wait.
         task.woken |= open.waited_for_child();
         Ok((Next::Ready(stopped), Errno::from_result(result)))
-    }
-
-    /// Adds what the kernel wrote to the next event, and moves it out of scratch memory.
-    pub(crate) fn capture_outputs(
-        &mut self,
-        draft: &mut Draft,
-        task: &mut Task,
-        open: &OpenCall,
-        result: i64,
-    ) -> Result<(), RecordError> {
-        if let Some(pages) = &open.pages {
-            let failed = Errno::from_result(result);
-            if !failed.is_some_and(wrote_nothing) {
-                let space = self.world.spaces.get(&task.space);
-                if let Some(space) = space {
-                    pages.changes(space, &task.memory, draft.effects())?;
-                }
-            }
-            return Ok(());
-        }
-        if open.call.outputs.is_empty() {
-            return Ok(());
-        }
-        if let Some(redirected) = &open.redirect {
-            return self.copy_back(draft, task, open, redirected, result);
-        }
-        if !open.call.outputs_are_exact(result) || self.goes_too_far(task, open)? {
-            return self.capture_possible_outputs(draft, task, open);
-        }
-        // What a program says of its memory may be far from true.
-        const LARGE: u64 = 1 << 20;
-        let space = self.world.spaces.get(&task.space);
-        let writable = |addr, len| space.map_or(0, |space| space.writable_len(addr, len));
-        let effects = draft.effects();
-        let memory = &task.memory;
-        retake_abi::outputs(
-            &open.call,
-            &open.args,
-            &open.before,
-            result,
-            &View(memory),
-            &mut |addr, len| {
-                let len = if len > LARGE { writable(addr, len) } else { len };
-                // All of it is memory of a process: it fits.
-                let len = usize::try_from(len).unwrap_or(0);
-                effects.write_with(addr, len, |out| memory.read(addr, out).unwrap_or(0));
-            },
-        );
-        Ok(())
     }
 }

@@ -3,9 +3,8 @@
 use retake_model::{Registers, SyscallNo};
 use retake_recording::EventKind;
 
-use crate::book::Draft;
+use crate::book::{Book, Draft};
 use crate::error::RecordError;
-use crate::session::Session;
 use crate::task::Task;
 
 /// What is in the recording of a call that ends.
@@ -43,7 +42,7 @@ pub(crate) struct Ended<'a> {
     pub(crate) after: &'a Registers,
 }
 
-impl Session {
+impl Book {
     /// Records the end of a call, with what it did.
     pub(crate) fn retire(
         &mut self,

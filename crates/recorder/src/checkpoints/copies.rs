@@ -203,7 +203,7 @@ impl Session {
         self.copies.copies.insert(tid, copied);
         let Some(handle) = handle else { return Ok(None) };
         let progress = Progress::default();
-        self.schedule.wait_for(progress.clone());
+        self.book.schedule.wait_for(progress.clone());
         let left = std::mem::take(pages).into_iter();
         Ok(Some(Box::new(Pages { copy: handle, left, progress })))
     }
@@ -247,7 +247,7 @@ impl Session {
                 collect(task, stopped, copied.number)?;
             }
         }
-        if tids.is_empty() { Ok(()) } else { self.enter_again(task, stopped, entry) }
+        if tids.is_empty() { Ok(()) } else { self.world.enter_again(task, stopped, entry) }
     }
 }
 

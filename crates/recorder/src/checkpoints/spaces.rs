@@ -10,18 +10,27 @@ use crate::error::RecordError;
 use crate::files::SharedObject;
 use crate::session::Session;
 use crate::task::Task;
+use crate::world::World;
 
-impl Session {
+impl World {
     pub(super) fn reader_of(&self, space: SpaceId) -> Option<&Task> {
-        self.world.tasks.values().find(|task| task.space == space && !task.ended)
+        self.tasks.values().find(|task| task.space == space && !task.ended)
     }
 
+    pub(super) fn forget_unmapped_objects(&mut self) {
+        let mapped = self.spaces.values().flat_map(|space| space.table.iter());
+        let mapped = mapped.filter_map(|m| m.backing.shared_object()).map(|(id, _)| id).collect();
+        self.files.retain(&mapped);
+    }
+}
+
+impl Session {
     /// What a space gives, and how many of its pages are read later.
     pub(super) fn space_draft(
         &mut self,
         id: SpaceId,
     ) -> Result<Option<(SpaceDraft, usize)>, RecordError> {
-        let Some(tid) = self.reader_of(id).map(|task| task.tid) else {
+        let Some(tid) = self.world.reader_of(id).map(|task| task.tid) else {
             return Ok(None);
         };
         let map = PageMap::open(tid)?;
@@ -77,12 +86,6 @@ impl Session {
         Ok(made.flatten())
     }
 
-    pub(super) fn forget_unmapped_objects(&mut self) {
-        let mapped = self.world.spaces.values().flat_map(|space| space.table.iter());
-        let mapped = mapped.filter_map(|m| m.backing.shared_object()).map(|(id, _)| id).collect();
-        self.world.files.retain(&mapped);
-    }
-
     pub(super) fn shared_drafts(&self) -> Vec<SharedDraft> {
         let draft = |object: &SharedObject| {
             let pages = self.pages_of_object(object);
@@ -104,7 +107,7 @@ impl Session {
     fn mapped_pages(&self, id: SharedId) -> PageBatch {
         let mut parts = Vec::new();
         for (space, known) in &self.world.spaces {
-            let Some(tid) = self.reader_of(*space).map(|task| task.tid) else { continue };
+            let Some(tid) = self.world.reader_of(*space).map(|task| task.tid) else { continue };
             for mapping in known.table.iter() {
                 if let Backing::Shared { shared, offset } = mapping.backing
                     && shared == id

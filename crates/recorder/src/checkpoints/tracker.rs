@@ -8,6 +8,35 @@ use retake_tracee::inject;
 use crate::error::RecordError;
 use crate::session::Session;
 use crate::task::{Run, Task};
+use crate::world::World;
+
+impl World {
+    /// The same with a task that is not listed, as it is being handled.
+    pub(crate) fn start_tracking_with(
+        &mut self,
+        task: &mut Task,
+        stopped: &mut Stopped,
+    ) -> Result<(), RecordError> {
+        if self.space(task.space)?.tracking.tried {
+            return Ok(());
+        }
+        let made = make_tracker(task, stopped)?;
+        self.tracking_tried(task.space, made)
+    }
+
+    fn tracking_tried(
+        &mut self,
+        id: SpaceId,
+        tracker: Option<WriteTracker>,
+    ) -> Result<(), RecordError> {
+        let space = self.space(id)?;
+        space.tracking.tried = true;
+        if let Some(tracker) = tracker {
+            space.tracking.set_tracker(tracker);
+        }
+        Ok(())
+    }
+}
 
 impl Session {
     /// Borrows a task that can be made to execute calls. `None`: there is none like that now.
@@ -52,35 +81,9 @@ impl Session {
             |_, task, stopped| make_tracker(task, stopped),
         )?;
         match made {
-            Some(tracker) => self.tracking_tried(id, tracker),
+            Some(tracker) => self.world.tracking_tried(id, tracker),
             None => Ok(()),
         }
-    }
-
-    /// The same with a task that is not listed, as it is being handled.
-    pub(crate) fn start_tracking_with(
-        &mut self,
-        task: &mut Task,
-        stopped: &mut Stopped,
-    ) -> Result<(), RecordError> {
-        if self.world.space(task.space)?.tracking.tried {
-            return Ok(());
-        }
-        let made = make_tracker(task, stopped)?;
-        self.tracking_tried(task.space, made)
-    }
-
-    fn tracking_tried(
-        &mut self,
-        id: SpaceId,
-        tracker: Option<WriteTracker>,
-    ) -> Result<(), RecordError> {
-        let space = self.world.space(id)?;
-        space.tracking.tried = true;
-        if let Some(tracker) = tracker {
-            space.tracking.set_tracker(tracker);
-        }
-        Ok(())
     }
 }
 

@@ -14,7 +14,7 @@ use retake_tracee::{ANSWERS_LEN, Answering, MapsEntry, Moved};
 
 use super::reach::{Piece, sites};
 use crate::error::RecordError;
-use crate::session::Session;
+use crate::hardware::Hardware;
 use crate::task::Task;
 
 /// A loader is not larger.
@@ -122,7 +122,7 @@ impl Loader {
     }
 }
 
-impl Session {
+impl Hardware {
     /// Leads the `cpuid` instructions of a fresh image's loader to code that answers them, from the second time on that a
     /// program is started with it. The image is of the file `program`, and has the mappings `list`.
     pub(crate) fn answer_in_loader(
@@ -133,17 +133,17 @@ impl Session {
         (program, list): (&[u8], &[MapsEntry]),
     ) -> Result<(), RecordError> {
         // With CPUs that the program is told of, answers depend on the task.
-        let is_wanted = self.hardware.traps_cpuid
+        let is_wanted = self.traps_cpuid
             && task.fast_code.is_some()
             && task.confinement.is_free()
             && task.traced.is_none()
-            && self.hardware.processors.asked().is_none();
+            && self.processors.asked().is_none();
         if !is_wanted {
             return Ok(());
         }
         let Some(mapped) = Mapped::of(list, registers, program) else { return Ok(()) };
         let start = mapped.text.range.start();
-        let loader = match self.hardware.loaders.known.entry(mapped.id) {
+        let loader = match self.loaders.known.entry(mapped.id) {
             Entry::Vacant(place) => {
                 place.insert(None);
                 return Ok(());
@@ -162,9 +162,7 @@ impl Session {
             Some((known, page)) if *known == distance => Rc::clone(page),
             _ => {
                 // One that is too far away, for example: it is as if there were none.
-                let Ok(page) =
-                    Answering::assemble(room, &self.hardware.processor.answers(), &sites)
-                else {
+                let Ok(page) = Answering::assemble(room, &self.processor.answers(), &sites) else {
                     loader.sites.clear();
                     return Ok(());
                 };

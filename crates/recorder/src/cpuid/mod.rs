@@ -17,7 +17,7 @@ use retake_tracee::Answer;
 
 pub(crate) use loader::Loaders;
 
-use crate::session::Session;
+use crate::hardware::Hardware;
 use crate::task::Task;
 
 /// A bit of an answer that programs must not see (Intel SDM vol. 2, CPUID).
@@ -66,10 +66,10 @@ pub(crate) struct Topology {
     cpu: u32,
 }
 
-impl Session {
+impl Hardware {
     pub(crate) fn topology(&self, task: &Task) -> Option<Topology> {
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let count = number(self.hardware.processors.asked()?);
+        let count = number(self.processors.asked()?);
         Some(Topology { count, cpu: number(task.told.cpu) })
     }
 }

@@ -9,8 +9,10 @@ use retake_model::{Addr, Backing, SharedId};
 use retake_ptrace::TaskStat;
 
 use super::limits::AtDeadlock;
+use crate::ending::Ending;
 use crate::session::Session;
 use crate::task::{OpenCall, Run, Task};
+use crate::world::World;
 
 /// fcntl(2): `F_SETOWN`, `F_SETOWN_EX` and `F_NOTIFY` ask for a signal when something happens to a file.
 const SIGNALS_BY_FCNTL: [u64; 3] = [8, 15, 1026];
@@ -42,36 +44,7 @@ fn waits(open: &OpenCall) -> Option<Waits> {
     }
 }
 
-impl Session {
-    /// A call has completed: perhaps one that has a signal sent later, whoever waits then.
-    pub(super) fn note_signal_source(&mut self, open: &OpenCall, result: i64) {
-        let asks = match open.call.no {
-            nr::ALARM | nr::SETITIMER | nr::TIMER_CREATE | nr::MQ_NOTIFY => true,
-            nr::FCNTL => SIGNALS_BY_FCNTL.contains(&open.args[1]),
-            _ => false,
-        };
-        self.ending.signals_may_come |= asks && result >= 0;
-    }
-
-    /// Whether every task waits for another one, at least one of them for a futex, and nothing but a
-    /// stranger's signal can ever wake one. To be asked while no task is being followed.
-    pub(crate) fn is_deadlocked(&self) -> bool {
-        let asked = self.ending.limits.at_deadlock == AtDeadlock::End;
-        let undecided = self.status.is_some() || !self.world.early.is_empty();
-        if !asked || undecided || self.ending.signals_may_come {
-            return false;
-        }
-        let mut waits_for_wake = false;
-        for task in self.world.tasks.values().filter(|task| !task.ended) {
-            match self.waits_for_others(task) {
-                Some(waits) => waits_for_wake |= waits == Waits::ForWake,
-                None => return false,
-            }
-        }
-        // A task that was woken a moment ago, and has not run since, does not sleep.
-        waits_for_wake && self.world.tasks.values().all(|task| task.ended || is_asleep(task))
-    }
-
+impl World {
     fn waits_for_others(&self, task: &Task) -> Option<Waits> {
         let open = task.open.as_ref()?;
         if !matches!(task.run, Run::Kernel) || task.dying || !task.held.is_empty() {
@@ -87,7 +60,7 @@ impl Session {
     /// Whether no process outside the recording maps this word.
     fn only_tasks_see(&self, task: &Task, word: u64) -> bool {
         let addr = Addr::new(word);
-        let mapping = self.world.spaces.get(&task.space).and_then(|space| space.table.find(addr));
+        let mapping = self.spaces.get(&task.space).and_then(|space| space.table.find(addr));
         match mapping.map(|mapping| mapping.backing) {
             Some(Backing::Anonymous | Backing::File { .. } | Backing::Private { .. }) => true,
             Some(Backing::Shared { shared, .. }) => self.is_without_a_name(shared),
@@ -98,10 +71,43 @@ impl Session {
     /// Whether a shared object is memory that processes get by fork(2) only. (The recorder makes it a
     /// memfd; one of the program's own could have been sent to a stranger, which nobody does with a lock.)
     fn is_without_a_name(&self, shared: SharedId) -> bool {
-        let object = self.world.files.shared().find(|object| object.id == shared);
+        let object = self.files.shared().find(|object| object.id == shared);
         let Some(file) = object.and_then(|object| object.file.as_ref()) else { return false };
         std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))
             .is_ok_and(|name| name.as_os_str().as_encoded_bytes().starts_with(b"/memfd:"))
+    }
+}
+
+impl Ending {
+    /// A call has completed: perhaps one that has a signal sent later, whoever waits then.
+    pub(super) fn note_signal_source(&mut self, open: &OpenCall, result: i64) {
+        let asks = match open.call.no {
+            nr::ALARM | nr::SETITIMER | nr::TIMER_CREATE | nr::MQ_NOTIFY => true,
+            nr::FCNTL => SIGNALS_BY_FCNTL.contains(&open.args[1]),
+            _ => false,
+        };
+        self.signals_may_come |= asks && result >= 0;
+    }
+}
+
+impl Session {
+    /// Whether every task waits for another one, at least one of them for a futex, and nothing but a
+    /// stranger's signal can ever wake one. To be asked while no task is being followed.
+    pub(crate) fn is_deadlocked(&self) -> bool {
+        let asked = self.ending.limits.at_deadlock == AtDeadlock::End;
+        let undecided = self.status.is_some() || !self.world.early.is_empty();
+        if !asked || undecided || self.ending.signals_may_come {
+            return false;
+        }
+        let mut waits_for_wake = false;
+        for task in self.world.tasks.values().filter(|task| !task.ended) {
+            match self.world.waits_for_others(task) {
+                Some(waits) => waits_for_wake |= waits == Waits::ForWake,
+                None => return false,
+            }
+        }
+        // A task that was woken a moment ago, and has not run since, does not sleep.
+        waits_for_wake && self.world.tasks.values().all(|task| task.ended || is_asleep(task))
     }
 }
 

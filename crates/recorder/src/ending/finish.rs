@@ -50,7 +50,7 @@ impl Session {
             self.world.early.clear();
             reap_all();
             // A job that is stopped ends all the same.
-            self.continue_job();
+            self.ending.continue_job();
         }
         Ok(())
     }

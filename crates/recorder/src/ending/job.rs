@@ -3,8 +3,20 @@
 use retake_model::Signal;
 use retake_ptrace::StopEvent;
 
+use crate::ending::Ending;
 use crate::session::Session;
 use crate::task::Task;
+
+impl Ending {
+    /// Lets the front go on if it is stopped.
+    pub(super) fn continue_job(&mut self) {
+        if std::mem::replace(&mut self.job_stopped, false)
+            && let Some(link) = &self.link
+        {
+            link.program_continued();
+        }
+    }
+}
 
 impl Session {
     /// A task has stopped. The front does as the first process: stopped by a job-control signal, and
@@ -23,20 +35,11 @@ impl Session {
             ) => Some(signal),
             _ => None,
         };
-        let Some(signal) = stopped_by else { return self.continue_job() };
+        let Some(signal) = stopped_by else { return self.ending.continue_job() };
         if !std::mem::replace(&mut ending.job_stopped, true)
             && let Some(link) = &ending.link
         {
             link.program_stopped(signal);
-        }
-    }
-
-    /// Lets the front go on if it is stopped.
-    pub(super) fn continue_job(&mut self) {
-        if std::mem::replace(&mut self.ending.job_stopped, false)
-            && let Some(link) = &self.ending.link
-        {
-            link.program_continued();
         }
     }
 }

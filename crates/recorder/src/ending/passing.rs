@@ -9,6 +9,7 @@ use retake_ptrace::{Passed, monotonic, send_signal};
 
 use super::requests::asks_to_end;
 use crate::disposition::status_mask;
+use crate::ending::Ending;
 use crate::session::Session;
 use crate::task::{OpenCall, Task};
 
@@ -27,6 +28,16 @@ pub(super) struct Given {
     at: Duration,
 }
 
+impl Ending {
+    fn remember(&mut self, signal: Signal, sender: Option<i32>) {
+        let given = &mut self.given;
+        if given.len() == REMEMBERED {
+            given.pop_front();
+        }
+        given.push_back(Given { signal, sender, at: monotonic() });
+    }
+}
+
 impl Session {
     /// A signal has arrived at a task.
     pub(crate) fn note_given(&mut self, task: &Task, info: &SigInfo) {
@@ -34,7 +45,7 @@ impl Session {
         if task.pid != self.world.root {
             return;
         }
-        self.remember(signal, Some(info.sender()));
+        self.ending.remember(signal, Some(info.sender()));
     }
 
     /// A call has completed: perhaps one that takes signals without their delivery, which are
@@ -44,7 +55,7 @@ impl Session {
         const ENTRY: i64 = 128;
         const SSI_PID: u64 = 12;
         const SI_PID: u64 = 16;
-        self.note_signal_source(open, result);
+        self.ending.note_signal_source(open, result);
         if task.pid != self.world.root || result <= 0 {
             return;
         }
@@ -68,16 +79,8 @@ impl Session {
             _ => return,
         };
         if let Ok(signal) = Signal::from_number(signal) {
-            self.remember(signal, sender);
+            self.ending.remember(signal, sender);
         }
-    }
-
-    fn remember(&mut self, signal: Signal, sender: Option<i32>) {
-        let given = &mut self.ending.given;
-        if given.len() == REMEMBERED {
-            given.pop_front();
-        }
-        given.push_back(Given { signal, sender, at: monotonic() });
     }
 
     /// The front was sent a signal: the recording may end, and the program gets what it has not got.

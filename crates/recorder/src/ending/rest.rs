@@ -26,7 +26,7 @@ impl Rest {
         session.ending.by = None;
         session.ending.leftover = Leftover::Wait;
         session.ending.phase = Phase::FirstLives;
-        session.schedule.stop();
+        session.book.schedule.stop();
         if let Some(link) = session.ending.link.take() {
             link.done(code);
             link.leave();

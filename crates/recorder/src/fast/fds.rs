@@ -22,8 +22,8 @@ use crate::book::Draft;
 use crate::descriptors::{Identity, Target, descriptor};
 use crate::error::RecordError;
 use crate::new_task::NewTask;
-use crate::session::Session;
 use crate::task::{OpenCall, Task};
+use crate::world::World;
 
 /// File systems whose files the kernel reads and writes by itself, with nobody to wait for (statfs(2)): ext2 to ext4,
 /// xfs, btrfs, tmpfs, overlayfs, f2fs, squashfs, zfs, erofs, isofs.
@@ -176,11 +176,11 @@ fn changed_by(no: SyscallNo, args: &[u64; 6]) -> Changed {
     }
 }
 
-impl Session {
+impl World {
     /// Descriptors may mean something else from here on.
     pub(crate) fn fds_changed(&mut self) {
-        self.world.echo.forget();
-        self.world.descriptors.forget();
+        self.echo.forget();
+        self.descriptors.forget();
     }
 
     /// A traced call has come to its end: what is known of descriptors may not be so any more, or may be told.
@@ -199,7 +199,7 @@ impl Session {
                 }
                 Changed::Any => self.forget_fds(draft, task.tid, task.space, |_, _| true)?,
             }
-            if result >= 0 && gets_own(open) && self.world.shares_memory(task) {
+            if result >= 0 && gets_own(open) && self.shares_memory(task) {
                 self.descriptors_part(draft, task.tid, task.space)?;
                 task.has_own_fds = true;
             }
@@ -217,19 +217,15 @@ impl Session {
 
     /// Whether a call was made by a stub: its site is led to the code.
     fn came_from_stub(&mut self, task: &Task, entry: &Registers) -> Result<bool, RecordError> {
-        let fast = &self.world.space(task.space)?.fast;
+        let fast = &self.space(task.space)?.fast;
         Ok(fast.present && fast.is_in_stub(Addr::new(entry.rip)))
     }
 
     /// Tells the code what a descriptor is, if it is not told yet.
     fn tell_of_fd(&mut self, draft: &mut Draft, task: &Task, fd: i32) -> Result<(), RecordError> {
-        let fds = &self.world.space(task.space)?.fast.fds;
+        let fds = &self.space(task.space)?.fast.fds;
         let (is_known, are_shared) = (fds.known.contains_key(&fd), fds.are_shared);
-        if is_known
-            || are_shared
-            || task.has_own_fds
-            || self.world.sharers(task).any(|t| t.has_own_fds)
-        {
+        if is_known || are_shared || task.has_own_fds || self.sharers(task).any(|t| t.has_own_fds) {
             return Ok(());
         }
         let Some(place) = place(fd) else { return Ok(()) };
@@ -241,7 +237,7 @@ impl Session {
         }
         let mut writes_to = None;
         if (meta.is_file() || meta.is_dir()) && kind.has(FdKind::READ) {
-            let place = self.world.space(task.space)?.fast.fds.place_for_device(meta.dev());
+            let place = self.space(task.space)?.fast.fds.place_for_device(meta.dev());
             if let Some(place) = place {
                 self.write_now(draft, task, place, &meta.dev().to_le_bytes());
             }
@@ -249,15 +245,14 @@ impl Session {
         if meta.is_file() && kind.has(FdKind::WRITE) {
             // What is written to a file that is mapped changes memory.
             let identity = (meta.dev(), meta.ino());
-            let is_mapped =
-                self.world.files.is_shared(identity) || self.world.files.is_kept(identity);
-            match self.world.descriptors.target(task, fd) {
+            let is_mapped = self.files.is_shared(identity) || self.files.is_kept(identity);
+            match self.descriptors.target(task, fd) {
                 Target::File(_) if !is_mapped => writes_to = Some(identity),
                 _ => kind = FdKind::READ,
             }
         }
         if kind.has(FdKind::WRITE) {
-            kind = match self.world.echo.stream(task, fd) {
+            kind = match self.echo.stream(task, fd) {
                 Some(Stream::Stdout) => kind.with(FdKind::STDOUT),
                 Some(Stream::Stderr) => kind.with(FdKind::STDERR),
                 None => kind,
@@ -266,7 +261,7 @@ impl Session {
         if kind != FdKind::UNKNOWN {
             self.write_now(draft, task, place, &[kind.byte()]);
         }
-        self.world.space(task.space)?.fast.fds.known.insert(fd, Known { kind, writes_to });
+        self.space(task.space)?.fast.fds.known.insert(fd, Known { kind, writes_to });
         Ok(())
     }
 
@@ -278,7 +273,7 @@ impl Session {
         space: SpaceId,
         mut is: impl FnMut(i32, Option<Identity>) -> bool,
     ) -> Result<(), RecordError> {
-        let gone = self.world.space(space)?.fast.fds.take(|fd, known| is(fd, known.writes_to));
+        let gone = self.space(space)?.fast.fds.take(|fd, known| is(fd, known.writes_to));
         for place in gone.into_iter().filter_map(place) {
             self.put_into(draft, tid, space, place, &[0]);
         }
@@ -300,15 +295,10 @@ impl Session {
         identity: Identity,
     ) -> Result<(), RecordError> {
         let writes = |fds: &KnownFds| fds.known.values().any(|k| k.writes_to == Some(identity));
-        let spaces: Vec<SpaceId> = self
-            .world
-            .spaces
-            .iter()
-            .filter(|(_, s)| writes(&s.fast.fds))
-            .map(|(id, _)| *id)
-            .collect();
+        let spaces: Vec<SpaceId> =
+            self.spaces.iter().filter(|(_, s)| writes(&s.fast.fds)).map(|(id, _)| *id).collect();
         for space in spaces {
-            let mut tasks = std::iter::once(task).chain(self.world.tasks.values());
+            let mut tasks = std::iter::once(task).chain(self.tasks.values());
             // Memory without tasks makes no calls.
             let Some(tid) = tasks.find(|other| other.space == space).map(|other| other.tid) else {
                 continue;
@@ -326,7 +316,7 @@ impl Session {
         space: SpaceId,
     ) -> Result<(), RecordError> {
         self.forget_fds(draft, tid, space, |_, _| true)?;
-        let devices = std::mem::take(&mut self.world.space(space)?.fast.fds.devices);
+        let devices = std::mem::take(&mut self.space(space)?.fast.fds.devices);
         if !devices.is_empty() {
             self.put_into(draft, tid, space, PLAIN_DEVICES, &[0; 8 * PLAIN_DEVICE_COUNT]);
         }
@@ -350,7 +340,7 @@ impl Session {
             // The copy was made before.
             self.descriptors_part(draft, child, space)?;
             for space in [parent.space, space] {
-                self.world.space(space)?.fast.fds.are_shared = true;
+                self.space(space)?.fast.fds.are_shared = true;
             }
         }
         Ok(())

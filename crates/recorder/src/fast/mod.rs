@@ -23,6 +23,7 @@ use crate::book::Draft;
 use crate::error::RecordError;
 use crate::session::Session;
 use crate::task::Task;
+use crate::world::World;
 
 /// A call site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +124,21 @@ impl Task {
     }
 }
 
+impl World {
+    /// Makes every call of an address space a traced one again.
+    pub(crate) fn trace_all_calls(
+        &mut self,
+        draft: &mut Draft,
+        task: &Task,
+    ) -> Result<(), RecordError> {
+        if self.space(task.space)?.fast.give_up() {
+            let (table, bytes) = FastCode::none();
+            self.write_now(draft, task, table, &bytes);
+        }
+        Ok(())
+    }
+}
+
 impl Session {
     /// Puts the code and its buffer into a fresh image, and a page for the stubs of the vdso where there is
     /// one. (Near it there is hardly any room.)
@@ -153,19 +169,6 @@ impl Session {
             stubs.push(Stubs { page, used: 0 });
         }
         Ok(FastCalls { present, stubs, ..FastCalls::absent() })
-    }
-
-    /// Makes every call of an address space a traced one again.
-    pub(crate) fn trace_all_calls(
-        &mut self,
-        draft: &mut Draft,
-        task: &Task,
-    ) -> Result<(), RecordError> {
-        if self.world.space(task.space)?.fast.give_up() {
-            let (table, bytes) = FastCode::none();
-            self.write_now(draft, task, table, &bytes);
-        }
-        Ok(())
     }
 }
 

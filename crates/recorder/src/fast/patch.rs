@@ -10,8 +10,9 @@ use super::sites::{Around, SEARCHED, SEARCHED_BEFORE, Way};
 use super::{Site, Stubs, map_at};
 use crate::book::Draft;
 use crate::error::RecordError;
-use crate::session::{Session, call_number};
+use crate::session::call_number;
 use crate::task::Task;
+use crate::world::World;
 
 /// A site is led to the code after so many calls.
 const OFTEN: u32 = 30;
@@ -40,7 +41,7 @@ fn room_for_stubs(table: &MappingTable, site: Addr) -> Option<Addr> {
     found.filter(|at| !retake_tracee::is_ours(*at))
 }
 
-impl Session {
+impl World {
     /// A task has made a traced call: if its site makes many of them that could be fast, it is led to the
     /// code, as part of the event. The task goes on with `after`.
     pub(crate) fn speed_up(
@@ -55,7 +56,7 @@ impl Session {
             return Ok(());
         }
         let site = Addr::new(entry.rip.wrapping_sub(SYSCALL.len() as u64));
-        let space = self.world.space(task.space)?;
+        let space = self.space(task.space)?;
         if !space.fast.present || space.fast.is_in_stub(site) {
             return Ok(());
         }
@@ -79,7 +80,7 @@ impl Session {
         site: Addr,
         after: &Registers,
     ) -> Result<(), RecordError> {
-        let Some(mapping) = self.world.space(task.space)?.table.find(site).cloned() else {
+        let Some(mapping) = self.space(task.space)?.table.find(site).cloned() else {
             return Ok(());
         };
         let is_text = mapping.prot.allows(Protection::EXEC)
@@ -120,7 +121,7 @@ impl Session {
         for (at, bytes) in patches {
             self.write_now(draft, task, at, &bytes);
         }
-        self.world.space(task.space)?.fast.in_use = true;
+        self.space(task.space)?.fast.in_use = true;
         Ok(())
     }
 
@@ -139,7 +140,7 @@ impl Session {
             stubs.used += 1;
             slot
         };
-        let space = self.world.space(task.space)?;
+        let space = self.space(task.space)?;
         let has_room = |stubs: &&mut Stubs| (stubs.used + 1) * STUB_LEN <= PAGE_SIZE;
         if let Some(stubs) =
             space.fast.stubs.iter_mut().filter(has_room).find(|stubs| is_near(stubs.page))
@@ -159,7 +160,7 @@ impl Session {
         self.change(draft, task, Effect::Map { mapping })?;
         let mut stubs = Stubs { page, used: 0 };
         let slot = take(&mut stubs);
-        self.world.space(task.space)?.fast.stubs.push(stubs);
+        self.space(task.space)?.fast.stubs.push(stubs);
         Ok(slot)
     }
 }

@@ -16,6 +16,7 @@ use crate::fast::Progress;
 use crate::places::{Found, run_to};
 use crate::session::{Next, Session, resumed};
 use crate::task::Task;
+use crate::world::World;
 
 /// CPU time in which a task comes to the end of the code.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -69,10 +70,19 @@ impl Progress {
     }
 }
 
+impl World {
+    /// How far the buffer of the task's address space was taken over, if it is in use. The address space
+    /// of a task that ends may be gone already.
+    fn fast_calls_taken(&self, task: &Task) -> Option<Progress> {
+        let fast = &self.spaces.get(&task.space)?.fast;
+        fast.in_use.then_some(fast.taken)
+    }
+}
+
 impl Session {
     /// Makes events of the calls that the task has made since its last stop.
     pub(crate) fn take_fast_calls(&mut self, task: &mut Task) -> Result<(), RecordError> {
-        let (Some(code), Some(taken)) = (task.fast_code.clone(), self.fast_calls_taken(task))
+        let (Some(code), Some(taken)) = (task.fast_code.clone(), self.world.fast_calls_taken(task))
         else {
             return Ok(());
         };
@@ -115,13 +125,6 @@ impl Session {
         Ok(())
     }
 
-    /// How far the buffer of the task's address space was taken over, if it is in use. The address space
-    /// of a task that ends may be gone already.
-    fn fast_calls_taken(&self, task: &Task) -> Option<Progress> {
-        let fast = &self.world.spaces.get(&task.space)?.fast;
-        fast.in_use.then_some(fast.taken)
-    }
-
     fn add_fast_call(
         &mut self,
         task: &mut Task,
@@ -142,10 +145,10 @@ impl Session {
         }
         match entry.no() {
             nr::FCNTL if matches!(before.rsi & 0xffff_ffff, F_DUPFD | F_DUPFD_CLOEXEC) => {
-                self.fds_changed();
+                self.world.fds_changed();
             }
             nr::OPEN | nr::OPENAT | nr::CLOSE => {
-                self.fds_changed();
+                self.world.fds_changed();
                 let kind = entry.descriptor_kind();
                 let fds = &mut self.world.space(task.space)?.fast.fds;
                 if entry.no() == nr::CLOSE {
@@ -162,7 +165,7 @@ impl Session {
             _ => {}
         }
         let (no, begun) = (entry.no(), Begun::Unseen);
-        self.retire(task, draft, Ended { no, begun, before: &before, after: &after })
+        self.book.retire(task, draft, Ended { no, begun, before: &before, after: &after })
     }
 
     /// The same at a stop. A task that was killed may have made a call that is not written down.
@@ -173,7 +176,7 @@ impl Session {
         event: StopEvent,
     ) -> Result<(), RecordError> {
         self.take_fast_calls(task)?;
-        let (StopEvent::Exit, Some(taken)) = (event, self.fast_calls_taken(task)) else {
+        let (StopEvent::Exit, Some(taken)) = (event, self.world.fast_calls_taken(task)) else {
             return Ok(());
         };
         let registers = stopped.registers()?;
@@ -210,7 +213,7 @@ impl Session {
         event: StopEvent,
     ) -> Result<(), RecordError> {
         let (StopEvent::Signal(_) | StopEvent::Stop(_), None, Some(code), Some(taken)) =
-            (event, &task.open, task.fast_code.clone(), self.fast_calls_taken(task))
+            (event, &task.open, task.fast_code.clone(), self.world.fast_calls_taken(task))
         else {
             return Ok(());
         };
@@ -225,7 +228,7 @@ impl Session {
         stopped.set_registers(&after)?;
         let draft = self.book.draft();
         let (no, begun) = (entry.no(), Begun::Unseen);
-        self.retire(task, draft, Ended { no, begun, before: &before, after: &after })
+        self.book.retire(task, draft, Ended { no, begun, before: &before, after: &after })
     }
 
     /// A task whose turn is to end at its next call has come to one: if it is made without a stop, the

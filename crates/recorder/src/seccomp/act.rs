@@ -80,7 +80,7 @@ impl Session {
             Verdict::KillStrict => {
                 let draft = self.book.draft();
                 let kind = EventKind::SyscallEnter { no: made.no };
-                self.append(task, draft, &kind, entry, entry)?;
+                self.book.append(task, draft, &kind, entry, entry)?;
                 task.dying = true;
                 kill_process(task.pid);
                 Next::Soon
@@ -119,7 +119,7 @@ impl Session {
     ) -> Result<Next, RecordError> {
         let draft = self.book.draft();
         let kind = EventKind::SyscallEnter { no: made.no };
-        self.append(task, draft, &kind, entry, entry)?;
+        self.book.append(task, draft, &kind, entry, entry)?;
         let number = if made.by == Convention::I386 { I386_EXIT } else { nr::EXIT.get().into() };
         let code = u64::try_from(Signal::SYS.number()).unwrap_or(0);
         let exit = Registers { orig_rax: number, rdi: code, rbx: code, ..*entry };

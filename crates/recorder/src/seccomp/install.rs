@@ -7,8 +7,8 @@ use retake_model::{Addr, SyscallNo};
 
 use super::bpf::{self, Program};
 use super::{Confinement, FILTER_PENALTY, Installed, MOST_INSTRUCTIONS, Mode, cost};
-use crate::session::Session;
 use crate::task::Task;
+use crate::world::World;
 
 const PR_SET_NO_NEW_PRIVS: u64 = 38;
 const PR_GET_NO_NEW_PRIVS: u64 = 39;
@@ -24,7 +24,7 @@ const KNOWN_FLAGS: u64 = FLAG_TSYNC | 1 << 1 | 1 << 2 | FLAG_TSYNC_ESRCH;
 /// `CAP_SYS_ADMIN` in a mask of capabilities.
 const SYS_ADMIN: u64 = 1 << 21;
 
-impl Session {
+impl World {
     /// prctl(2) and seccomp(2) on what a task may do.
     pub(crate) fn confine(&mut self, task: &mut Task, no: SyscallNo, args: &[u64; 6]) -> i64 {
         let [first, second, third, fourth, fifth, ..] = *args;
@@ -77,7 +77,7 @@ impl Session {
         }
         if flags & FLAG_TSYNC != 0 {
             let threads =
-                || self.world.tasks.values().filter(|other| other.pid == task.pid && !other.ended);
+                || self.tasks.values().filter(|other| other.pid == task.pid && !other.ended);
             let stranger = threads().find(|other| !descends(before.as_ref(), &other.confinement));
             if let Some(stranger) = stranger {
                 let tid = i64::from(stranger.tid.get());
@@ -88,7 +88,7 @@ impl Session {
         if flags & FLAG_TSYNC != 0 {
             let pid = task.pid;
             let no_new_privs = task.confinement.no_new_privs;
-            for other in self.world.tasks.values_mut().filter(|other| other.pid == pid) {
+            for other in self.tasks.values_mut().filter(|other| other.pid == pid) {
                 other.confinement.mode = Mode::Filtered(Arc::clone(&filters));
                 other.confinement.no_new_privs |= no_new_privs;
             }

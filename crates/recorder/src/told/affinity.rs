@@ -9,11 +9,51 @@ use super::cpu_set::CpuSet;
 use super::rights::Rights;
 use crate::book::Draft;
 use crate::calls::Answer;
+use crate::hardware::Hardware;
 use crate::session::Session;
 use crate::task::Task;
+use crate::world::World;
 
 /// Sizes of sets are multiples of this.
 const SIZE_OF_WORD: u64 = 8;
+
+impl World {
+    /// Writes the CPU that `other` is told to be on where it has asked for that, as an effect of an event of `task`.
+    fn write_cpu(&mut self, draft: &mut Draft, task: &Task, other: &Task) {
+        let area = self.spaces.get(&other.space).and_then(|space| space.rseq.get(&other.id));
+        let Some(addr) = area.copied() else { return };
+        let bytes = self.cpu_of_rseq(other);
+        if !other.memory.write_as_allowed(addr, &bytes) {
+            return;
+        }
+        draft.add(&match other.space == task.space {
+            true => Effect::Write { addr, bytes },
+            false => Effect::ForeignWrite { space: other.space, addr, bytes },
+        });
+    }
+
+    /// `cpu_id_start` and `cpu_id` of `struct rseq`.
+    pub(crate) fn cpu_of_rseq(&self, task: &Task) -> Vec<u8> {
+        let cpu = u32::try_from(task.told.cpu).unwrap_or(0).to_le_bytes();
+        [cpu, cpu].concat()
+    }
+}
+
+impl Hardware {
+    /// A task stays where it is if it may.
+    fn bind(&self, task: &mut Task, set: CpuSet) {
+        if !set.contains(task.told.cpu) {
+            task.told.cpu = self.processors.seat(&set, task.id);
+        }
+        task.told.cpus = set;
+    }
+
+    /// The first task.
+    pub(crate) fn seat_first(&self, task: &mut Task) {
+        self.bind(task, self.processors.allowed().clone());
+        task.told.cpu = self.processors.seat(&task.told.cpus, task.id);
+    }
+}
 
 impl Session {
     pub(crate) fn affinity_call(
@@ -36,7 +76,7 @@ impl Session {
         let number = u32::try_from(task.told.cpu).unwrap_or(0);
         let its_node = self.hardware.processors.node(task.told.cpu);
         let mut give = |to: u64, value: u32| {
-            to == 0 || self.give(draft, task, Addr::new(to), &value.to_le_bytes())
+            to == 0 || self.world.give(draft, task, Addr::new(to), &value.to_le_bytes())
         };
         let cpu_given = give(cpu, number);
         let node_given = give(node, its_node);
@@ -55,7 +95,7 @@ impl Session {
         });
         let Some(set) = set else { return Answer::Kernel };
         let len = usize::try_from(len).unwrap_or(0).min(form.len);
-        let given = self.give(draft, task, Addr::new(to), &set.to_bytes(len));
+        let given = self.world.give(draft, task, Addr::new(to), &set.to_bytes(len));
         Answer::Now(match given {
             true => i64::try_from(len).unwrap_or(0),
             false => Errno::EFAULT.to_result(),
@@ -74,13 +114,13 @@ impl Session {
             Some(other) if !Rights::of(task.tid).rule(Rights::of(other.tid)) => Err(Errno::EPERM),
             _ if set.is_empty() => Err(Errno::EINVAL),
             Some(other) => {
-                session.bind(other, set);
-                session.write_cpu(draft, task, other);
+                session.hardware.bind(other, set);
+                session.world.write_cpu(draft, task, other);
                 Ok(())
             }
             None => {
-                session.bind(task, set);
-                session.write_cpu(draft, task, task);
+                session.hardware.bind(task, set);
+                session.world.write_cpu(draft, task, task);
                 Ok(())
             }
         });
@@ -88,20 +128,6 @@ impl Session {
             Some(done) => Answer::Now(done.map_or_else(Errno::to_result, |()| 0)),
             None => Answer::Kernel,
         }
-    }
-
-    /// A task stays where it is if it may.
-    fn bind(&self, task: &mut Task, set: CpuSet) {
-        if !set.contains(task.told.cpu) {
-            task.told.cpu = self.hardware.processors.seat(&set, task.id);
-        }
-        task.told.cpus = set;
-    }
-
-    /// The first task.
-    pub(crate) fn seat_first(&self, task: &mut Task) {
-        self.bind(task, self.hardware.processors.allowed().clone());
-        task.told.cpu = self.hardware.processors.seat(&task.told.cpus, task.id);
     }
 
     /// A task that `maker` has made is told what that was told; a forked process has its maker's area of rseq(2).
@@ -113,7 +139,7 @@ impl Session {
             // The kernel would do that as well (kernel/sched/core.c, `sched_fork`).
             set_nice(task.tid, 0);
         }
-        self.take_priority(task);
+        self.world.take_priority(task);
         if task.space == maker.space {
             return;
         }
@@ -122,26 +148,6 @@ impl Session {
             space.rseq.clear();
             space.rseq.extend(area.map(|area| (task.id, area)));
         }
-        self.write_cpu(draft, maker, task);
-    }
-
-    /// Writes the CPU that `other` is told to be on where it has asked for that, as an effect of an event of `task`.
-    fn write_cpu(&mut self, draft: &mut Draft, task: &Task, other: &Task) {
-        let area = self.world.spaces.get(&other.space).and_then(|space| space.rseq.get(&other.id));
-        let Some(addr) = area.copied() else { return };
-        let bytes = self.cpu_of_rseq(other);
-        if !other.memory.write_as_allowed(addr, &bytes) {
-            return;
-        }
-        draft.add(&match other.space == task.space {
-            true => Effect::Write { addr, bytes },
-            false => Effect::ForeignWrite { space: other.space, addr, bytes },
-        });
-    }
-
-    /// `cpu_id_start` and `cpu_id` of `struct rseq`.
-    pub(crate) fn cpu_of_rseq(&self, task: &Task) -> Vec<u8> {
-        let cpu = u32::try_from(task.told.cpu).unwrap_or(0).to_le_bytes();
-        [cpu, cpu].concat()
+        self.world.write_cpu(draft, maker, task);
     }
 }

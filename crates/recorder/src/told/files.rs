@@ -18,6 +18,7 @@ use crate::calls::Answer;
 use crate::descriptors::{Target, descriptor, fd_info};
 use crate::error::RecordError;
 use crate::exec_calls::path_at;
+use crate::hardware::Hardware;
 use crate::session::Session;
 use crate::task::Task;
 
@@ -72,6 +73,14 @@ impl Reading {
     }
 }
 
+impl Hardware {
+    fn note_opened(&mut self, task: &Task, path: u64) {
+        let path = path_at(&task.memory, path);
+        self.told_files.opened =
+            path.is_some_and(|path| Content::may_be(path.as_os_str().as_bytes()));
+    }
+}
+
 impl Session {
     /// A call that opens or reads a file, and the answer if the file is one of these.
     pub(crate) fn told_file_call(
@@ -85,9 +94,9 @@ impl Session {
     ) -> Result<Option<Answer>, RecordError> {
         let [first, second, ..] = *args;
         match no {
-            nr::OPEN if !self.hardware.told_files.opened => self.note_opened(task, first),
+            nr::OPEN if !self.hardware.told_files.opened => self.hardware.note_opened(task, first),
             nr::OPENAT | nr::OPENAT2 if !self.hardware.told_files.opened => {
-                self.note_opened(task, second)
+                self.hardware.note_opened(task, second)
             }
             nr::READ | nr::PREAD64 | nr::READV | nr::PREADV | nr::PREADV2
                 if self.hardware.told_files.opened =>
@@ -97,12 +106,6 @@ impl Session {
             _ => {}
         }
         Ok(None)
-    }
-
-    fn note_opened(&mut self, task: &Task, path: u64) {
-        let path = path_at(&task.memory, path);
-        self.hardware.told_files.opened =
-            path.is_some_and(|path| Content::may_be(path.as_os_str().as_bytes()));
     }
 
     fn read_told(
@@ -134,7 +137,7 @@ impl Session {
             if now.is_empty() {
                 continue;
             }
-            if !self.give(draft, task, Addr::new(memory), now) {
+            if !self.world.give(draft, task, Addr::new(memory), now) {
                 if read == 0 {
                     return Ok(Some(Answer::Now(Errno::EFAULT.to_result())));
                 }
@@ -199,7 +202,7 @@ impl Session {
                 _ => contents::stat(kernels, &facts),
             }
         };
-        match self.named(task, u64::from(tid.get().unsigned_abs())) {
+        match self.world.named(task, u64::from(tid.get().unsigned_abs())) {
             Named::Itself => of(task),
             Named::Other(tid) => of(self.world.tasks.get(&tid)?),
             Named::Outside => None,

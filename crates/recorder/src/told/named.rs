@@ -4,6 +4,7 @@ use retake_model::Tid;
 
 use crate::session::Session;
 use crate::task::Task;
+use crate::world::World;
 
 /// Who is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub(super) enum Named {
     Outside,
 }
 
-impl Session {
+impl World {
     /// The task that has this number for `task`; 0 is `task` itself.
     pub(super) fn named(&mut self, task: &mut Task, number: u64) -> Named {
         #[expect(clippy::cast_possible_truncation, reason = "the kernel takes 32 bits too")]
@@ -24,7 +25,7 @@ impl Session {
         if number == 0 {
             return Named::Itself;
         }
-        if !self.world.changed_namespaces {
+        if !self.changed_namespaces {
             return self.of_tid(task, Tid::new(number));
         }
         let own = |task: &mut Task| crate::inherited_locks::own_number(task).ok();
@@ -33,7 +34,7 @@ impl Session {
             return Named::Itself;
         }
         let space = number_space(task.tid);
-        let mut others = self.world.tasks.values_mut();
+        let mut others = self.tasks.values_mut();
         let is_meant = |other: &mut Task| own(other) == wanted && number_space(other.tid) == space;
         match others.find_map(|other| is_meant(other).then_some(other.tid)) {
             Some(tid) => Named::Other(tid),
@@ -45,13 +46,15 @@ impl Session {
     fn of_tid(&self, task: &Task, tid: Tid) -> Named {
         if tid == task.tid {
             Named::Itself
-        } else if self.world.tasks.contains_key(&tid) {
+        } else if self.tasks.contains_key(&tid) {
             Named::Other(tid)
         } else {
             Named::Outside
         }
     }
+}
 
+impl Session {
     /// Lets `look` look at who is meant. Nothing if it is nobody of the recording.
     pub(super) fn with_named<T>(
         &mut self,
@@ -59,7 +62,7 @@ impl Session {
         number: u64,
         look: impl FnOnce(&mut Self, &mut Task, Option<&mut Task>) -> T,
     ) -> Option<T> {
-        match self.named(task, number) {
+        match self.world.named(task, number) {
             Named::Itself => Some(look(self, task, None)),
             Named::Other(tid) => {
                 let mut other = self.world.tasks.remove(&tid)?;

@@ -14,6 +14,7 @@ use crate::calls::Answer;
 use crate::scheduler::Priority;
 use crate::session::Session;
 use crate::task::Task;
+use crate::world::World;
 
 const SCHED_FIFO: u32 = 1;
 const SCHED_RR: u32 = 2;
@@ -115,6 +116,30 @@ fn is_allowed(
         && (wanted.resets_on_fork || !now.is_some_and(|now| now.resets_on_fork))
 }
 
+impl World {
+    /// The kernel has set nice values: of a task, of a group of processes, or of all of a user.
+    pub(crate) fn nice_was_set(&mut self, task: &mut Task) {
+        self.take_priority(task);
+        let mut tasks = std::mem::take(&mut self.tasks);
+        for other in tasks.values_mut() {
+            self.take_priority(other);
+        }
+        self.tasks = tasks;
+    }
+
+    /// What the kernel, or the recorder, has for a task is taken to the scheduler. The recorder itself shares the CPU
+    /// with the program: it must not be nicer, or it would take the CPU from nobody in time.
+    pub(super) fn take_priority(&self, task: &mut Task) {
+        let Some(now) = scheduling_of(task.tid) else { return };
+        be_no_nicer_than(now.nice);
+        task.told.priority = match task.told.real_time {
+            Some(real_time) => Priority::real_time(real_time.priority),
+            None if now.policy == SCHED_IDLE => Priority::idle(),
+            None => Priority::nice(now.nice),
+        };
+    }
+}
+
 impl Session {
     /// sched_setscheduler(2), sched_setparam(2), sched_setattr(2).
     pub(crate) fn set_policy(&mut self, task: &mut Task, no: SyscallNo, args: &[u64; 6]) -> Answer {
@@ -157,7 +182,7 @@ impl Session {
             return Err(Errno::EPERM);
         }
         target.told.real_time = Some(policy);
-        self.take_priority(target);
+        self.world.take_priority(target);
         Ok(())
     }
 
@@ -167,30 +192,8 @@ impl Session {
         self.with_named(task, number, |session, task, other| {
             let target = other.unwrap_or(task);
             target.told.real_time = None;
-            session.take_priority(target);
+            session.world.take_priority(target);
         });
-    }
-
-    /// The kernel has set nice values: of a task, of a group of processes, or of all of a user.
-    pub(crate) fn nice_was_set(&mut self, task: &mut Task) {
-        self.take_priority(task);
-        let mut tasks = std::mem::take(&mut self.world.tasks);
-        for other in tasks.values_mut() {
-            self.take_priority(other);
-        }
-        self.world.tasks = tasks;
-    }
-
-    /// What the kernel, or the recorder, has for a task is taken to the scheduler. The recorder itself shares the CPU
-    /// with the program: it must not be nicer, or it would take the CPU from nobody in time.
-    pub(super) fn take_priority(&self, task: &mut Task) {
-        let Some(now) = scheduling_of(task.tid) else { return };
-        be_no_nicer_than(now.nice);
-        task.told.priority = match task.told.real_time {
-            Some(real_time) => Priority::real_time(real_time.priority),
-            None if now.policy == SCHED_IDLE => Priority::idle(),
-            None => Priority::nice(now.nice),
-        };
     }
 
     /// sched_getscheduler(2), sched_getparam(2), sched_getattr(2), sched_rr_get_interval(2).
@@ -220,7 +223,7 @@ impl Session {
             }
             _ => attributes(policy, size.min(KNOWN_SIZE)),
         };
-        let given = self.give(draft, task, Addr::new(to), &bytes);
+        let given = self.world.give(draft, task, Addr::new(to), &bytes);
         Answer::Now(if given { 0 } else { Errno::EFAULT.to_result() })
     }
 }

@@ -16,6 +16,7 @@ use crate::error::RecordError;
 use crate::midcode::normal;
 use crate::session::Session;
 use crate::task::{Run, Task};
+use crate::world::World;
 
 /// What a request came to.
 type Done = Result<Result<(), Errno>, RecordError>;
@@ -26,6 +27,36 @@ enum Change {
     Vector(VectorState),
 }
 
+impl World {
+    /// Writes to the memory of a task, whatever its protection: an effect of the tracer's call.
+    fn poke(&mut self, draft: &mut Draft, tid: Tid, addr: Addr, bytes: &[u8]) -> Result<(), Errno> {
+        let other = self.tasks.get_mut(&tid).ok_or(Errno::ESRCH)?;
+        let space = other.space;
+        other.memory.write(addr, bytes).map_err(|_| Errno::EIO)?;
+        if let Some(space) = self.spaces.get_mut(&space) {
+            space.foreign_changes += 1;
+        }
+        draft.add(&Effect::ForeignWrite { space, addr, bytes: bytes.to_vec() });
+        Ok(())
+    }
+
+    /// A tracer sees all calls of an address space: an effect of its call.
+    pub(super) fn trace_all_calls_in(
+        &mut self,
+        draft: &mut Draft,
+        space: SpaceId,
+    ) -> Result<(), RecordError> {
+        if !self.space(space)?.fast.give_up() {
+            return Ok(());
+        }
+        let (table, bytes) = FastCode::none();
+        let tid = self.tasks.values().find(|other| other.space == space).map(|other| other.tid);
+        // Memory that is gone makes no calls.
+        let _ = tid.map(|tid| self.poke(draft, tid, table, &bytes));
+        Ok(())
+    }
+}
+
 impl Session {
     pub(super) fn change_traced(
         &mut self,
@@ -34,13 +65,13 @@ impl Session {
         tid: Tid,
         (what, addr, data): Request,
     ) -> Done {
-        let (other, traced) = match self.stopped_traced(task, tid) {
+        let (other, traced) = match self.world.stopped_traced(task, tid) {
             Ok(found) => found,
             Err(errno) => return Ok(Err(errno)),
         };
         let change = match what {
             request::PTRACE_POKETEXT | request::PTRACE_POKEDATA => {
-                return Ok(self.poke(draft, tid, Addr::new(addr), &data.to_le_bytes()));
+                return Ok(self.world.poke(draft, tid, Addr::new(addr), &data.to_le_bytes()));
             }
             request::PTRACE_SETOPTIONS => return Ok(set_options(other, data)),
             request::PTRACE_SETSIGINFO => return Ok(set_siginfo(task, other, Addr::new(data))),
@@ -62,35 +93,6 @@ impl Session {
             Ok(None) => Ok(Ok(())),
             Err(errno) => Ok(Err(errno)),
         }
-    }
-
-    /// Writes to the memory of a task, whatever its protection: an effect of the tracer's call.
-    fn poke(&mut self, draft: &mut Draft, tid: Tid, addr: Addr, bytes: &[u8]) -> Result<(), Errno> {
-        let other = self.world.tasks.get_mut(&tid).ok_or(Errno::ESRCH)?;
-        let space = other.space;
-        other.memory.write(addr, bytes).map_err(|_| Errno::EIO)?;
-        if let Some(space) = self.world.spaces.get_mut(&space) {
-            space.foreign_changes += 1;
-        }
-        draft.add(&Effect::ForeignWrite { space, addr, bytes: bytes.to_vec() });
-        Ok(())
-    }
-
-    /// A tracer sees all calls of an address space: an effect of its call.
-    pub(super) fn trace_all_calls_in(
-        &mut self,
-        draft: &mut Draft,
-        space: SpaceId,
-    ) -> Result<(), RecordError> {
-        if !self.world.space(space)?.fast.give_up() {
-            return Ok(());
-        }
-        let (table, bytes) = FastCode::none();
-        let tid =
-            self.world.tasks.values().find(|other| other.space == space).map(|other| other.tid);
-        // Memory that is gone makes no calls.
-        let _ = tid.map(|tid| self.poke(draft, tid, table, &bytes));
-        Ok(())
     }
 
     /// Sets registers of a stopped task: an event of that task.
@@ -136,7 +138,7 @@ impl Session {
         };
         if after != before || !draft.is_empty() {
             let kind = EventKind::Preempt { at: Where::Located };
-            self.append(other, draft, &kind, &before, &after)?;
+            self.book.append(other, draft, &kind, &before, &after)?;
             // It can come to these registers again.
             other.mid_code = standing == Some(Standing::Event);
         }

@@ -9,8 +9,8 @@ use super::told::Why;
 use crate::book::Draft;
 use crate::error::RecordError;
 use crate::midcode::normal;
-use crate::session::Session;
 use crate::task::{Run, Task};
+use crate::world::World;
 
 /// Bytes of `struct user_regs_struct`.
 pub(super) const GENERAL: usize = 8 * Registers::COUNT;
@@ -31,7 +31,7 @@ pub(super) const SIGNAL_SET: u64 = 8;
 /// A request with its two arguments besides the task.
 pub(super) type Request = (u64, u64, u64);
 
-impl Session {
+impl World {
     pub(super) fn look_at_traced(
         &mut self,
         draft: &mut Draft,

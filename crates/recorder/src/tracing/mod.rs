@@ -26,8 +26,8 @@ use retake_model::{SigInfo, TaskId, Tid};
 pub(crate) use onward::Onward;
 pub(crate) use waits::Ends;
 
-use crate::session::Session;
 use crate::task::Task;
+use crate::world::World;
 use told::Why;
 
 /// That a task is traced by another one of the recording.
@@ -217,17 +217,17 @@ impl Task {
     }
 }
 
-impl Session {
+impl World {
     /// A task has ended: those that it traced go on, or end as well.
     pub(crate) fn release_traced_by(&mut self, tracer: TaskId) {
         let is_its = |traced: &Traced| traced.by.task == tracer;
-        for task in self.world.tasks.values_mut() {
+        for task in self.tasks.values_mut() {
             if let Some(traced) = task.traced.take_if(|traced| is_its(traced))
                 && traced.wants(told::EXITKILL)
             {
                 retake_ptrace::kill_process(task.pid);
             }
         }
-        self.world.traced_ends.forget(tracer);
+        self.traced_ends.forget(tracer);
     }
 }

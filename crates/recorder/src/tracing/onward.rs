@@ -132,7 +132,7 @@ impl Session {
             None => call_number(&entry),
         };
         let begun = Begun::Recorded;
-        self.retire(task, draft, Ended { no, begun, before: &entry, after: &after })?;
+        self.book.retire(task, draft, Ended { no, begun, before: &entry, after: &after })?;
         Ok(Next::Ready(stopped))
     }
 }

@@ -11,6 +11,7 @@ use crate::calls::Answer;
 use crate::error::RecordError;
 use crate::session::Session;
 use crate::task::{Run, Task};
+use crate::world::World;
 
 const REFUSED: &str = "the program used a request of ptrace that is refused (EPERM, EIO) while it is recorded: a \
                        debugger or tracer in it may not work";
@@ -27,109 +28,15 @@ fn mode(what: u64) -> Option<Mode> {
     })
 }
 
-impl Session {
-    /// Does what a task asks of ptrace(2).
-    pub(crate) fn trace_call(
-        &mut self,
-        draft: &mut Draft,
-        task: &mut Task,
-        args: &[u64; 6],
-    ) -> Result<Answer, RecordError> {
-        let [what, pid, addr, data, ..] = *args;
-        let tid = number_in(pid);
-        let done = match what {
-            request::PTRACE_TRACEME => self.be_traced(task).map(|()| 0),
-            request::PTRACE_ATTACH => self.begin_to_trace(task, tid, Kind::Attached, 0).map(|()| 0),
-            request::PTRACE_SEIZE if addr != 0 || data & !told::ALL_OPTIONS != 0 => Err(Errno::EIO),
-            request::PTRACE_SEIZE => self.begin_to_trace(task, tid, Kind::Seized, data).map(|()| 0),
-            request::PTRACE_INTERRUPT => self.interrupt_traced(task, tid).map(|()| 0),
-            request::PTRACE_KILL => self.kill_traced(task, tid).map(|()| 0),
-            request::PTRACE_LISTEN => self.let_listen(task, tid)?.map(|()| 0),
-            request::PTRACE_DETACH => self.let_go(draft, task, tid, None, data)?.map(|()| 0),
-            request::PTRACE_PEEKTEXT
-            | request::PTRACE_PEEKDATA
-            | request::PTRACE_PEEKUSER
-            | request::PTRACE_GETREGS
-            | request::PTRACE_GETFPREGS
-            | request::PTRACE_GETSIGINFO
-            | request::PTRACE_GETSIGMASK
-            | request::PTRACE_GETEVENTMSG
-            | request::PTRACE_GET_SYSCALL_INFO
-            | request::PTRACE_GETREGSET => {
-                self.look_at_traced(draft, task, tid, (what, addr, data))?
-            }
-            request::PTRACE_POKETEXT
-            | request::PTRACE_POKEDATA
-            | request::PTRACE_POKEUSER
-            | request::PTRACE_SETREGS
-            | request::PTRACE_SETFPREGS
-            | request::PTRACE_SETREGSET
-            | request::PTRACE_SETSIGINFO
-            | request::PTRACE_SETSIGMASK
-            | request::PTRACE_SETOPTIONS => {
-                self.change_traced(draft, task, tid, (what, addr, data))?.map(|()| 0)
-            }
-            _ => match mode(what) {
-                Some(mode) => self.let_go(draft, task, tid, Some(mode), data)?.map(|()| 0),
-                None => {
-                    self.book.warn_once(REFUSED.to_owned());
-                    self.traced(task, tid).and(Err(Errno::EIO))
-                }
-            },
-        };
-        Ok(Answer::Now(done.unwrap_or_else(Errno::to_result)))
-    }
-
-    /// `PTRACE_TRACEME`: the task is traced by who made it.
-    fn be_traced(&mut self, task: &mut Task) -> Result<(), Errno> {
-        if task.traced.is_some() {
-            return Err(Errno::EPERM);
-        }
-        let Some(by) = self.parent_of(task).filter(|_| sees_our_numbers(task.tid)) else {
-            // Natively it is traced by a process that is not recorded, and does not know of it.
-            self.book.warn_once(REFUSED.to_owned());
-            return Err(Errno::EPERM);
-        };
-        task.traced = Some(Traced::new(by, Kind::Attached, 0, Stop::Runs));
-        Ok(())
-    }
-
+impl World {
     fn parent_of(&self, task: &Task) -> Option<Tracer> {
         let parent = status_line(task.pid, "PPid:")?.first().and_then(|pid| (*pid).try_into().ok());
         let parent = Tid::new(parent?);
         let of_parent = |other: &&Task| other.pid == parent && !other.ended;
         let maker =
-            self.world.tasks.values().filter(of_parent).find(|other| Some(other.id) == task.maker);
-        let found =
-            maker.or_else(|| self.world.tasks.get(&parent).filter(|other| of_parent(other)))?;
+            self.tasks.values().filter(of_parent).find(|other| Some(other.id) == task.maker);
+        let found = maker.or_else(|| self.tasks.get(&parent).filter(|other| of_parent(other)))?;
         Some(Tracer { task: found.id, pid: found.pid })
-    }
-
-    fn begin_to_trace(
-        &mut self,
-        task: &Task,
-        tid: Tid,
-        kind: Kind,
-        options: u64,
-    ) -> Result<(), Errno> {
-        let Some(other) = self.world.tasks.get(&tid).filter(|other| !other.ended) else {
-            return Err(if tid == task.tid { Errno::EPERM } else { Errno::ESRCH });
-        };
-        if other.pid == task.pid || other.traced.is_some() || !may_trace(task.tid, tid) {
-            return Err(Errno::EPERM);
-        }
-        if !sees_our_numbers(task.tid) {
-            self.book.warn_once(REFUSED.to_owned());
-            return Err(Errno::EPERM);
-        }
-        let by = Tracer { task: task.id, pid: task.pid };
-        if let Some(other) = self.world.tasks.get_mut(&tid) {
-            other.traced = Some(Traced::new(by, kind, options, Stop::Runs));
-        }
-        if kind == Kind::Attached {
-            self.stop_traced(tid, by, Why::Attached);
-        }
-        Ok(())
     }
 
     /// The task of that number, which `task` traces.
@@ -137,7 +44,7 @@ impl Session {
         let is_its = |other: &&mut Task| {
             other.traced.as_ref().is_some_and(|traced| traced.by.task == task.id)
         };
-        self.world.tasks.get_mut(&tid).filter(is_its).ok_or(Errno::ESRCH)
+        self.tasks.get_mut(&tid).filter(is_its).ok_or(Errno::ESRCH)
     }
 
     /// The same, if it is stopped.
@@ -168,7 +75,7 @@ impl Session {
 
     /// A traced task stands where it is. In a call it does so when that has ended: it is interrupted.
     fn stop_traced(&mut self, tid: Tid, by: Tracer, why: Why) {
-        let Some(other) = self.world.tasks.get_mut(&tid) else { return };
+        let Some(other) = self.tasks.get_mut(&tid) else { return };
         let in_call = matches!(other.run, Run::Kernel) && other.open.is_some();
         if other.run.is_ready() && other.resumes.is_none() {
             other.resumes = Some(Resumption::at(Standing::Event));
@@ -258,6 +165,101 @@ impl Session {
             traced.listens = true;
         }
         Ok(Ok(()))
+    }
+}
+
+impl Session {
+    /// Does what a task asks of ptrace(2).
+    pub(crate) fn trace_call(
+        &mut self,
+        draft: &mut Draft,
+        task: &mut Task,
+        args: &[u64; 6],
+    ) -> Result<Answer, RecordError> {
+        let [what, pid, addr, data, ..] = *args;
+        let tid = number_in(pid);
+        let done = match what {
+            request::PTRACE_TRACEME => self.be_traced(task).map(|()| 0),
+            request::PTRACE_ATTACH => self.begin_to_trace(task, tid, Kind::Attached, 0).map(|()| 0),
+            request::PTRACE_SEIZE if addr != 0 || data & !told::ALL_OPTIONS != 0 => Err(Errno::EIO),
+            request::PTRACE_SEIZE => self.begin_to_trace(task, tid, Kind::Seized, data).map(|()| 0),
+            request::PTRACE_INTERRUPT => self.world.interrupt_traced(task, tid).map(|()| 0),
+            request::PTRACE_KILL => self.world.kill_traced(task, tid).map(|()| 0),
+            request::PTRACE_LISTEN => self.world.let_listen(task, tid)?.map(|()| 0),
+            request::PTRACE_DETACH => self.world.let_go(draft, task, tid, None, data)?.map(|()| 0),
+            request::PTRACE_PEEKTEXT
+            | request::PTRACE_PEEKDATA
+            | request::PTRACE_PEEKUSER
+            | request::PTRACE_GETREGS
+            | request::PTRACE_GETFPREGS
+            | request::PTRACE_GETSIGINFO
+            | request::PTRACE_GETSIGMASK
+            | request::PTRACE_GETEVENTMSG
+            | request::PTRACE_GET_SYSCALL_INFO
+            | request::PTRACE_GETREGSET => {
+                self.world.look_at_traced(draft, task, tid, (what, addr, data))?
+            }
+            request::PTRACE_POKETEXT
+            | request::PTRACE_POKEDATA
+            | request::PTRACE_POKEUSER
+            | request::PTRACE_SETREGS
+            | request::PTRACE_SETFPREGS
+            | request::PTRACE_SETREGSET
+            | request::PTRACE_SETSIGINFO
+            | request::PTRACE_SETSIGMASK
+            | request::PTRACE_SETOPTIONS => {
+                self.change_traced(draft, task, tid, (what, addr, data))?.map(|()| 0)
+            }
+            _ => match mode(what) {
+                Some(mode) => self.world.let_go(draft, task, tid, Some(mode), data)?.map(|()| 0),
+                None => {
+                    self.book.warn_once(REFUSED.to_owned());
+                    self.world.traced(task, tid).and(Err(Errno::EIO))
+                }
+            },
+        };
+        Ok(Answer::Now(done.unwrap_or_else(Errno::to_result)))
+    }
+
+    /// `PTRACE_TRACEME`: the task is traced by who made it.
+    fn be_traced(&mut self, task: &mut Task) -> Result<(), Errno> {
+        if task.traced.is_some() {
+            return Err(Errno::EPERM);
+        }
+        let Some(by) = self.world.parent_of(task).filter(|_| sees_our_numbers(task.tid)) else {
+            // Natively it is traced by a process that is not recorded, and does not know of it.
+            self.book.warn_once(REFUSED.to_owned());
+            return Err(Errno::EPERM);
+        };
+        task.traced = Some(Traced::new(by, Kind::Attached, 0, Stop::Runs));
+        Ok(())
+    }
+
+    fn begin_to_trace(
+        &mut self,
+        task: &Task,
+        tid: Tid,
+        kind: Kind,
+        options: u64,
+    ) -> Result<(), Errno> {
+        let Some(other) = self.world.tasks.get(&tid).filter(|other| !other.ended) else {
+            return Err(if tid == task.tid { Errno::EPERM } else { Errno::ESRCH });
+        };
+        if other.pid == task.pid || other.traced.is_some() || !may_trace(task.tid, tid) {
+            return Err(Errno::EPERM);
+        }
+        if !sees_our_numbers(task.tid) {
+            self.book.warn_once(REFUSED.to_owned());
+            return Err(Errno::EPERM);
+        }
+        let by = Tracer { task: task.id, pid: task.pid };
+        if let Some(other) = self.world.tasks.get_mut(&tid) {
+            other.traced = Some(Traced::new(by, kind, options, Stop::Runs));
+        }
+        if kind == Kind::Attached {
+            self.world.stop_traced(tid, by, Why::Attached);
+        }
+        Ok(())
     }
 }
 

@@ -13,8 +13,9 @@ use crate::error::RecordError;
 use crate::midcode::normal;
 use crate::session::{Next, Session, call_number};
 use crate::task::{Run, Task};
+use crate::world::World;
 
-impl Session {
+impl World {
     /// The task stands: its tracer is told.
     pub(super) fn begin_stop(&mut self, task: &mut Task, why: Why, standing: Standing) {
         let Some(traced) = &mut task.traced else { return };
@@ -36,7 +37,7 @@ impl Session {
             let in_kernel = matches!(other.run, Run::Kernel);
             other.pid == by.pid && in_kernel && other.waits_for_traced(tid)
         };
-        for waiter in self.world.tasks.values().filter(waits) {
+        for waiter in self.tasks.values().filter(waits) {
             // One that is gone waits no more.
             let _ = interrupt(waiter.tid);
         }
@@ -64,53 +65,6 @@ impl Session {
         if let Some(why) = traced.due.pop_front() {
             self.begin_stop(task, why, Standing::Event);
         }
-    }
-
-    /// A signal is to be delivered to a traced task: its tracer decides. `before` are the registers where it came, as
-    /// for its delivery.
-    pub(crate) fn report_signal(
-        &mut self,
-        task: &mut Task,
-        stopped: Stopped,
-        before: &Registers,
-        info: SigInfo,
-    ) -> Result<Next, RecordError> {
-        if *before != task.registers {
-            let at_call = before.orig_rax.cast_signed() >= 0;
-            // A call that was entered is undone.
-            let after = if at_call { normal(&stopped.registers()?) } else { *before };
-            let (info, at) = (info.clone(), Where::Located);
-            let draft = self.book.draft();
-            let kind = EventKind::Signal { info, delivery: Delivery::Ignored, at };
-            self.append(task, draft, &kind, before, &after)?;
-        }
-        self.begin_stop(task, Why::Signal(info), Standing::Event);
-        Ok(Next::Ready(stopped))
-    }
-
-    /// A task is at the entry of a call: does its tracer want to know?
-    pub(crate) fn stops_at_call(&self, task: &Task, entry: &Registers) -> bool {
-        let wants = task.traced.as_ref().is_some_and(|traced| traced.mode.stops_at_calls());
-        wants && !is_of_vdso(task, entry)
-    }
-
-    /// It does: the entry is an event, and the task stands there.
-    pub(crate) fn stop_at_call(
-        &mut self,
-        task: &mut Task,
-        stopped: Stopped,
-        entry: &Registers,
-    ) -> Result<Next, RecordError> {
-        let no = Made::at(&stopped, entry)?.no;
-        let draft = self.book.draft();
-        self.append(task, draft, &EventKind::SyscallEnter { no }, entry, entry)?;
-        task.entry_recorded = true;
-        if let Some(traced) = &mut task.traced {
-            traced.call = Some(entry.orig_rax);
-            traced.emulates = traced.mode.emulates();
-        }
-        self.begin_stop(task, Why::CallEntry, Standing::CallEntry);
-        Ok(Next::Ready(stopped))
     }
 
     /// A traced task is in a group-stop, at an event: its tracer is told.
@@ -147,7 +101,7 @@ impl Session {
         if !is_ours {
             return info;
         }
-        let stopped = self.world.tasks.values().find_map(|other| {
+        let stopped = self.tasks.values().find_map(|other| {
             let traced = other.traced.as_ref().filter(|traced| traced.by.pid == task.pid)?;
             Some((other.tid, traced.status(traced.why()?) >> 8))
         });
@@ -156,6 +110,55 @@ impl Session {
         told::put(&mut bytes, 16, tid.get().to_le_bytes());
         told::put(&mut bytes, 24, status.to_le_bytes());
         SigInfo::from_bytes(bytes)
+    }
+}
+
+impl Session {
+    /// A signal is to be delivered to a traced task: its tracer decides. `before` are the registers where it came, as
+    /// for its delivery.
+    pub(crate) fn report_signal(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+        before: &Registers,
+        info: SigInfo,
+    ) -> Result<Next, RecordError> {
+        if *before != task.registers {
+            let at_call = before.orig_rax.cast_signed() >= 0;
+            // A call that was entered is undone.
+            let after = if at_call { normal(&stopped.registers()?) } else { *before };
+            let (info, at) = (info.clone(), Where::Located);
+            let draft = self.book.draft();
+            let kind = EventKind::Signal { info, delivery: Delivery::Ignored, at };
+            self.book.append(task, draft, &kind, before, &after)?;
+        }
+        self.world.begin_stop(task, Why::Signal(info), Standing::Event);
+        Ok(Next::Ready(stopped))
+    }
+
+    /// A task is at the entry of a call: does its tracer want to know?
+    pub(crate) fn stops_at_call(&self, task: &Task, entry: &Registers) -> bool {
+        let wants = task.traced.as_ref().is_some_and(|traced| traced.mode.stops_at_calls());
+        wants && !is_of_vdso(task, entry)
+    }
+
+    /// It does: the entry is an event, and the task stands there.
+    pub(crate) fn stop_at_call(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+        entry: &Registers,
+    ) -> Result<Next, RecordError> {
+        let no = Made::at(&stopped, entry)?.no;
+        let draft = self.book.draft();
+        self.book.append(task, draft, &EventKind::SyscallEnter { no }, entry, entry)?;
+        task.entry_recorded = true;
+        if let Some(traced) = &mut task.traced {
+            traced.call = Some(entry.orig_rax);
+            traced.emulates = traced.mode.emulates();
+        }
+        self.world.begin_stop(task, Why::CallEntry, Standing::CallEntry);
+        Ok(Next::Ready(stopped))
     }
 }
 

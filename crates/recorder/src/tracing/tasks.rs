@@ -9,6 +9,7 @@ use super::{Kind, Mode, Resumption, Standing, Stop, Traced};
 use crate::new_task::NewTask;
 use crate::session::{Next, Session};
 use crate::task::Task;
+use crate::world::World;
 
 impl NewTask {
     /// What its maker's tracer is told (kernel/fork.c, `kernel_clone`).
@@ -23,7 +24,7 @@ impl NewTask {
     }
 }
 
-impl Session {
+impl World {
     /// A task was made: it is traced as its maker is, if the tracer has asked for that, and stands before its first
     /// instruction.
     pub(crate) fn trace_new_task(&mut self, maker: &Task, child: &mut Task, new: &NewTask) {
@@ -73,20 +74,6 @@ impl Session {
         true
     }
 
-    /// A program was executed. (The event's message is the number that the task had before.)
-    pub(crate) fn tell_of_program(&mut self, task: &mut Task) {
-        let former = message(task.tid);
-        let Some(traced) = &mut task.traced else { return };
-        traced.steps = false;
-        (traced.debug, traced.watches) = (super::debug::DebugRegisters::default(), false);
-        if traced.wants(Event::Exec.option()) {
-            traced.due.push_back(Why::Event(Event::Exec, former));
-        } else if traced.kind == Kind::Attached {
-            let trap = told::sent_by(Signal::TRAP, task.pid);
-            traced.due.push_back(Why::Signal(trap));
-        }
-    }
-
     /// A task is at its end: whether its tracer is told of that first.
     pub(crate) fn stops_at_end(
         &mut self,
@@ -120,8 +107,24 @@ impl Session {
             ExitStatus::Exited(code) => u32::from(code) << 8,
             ExitStatus::Killed(signal) => signal.number().cast_unsigned(),
         };
-        self.world.traced_ends.add(traced.by, task.tid, word);
+        self.traced_ends.add(traced.by, task.tid, word);
         self.tell_tracer(traced.by, task.tid);
+    }
+}
+
+impl Session {
+    /// A program was executed. (The event's message is the number that the task had before.)
+    pub(crate) fn tell_of_program(&mut self, task: &mut Task) {
+        let former = message(task.tid);
+        let Some(traced) = &mut task.traced else { return };
+        traced.steps = false;
+        (traced.debug, traced.watches) = (super::debug::DebugRegisters::default(), false);
+        if traced.wants(Event::Exec.option()) {
+            traced.due.push_back(Why::Event(Event::Exec, former));
+        } else if traced.kind == Kind::Attached {
+            let trap = told::sent_by(Signal::TRAP, task.pid);
+            traced.due.push_back(Why::Signal(trap));
+        }
     }
 }
 

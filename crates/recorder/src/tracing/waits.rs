@@ -17,6 +17,7 @@ use crate::calls::Answer;
 use crate::error::RecordError;
 use crate::session::{Session, call_number};
 use crate::task::{OpenCall, Task};
+use crate::world::World;
 
 /// `struct rusage`, in bytes.
 const USAGE: usize = 144;
@@ -189,7 +190,7 @@ impl Task {
     }
 }
 
-impl Session {
+impl World {
     /// Answers a wait for a task that the caller traces, if there is something to tell that was not told yet. All
     /// else the kernel knows.
     pub(crate) fn wait_for_traced(
@@ -223,7 +224,7 @@ impl Session {
     fn waits_for_tracees_only(&self, task: &Task, wait: &Wait) -> bool {
         let is_traced = |other: &Task| other.traced.as_ref().is_some_and(|t| t.by.pid == task.pid);
         let is_wanted = |other: &&Task| is_traced(other) && wait.is_for(other.tid, other.pid);
-        let Some(other) = self.world.tasks.values().find(is_wanted) else { return false };
+        let Some(other) = self.tasks.values().find(is_wanted) else { return false };
         match wait.who {
             Who::Task(_) => !is_child_of(other.tid, task.pid),
             Who::Any | Who::Group(_) => !has_children(task.pid),
@@ -231,9 +232,8 @@ impl Session {
     }
 
     fn traces(&self, task: &Task) -> bool {
-        !self.world.traced_ends.0.is_empty()
+        !self.traced_ends.0.is_empty()
             || self
-                .world
                 .tasks
                 .values()
                 .any(|other| other.traced.as_ref().is_some_and(|traced| traced.by.pid == task.pid))
@@ -250,7 +250,6 @@ impl Session {
             traced.is_some_and(|traced| matches!(traced.stop, Stop::Unreported(_)))
         };
         let found = self
-            .world
             .tasks
             .values_mut()
             .find(|other| unreported(other) && wait.is_for(other.tid, other.pid));
@@ -266,10 +265,10 @@ impl Session {
         }
         if wait.has(WEXITED) {
             let is_wanted = |end: &End| end.by.pid == task.pid && wait.is_for(end.tid, end.tid);
-            let at = self.world.traced_ends.0.iter().position(is_wanted)?;
-            let end = *self.world.traced_ends.0.get(at)?;
+            let at = self.traced_ends.0.iter().position(is_wanted)?;
+            let end = *self.traced_ends.0.get(at)?;
             if !stays {
-                self.world.traced_ends.0.remove(at);
+                self.traced_ends.0.remove(at);
             }
             return Some(News { tid: end.tid, user, status: end.status });
         }
@@ -307,7 +306,9 @@ impl Session {
         };
         Ok(stopped.set_registers(&Registers { rax, ..own })?)
     }
+}
 
+impl Session {
     /// Has a task wait for a signal instead of making a call that would fail.
     pub(crate) fn wait_for_any_signal(stopped: &mut Stopped) -> Result<(), RecordError> {
         let registers = stopped.registers()?;

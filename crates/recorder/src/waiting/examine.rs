@@ -15,6 +15,7 @@ use crate::midcode::normal;
 use crate::places::{Ran, run_once_more, run_to_watchpoint};
 use crate::session::Session;
 use crate::task::Task;
+use crate::world::World;
 
 /// Longest loop whose instructions are looked at: each costs a step of 20 to 40 µs, once.
 const MOST_STEPS: usize = 64;
@@ -65,6 +66,38 @@ enum Long {
     Same(Stopped),
     /// That tells what the task is doing.
     Examined(Examined),
+}
+
+impl World {
+    /// What these accesses wait for: words that somebody can write, those of other tasks first.
+    fn waiting(
+        &mut self,
+        task: &Task,
+        registers: &Registers,
+        accesses: &[Access],
+    ) -> Result<Waiting, RecordError> {
+        let space = self.space(task.space)?;
+        let can_change = |access: &&Access| {
+            access.reads
+                && access.len > 0
+                && space.table.find(access.addr).is_some_and(|mapping| {
+                    mapping.prot.allows(Protection::WRITE)
+                        || mapping.backing.shared_object().is_some()
+                })
+        };
+        let is_own = |access: &&Access| {
+            access.addr.offset_from(registers.sp()).is_some_and(|above| above < OWN_FRAMES)
+        };
+        let changing: Vec<&Access> = accesses.iter().filter(can_change).collect();
+        let (own, foreign): (Vec<&Access>, Vec<&Access>) = changing.into_iter().partition(is_own);
+        let mut words: Vec<Word> = Vec::new();
+        for access in foreign.into_iter().chain(own) {
+            let word = Word::at(&task.memory, access.addr, access.len);
+            let fresh = word.filter(|word| !words.iter().any(|known| known.addr == word.addr));
+            words.extend(fresh.filter(|_| words.len() < MOST_WORDS));
+        }
+        Ok(Waiting { words, space: task.space })
+    }
 }
 
 impl Session {
@@ -143,7 +176,7 @@ impl Session {
             if held != Some(written_values(task, &accesses)) {
                 break;
             }
-            let waiting = self.waiting(task, &before, &accesses)?;
+            let waiting = self.world.waiting(task, &before, &accesses)?;
             let way = if came_so_before { Way::Open } else { way };
             return Ok(Examined::Waits(stopped, waiting, way));
         }
@@ -183,7 +216,7 @@ impl Session {
         // It looks at the same memory each time: else it goes through some.
         let same =
             held == written_values(task, &accesses) && (turns == Turns::Same || first == accesses);
-        let waiting = self.waiting(task, before, &accesses)?;
+        let waiting = self.world.waiting(task, before, &accesses)?;
         // What only counts and looks at nothing comes to its end by itself.
         let same = same && (turns == Turns::Same || !waiting.words.is_empty());
         let kind = if same { Kind::CanWait } else { Kind::Computes };
@@ -202,7 +235,7 @@ impl Session {
         task: &mut Task,
         mut stopped: Stopped,
     ) -> Result<Examined, RecordError> {
-        self.start_tracking_with(task, &mut stopped)?;
+        self.world.start_tracking_with(task, &mut stopped)?;
         let before = normal(&stopped.registers()?);
         let vector = stopped.vector()?;
         for _ in 0..TURNS_BEFORE_PAGES {
@@ -212,10 +245,10 @@ impl Session {
             }
         }
         let started = own_cpu_time();
-        let digest = self.digest(task)?;
+        let digest = self.world.digest(task)?;
         self.turns.scheduler.spent(monotonic(), own_cpu_time().saturating_sub(started));
         match self.once_more_as_before(task, stopped, &before, &vector)? {
-            Long::Same(stopped) if self.digest(task)? == digest => {
+            Long::Same(stopped) if self.world.digest(task)? == digest => {
                 let waiting = Waiting { words: Vec::new(), space: task.space };
                 Ok(Examined::Waits(stopped, waiting, Way::Open))
             }
@@ -256,36 +289,6 @@ impl Session {
             }
         }
         Ok(Long::Examined(Examined::Computes(stopped)))
-    }
-
-    /// What these accesses wait for: words that somebody can write, those of other tasks first.
-    fn waiting(
-        &mut self,
-        task: &Task,
-        registers: &Registers,
-        accesses: &[Access],
-    ) -> Result<Waiting, RecordError> {
-        let space = self.world.space(task.space)?;
-        let can_change = |access: &&Access| {
-            access.reads
-                && access.len > 0
-                && space.table.find(access.addr).is_some_and(|mapping| {
-                    mapping.prot.allows(Protection::WRITE)
-                        || mapping.backing.shared_object().is_some()
-                })
-        };
-        let is_own = |access: &&Access| {
-            access.addr.offset_from(registers.sp()).is_some_and(|above| above < OWN_FRAMES)
-        };
-        let changing: Vec<&Access> = accesses.iter().filter(can_change).collect();
-        let (own, foreign): (Vec<&Access>, Vec<&Access>) = changing.into_iter().partition(is_own);
-        let mut words: Vec<Word> = Vec::new();
-        for access in foreign.into_iter().chain(own) {
-            let word = Word::at(&task.memory, access.addr, access.len);
-            let fresh = word.filter(|word| !words.iter().any(|known| known.addr == word.addr));
-            words.extend(fresh.filter(|_| words.len() < MOST_WORDS));
-        }
-        Ok(Waiting { words, space: task.space })
     }
 }
 

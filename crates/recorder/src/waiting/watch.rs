@@ -9,6 +9,7 @@ use crate::midcode::Arrivals;
 use crate::session::{Next, Session, resumed};
 use crate::task::{Space, Task};
 use crate::unfinished;
+use crate::world::World;
 
 /// After so many writes that change nothing anybody waits for, watching costs too much.
 const MISSES: u32 = 16;
@@ -208,7 +209,7 @@ fn seen_from(space: &Space, from: &Space, word: &Word) -> Option<Addr> {
     })
 }
 
-impl Session {
+impl World {
     /// Sets the debug registers of a task that is about to run, for all that only wait.
     pub(crate) fn watch_for_others(
         &self,
@@ -216,7 +217,7 @@ impl Session {
         stopped: &mut Stopped,
     ) -> Result<(), PtraceError> {
         let mut wanted = Armed::default();
-        if self.world.tasks.values().any(|other| other.can_run()) {
+        if self.tasks.values().any(|other| other.can_run()) {
             for pc in task.waited_at.likely() {
                 wanted.add(Watchpoint::Execute(pc));
                 if task.registers.pc() == pc {
@@ -225,15 +226,16 @@ impl Session {
                 }
             }
         }
-        let surely = self.world.tasks.values().filter_map(|other| other.waiting.as_ref());
-        let likely = self.world.tasks.values().filter_map(|other| other.expects.as_ref());
+        let surely = self.tasks.values().filter_map(|other| other.waiting.as_ref());
+        let likely = self.tasks.values().filter_map(|other| other.expects.as_ref());
         for waiting in surely.chain(likely) {
             for word in &waiting.words {
                 let addr = match waiting.space == task.space {
                     true => Some(word.addr),
-                    false => self.world.spaces.get(&task.space).and_then(|space| {
-                        seen_from(space, self.world.spaces.get(&waiting.space)?, word)
-                    }),
+                    false => self
+                        .spaces
+                        .get(&task.space)
+                        .and_then(|space| seen_from(space, self.spaces.get(&waiting.space)?, word)),
                 };
                 if let Some(addr) = addr {
                     wanted.add(Watchpoint::Write(addr, word.len));
@@ -245,13 +247,13 @@ impl Session {
 
     /// Whether a task only waits, or did when it last ran.
     pub(crate) fn somebody_waits(&self) -> bool {
-        self.world.tasks.values().any(|task| task.waiting.is_some() || task.expects.is_some())
+        self.tasks.values().any(|task| task.waiting.is_some() || task.expects.is_some())
     }
 
     /// Finds the tasks that have waited for what has happened by now.
     pub(crate) fn wake_those_that_waited(&mut self) -> bool {
         let mut any = false;
-        for task in self.world.tasks.values_mut() {
+        for task in self.tasks.values_mut() {
             if task.waiting.as_ref().is_some_and(|waiting| waiting.is_over(&task.memory)) {
                 task.waiting = None;
                 task.woken = true;
@@ -261,6 +263,29 @@ impl Session {
         any
     }
 
+    /// The watched word of this task whose change ends somebody's wait.
+    fn word_that_ended_a_wait(&mut self, task: &Task) -> Option<Addr> {
+        let own = self.spaces.get(&task.space)?;
+        let mut first = None;
+        for other in self.tasks.values_mut() {
+            let Some(waiting) = other.waiting.as_ref().or(other.expects.as_ref()) else { continue };
+            let changed = waiting.words.iter().find(|word| word.has_changed(&other.memory));
+            let seen = changed.and_then(|word| match waiting.space == task.space {
+                true => Some(word.addr),
+                false => seen_from(own, self.spaces.get(&waiting.space)?, word),
+            });
+            if seen.is_some() && other.can_run() {
+                (other.waiting, other.expects) =
+                    (None, other.waiting.take().or(other.expects.take()));
+                other.woken = true;
+                first = first.or(seen);
+            }
+        }
+        first
+    }
+}
+
+impl Session {
     /// A debug register of a running task has stopped it.
     pub(crate) fn at_watchpoint(
         &mut self,
@@ -288,7 +313,7 @@ impl Session {
         registers: &Registers,
     ) -> Result<Next, RecordError> {
         let in_one_step = unfinished::end_of_step(task, registers.pc()).is_some();
-        let written = if in_one_step { None } else { self.word_that_ended_a_wait(task) };
+        let written = if in_one_step { None } else { self.world.word_that_ended_a_wait(task) };
         let Some(word) = written else {
             task.armed.misses += 1;
             if task.armed.misses >= MISSES {
@@ -300,7 +325,7 @@ impl Session {
             task.watch_loop_only(&mut stopped)?;
             let now = monotonic();
             self.turns.scheduler.looked(now);
-            self.look_again(task, now);
+            self.turns.look_again(task, now);
             for other in self.world.tasks.values_mut().filter(|other| other.woken) {
                 (other.woken, other.since) = (false, now);
             }
@@ -312,26 +337,5 @@ impl Session {
         }
         self.turns.scheduler.end_turn();
         Ok(Next::Ready(stopped))
-    }
-
-    /// The watched word of this task whose change ends somebody's wait.
-    fn word_that_ended_a_wait(&mut self, task: &Task) -> Option<Addr> {
-        let own = self.world.spaces.get(&task.space)?;
-        let mut first = None;
-        for other in self.world.tasks.values_mut() {
-            let Some(waiting) = other.waiting.as_ref().or(other.expects.as_ref()) else { continue };
-            let changed = waiting.words.iter().find(|word| word.has_changed(&other.memory));
-            let seen = changed.and_then(|word| match waiting.space == task.space {
-                true => Some(word.addr),
-                false => seen_from(own, self.world.spaces.get(&waiting.space)?, word),
-            });
-            if seen.is_some() && other.can_run() {
-                (other.waiting, other.expects) =
-                    (None, other.waiting.take().or(other.expects.take()));
-                other.woken = true;
-                first = first.or(seen);
-            }
-        }
-        first
     }
 }
