@@ -9,12 +9,13 @@ use retake_abi::{Errno, TaskCall};
 use retake_model::{Addr, Registers, Tid};
 use retake_ptrace::{ProcessMemory, find_file};
 
+use crate::book::Book;
 use crate::calls::Answer;
 use crate::convention::USER_CS;
 use crate::error::RecordError;
 use crate::executable::{Found, View, look, look_at};
-use crate::session::Session;
 use crate::task::Task;
+use crate::world::World;
 
 /// `PATH_MAX` (linux/limits.h)
 const PATH_MAX: usize = 4096;
@@ -63,11 +64,17 @@ pub(crate) fn check_program(task: &Task, registers: &Registers) -> Result<(), Re
     Err(RecordError::Unsupported(format!("the program has executed a 32-bit program, {name}")))
 }
 
-impl Session {
-    pub(crate) fn exec_call(&mut self, task: &Task, kind: TaskCall, args: &[u64; 6]) -> Answer {
+impl World {
+    pub(crate) fn exec_call(
+        &mut self,
+        book: &mut Book,
+        task: &Task,
+        kind: TaskCall,
+        args: &[u64; 6],
+    ) -> Answer {
         let [first, second, _, _, flags, _] = *args;
         let path = if kind == TaskCall::Exec { first } else { second };
-        if let Some(refused) = self.served_program(task, path) {
+        if let Some(refused) = self.served_program(book, task, path) {
             return refused;
         }
         let found = match kind {
@@ -78,7 +85,7 @@ impl Session {
             _ => Found::Other,
         };
         let Found::ThirtyTwoBit(file) = found else { return Answer::Kernel };
-        self.book.warn_once(format!(
+        book.warn_once(format!(
             "the program executed {}, which is a 32-bit program: that is refused (ENOEXEC) while it is recorded",
             file.display()
         ));

@@ -5,16 +5,60 @@ use retake_ptrace::{PtraceStop, Resume, StopEvent, Stopped, TaskStat, WaitFlags,
 use retake_recording::{EventKind, ExitStatus, Where};
 use retake_tracee::InjectPage;
 
-use crate::book::Draft;
+use crate::book::{Book, Draft};
 use crate::error::RecordError;
 use crate::session::{Next, Session, resumed};
 use crate::task::Task;
+use crate::world::World;
 
 fn decode(status: u64) -> ExitStatus {
     let signal = i64::try_from(status & 0x7f).unwrap_or(0);
     match Signal::from_number(signal) {
         Ok(signal) => ExitStatus::Killed(signal),
         Err(_) => ExitStatus::Exited(u8::try_from(status >> 8 & 0xff).unwrap_or(0)),
+    }
+}
+
+impl World {
+    fn place_of(
+        &mut self,
+        book: &mut Book,
+        task: &mut Task,
+        stopped: Option<&Stopped>,
+    ) -> Result<(Where, retake_model::Registers), RecordError> {
+        if task.dying {
+            return Ok((Where::Located, task.registers));
+        }
+        if let Some(open) = &task.open {
+            // In a call, also one that it sent the signal with.
+            return Ok((Where::Located, open.entry));
+        }
+        let Some(stopped) = stopped else {
+            return Ok((Where::Located, task.registers));
+        };
+        let now = stopped.registers()?;
+        let for_us = AddrRange::with_len(InjectPage::ADDR, InjectPage::LEN);
+        if for_us.is_some_and(|page| page.contains(now.pc())) {
+            // Killed in a call that it made for us: it is where it was before.
+            return Ok((Where::Located, task.registers));
+        }
+        // Killed where it was preempted: whether it ran in between makes no difference any more.
+        let preempted_here = task.mid_code && crate::midcode::normal(&now) == task.registers;
+        if preempted_here {
+            return Ok((Where::Located, task.registers));
+        }
+        if book.is_where_it_was(task, &now)? {
+            // `now` may have flags of the recorder's own.
+            return Ok((Where::Located, task.registers));
+        }
+        if now.orig_rax.cast_signed() >= 0 {
+            // Killed at the entry of a call.
+            book.restart_if_interrupted(task)?;
+            let rax = (-i64::from(retake_abi::Errno::ENOSYS.number())).cast_unsigned();
+            return Ok((Where::Located, retake_model::Registers { rax, ..now }));
+        }
+        let now = crate::midcode::normal(&now);
+        Ok((self.fingerprint(task, stopped, &now, None)?, now))
     }
 }
 
@@ -40,7 +84,7 @@ impl Session {
             return Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Waiting));
         }
         // Others see what the kernel writes when the task goes: wait until it has.
-        let at = self.place_of(task, Some(&stopped))?;
+        let at = self.world.place_of(&mut self.book, task, Some(&stopped))?;
         let waits_for_dump = is_dumping(tid);
         let _running = stopped.resume(Resume::Continue, None)?;
         if waits_for_dump {
@@ -74,46 +118,6 @@ impl Session {
         Ok(Next::Gone)
     }
 
-    fn place_of(
-        &mut self,
-        task: &mut Task,
-        stopped: Option<&Stopped>,
-    ) -> Result<(Where, retake_model::Registers), RecordError> {
-        if task.dying {
-            return Ok((Where::Located, task.registers));
-        }
-        if let Some(open) = &task.open {
-            // In a call, also one that it sent the signal with.
-            return Ok((Where::Located, open.entry));
-        }
-        let Some(stopped) = stopped else {
-            return Ok((Where::Located, task.registers));
-        };
-        let now = stopped.registers()?;
-        let for_us = AddrRange::with_len(InjectPage::ADDR, InjectPage::LEN);
-        if for_us.is_some_and(|page| page.contains(now.pc())) {
-            // Killed in a call that it made for us: it is where it was before.
-            return Ok((Where::Located, task.registers));
-        }
-        // Killed where it was preempted: whether it ran in between makes no difference any more.
-        let preempted_here = task.mid_code && crate::midcode::normal(&now) == task.registers;
-        if preempted_here {
-            return Ok((Where::Located, task.registers));
-        }
-        if self.book.is_where_it_was(task, &now)? {
-            // `now` may have flags of the recorder's own.
-            return Ok((Where::Located, task.registers));
-        }
-        if now.orig_rax.cast_signed() >= 0 {
-            // Killed at the entry of a call.
-            self.book.restart_if_interrupted(task)?;
-            let rax = (-i64::from(retake_abi::Errno::ENOSYS.number())).cast_unsigned();
-            return Ok((Where::Located, retake_model::Registers { rax, ..now }));
-        }
-        let now = crate::midcode::normal(&now);
-        Ok((self.world.fingerprint(task, stopped, &now, None)?, now))
-    }
-
     /// Records the end of a task.
     pub(crate) fn record_end(
         &mut self,
@@ -124,7 +128,7 @@ impl Session {
         if task.ended {
             return Ok(());
         }
-        let at = self.place_of(task, stopped)?;
+        let at = self.world.place_of(&mut self.book, task, stopped)?;
         let draft = self.book.draft();
         self.append_end(task, draft, status, at)
     }
@@ -159,10 +163,10 @@ impl Session {
         if task.ended {
             return Ok(());
         }
-        let at = self.place_of(task, None)?;
+        let at = self.world.place_of(&mut self.book, task, None)?;
         let mut draft = self.book.draft();
         until_memory_is_left(task.tid);
-        self.add_unseen_last_words(&mut draft, task);
+        self.world.add_unseen_last_words(&mut self.book, &mut draft, task);
         self.append_end(task, draft, status, at)
     }
 

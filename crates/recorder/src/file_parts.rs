@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use retake_model::{AddrRange, Backing, FileId, Mapping};
 use retake_recording::{Effect, RecordingWriter};
 
-use crate::book::Draft;
+use crate::book::{Book, Draft};
 use crate::error::RecordError;
 use crate::files::{Files, Mapped};
-use crate::session::Session;
 use crate::task::Task;
+use crate::world::World;
 
 /// A file that is kept in part.
 #[derive(Debug)]
@@ -61,25 +61,22 @@ impl Files {
     }
 }
 
-impl Session {
+impl World {
     /// `range` was added to mappings by mremap(2), and nothing ran since.
     pub(crate) fn keep_grown(
         &mut self,
+        book: &mut Book,
         draft: &mut Draft,
         task: &Task,
         range: AddrRange,
     ) -> Result<(), RecordError> {
-        for mapping in self.world.space(task.space)?.table.parts(range) {
+        for mapping in self.space(task.space)?.table.parts(range) {
             let Backing::File { file, offset } = mapping.backing else { continue };
             let start = offset.get();
             let wanted = start..start.saturating_add(mapping.range.len());
-            if let Some(file) = self.world.files.keep_more(&mut self.book.writer, file, wanted)? {
+            if let Some(file) = self.files.keep_more(&mut book.writer, file, wanted)? {
                 let backing = Backing::File { file, offset };
-                self.world.change(
-                    draft,
-                    task,
-                    Effect::Map { mapping: Mapping { backing, ..mapping } },
-                )?;
+                self.change(draft, task, Effect::Map { mapping: Mapping { backing, ..mapping } })?;
             }
         }
         Ok(())

@@ -8,11 +8,10 @@ use retake_model::{Addr, AddrRange, Backing, Mapping, PAGE_LEN, PAGE_SIZE, Space
 use retake_ptrace::{PageMap, ProcessMemory};
 use retake_recording::Effect;
 
-use crate::book::Draft;
+use crate::book::{Book, Draft};
 use crate::calls::View;
 use crate::descriptors::{Identity, Target, descriptor, position};
 use crate::error::RecordError;
-use crate::session::Session;
 use crate::task::{OpenCall, Task};
 use crate::world::World;
 
@@ -223,25 +222,26 @@ impl World {
     }
 }
 
-impl Session {
+impl World {
     /// Notes what a call changed in memory other than through pointers.
     pub(crate) fn note_file_changes(
         &mut self,
+        book: &mut Book,
         draft: &mut Draft,
         task: &Task,
         open: &OpenCall,
         result: i64,
     ) -> Result<(), RecordError> {
         if open.call.no == nr::TRUNCATE && result == 0 {
-            return self.lengths_changed(draft, task);
+            return self.lengths_changed(book, draft, task);
         }
         if open.call.no == nr::PROCESS_VM_WRITEV {
-            return self.world.note_foreign_writes(draft, task, open, result);
+            return self.note_foreign_writes(draft, task, open, result);
         }
         let Some(change) = file_change(open, &task.memory, result) else {
             return Ok(());
         };
-        match self.world.descriptors.target(task, change.fd) {
+        match self.descriptors.target(task, change.fd) {
             Target::Told(_) | Target::Other => Ok(()),
             Target::Memory(pid) => {
                 let (from, len) = match change.part {
@@ -251,39 +251,45 @@ impl Session {
                     Part::At(from, len) => (from, len),
                     _ => return Ok(()),
                 };
-                self.world.note_write_into(draft, task, pid, Addr::new(from), len)
+                self.note_write_into(draft, task, pid, Addr::new(from), len)
             }
-            Target::File(identity) => self.file_changed(draft, task, identity, change),
+            Target::File(identity) => self.file_changed(book, draft, task, identity, change),
         }
     }
 
     /// A file whose length changed, but which one is not known.
-    fn lengths_changed(&mut self, draft: &mut Draft, task: &Task) -> Result<(), RecordError> {
-        self.share_truncated_files(draft, task)?;
-        let identities: Vec<Identity> = self.world.files.identities().collect();
+    fn lengths_changed(
+        &mut self,
+        book: &mut Book,
+        draft: &mut Draft,
+        task: &Task,
+    ) -> Result<(), RecordError> {
+        self.share_truncated_files(book, draft, task)?;
+        let identities: Vec<Identity> = self.files.identities().collect();
         for identity in identities {
-            self.world.length_changed(draft, task, identity)?;
+            self.length_changed(draft, task, identity)?;
         }
         Ok(())
     }
 
     fn file_changed(
         &mut self,
+        book: &mut Book,
         draft: &mut Draft,
         task: &Task,
         identity: Identity,
         change: FileChange,
     ) -> Result<(), RecordError> {
-        if !self.world.files.is_shared(identity) {
-            if !self.world.files.is_kept(identity) {
+        if !self.files.is_shared(identity) {
+            if !self.files.is_kept(identity) {
                 return Ok(());
             }
             // A file that is mapped privately: what was not written through the mapping shows it.
             let link = format!("/proc/{}/fd/{}", task.pid, change.fd);
-            return self.share_kept_file(draft, task, identity, || File::open(link).ok());
+            return self.share_kept_file(book, draft, task, identity, || File::open(link).ok());
         }
-        let grew_from = self.world.length_changed(draft, task, identity)?;
-        let Some(object) = self.world.files.object(identity) else {
+        let grew_from = self.length_changed(draft, task, identity)?;
+        let Some(object) = self.files.object(identity) else {
             return Ok(());
         };
         let (id, len) = (object.id, object.len);
@@ -305,20 +311,25 @@ impl Session {
             Part::Length => return Ok(()),
             Part::All => (0, len),
         };
-        self.world.record_contents(draft, identity, from, until);
+        self.record_contents(draft, identity, from, until);
         Ok(())
     }
 
     /// After truncate(2) with a path: files that are mapped privately and are not as long any more.
-    fn share_truncated_files(&mut self, draft: &mut Draft, task: &Task) -> Result<(), RecordError> {
-        for (identity, path, len) in self.world.files.kept_paths() {
+    fn share_truncated_files(
+        &mut self,
+        book: &mut Book,
+        draft: &mut Draft,
+        task: &Task,
+    ) -> Result<(), RecordError> {
+        for (identity, path, len) in self.files.kept_paths() {
             let Ok(file) = File::open(&path) else { continue };
             let same = file.metadata().is_ok_and(|meta| {
                 use std::os::unix::fs::MetadataExt;
                 (meta.dev(), meta.ino()) == identity && meta.len() != len
             });
             if same {
-                self.share_kept_file(draft, task, identity, || Some(file))?;
+                self.share_kept_file(book, draft, task, identity, || Some(file))?;
             }
         }
         Ok(())
@@ -328,14 +339,15 @@ impl Session {
     /// becomes a shared object, and its private mappings show that from here on.
     pub(crate) fn share_kept_file(
         &mut self,
+        book: &mut Book,
         draft: &mut Draft,
         task: &Task,
         identity: Identity,
         open: impl FnOnce() -> Option<File>,
     ) -> Result<(), RecordError> {
-        let kept = self.world.files.kept_ids(identity);
+        let kept = self.files.kept_ids(identity);
         let mut found: Vec<(SpaceId, Mapping)> = Vec::new();
-        for (id, space) in &self.world.spaces {
+        for (id, space) in &self.spaces {
             let of_it = |m: &&Mapping| matches!(m.backing, Backing::File { file, .. } if kept.contains(&file));
             found.extend(space.table.iter().filter(of_it).map(|mapping| (*id, mapping.clone())));
         }
@@ -344,21 +356,20 @@ impl Session {
         }
         let Some(file) = open() else { return Ok(()) };
         let len = file.metadata().map(|meta| meta.len()).unwrap_or(0);
-        let shared =
-            self.world.files.shared_object(&mut self.book.writer, draft, identity, len, Some(file));
+        let shared = self.files.shared_object(&mut book.writer, draft, identity, len, Some(file));
         for (space, mapping) in found {
             let Backing::File { offset, .. } = mapping.backing else { continue };
-            let Some(tid) = self.world.tid_in(task, space) else { continue };
+            let Some(tid) = self.tid_in(task, space) else { continue };
             let range = mapping.range;
             let backing = Backing::Private { shared, offset };
-            self.world.change_in(
+            self.change_in(
                 draft,
                 task,
                 space,
                 Effect::Map { mapping: Mapping { backing, ..mapping } },
             )?;
             let mut pages = Vec::new();
-            self.world.space(space)?.tracking.own_pages(&PageMap::open(tid)?, range, &mut pages)?;
+            self.space(space)?.tracking.own_pages(&PageMap::open(tid)?, range, &mut pages)?;
             let memory = ProcessMemory::new(tid);
             for page in pages {
                 let mut bytes = vec![0; PAGE_LEN];

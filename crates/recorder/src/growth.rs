@@ -12,9 +12,8 @@ use retake_ptrace::Stopped;
 use retake_recording::{Delivery, Effect, EventKind, Where};
 use retake_tracee::inject;
 
-use crate::book::Draft;
+use crate::book::{Book, Draft};
 use crate::error::RecordError;
-use crate::session::Session;
 use crate::task::{OpenCall, Task};
 use crate::world::World;
 
@@ -107,11 +106,12 @@ impl World {
     }
 }
 
-impl Session {
+impl World {
     /// A fault below a mapping that grows: maps what is between, by the kernel's rules. The task then
     /// executes the instruction again.
     pub(crate) fn grow_down(
         &mut self,
+        book: &mut Book,
         task: &mut Task,
         stopped: &mut Stopped,
         info: &SigInfo,
@@ -122,7 +122,7 @@ impl Session {
             return Ok(Growth::None);
         }
         let start = info.fault_addr().page().addr();
-        let space = self.world.space(task.space)?;
+        let space = self.space(task.space)?;
         let Some(above) = space.table.iter().find(|m| m.range.start() > start).cloned() else {
             return Ok(Growth::None);
         };
@@ -149,15 +149,15 @@ impl Session {
         stopped.set_registers(registers)?;
         if done.result.cast_unsigned() != start.get() {
             if task.is_made_fatal(Signal::SEGV) {
-                self.make_fatal(task, stopped, Signal::SEGV, registers)?;
+                crate::signals::make_fatal(task, stopped, Signal::SEGV, registers)?;
             }
             return Ok(Growth::Failed);
         }
-        let mut draft = self.book.draft();
-        self.world.change(&mut draft, task, Effect::Map { mapping: Mapping { range, ..above } })?;
+        let mut draft = book.draft();
+        self.change(&mut draft, task, Effect::Map { mapping: Mapping { range, ..above } })?;
         let (info, at) = (info.clone(), Where::Located);
         let kind = EventKind::Signal { info, delivery: Delivery::Ignored, at };
-        self.book.append(task, draft, &kind, registers, registers)?;
+        book.append(task, draft, &kind, registers, registers)?;
         Ok(Growth::Done)
     }
 }

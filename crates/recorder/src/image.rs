@@ -11,7 +11,7 @@ use retake_ptrace::{PageMap, ProcessMemory, Stopped};
 use retake_recording::{Effect, Image, PageBatch};
 use retake_tracee::{InjectPage, MappingTable, MapsEntry, call_in_place, inject, read_maps};
 
-use crate::book::Draft;
+use crate::book::{Book, Draft};
 use crate::error::RecordError;
 use crate::fast::FastCalls;
 use crate::files::Mapped;
@@ -95,6 +95,61 @@ impl World {
     }
 }
 
+impl World {
+    fn mappings_and_pages(
+        &mut self,
+        book: &mut Book,
+        draft: &mut Draft,
+        task: &Task,
+    ) -> Result<(Vec<Mapping>, PageBatch), RecordError> {
+        let map = PageMap::open(task.tid)?;
+        let mut mappings = Vec::new();
+        let mut batch = book.writer.pool().batch();
+        for entry in maps(task.tid)? {
+            if entry.range.start() == InjectPage::ADDR || entry.path == "[vsyscall]" {
+                continue;
+            }
+            let backing = match entry.ino {
+                0 if entry.path == VDSO => Backing::Copied,
+                0 => Backing::Anonymous,
+                _ => self.kept_backing(book, draft, task, &entry)?.unwrap_or(Backing::Copied),
+            };
+            let mut pages = Vec::new();
+            match backing {
+                Backing::Copied => pages.extend(entry.range.pages()),
+                _ => map.private_pages(entry.range, &mut pages)?,
+            }
+            copy_pages(&task.memory, &pages, &mut batch);
+            mappings.push(Mapping {
+                range: entry.range,
+                prot: entry.prot,
+                backing,
+                grows_down: false,
+            });
+        }
+        Ok((mappings, batch))
+    }
+
+    fn kept_backing(
+        &mut self,
+        book: &mut Book,
+        draft: &mut Draft,
+        task: &Task,
+        entry: &MapsEntry,
+    ) -> Result<Option<Backing>, RecordError> {
+        let Some(file) = open_mapped(task.tid, entry) else {
+            return Ok(None);
+        };
+        if let Ok(meta) = file.metadata() {
+            self.file_gets_mapped(draft, task, (meta.dev(), meta.ino()))?;
+        }
+        Ok(match self.files.keep(&mut book.writer, Path::new(&entry.path), &file, None)? {
+            Mapped::Kept(file) => Some(Backing::File { file, offset: entry.offset }),
+            Mapped::Zero | Mapped::Other => None,
+        })
+    }
+}
+
 impl Session {
     /// Makes a fresh image ours (our page in, clocks out, the stack at its full size) and adds it to
     /// the next event. Gives the registers the program starts with.
@@ -108,7 +163,7 @@ impl Session {
         let registers = stopped.registers()?;
         let (brk, fast) = self.furnish(task, stopped, &registers, &path)?;
         stopped.set_registers(&registers)?;
-        let (mappings, batch) = self.mappings_and_pages(draft, task)?;
+        let (mappings, batch) = self.world.mappings_and_pages(&mut self.book, draft, task)?;
         let pages = self.book.writer.store_image_pages(batch);
         let table = MappingTable::new(mappings.iter().cloned());
         self.world.spaces.insert(task.space, Space { fast, ..Space::new(table, Some(brk)) });
@@ -168,65 +223,7 @@ impl Session {
         self.hardware.answer_in_loader(task, stopped, registers, (program, &entries))?;
         // The kernel has nothing there any more.
         let below = vdso.and_then(|vdso| crate::vdso::page_below(vdso, &taken_away));
-        Ok((brk, self.map_fast_code(task, stopped, registers, below)?))
-    }
-
-    fn mappings_and_pages(
-        &mut self,
-        draft: &mut Draft,
-        task: &Task,
-    ) -> Result<(Vec<Mapping>, PageBatch), RecordError> {
-        let map = PageMap::open(task.tid)?;
-        let mut mappings = Vec::new();
-        let mut batch = self.book.writer.pool().batch();
-        for entry in maps(task.tid)? {
-            if entry.range.start() == InjectPage::ADDR || entry.path == "[vsyscall]" {
-                continue;
-            }
-            let backing = match entry.ino {
-                0 if entry.path == VDSO => Backing::Copied,
-                0 => Backing::Anonymous,
-                _ => self.kept_backing(draft, task, &entry)?.unwrap_or(Backing::Copied),
-            };
-            let mut pages = Vec::new();
-            match backing {
-                Backing::Copied => pages.extend(entry.range.pages()),
-                _ => map.private_pages(entry.range, &mut pages)?,
-            }
-            copy_pages(&task.memory, &pages, &mut batch);
-            mappings.push(Mapping {
-                range: entry.range,
-                prot: entry.prot,
-                backing,
-                grows_down: false,
-            });
-        }
-        Ok((mappings, batch))
-    }
-
-    fn kept_backing(
-        &mut self,
-        draft: &mut Draft,
-        task: &Task,
-        entry: &MapsEntry,
-    ) -> Result<Option<Backing>, RecordError> {
-        let Some(file) = open_mapped(task.tid, entry) else {
-            return Ok(None);
-        };
-        if let Ok(meta) = file.metadata() {
-            self.world.file_gets_mapped(draft, task, (meta.dev(), meta.ino()))?;
-        }
-        Ok(
-            match self.world.files.keep(
-                &mut self.book.writer,
-                Path::new(&entry.path),
-                &file,
-                None,
-            )? {
-                Mapped::Kept(file) => Some(Backing::File { file, offset: entry.offset }),
-                Mapped::Zero | Mapped::Other => None,
-            },
-        )
+        Ok((brk, crate::fast::map_fast_code(task, stopped, registers, below)?))
     }
 }
 

@@ -153,6 +153,16 @@ impl World {
     }
 }
 
+/// Writes the word of a lock, as the program itself could.
+fn write_lock(draft: &mut Draft, task: &Task, word: Addr, value: u32) -> i64 {
+    let bytes = value.to_le_bytes();
+    if !task.memory.write_as_allowed(word, &bytes) {
+        return Errno::EFAULT.to_result();
+    }
+    draft.add(&Effect::Write { addr: word, bytes: bytes.to_vec() });
+    0
+}
+
 impl Session {
     /// A task at the entry of a call on such a lock. Left to the kernel, it has to wait.
     pub(crate) fn lock_call(
@@ -190,10 +200,10 @@ impl Session {
             return Ok(Answer::Now(Errno::EDEADLK.to_result()));
         }
         if value & OWNER == 0 {
-            return Ok(Answer::Now(self.write_lock(draft, task, at, value & OWNER_DIED | own)));
+            return Ok(Answer::Now(write_lock(draft, task, at, value & OWNER_DIED | own)));
         }
         if value & WAITERS == 0 {
-            let result = self.write_lock(draft, task, at, value | WAITERS);
+            let result = write_lock(draft, task, at, value | WAITERS);
             if result != 0 {
                 return Ok(Answer::Now(result));
             }
@@ -279,19 +289,9 @@ impl Session {
                 continue;
             }
             self.turns.woke_somebody = true;
-            return self.write_lock(draft, task, word, WAITERS | number);
+            return write_lock(draft, task, word, WAITERS | number);
         }
-        self.write_lock(draft, task, word, 0)
-    }
-
-    /// Writes the word of a lock, as the program itself could.
-    fn write_lock(&mut self, draft: &mut Draft, task: &Task, word: Addr, value: u32) -> i64 {
-        let bytes = value.to_le_bytes();
-        if !task.memory.write_as_allowed(word, &bytes) {
-            return Errno::EFAULT.to_result();
-        }
-        draft.add(&Effect::Write { addr: word, bytes: bytes.to_vec() });
-        0
+        write_lock(draft, task, word, 0)
     }
 }
 

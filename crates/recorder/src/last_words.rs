@@ -8,8 +8,7 @@ use retake_model::{Addr, Backing, SharedId};
 use retake_ptrace::ProcessMemory;
 use retake_recording::Effect;
 
-use crate::book::Draft;
-use crate::session::Session;
+use crate::book::{Book, Draft};
 use crate::task::Task;
 use crate::world::World;
 
@@ -95,12 +94,17 @@ impl World {
     }
 }
 
-impl Session {
+impl World {
     /// The same for a task that nobody saw go. What was there before is not known: all that is there now is
     /// written. Without its list of robust futexes, those are looked for whose owner has died.
-    pub(crate) fn add_unseen_last_words(&mut self, draft: &mut Draft, task: &Task) {
+    pub(crate) fn add_unseen_last_words(
+        &mut self,
+        book: &mut Book,
+        draft: &mut Draft,
+        task: &Task,
+    ) {
         let mut effects = Vec::new();
-        if let Some(sharer) = self.world.sharer(task) {
+        if let Some(sharer) = self.sharer(task) {
             for addr in addresses(task, &sharer.memory) {
                 let mut now = [0; 4];
                 if sharer.memory.read_exact(addr, &mut now).is_ok() {
@@ -109,15 +113,14 @@ impl Session {
             }
         } else if !task.robust.is_null() {
             let mapped: Vec<SharedId> = self
-                .world
                 .spaces
                 .get(&task.space)
                 .into_iter()
                 .flat_map(|space| space.table.iter())
                 .filter_map(|mapping| mapping.backing.shared_object().map(|(id, _)| id))
                 .collect();
-            for object in self.world.files.shared().filter(|object| mapped.contains(&object.id)) {
-                let pages = self.pages_of_object(object);
+            for object in self.files.shared().filter(|object| mapped.contains(&object.id)) {
+                let pages = self.pages_of_object(book, object);
                 for (page, bytes) in pages.pages() {
                     for (n, word) in (0_u64..).zip(bytes.as_chunks::<4>().0) {
                         if u32::from_le_bytes(*word) & !WAITERS == OWNER_DIED {

@@ -13,12 +13,11 @@ use retake_ptrace::Stopped;
 use retake_recording::Effect;
 use retake_tracee::MappingTable;
 
-use crate::book::Draft;
+use crate::book::{Book, Draft};
 use crate::descriptors::descriptor;
 use crate::error::RecordError;
 use crate::files::{Mapped, nonzero_pages_in};
 use crate::inheritance::Fork;
-use crate::session::Session;
 use crate::task::Task;
 use crate::world::World;
 
@@ -233,9 +232,10 @@ impl World {
     }
 }
 
-impl Session {
+impl World {
     pub(crate) fn memory_call_done(
         &mut self,
+        book: &mut Book,
         draft: &mut Draft,
         task: &mut Task,
         kind: MemoryCall,
@@ -246,73 +246,73 @@ impl Session {
         let failed = Errno::from_result(result);
         let partial = failed == Some(Errno::ENOMEM);
         match kind {
-            MemoryCall::Break => return self.world.heap_moved(draft, task, result.cast_unsigned()),
+            MemoryCall::Break => return self.heap_moved(draft, task, result.cast_unsigned()),
             MemoryCall::Advise => {
                 return match pages(a, b) {
                     Some(range) if failed.is_none() || partial => {
-                        self.world.advised(draft, task, range, c)
+                        self.advised(draft, task, range, c)
                     }
                     Some(range) if c == madvise::MADV_DONTNEED => {
-                        self.world.discard_what_is_gone(draft, task, range)
+                        self.discard_what_is_gone(draft, task, range)
                     }
                     _ => Ok(()),
                 };
             }
             MemoryCall::Protect if failed.is_some() => {
                 return pages(a, b)
-                    .map_or(Ok(()), |range| self.world.follow_protections(draft, task, range));
+                    .map_or(Ok(()), |range| self.follow_protections(draft, task, range));
             }
             _ if failed.is_some() => return Ok(()),
             _ => {}
         }
         let at = result.cast_unsigned();
         match kind {
-            MemoryCall::Map => self.mapped(draft, task, at, args)?,
+            MemoryCall::Map => self.mapped(book, draft, task, at, args)?,
             MemoryCall::Unmap => {
                 if let Some(range) = pages(a, b) {
-                    self.world.change(draft, task, Effect::Unmap { range })?;
+                    self.change(draft, task, Effect::Unmap { range })?;
                 }
             }
             MemoryCall::Protect => {
                 if let Some(range) = pages(a, b) {
                     if c & PROT_GROWSDOWN != 0 {
                         // Down to where the mapping starts.
-                        let table = &self.world.space(task.space)?.table;
+                        let table = &self.space(task.space)?.table;
                         let start = grown_start(table, range.start())
                             .or_else(|| table.find(range.start()).map(|m| m.range.start()));
                         let whole = start.and_then(|start| AddrRange::new(start, range.end()));
-                        return self.world.follow_protections(draft, task, whole.unwrap_or(range));
+                        return self.follow_protections(draft, task, whole.unwrap_or(range));
                     }
                     let prot = Protection::from_bits(c);
-                    self.world.change(draft, task, Effect::Protect { range, prot })?;
+                    self.change(draft, task, Effect::Protect { range, prot })?;
                 }
             }
             MemoryCall::Remap if b == 0 => {
                 // A second mapping of what is shared.
-                let there = self.world.space(task.space)?.table.find(Addr::new(a)).cloned();
+                let there = self.space(task.space)?.table.find(Addr::new(a)).cloned();
                 if let (Some(old), Some(range)) = (there, pages(at, c))
                     && let Some(backing) = old.backing_at(Addr::new(a))
                 {
                     let mapping = Mapping { range, backing, ..old };
-                    self.world.change(draft, task, Effect::Map { mapping })?;
-                    self.keep_grown(draft, task, range)?;
+                    self.change(draft, task, Effect::Map { mapping })?;
+                    self.keep_grown(book, draft, task, range)?;
                 }
             }
             MemoryCall::Remap => {
                 if let (Some(from), Some(to)) = (pages(a, b), pages(at, c)) {
                     let keep = d & MREMAP_DONTUNMAP != 0;
-                    self.world.change(draft, task, Effect::Move { from, to, keep })?;
+                    self.change(draft, task, Effect::Move { from, to, keep })?;
                     let old_end = to.start().checked_add(from.len());
                     if let Some(more) = old_end.and_then(|end| AddrRange::new(end, to.end())) {
-                        self.keep_grown(draft, task, more)?;
+                        self.keep_grown(book, draft, task, more)?;
                     }
                 }
             }
-            MemoryCall::ShmAttach => self.segment_attached(draft, task, Addr::new(at))?,
+            MemoryCall::ShmAttach => self.segment_attached(book, draft, task, Addr::new(at))?,
             MemoryCall::ShmDetach => {
-                let len = self.world.space(task.space)?.attached.remove(&Addr::new(a));
+                let len = self.space(task.space)?.attached.remove(&Addr::new(a));
                 if let Some(range) = len.and_then(|len| pages(a, len)) {
-                    self.world.change(draft, task, Effect::Unmap { range })?;
+                    self.change(draft, task, Effect::Unmap { range })?;
                 }
             }
             MemoryCall::Break | MemoryCall::Advise => {}
@@ -322,6 +322,7 @@ impl Session {
 
     fn mapped(
         &mut self,
+        book: &mut Book,
         draft: &mut Draft,
         task: &Task,
         at: u64,
@@ -336,81 +337,68 @@ impl Session {
         let grows_down = flags & MAP_GROWSDOWN != 0;
         let plain = |backing| Mapping { range, prot, backing, grows_down };
         if flags & MAP_ANONYMOUS != 0 && !shared {
-            return self.world.change(
-                draft,
-                task,
-                Effect::Map { mapping: plain(Backing::Anonymous) },
-            );
+            return self.change(draft, task, Effect::Map { mapping: plain(Backing::Anonymous) });
         }
         if flags & MAP_ANONYMOUS != 0 {
-            return self.map_shared_anonymous(draft, task, range.start());
+            return self.map_shared_anonymous(book, draft, task, range.start());
         }
         let link = PathBuf::from(format!("/proc/{}/fd/{}", task.tid, descriptor(fd)));
         let path = std::fs::read_link(&link).unwrap_or_default();
         let offset = FileOffset::new(offset);
         let identity = std::fs::metadata(&link).ok().map(|meta| (meta.dev(), meta.ino()));
         if let Some(identity) = identity {
-            self.world.file_gets_mapped(draft, task, identity)?;
+            self.file_gets_mapped(draft, task, identity)?;
         }
         let Ok(file) = File::open(&link) else {
-            return self.map_by_contents(draft, task, plain(Backing::Copied), identity);
+            return self.map_by_contents(book, draft, task, plain(Backing::Copied), identity);
         };
         let meta = file.metadata().ok();
         if shared
-            && self.is_written_through(task, &link, prot)
+            && is_written_through(&link, prot)
             && let Some(meta) = meta.filter(|m| m.is_file())
         {
             let identity = (meta.dev(), meta.ino());
             if meta.nlink() > 0 {
-                self.world.files.warn_shared(&mut self.book.writer, &path);
+                self.files.warn_shared(&mut book.writer, &path);
             }
-            if !self.world.files.is_shared(identity) {
+            if !self.files.is_shared(identity) {
                 // Private mappings of it show what is stored through this one.
-                self.share_kept_file(draft, task, identity, || file.try_clone().ok())?;
+                self.share_kept_file(book, draft, task, identity, || file.try_clone().ok())?;
             }
-            let id = self.world.files.shared_object(
-                &mut self.book.writer,
-                draft,
-                identity,
-                meta.len(),
-                Some(file),
-            );
+            let id =
+                self.files.shared_object(&mut book.writer, draft, identity, meta.len(), Some(file));
             let backing = Backing::Shared { shared: id, offset };
-            return self.world.change(draft, task, Effect::Map { mapping: plain(backing) });
+            return self.change(draft, task, Effect::Map { mapping: plain(backing) });
         }
         if let Some(meta) = file.metadata().ok().filter(|meta| meta.is_file())
-            && let Some(object) = self.world.files.object((meta.dev(), meta.ino()))
+            && let Some(object) = self.files.object((meta.dev(), meta.ino()))
         {
             let backing = Backing::Private { shared: object.id, offset };
-            return self.world.change(draft, task, Effect::Map { mapping: plain(backing) });
+            return self.change(draft, task, Effect::Map { mapping: plain(backing) });
         }
         if shared && is_zero_device(&file) {
-            return self.map_shared_anonymous(draft, task, range.start());
+            return self.map_shared_anonymous(book, draft, task, range.start());
         }
         let part = offset.get()..offset.get().saturating_add(range.len());
-        match self.world.files.keep(&mut self.book.writer, &path, &file, Some(part))? {
+        match self.files.keep(&mut book.writer, &path, &file, Some(part))? {
             Mapped::Kept(file) => {
                 let backing = Backing::File { file, offset };
-                self.world.change(draft, task, Effect::Map { mapping: plain(backing) })
+                self.change(draft, task, Effect::Map { mapping: plain(backing) })
             }
             Mapped::Zero => {
-                self.world.change(draft, task, Effect::Map { mapping: plain(Backing::Anonymous) })
+                self.change(draft, task, Effect::Map { mapping: plain(Backing::Anonymous) })
             }
-            Mapped::Other => self.map_by_contents(draft, task, plain(Backing::Copied), identity),
+            Mapped::Other => {
+                self.map_by_contents(book, draft, task, plain(Backing::Copied), identity)
+            }
         }
-    }
-
-    /// Whether a shared mapping can change: one through a read-only descriptor is as good as
-    /// private.
-    fn is_written_through(&self, _task: &Task, link: &std::path::Path, prot: Protection) -> bool {
-        prot.allows(Protection::WRITE)
-            || std::fs::symlink_metadata(link).is_ok_and(|meta| meta.mode() & 0o200 != 0)
     }
 
     /// A mapping of something we cannot keep: its bytes as they are now. Where there are none, as of a socket,
     /// touching it is a fault: so it is with what is behind the end of an object.
     fn map_by_contents(
         &mut self,
+        book: &mut Book,
         draft: &mut Draft,
         task: &Task,
         mapping: Mapping,
@@ -420,16 +408,15 @@ impl Session {
         if let Some(identity) = identity
             && task.memory.read_exact(range.start(), &mut [0]).is_err()
         {
-            let shared =
-                self.world.files.shared_object(&mut self.book.writer, draft, identity, 0, None);
+            let shared = self.files.shared_object(&mut book.writer, draft, identity, 0, None);
             let backing = Backing::Shared { shared, offset: FileOffset::new(0) };
-            return self.world.change(
+            return self.change(
                 draft,
                 task,
                 Effect::Map { mapping: Mapping { backing, ..mapping } },
             );
         }
-        self.world.change(draft, task, Effect::Map { mapping })?;
+        self.change(draft, task, Effect::Map { mapping })?;
         let len = usize::try_from(range.len()).unwrap_or(0);
         let memory = &task.memory;
         draft.write_with(range.start(), len, |out| memory.read(range.start(), out).unwrap_or(0));
@@ -439,6 +426,7 @@ impl Session {
     /// The shared object behind the mapping at `addr`, by what the kernel says of it.
     fn shared_at(
         &mut self,
+        book: &mut Book,
         draft: &mut Draft,
         task: &Task,
         addr: Addr,
@@ -451,10 +439,10 @@ impl Session {
         let (start, len) = (entry.range.start(), entry.range.len());
         let before = draft.count();
         let identity = (entry.dev, entry.ino);
-        let id = self.world.files.shared_object(&mut self.book.writer, draft, identity, len, None);
+        let id = self.files.shared_object(&mut book.writer, draft, identity, len, None);
         if draft.count() > before {
             // Others may have written to it before it was known.
-            let mut batch = self.book.writer.pool().batch();
+            let mut batch = book.writer.pool().batch();
             nonzero_pages_in(&task.memory, start, len, entry.offset.get(), &mut batch);
             for (addr, bytes) in batch.pages() {
                 let (offset, bytes) = (addr.addr().get(), bytes.to_vec());
@@ -468,30 +456,39 @@ impl Session {
     /// Where it could not be made of a memfd.
     fn map_shared_anonymous(
         &mut self,
+        book: &mut Book,
         draft: &mut Draft,
         task: &Task,
         addr: Addr,
     ) -> Result<(), RecordError> {
-        if let Some((backing, range, prot)) = self.shared_at(draft, task, addr)? {
+        if let Some((backing, range, prot)) = self.shared_at(book, draft, task, addr)? {
             let mapping = Mapping { range, prot, backing, grows_down: false };
-            self.world.change(draft, task, Effect::Map { mapping })?;
+            self.change(draft, task, Effect::Map { mapping })?;
         }
         Ok(())
     }
 
     fn segment_attached(
         &mut self,
+        book: &mut Book,
         draft: &mut Draft,
         task: &Task,
         addr: Addr,
     ) -> Result<(), RecordError> {
-        if let Some((backing, range, prot)) = self.shared_at(draft, task, addr)? {
-            self.world.space(task.space)?.attached.insert(addr, range.len());
+        if let Some((backing, range, prot)) = self.shared_at(book, draft, task, addr)? {
+            self.space(task.space)?.attached.insert(addr, range.len());
             let mapping = Mapping { range, prot, backing, grows_down: false };
-            self.world.change(draft, task, Effect::Map { mapping })?;
+            self.change(draft, task, Effect::Map { mapping })?;
         }
         Ok(())
     }
+}
+
+/// Whether a shared mapping can change: one through a read-only descriptor is as good as
+/// private.
+fn is_written_through(link: &std::path::Path, prot: Protection) -> bool {
+    prot.allows(Protection::WRITE)
+        || std::fs::symlink_metadata(link).is_ok_and(|meta| meta.mode() & 0o200 != 0)
 }
 
 impl crate::task::Space {

@@ -9,7 +9,7 @@ use retake_ptrace::{
 };
 use retake_recording::{EventKind, ExitStatus, Fingerprint, PageDigest, PageHasher, Where};
 
-use crate::book::Draft;
+use crate::book::{Book, Draft};
 use crate::error::RecordError;
 use crate::leaving::Purpose;
 use crate::places::Search;
@@ -97,7 +97,7 @@ impl World {
         if registers.rip.wrapping_sub(start) >= len {
             return Ok(*registers);
         }
-        self.write_now(draft, task, field, &0_u64.to_le_bytes());
+        crate::thread_calls::write_now(draft, task, field, &0_u64.to_le_bytes());
         Ok(Registers { rip: abort, ..*registers })
     }
 }
@@ -135,6 +135,42 @@ impl Turns {
     ) -> Result<Next, RecordError> {
         self.look_again(task, monotonic());
         Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon))
+    }
+}
+
+impl World {
+    /// The same for a task in a group-stop, which is not made to execute anything. False where it cannot be
+    /// left: within an instruction.
+    pub(crate) fn mark_stop(
+        &mut self,
+        book: &mut Book,
+        task: &mut Task,
+        stopped: Stopped,
+    ) -> Result<(Stopped, bool), RecordError> {
+        let before = normal(&stopped.registers()?);
+        if end_of_step(task, before.pc()).is_some() {
+            return Ok((stopped, false));
+        }
+        let at = self.fingerprint(task, &stopped, &before, None)?;
+        Ok((self.append_preempt(book, task, stopped, before, at)?, true))
+    }
+
+    fn append_preempt(
+        &mut self,
+        book: &mut Book,
+        task: &mut Task,
+        mut stopped: Stopped,
+        before: Registers,
+        at: Where,
+    ) -> Result<Stopped, RecordError> {
+        let mut draft = book.draft();
+        let after = self.leave_critical_section(&mut draft, task, &before)?;
+        if after != before {
+            stopped.set_registers(&after)?;
+        }
+        book.append(task, draft, &EventKind::Preempt { at }, &before, &after)?;
+        task.mid_code = true;
+        Ok(stopped)
     }
 }
 
@@ -199,7 +235,7 @@ impl Session {
         }
         let now = monotonic();
         if signal_is_due(task, now) {
-            if self.has_deliverable(task, &stopped)? {
+            if task.has_deliverable(&stopped)? {
                 task.patience = (task.patience / 2).max(LEAST_PATIENCE);
                 return self.place_event(task, stopped, Search::THOROUGH, Purpose::Signal);
             }
@@ -287,24 +323,9 @@ impl Session {
         self.world.start_tracking_with(task, &mut stopped)?;
         let before = normal(&stopped.registers()?);
         let at = self.world.fingerprint(task, &stopped, &before, watch)?;
-        let stopped = self.append_preempt(task, stopped, before, at)?;
+        let stopped = self.world.append_preempt(&mut self.book, task, stopped, before, at)?;
         self.turns.scheduler.spent(monotonic(), own_cpu_time().saturating_sub(start));
         Ok(stopped)
-    }
-
-    /// The same for a task in a group-stop, which is not made to execute anything. False where it cannot be
-    /// left: within an instruction.
-    pub(crate) fn mark_stop(
-        &mut self,
-        task: &mut Task,
-        stopped: Stopped,
-    ) -> Result<(Stopped, bool), RecordError> {
-        let before = normal(&stopped.registers()?);
-        if end_of_step(task, before.pc()).is_some() {
-            return Ok((stopped, false));
-        }
-        let at = self.world.fingerprint(task, &stopped, &before, None)?;
-        Ok((self.append_preempt(task, stopped, before, at)?, true))
     }
 
     /// The same right after the first write to `word` since the task's last event. That tells the place
@@ -336,24 +357,13 @@ impl Session {
         probes.extend(watch.and_then(|word| Some((word, task.memory.read_u64(word).ok()?))));
         let vector = stopped.vector()?;
         let print = Fingerprint { vector, watch, probes, pages: None };
-        self.append_preempt(task, stopped, before, Where::MidCode(Box::new(print)))
-    }
-
-    fn append_preempt(
-        &mut self,
-        task: &mut Task,
-        mut stopped: Stopped,
-        before: Registers,
-        at: Where,
-    ) -> Result<Stopped, RecordError> {
-        let mut draft = self.book.draft();
-        let after = self.world.leave_critical_section(&mut draft, task, &before)?;
-        if after != before {
-            stopped.set_registers(&after)?;
-        }
-        self.book.append(task, draft, &EventKind::Preempt { at }, &before, &after)?;
-        task.mid_code = true;
-        Ok(stopped)
+        self.world.append_preempt(
+            &mut self.book,
+            task,
+            stopped,
+            before,
+            Where::MidCode(Box::new(print)),
+        )
     }
 
     /// The task stands where its last event left it: a signal can be delivered there.
@@ -362,7 +372,7 @@ impl Session {
         task: &mut Task,
         stopped: Stopped,
     ) -> Result<Next, RecordError> {
-        match self.take_deliverable(task, &stopped)? {
+        match task.take_deliverable(&stopped)? {
             Some(info) => {
                 task.update = None;
                 let registers = task.registers;

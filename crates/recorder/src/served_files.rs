@@ -12,10 +12,10 @@ use retake_abi::consts::map::MAP_ANONYMOUS;
 use retake_abi::{Errno, nr};
 use retake_model::{Addr, SyscallNo, Tid};
 
+use crate::book::Book;
 use crate::calls::Answer;
 use crate::descriptors::descriptor;
 use crate::exec_calls::path_at;
-use crate::session::Session;
 use crate::task::Task;
 use crate::world::World;
 
@@ -37,18 +37,23 @@ impl World {
     }
 }
 
-impl Session {
+impl World {
     /// Refuses to map such a file.
-    pub(crate) fn served_mapping(&mut self, task: &Task, args: &[u64; 6]) -> Option<Answer> {
+    pub(crate) fn served_mapping(
+        &mut self,
+        book: &mut Book,
+        task: &Task,
+        args: &[u64; 6],
+    ) -> Option<Answer> {
         let [_, _, _, flags, fd, _] = *args;
-        if !self.world.serves_files || flags & MAP_ANONYMOUS != 0 {
+        if !self.serves_files || flags & MAP_ANONYMOUS != 0 {
             return None;
         }
         let fd = descriptor(fd);
         let info = fs::read_to_string(format!("/proc/{}/fdinfo/{fd}", task.tid)).ok()?;
         let mount = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim();
         mounts(task.tid).iter().find(|served| served.id == mount)?;
-        self.book.warn_once(
+        book.warn_once(
             "the program mapped a file that it serves itself (fuse), which is refused (ENODEV) while it is recorded"
                 .to_owned(),
         );
@@ -56,15 +61,20 @@ impl Session {
     }
 
     /// Refuses to execute such a file.
-    pub(crate) fn served_program(&mut self, task: &Task, path: u64) -> Option<Answer> {
-        if !self.world.serves_files {
+    pub(crate) fn served_program(
+        &mut self,
+        book: &mut Book,
+        task: &Task,
+        path: u64,
+    ) -> Option<Answer> {
+        if !self.serves_files {
             return None;
         }
         let path = path_at(&task.memory, path)?;
         let folder = fs::read_link(format!("/proc/{}/cwd", task.tid)).unwrap_or_default();
         let whole = folder.join(path);
         mounts(task.tid).iter().find(|served| whole.starts_with(&served.place))?;
-        self.book.warn_once(format!(
+        book.warn_once(format!(
             "the program executed {}, which it serves itself (fuse): that is refused (EACCES) while it is recorded",
             whole.display()
         ));

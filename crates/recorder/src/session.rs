@@ -107,7 +107,7 @@ impl Session {
             let Some(tid) = self.choose() else { continue };
             match self.book.schedule.due() {
                 Due::No => {}
-                Due::Soon => self.prepare_checkpoint(),
+                Due::Soon => self.world.prepare_checkpoint(&mut self.book),
                 Due::Now => self.checkpoint(tid)?,
             }
             self.advance(tid)?;
@@ -204,7 +204,8 @@ impl Session {
                 Err(error) => return Err(error),
             };
             if let Some(update) = task.update.take()
-                && let Some(event) = self.end_update(&mut task, &mut stopped, &update)?
+                && let Some(event) =
+                    self.world.end_update(&mut self.book, &mut task, &mut stopped, &update)?
             {
                 return self.follow(task, Some(PtraceStop::Stopped(stopped, event)));
             }
@@ -292,7 +293,7 @@ impl Session {
                     let Some(same) = self.should_go_on(task) else { return Ok(()) };
                     task = same;
                     self.tick(&mut task)?;
-                    if self.falls_asleep(&mut task, &mut silence)? {
+                    if self.world.falls_asleep(&mut self.book, &mut task, &mut silence)? {
                         task.run = Run::Kernel;
                         self.world.tasks.insert(tid, task);
                         return Ok(());
@@ -368,7 +369,7 @@ impl Session {
         task.stopped = None;
         self.note_job_state(task, event);
         self.take_fast_calls_at(task, &stopped, event)?;
-        self.leave_to_stub(task, &mut stopped, event)?;
+        self.world.leave_to_stub(&mut self.book, task, &mut stopped, event)?;
         if let StopEvent::Stop(signal) = event
             && task.open.is_none()
             && (signal != Signal::TRAP || task.asked_to_stop)
@@ -392,7 +393,7 @@ impl Session {
             {
                 self.stopped_as_asked(task, stopped)
             }
-            StopEvent::Stop(signal) => self.group_stop(task, stopped, signal),
+            StopEvent::Stop(signal) => self.world.group_stop(&mut self.book, task, stopped, signal),
         }
     }
 }

@@ -13,11 +13,11 @@ use retake_ptrace::{Stopped, copy_fd};
 use retake_recording::Effect;
 use retake_tracee::inject;
 
-use crate::book::Draft;
+use crate::book::{Book, Draft};
 use crate::calls::Answer;
 use crate::error::RecordError;
-use crate::session::Session;
 use crate::task::Task;
+use crate::world::World;
 
 const MAP_TYPE: u64 = 0xf;
 const MAP_SHARED: u64 = 1;
@@ -25,10 +25,11 @@ const MAP_ANONYMOUS: u64 = 0x20;
 const MAP_GROWSDOWN: u64 = 0x100;
 const MFD_CLOEXEC: u64 = 1;
 
-impl Session {
+impl World {
     /// A task at the entry of mmap(2): makes shared anonymous memory of a memfd instead.
     pub(crate) fn map_anonymous_shared(
         &mut self,
+        book: &mut Book,
         draft: &mut Draft,
         task: &mut Task,
         stopped: &mut Stopped,
@@ -51,7 +52,7 @@ impl Session {
         let name = retake_tracee::InjectPage::ADDR.get() + retake_tracee::InjectPage::LEN - 8;
         let made = call(nr::MEMFD_CREATE, [name, MFD_CLOEXEC, 0, 0, 0, 0])?;
         let Ok(fd) = u32::try_from(made) else {
-            self.world.enter_again(task, stopped, entry)?;
+            self.enter_again(task, stopped, entry)?;
             return Ok(Answer::Kernel);
         };
         let (fd, number) = (u64::from(fd), i32::try_from(fd).unwrap_or(-1));
@@ -66,22 +67,17 @@ impl Session {
         }
         call(nr::CLOSE, [fd, 0, 0, 0, 0, 0])?;
         let Some((at, file, identity)) = result else {
-            self.world.enter_again(task, stopped, entry)?;
+            self.enter_again(task, stopped, entry)?;
             return Ok(Answer::Kernel);
         };
         let range = AddrRange::with_len(Addr::new(at.cast_unsigned()), len);
         if let Some(range) = range.filter(|_| retake_abi::Errno::from_result(at).is_none()) {
-            let shared = self.world.files.shared_object(
-                &mut self.book.writer,
-                draft,
-                identity,
-                len,
-                Some(file),
-            );
+            let shared =
+                self.files.shared_object(&mut book.writer, draft, identity, len, Some(file));
             let backing = Backing::Shared { shared, offset: FileOffset::new(0) };
             let prot = Protection::from_bits(prot);
             let mapping = Mapping { range: range.to_pages(), prot, backing, grows_down: false };
-            self.world.change(draft, task, Effect::Map { mapping })?;
+            self.change(draft, task, Effect::Map { mapping })?;
         }
         Ok(Answer::Now(at))
     }

@@ -16,6 +16,7 @@ use crate::midcode::normal;
 use crate::places::Search;
 use crate::session::{Next, Session, resumed};
 use crate::task::Task;
+use crate::world::World;
 
 /// `SI_KERNEL`: what a trapped rdtsc or cpuid has for a code.
 const SI_KERNEL: i32 = 0x80;
@@ -238,6 +239,76 @@ impl Book {
     }
 }
 
+impl World {
+    pub(crate) fn group_stop(
+        &mut self,
+        book: &mut Book,
+        task: &mut Task,
+        mut stopped: Stopped,
+        signal: Signal,
+    ) -> Result<Next, RecordError> {
+        match signal {
+            Signal::STOP | Signal::TSTP | Signal::TTIN | Signal::TTOU => {
+                let mut at_event = book.is_where_it_was(task, &stopped.registers()?)?;
+                if !at_event && task.open.is_none() {
+                    // Others run before it goes on: what it has done so far comes before what they do.
+                    (stopped, at_event) = self.mark_stop(book, task, stopped)?;
+                }
+                // In the middle of code there is no state that a checkpoint could take.
+                task.stopped = match at_event {
+                    true => Some((stopped.vector()?, stopped.signal_mask()?)),
+                    false => None,
+                };
+                if at_event && task.open.is_none() && task.traced.is_some() {
+                    return Ok(self.tell_of_group_stop(task, stopped, signal));
+                }
+                Ok(resumed(stopped.listen()?, Next::Waiting))
+            }
+            _ if task.open.is_some() => {
+                Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Waiting))
+            }
+            _ => match self.tell_of_continuing(task, stopped) {
+                Ok(next) => Ok(next),
+                Err(stopped) => Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon)),
+            },
+        }
+    }
+}
+
+/// Makes a signal that the task blocks, ignores or handles end it (kernel/signal.c,
+/// `force_sig_info`).
+pub(crate) fn make_fatal(
+    task: &mut Task,
+    stopped: &mut Stopped,
+    signal: Signal,
+    base: &Registers,
+) -> Result<(), RecordError> {
+    // The page of injected calls is zero behind its code: the default action.
+    let default = InjectPage::ADDR.get() + InjectPage::LEN / 2;
+    let number = u64::try_from(signal.number()).unwrap_or(0);
+    let done = inject(stopped, base, nr::RT_SIGACTION, [number, default, 0, 8, 0, 0])?;
+    task.held.extend(done.signals);
+    let mask = stopped.signal_mask()?;
+    stopped.set_signal_mask(mask & !signal.mask_bit())?;
+    Ok(())
+}
+
+impl Task {
+    /// The first held signal that the self does not block.
+    pub(crate) fn take_deliverable(
+        &mut self,
+        stopped: &Stopped,
+    ) -> Result<Option<SigInfo>, RecordError> {
+        let at = deliverable(self, stopped)?;
+        Ok(at.and_then(|at| self.held.remove(at)))
+    }
+
+    /// Whether there is such a signal.
+    pub(crate) fn has_deliverable(&self, stopped: &Stopped) -> Result<bool, RecordError> {
+        Ok(deliverable(self, stopped)?.is_some())
+    }
+}
+
 impl Session {
     pub(crate) fn signal_arrived(
         &mut self,
@@ -251,7 +322,7 @@ impl Session {
         };
         self.note_given(task, &info);
         let registers = stopped.registers()?;
-        if Self::is_tracers_watchpoint(task, &info, registers.pc()) {
+        if task.is_tracers_watchpoint(&info, registers.pc()) {
             return self.at_tracers_watchpoint(task, stopped, info);
         }
         if task.is_at_watchpoint(&info, &registers) {
@@ -276,7 +347,7 @@ impl Session {
             self.book.append(task, draft, &next.0, &registers, &next.1)?;
             return Ok(Next::Ready(stopped));
         }
-        match self.grow_down(task, &mut stopped, &info, &registers)? {
+        match self.world.grow_down(&mut self.book, task, &mut stopped, &info, &registers)? {
             Growth::None => {}
             Growth::Done => return Ok(Next::Ready(stopped)),
             Growth::Failed => {
@@ -297,7 +368,7 @@ impl Session {
         // At random places are drawn anyway.
         let asks_where = signal == Signal::PROF && self.turns.scheduler.chaos().is_none();
         if task.asks_tracer() && located {
-            return self.report_signal(task, stopped, &registers, info);
+            return self.world.report_signal(&mut self.book, task, stopped, &registers, info);
         }
         match disposition(task, signal) {
             _ if task.asks_tracer() => self.hold_for_now(task, stopped, signal, info),
@@ -341,25 +412,6 @@ impl Session {
         Ok(resumed(running, Next::Soon))
     }
 
-    /// The first held signal that the task does not block.
-    pub(crate) fn take_deliverable(
-        &mut self,
-        task: &mut Task,
-        stopped: &Stopped,
-    ) -> Result<Option<SigInfo>, RecordError> {
-        let at = deliverable(task, stopped)?;
-        Ok(at.and_then(|at| task.held.remove(at)))
-    }
-
-    /// Whether there is such a signal.
-    pub(crate) fn has_deliverable(
-        &self,
-        task: &Task,
-        stopped: &Stopped,
-    ) -> Result<bool, RecordError> {
-        Ok(deliverable(task, stopped)?.is_some())
-    }
-
     /// Delivers a held signal to a task that stands at the entry of a call: the call is undone and
     /// made again after the handler.
     pub(crate) fn deliver_at_entry(
@@ -399,7 +451,7 @@ impl Session {
             return Ok(Next::Ready(stopped));
         };
         if task.asks_tracer() {
-            return self.report_signal(task, stopped, before, info.clone());
+            return self.world.report_signal(&mut self.book, task, stopped, before, info.clone());
         }
         kill_task(task.pid, task.tid, signal)?;
         let mut stopped_by_group = false;
@@ -519,58 +571,6 @@ impl Session {
         task.mask_changed(&stopped)?;
         let info = stopped.siginfo()?;
         self.deliver(task, stopped, forced, info, &after)
-    }
-
-    /// Makes a signal that the task blocks, ignores or handles end it (kernel/signal.c,
-    /// `force_sig_info`).
-    pub(crate) fn make_fatal(
-        &mut self,
-        task: &mut Task,
-        stopped: &mut Stopped,
-        signal: Signal,
-        base: &Registers,
-    ) -> Result<(), RecordError> {
-        // The page of injected calls is zero behind its code: the default action.
-        let default = InjectPage::ADDR.get() + InjectPage::LEN / 2;
-        let number = u64::try_from(signal.number()).unwrap_or(0);
-        let done = inject(stopped, base, nr::RT_SIGACTION, [number, default, 0, 8, 0, 0])?;
-        task.held.extend(done.signals);
-        let mask = stopped.signal_mask()?;
-        stopped.set_signal_mask(mask & !signal.mask_bit())?;
-        Ok(())
-    }
-
-    pub(crate) fn group_stop(
-        &mut self,
-        task: &mut Task,
-        mut stopped: Stopped,
-        signal: Signal,
-    ) -> Result<Next, RecordError> {
-        match signal {
-            Signal::STOP | Signal::TSTP | Signal::TTIN | Signal::TTOU => {
-                let mut at_event = self.book.is_where_it_was(task, &stopped.registers()?)?;
-                if !at_event && task.open.is_none() {
-                    // Others run before it goes on: what it has done so far comes before what they do.
-                    (stopped, at_event) = self.mark_stop(task, stopped)?;
-                }
-                // In the middle of code there is no state that a checkpoint could take.
-                task.stopped = match at_event {
-                    true => Some((stopped.vector()?, stopped.signal_mask()?)),
-                    false => None,
-                };
-                if at_event && task.open.is_none() && task.traced.is_some() {
-                    return Ok(self.world.tell_of_group_stop(task, stopped, signal));
-                }
-                Ok(resumed(stopped.listen()?, Next::Waiting))
-            }
-            _ if task.open.is_some() => {
-                Ok(resumed(stopped.resume(Resume::Syscall, None)?, Next::Waiting))
-            }
-            _ => match self.world.tell_of_continuing(task, stopped) {
-                Ok(next) => Ok(next),
-                Err(stopped) => Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon)),
-            },
-        }
     }
 }
 

@@ -8,8 +8,8 @@ use retake_abi::Class;
 use retake_model::Protection;
 use retake_ptrace::{TaskStat, monotonic};
 
+use crate::book::Book;
 use crate::error::RecordError;
-use crate::session::Session;
 use crate::task::Task;
 use crate::world::World;
 
@@ -41,21 +41,22 @@ impl World {
     }
 }
 
-impl Session {
+impl World {
     /// Whether a task that is waited for sleeps, so that others are to run. Then it is as if it had made a call
     /// that waits.
     pub(crate) fn falls_asleep(
         &mut self,
+        book: &mut Book,
         task: &mut Task,
         silence: &mut Silence,
     ) -> Result<bool, RecordError> {
-        if self.world.tasks.is_empty() || !silence.is_long() {
+        if self.tasks.is_empty() || !silence.is_long() {
             return Ok(false);
         }
         let others_may_run = match &task.open {
             Some(open) => matches!(open.call.class, Class::Emulate) && !open.begun.is_recorded(),
             // What it has done since its last event, others do not see.
-            None => task.asked_to_stop && !self.world.is_seen_by_others(task)?,
+            None => task.asked_to_stop && !self.is_seen_by_others(task)?,
         };
         let is_asleep = || TaskStat::read(task.tid).is_some_and(|stat| stat.is_in(&['S', 'D']));
         if !others_may_run || !is_asleep() {
@@ -64,7 +65,7 @@ impl Session {
         if let Some(open) = &mut task.open {
             open.writes_directly |= !open.call.outputs.is_empty();
         }
-        self.book.record_entry(task)?;
+        book.record_entry(task)?;
         Ok(true)
     }
 }

@@ -74,7 +74,7 @@ impl Session {
             self.adopt(&mut draft, task, child, &new, &entry)?;
         }
         // A child with the same memory sees that, too.
-        self.add_told(&mut draft, task, &new);
+        crate::new_task::add_told(&mut draft, task, &new);
         if new.is_waited_for() {
             // The parent waits until the child executes or ends; the child runs now.
             if !open.begun.is_recorded() {
@@ -244,7 +244,7 @@ impl Session {
         if !self.world.tasks.values().any(|other| other.space == old) {
             self.world.spaces.remove(&old);
         }
-        self.tell_of_program(task);
+        task.tell_of_program();
         Ok(Next::Ready(stopped))
     }
 

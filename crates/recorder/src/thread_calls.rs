@@ -12,6 +12,13 @@ use crate::session::Session;
 use crate::task::Task;
 use crate::world::World;
 
+/// Writes to the task's memory, as the kernel would have, and records it.
+pub(crate) fn write_now(draft: &mut Draft, task: &Task, addr: Addr, bytes: &[u8]) {
+    if ProcessMemory::new(task.tid).write(addr, bytes).is_ok() {
+        draft.write(addr, bytes);
+    }
+}
+
 impl World {
     /// prctl(2) `PR_SET_TSC` and `PR_GET_TSC`. The counter is trapped in any case: whether that is a fault
     /// is for the recorder to say.
@@ -51,13 +58,6 @@ impl World {
         Ok(Answer::Now(0))
     }
 
-    /// Writes to the task's memory, as the kernel would have, and records it.
-    pub(crate) fn write_now(&mut self, draft: &mut Draft, task: &Task, addr: Addr, bytes: &[u8]) {
-        if ProcessMemory::new(task.tid).write(addr, bytes).is_ok() {
-            draft.write(addr, bytes);
-        }
-    }
-
     /// rseq(2): success is pretended, the kernel never writes the area. The CPU changes only where a task binds
     /// itself to another one; tasks that lose the CPU in a critical section leave it as by the kernel.
     fn rseq(
@@ -75,7 +75,7 @@ impl World {
                 return Ok(Errno::EINVAL.to_result());
             }
             self.space(task.space)?.rseq.remove(&id);
-            self.write_now(draft, task, Addr::new(area), &[0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
+            write_now(draft, task, Addr::new(area), &[0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
             return Ok(0);
         }
         if flags != 0 || len < 32 || area % 32 != 0 {
@@ -85,7 +85,7 @@ impl World {
             return Ok(Errno::EBUSY.to_result());
         }
         let cpu = self.cpu_of_rseq(task);
-        self.write_now(draft, task, Addr::new(area), &cpu);
+        write_now(draft, task, Addr::new(area), &cpu);
         self.space(task.space)?.rseq.insert(id, Addr::new(area));
         Ok(0)
     }
@@ -115,7 +115,7 @@ impl Session {
                 }
                 Answer::Now(result)
             }
-            ThreadCall::Trace => self.trace_call(draft, task, args)?,
+            ThreadCall::Trace => self.world.trace_call(&mut self.book, draft, task, args)?,
             ThreadCall::XcompPermission => Answer::Now(einval),
             ThreadCall::InheritedLock => self.lock_call(draft, task, args)?,
             ThreadCall::Affinity => self.affinity_call(draft, task, no, args),

@@ -9,6 +9,7 @@ use retake_model::{Addr, Backing, Protection};
 use retake_ptrace::{PtraceError, StopEvent, Stopped};
 use retake_recording::{Effect, EventKind, Where};
 
+use crate::book::Book;
 use crate::error::RecordError;
 use crate::midcode::normal;
 use crate::nearby::{step_once, update_at};
@@ -36,30 +37,17 @@ impl World {
     }
 }
 
-impl Session {
-    /// A task is left where it stands: if it updates memory there, it has read it by now.
-    pub(crate) fn begin_update(&mut self, task: &mut Task) {
-        if self.turns.scheduler.chaos().is_none() {
-            return;
-        }
-        let Some(access) = update_at(task, &task.registers) else { return };
-        let mut read = vec![0; access.len];
-        if self.world.can_be_updated(task, access.addr, access.len)
-            && task.memory.read_exact(access.addr, &mut read).is_ok()
-        {
-            task.update = Some(Update { addr: access.addr, read });
-        }
-    }
-
+impl World {
     /// The task goes on. Gives the stop that came instead of the end of its update: then nothing has
     /// happened.
     pub(crate) fn end_update(
         &mut self,
+        book: &mut Book,
         task: &mut Task,
         stopped: &mut Stopped,
         update: &Update,
     ) -> Result<Option<StopEvent>, RecordError> {
-        match self.try_end_update(task, stopped, update) {
+        match self.try_end_update(book, task, stopped, update) {
             // Killed: its end is reported next.
             Err(error) if error.is_gone() => Ok(None),
             other => other,
@@ -68,6 +56,7 @@ impl Session {
 
     fn try_end_update(
         &mut self,
+        book: &mut Book,
         task: &mut Task,
         stopped: &mut Stopped,
         update: &Update,
@@ -75,7 +64,7 @@ impl Session {
         let Update { addr, read } = update;
         let before = task.registers;
         let mut now = vec![0; read.len()];
-        let can_be = self.world.can_be_updated(task, *addr, read.len())
+        let can_be = self.can_be_updated(task, *addr, read.len())
             && task.memory.read_exact(*addr, &mut now).is_ok();
         // What nobody has written in between it updates as it does without the recorder.
         if !can_be || now == *read || normal(&stopped.registers()?) != before {
@@ -96,11 +85,27 @@ impl Session {
             }
         }
         let after = normal(&stopped.registers()?);
-        let mut draft = self.book.draft();
+        let mut draft = book.draft();
         draft.add(&Effect::Write { addr: *addr, bytes: result });
         let kind = EventKind::Preempt { at: Where::Located };
-        self.book.append(task, draft, &kind, &before, &after)?;
+        book.append(task, draft, &kind, &before, &after)?;
         task.mid_code = true;
         Ok(None)
+    }
+}
+
+impl Session {
+    /// A task is left where it stands: if it updates memory there, it has read it by now.
+    pub(crate) fn begin_update(&mut self, task: &mut Task) {
+        if self.turns.scheduler.chaos().is_none() {
+            return;
+        }
+        let Some(access) = update_at(task, &task.registers) else { return };
+        let mut read = vec![0; access.len];
+        if self.world.can_be_updated(task, access.addr, access.len)
+            && task.memory.read_exact(access.addr, &mut read).is_ok()
+        {
+            task.update = Some(Update { addr: access.addr, read });
+        }
     }
 }

@@ -113,7 +113,7 @@ impl Session {
             Wish::Handle => self.send_sigsys(task, stopped, (entry, made), Cause::Dispatch)?,
             Wish::End(signal) => {
                 let here = Registers { orig_rax: u64::MAX, ..*entry };
-                self.make_fatal(task, &mut stopped, signal, &here)?;
+                crate::signals::make_fatal(task, &mut stopped, signal, &here)?;
                 let info = forced(signal);
                 self.send_to_stopped(task, stopped, &here, entry, &info)?
             }

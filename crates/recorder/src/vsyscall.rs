@@ -64,7 +64,7 @@ impl Session {
         stopped.set_registers(&after)?;
         let begun = Begun::Unseen;
         self.book.retire(task, draft, Ended { no, begun, before: entry, after: &after })?;
-        match self.take_deliverable(task, &stopped)? {
+        match task.take_deliverable(&stopped)? {
             Some(info) => self.deliver_here(task, stopped, &after, &info),
             None => Ok(Next::Ready(stopped)),
         }

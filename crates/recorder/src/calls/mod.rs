@@ -198,15 +198,15 @@ impl Session {
         }
         task.to_next_call = None;
         self.book.restart_if_interrupted(task)?;
-        if let Some(info) = self.take_deliverable(task, &stopped)? {
+        if let Some(info) = task.take_deliverable(&stopped)? {
             task.patience = crate::task::PATIENCE;
             if !task.must_go_on_first(&info) {
                 return self.deliver_at_entry(task, stopped, &entry, &info);
             }
             task.send_again(info)?;
         }
-        if self.stops_at_call(task, &entry) {
-            return self.stop_at_call(task, stopped, &entry);
+        if task.stops_at_call(&entry) {
+            return self.world.stop_at_call(&mut self.book, task, stopped, &entry);
         }
         self.make_call(task, stopped, &entry)
     }
@@ -265,22 +265,27 @@ impl Session {
                 Answer::Now(Errno::EPERM.to_result())
             }
             Class::Memory(MemoryCall::Map)
-                if let Some(refused) = self.served_mapping(task, &args) =>
+                if let Some(refused) = self.world.served_mapping(&mut self.book, task, &args) =>
             {
                 refused
             }
-            Class::Memory(MemoryCall::Map) => {
-                self.map_anonymous_shared(&mut draft, task, &mut stopped, &entry, &args)?
-            }
+            Class::Memory(MemoryCall::Map) => self.world.map_anonymous_shared(
+                &mut self.book,
+                &mut draft,
+                task,
+                &mut stopped,
+                &entry,
+                &args,
+            )?,
             _ if call.no == nr::SCHED_YIELD => {
                 self.turns.scheduler.end_turn();
                 Answer::Now(0)
             }
             Class::Task(kind @ (TaskCall::Exec | TaskCall::ExecAt)) => {
-                self.exec_call(task, kind, &args)
+                self.world.exec_call(&mut self.book, task, kind, &args)
             }
             Class::Task(kind @ (TaskCall::Clone | TaskCall::Clone3)) => {
-                self.keep_traced(task, &mut stopped, &entry, kind)?
+                crate::new_task::keep_traced(task, &mut stopped, &entry, kind)?
             }
             _ => match self.world.wait_for_traced(&mut draft, task, call.no, &args) {
                 Some(answer) => answer,
@@ -337,7 +342,7 @@ impl Session {
             _ => {}
         }
         if waits && self.world.waits_beside_kernel(task, &open) {
-            Self::wait_for_any_signal(&mut stopped)?;
+            crate::tracing::wait_for_any_signal(&mut stopped)?;
         }
         open.audit = self.audit_before(task)?;
         task.open = Some(open);
@@ -430,9 +435,16 @@ impl Session {
             Class::Memory(kind) => {
                 let call = (kind, &open.args, result);
                 crate::own_memory::unmap_below(task, &mut stopped, call, &after)?;
-                self.memory_call_done(&mut draft, task, kind, &open.args, result)?;
+                self.world.memory_call_done(
+                    &mut self.book,
+                    &mut draft,
+                    task,
+                    kind,
+                    &open.args,
+                    result,
+                )?;
             }
-            Class::Task(_) => self.add_told(&mut draft, task, &open.new_task),
+            Class::Task(_) => crate::new_task::add_told(&mut draft, task, &open.new_task),
             Class::Signal(kind) => {
                 if kind == SignalCall::Return {
                     let state = stopped.vector()?;
@@ -447,7 +459,7 @@ impl Session {
             }
             _ => self.world.note_output(&mut draft, task, open, result),
         }
-        self.note_file_changes(&mut draft, task, open, result)?;
+        self.world.note_file_changes(&mut self.book, &mut draft, task, open, result)?;
         self.world.note_descriptors(&mut draft, task, open, result)?;
         self.note_taken(task, open, result);
         if result >= 0 {

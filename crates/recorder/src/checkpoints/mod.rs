@@ -14,6 +14,7 @@ use retake_model::{PAGE_SIZE, SpaceId, Tid};
 use retake_ptrace::{Stopped, monotonic};
 use retake_recording::{CheckpointDraft, TaskState};
 
+use crate::book::Book;
 use crate::error::RecordError;
 use crate::leaving::Purpose;
 use crate::places::Search;
@@ -66,6 +67,20 @@ impl World {
     }
 }
 
+impl World {
+    /// Has memory made ready for the pages of address spaces that no checkpoint has yet.
+    pub(crate) fn prepare_checkpoint(&self, book: &mut Book) {
+        let new = self.spaces.iter().filter(|(_, space)| !space.tracking.tried);
+        let pages: u64 = new
+            .filter_map(|(id, _)| retake_ptrace::private_page_count(self.reader_of(*id)?.tid))
+            .sum();
+        if pages > 0 && pages < copies::FEW as u64 {
+            let bytes = pages.saturating_mul(PAGE_SIZE);
+            book.writer.prepare_for(usize::try_from(bytes).unwrap_or(usize::MAX));
+        }
+    }
+}
+
 impl Session {
     /// Takes a checkpoint, with `next` as the task that runs after it. Nothing is taken when a task
     /// is in a state that a checkpoint cannot hold.
@@ -107,7 +122,7 @@ impl Session {
             }
         }
         self.world.forget_unmapped_objects();
-        let shared = self.shared_drafts();
+        let shared = self.world.shared_drafts(&mut self.book);
         let run_time_ns =
             u64::try_from(self.book.schedule.run_time().as_nanos()).unwrap_or(u64::MAX);
         let event = self.book.event_count();
@@ -122,18 +137,6 @@ impl Session {
         let cost = monotonic().saturating_sub(started) + copies::cost(shared_pages);
         self.book.schedule.made(cost, once);
         Ok(())
-    }
-
-    /// Has memory made ready for the pages of address spaces that no checkpoint has yet.
-    pub(crate) fn prepare_checkpoint(&self) {
-        let new = self.world.spaces.iter().filter(|(_, space)| !space.tracking.tried);
-        let pages: u64 = new
-            .filter_map(|(id, _)| retake_ptrace::private_page_count(self.world.reader_of(*id)?.tid))
-            .sum();
-        if pages > 0 && pages < copies::FEW as u64 {
-            let bytes = pages.saturating_mul(PAGE_SIZE);
-            self.book.writer.prepare_for(usize::try_from(bytes).unwrap_or(usize::MAX));
-        }
     }
 
     /// Makes an event in such a stretch: the checkpoint follows before the task goes on.

@@ -6,6 +6,7 @@ use retake_recording::{PageBatch, PageSource, SharedDraft, SpaceDraft};
 use retake_tracee::InjectPage;
 
 use super::copies;
+use crate::book::Book;
 use crate::error::RecordError;
 use crate::files::SharedObject;
 use crate::session::Session;
@@ -21,6 +22,53 @@ impl World {
         let mapped = self.spaces.values().flat_map(|space| space.table.iter());
         let mapped = mapped.filter_map(|m| m.backing.shared_object()).map(|(id, _)| id).collect();
         self.files.retain(&mapped);
+    }
+}
+
+impl World {
+    pub(super) fn shared_drafts(&self, book: &mut Book) -> Vec<SharedDraft> {
+        let draft = |object: &SharedObject| {
+            let pages = self.pages_of_object(book, object);
+            SharedDraft { shared: object.id, len: object.len, complete: true, pages }
+        };
+        self.files.shared().map(draft).collect()
+    }
+
+    /// What a shared object holds now.
+    pub(crate) fn pages_of_object(&self, book: &mut Book, object: &SharedObject) -> PageBatch {
+        match &object.file {
+            Some(file) => crate::files::nonzero_pages(book.writer.pool(), file, 0, object.len),
+            None => self.mapped_pages(book, object.id),
+        }
+    }
+
+    /// The contents of a shared object that cannot be opened (anonymous memory needs privilege), from
+    /// the memory of those who map it. What nobody maps, nobody can see.
+    fn mapped_pages(&self, book: &mut Book, id: SharedId) -> PageBatch {
+        let mut parts = Vec::new();
+        for (space, known) in &self.spaces {
+            let Some(tid) = self.reader_of(*space).map(|task| task.tid) else { continue };
+            for mapping in known.table.iter() {
+                if let Backing::Shared { shared, offset } = mapping.backing
+                    && shared == id
+                {
+                    parts.push((offset.get(), mapping.range, tid));
+                }
+            }
+        }
+        parts.sort_by_key(|(offset, ..)| *offset);
+        let mut batch = book.writer.pool().batch();
+        let mut at = 0_u64;
+        for (offset, range, tid) in parts {
+            let skip = at.saturating_sub(offset).min(range.len());
+            let memory = ProcessMemory::new(tid);
+            if let Some(start) = range.start().checked_add(skip) {
+                let rest = range.len() - skip;
+                crate::files::nonzero_pages_in(&memory, start, rest, offset + skip, &mut batch);
+            }
+            at = at.max(offset + range.len());
+        }
+        batch
     }
 }
 
@@ -84,50 +132,5 @@ impl Session {
             |session, task, stopped| session.copy_space(task, stopped, pages),
         )?;
         Ok(made.flatten())
-    }
-
-    pub(super) fn shared_drafts(&self) -> Vec<SharedDraft> {
-        let draft = |object: &SharedObject| {
-            let pages = self.pages_of_object(object);
-            SharedDraft { shared: object.id, len: object.len, complete: true, pages }
-        };
-        self.world.files.shared().map(draft).collect()
-    }
-
-    /// What a shared object holds now.
-    pub(crate) fn pages_of_object(&self, object: &SharedObject) -> PageBatch {
-        match &object.file {
-            Some(file) => crate::files::nonzero_pages(self.book.writer.pool(), file, 0, object.len),
-            None => self.mapped_pages(object.id),
-        }
-    }
-
-    /// The contents of a shared object that cannot be opened (anonymous memory needs privilege), from
-    /// the memory of those who map it. What nobody maps, nobody can see.
-    fn mapped_pages(&self, id: SharedId) -> PageBatch {
-        let mut parts = Vec::new();
-        for (space, known) in &self.world.spaces {
-            let Some(tid) = self.world.reader_of(*space).map(|task| task.tid) else { continue };
-            for mapping in known.table.iter() {
-                if let Backing::Shared { shared, offset } = mapping.backing
-                    && shared == id
-                {
-                    parts.push((offset.get(), mapping.range, tid));
-                }
-            }
-        }
-        parts.sort_by_key(|(offset, ..)| *offset);
-        let mut batch = self.book.writer.pool().batch();
-        let mut at = 0_u64;
-        for (offset, range, tid) in parts {
-            let skip = at.saturating_sub(offset).min(range.len());
-            let memory = ProcessMemory::new(tid);
-            if let Some(start) = range.start().checked_add(skip) {
-                let rest = range.len() - skip;
-                crate::files::nonzero_pages_in(&memory, start, rest, offset + skip, &mut batch);
-            }
-            at = at.max(offset + range.len());
-        }
-        batch
     }
 }

@@ -239,7 +239,7 @@ impl World {
         if (meta.is_file() || meta.is_dir()) && kind.has(FdKind::READ) {
             let place = self.space(task.space)?.fast.fds.place_for_device(meta.dev());
             if let Some(place) = place {
-                self.write_now(draft, task, place, &meta.dev().to_le_bytes());
+                crate::thread_calls::write_now(draft, task, place, &meta.dev().to_le_bytes());
             }
         }
         if meta.is_file() && kind.has(FdKind::WRITE) {
@@ -259,7 +259,7 @@ impl World {
             };
         }
         if kind != FdKind::UNKNOWN {
-            self.write_now(draft, task, place, &[kind.byte()]);
+            crate::thread_calls::write_now(draft, task, place, &[kind.byte()]);
         }
         self.space(task.space)?.fast.fds.known.insert(fd, Known { kind, writes_to });
         Ok(())

@@ -21,7 +21,6 @@ use retake_tracee::inject;
 
 use crate::book::Draft;
 use crate::error::RecordError;
-use crate::session::Session;
 use crate::task::Task;
 use crate::world::World;
 
@@ -133,43 +132,40 @@ impl World {
     ) -> Result<(), RecordError> {
         if self.space(task.space)?.fast.give_up() {
             let (table, bytes) = FastCode::none();
-            self.write_now(draft, task, table, &bytes);
+            crate::thread_calls::write_now(draft, task, table, &bytes);
         }
         Ok(())
     }
 }
 
-impl Session {
-    /// Puts the code and its buffer into a fresh image, and a page for the stubs of the vdso where there is
-    /// one. (Near it there is hardly any room.)
-    pub(crate) fn map_fast_code(
-        &mut self,
-        task: &mut Task,
-        stopped: &mut Stopped,
-        registers: &Registers,
-        below_vdso: Option<Addr>,
-    ) -> Result<FastCalls, RecordError> {
-        const READ_WRITE: u64 = 3;
-        const READ_EXEC: u64 = 5;
-        let Some(code) =
-            task.fast_code.clone().filter(|_| task.confinement.is_free() && task.traced.is_none())
-        else {
-            return Ok(FastCalls::absent());
-        };
-        let has_buffer = map_at(task, stopped, registers, CURSOR, BUFFER_LEN, READ_WRITE)?;
-        let present = has_buffer && map_at(task, stopped, registers, CODE, CODE_LEN, READ_EXEC)?;
-        if present {
-            task.memory.write(CURSOR, &FIRST_ENTRY.get().to_le_bytes())?;
-            task.memory.write(CODE, &code.pages())?;
-        }
-        let mut stubs = Vec::new();
-        if let Some(page) = below_vdso.filter(|_| present)
-            && map_at(task, stopped, registers, page, PAGE_SIZE, READ_EXEC)?
-        {
-            stubs.push(Stubs { page, used: 0 });
-        }
-        Ok(FastCalls { present, stubs, ..FastCalls::absent() })
+/// Puts the code and its buffer into a fresh image, and a page for the stubs of the vdso where there is
+/// one. (Near it there is hardly any room.)
+pub(crate) fn map_fast_code(
+    task: &mut Task,
+    stopped: &mut Stopped,
+    registers: &Registers,
+    below_vdso: Option<Addr>,
+) -> Result<FastCalls, RecordError> {
+    const READ_WRITE: u64 = 3;
+    const READ_EXEC: u64 = 5;
+    let Some(code) =
+        task.fast_code.clone().filter(|_| task.confinement.is_free() && task.traced.is_none())
+    else {
+        return Ok(FastCalls::absent());
+    };
+    let has_buffer = map_at(task, stopped, registers, CURSOR, BUFFER_LEN, READ_WRITE)?;
+    let present = has_buffer && map_at(task, stopped, registers, CODE, CODE_LEN, READ_EXEC)?;
+    if present {
+        task.memory.write(CURSOR, &FIRST_ENTRY.get().to_le_bytes())?;
+        task.memory.write(CODE, &code.pages())?;
     }
+    let mut stubs = Vec::new();
+    if let Some(page) = below_vdso.filter(|_| present)
+        && map_at(task, stopped, registers, page, PAGE_SIZE, READ_EXEC)?
+    {
+        stubs.push(Stubs { page, used: 0 });
+    }
+    Ok(FastCalls { present, stubs, ..FastCalls::absent() })
 }
 
 /// Maps private memory at an address, if there is room.

@@ -117,9 +117,9 @@ impl World {
         let (Some(stub), Some(patches)) = (stub(slot, behind), way.patches(slot)) else {
             return Ok(());
         };
-        self.write_now(draft, task, slot, &stub);
+        crate::thread_calls::write_now(draft, task, slot, &stub);
         for (at, bytes) in patches {
-            self.write_now(draft, task, at, &bytes);
+            crate::thread_calls::write_now(draft, task, at, &bytes);
         }
         self.space(task.space)?.fast.in_use = true;
         Ok(())

@@ -10,6 +10,7 @@ use retake_ptrace::{Resume, StopEvent, Stopped, monotonic, read_words};
 use retake_recording::{Effect, OutputHash, Stream};
 use retake_tracee::fast::{CURSOR, ENTRIES_END, Entry, FIRST_ENTRY, FastCode, FdKind};
 
+use crate::book::Book;
 use crate::calls::{Begun, Ended};
 use crate::error::RecordError;
 use crate::fast::Progress;
@@ -76,6 +77,36 @@ impl World {
     fn fast_calls_taken(&self, task: &Task) -> Option<Progress> {
         let fast = &self.spaces.get(&task.space)?.fast;
         fast.in_use.then_some(fast.taken)
+    }
+}
+
+impl World {
+    /// A task that slept in a call of the code was woken by a signal, or by the recorder: it goes on at its stub,
+    /// where the call is traced, and others can run meanwhile.
+    pub(crate) fn leave_to_stub(
+        &mut self,
+        book: &mut Book,
+        task: &mut Task,
+        stopped: &mut Stopped,
+        event: StopEvent,
+    ) -> Result<(), RecordError> {
+        let (StopEvent::Signal(_) | StopEvent::Stop(_), None, Some(code), Some(taken)) =
+            (event, &task.open, task.fast_code.clone(), self.fast_calls_taken(task))
+        else {
+            return Ok(());
+        };
+        let registers = stopped.registers()?;
+        let was_woken = registers.pc() == code.after_call
+            && registers.orig_rax.cast_signed() >= 0
+            && Errno::from_result(registers.rax.cast_signed()).is_some_and(Errno::is_restart);
+        let entry = was_woken.then(|| unfinished(task, taken, Some(&registers))).flatten();
+        let Some(entry) = entry else { return Ok(()) };
+        let before = entry.before(&code, &registers);
+        let after = entry.at_stub(&before);
+        stopped.set_registers(&after)?;
+        let draft = book.draft();
+        let (no, begun) = (entry.no(), Begun::Unseen);
+        book.retire(task, draft, Ended { no, begun, before: &before, after: &after })
     }
 }
 
@@ -202,33 +233,6 @@ impl Session {
         // Killed at the end of the call, it is where that has left it.
         task.dying |= registers.pc() == code.after_call;
         Ok(())
-    }
-
-    /// A task that slept in a call of the code was woken by a signal, or by the recorder: it goes on at its stub,
-    /// where the call is traced, and others can run meanwhile.
-    pub(crate) fn leave_to_stub(
-        &mut self,
-        task: &mut Task,
-        stopped: &mut Stopped,
-        event: StopEvent,
-    ) -> Result<(), RecordError> {
-        let (StopEvent::Signal(_) | StopEvent::Stop(_), None, Some(code), Some(taken)) =
-            (event, &task.open, task.fast_code.clone(), self.world.fast_calls_taken(task))
-        else {
-            return Ok(());
-        };
-        let registers = stopped.registers()?;
-        let was_woken = registers.pc() == code.after_call
-            && registers.orig_rax.cast_signed() >= 0
-            && Errno::from_result(registers.rax.cast_signed()).is_some_and(Errno::is_restart);
-        let entry = was_woken.then(|| unfinished(task, taken, Some(&registers))).flatten();
-        let Some(entry) = entry else { return Ok(()) };
-        let before = entry.before(&code, &registers);
-        let after = entry.at_stub(&before);
-        stopped.set_registers(&after)?;
-        let draft = self.book.draft();
-        let (no, begun) = (entry.no(), Begun::Unseen);
-        self.book.retire(task, draft, Ended { no, begun, before: &before, after: &after })
     }
 
     /// A task whose turn is to end at its next call has come to one: if it is made without a stop, the

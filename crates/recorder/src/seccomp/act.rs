@@ -103,7 +103,7 @@ impl Session {
         let info = siginfo(entry, super::arch(made), cause);
         let may_handle = !matches!(cause, Cause::Kill(_));
         if !(may_handle && crate::disposition::would_handle(task, &stopped, Signal::SYS)?) {
-            self.make_fatal(task, &mut stopped, Signal::SYS, &skipped)?;
+            crate::signals::make_fatal(task, &mut stopped, Signal::SYS, &skipped)?;
         }
         self.send_to_stopped(task, stopped, &skipped, entry, &info)
     }

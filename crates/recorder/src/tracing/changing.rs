@@ -11,10 +11,9 @@ use super::looking::{
 };
 use super::told::{self, Why};
 use super::{Standing, Stop, Traced};
-use crate::book::Draft;
+use crate::book::{Book, Draft};
 use crate::error::RecordError;
 use crate::midcode::normal;
-use crate::session::Session;
 use crate::task::{Run, Task};
 use crate::world::World;
 
@@ -57,21 +56,22 @@ impl World {
     }
 }
 
-impl Session {
+impl World {
     pub(super) fn change_traced(
         &mut self,
+        book: &mut Book,
         draft: &mut Draft,
         task: &Task,
         tid: Tid,
         (what, addr, data): Request,
     ) -> Done {
-        let (other, traced) = match self.world.stopped_traced(task, tid) {
+        let (other, traced) = match self.stopped_traced(task, tid) {
             Ok(found) => found,
             Err(errno) => return Ok(Err(errno)),
         };
         let change = match what {
             request::PTRACE_POKETEXT | request::PTRACE_POKEDATA => {
-                return Ok(self.world.poke(draft, tid, Addr::new(addr), &data.to_le_bytes()));
+                return Ok(self.poke(draft, tid, Addr::new(addr), &data.to_le_bytes()));
             }
             request::PTRACE_SETOPTIONS => return Ok(set_options(other, data)),
             request::PTRACE_SETSIGINFO => return Ok(set_siginfo(task, other, Addr::new(data))),
@@ -89,24 +89,32 @@ impl Session {
             _ => set_from(task, other, addr, Addr::new(data)),
         };
         match change {
-            Ok(Some(change)) => self.set_registers_of(tid, &traced, change),
+            Ok(Some(change)) => self.set_registers_of(book, tid, &traced, change),
             Ok(None) => Ok(Ok(())),
             Err(errno) => Ok(Err(errno)),
         }
     }
 
     /// Sets registers of a stopped task: an event of that task.
-    fn set_registers_of(&mut self, tid: Tid, traced: &Traced, change: Change) -> Done {
-        let Some(mut other) = self.world.tasks.remove(&tid) else { return Ok(Err(Errno::ESRCH)) };
-        let done = self.set_registers_in(&mut other, traced, change);
-        self.world.tasks.insert(tid, other);
+    fn set_registers_of(
+        &mut self,
+        book: &mut Book,
+        tid: Tid,
+        traced: &Traced,
+        change: Change,
+    ) -> Done {
+        let Some(mut other) = self.tasks.remove(&tid) else { return Ok(Err(Errno::ESRCH)) };
+        let done = book.set_registers_in(&mut other, traced, change);
+        self.tasks.insert(tid, other);
         done
     }
+}
 
+impl Book {
     fn set_registers_in(&mut self, other: &mut Task, traced: &Traced, change: Change) -> Done {
         let standing = other.resumes.as_ref().map(|resumes| resumes.standing);
         let Run::Ready(stopped) = &mut other.run else {
-            self.book.warn_once(
+            self.warn_once(
                 "the program set registers of a task in the middle of a call by ptrace, which is refused (EIO) while \
                  it is recorded"
                     .to_owned(),
@@ -118,7 +126,7 @@ impl Session {
             return Ok(Ok(()));
         }
         let before = other.registers;
-        let mut draft = self.book.draft();
+        let mut draft = self.draft();
         let after = match change {
             Change::Vector(state) => {
                 if stopped.set_vector(&state).is_err() {
@@ -138,7 +146,7 @@ impl Session {
         };
         if after != before || !draft.is_empty() {
             let kind = EventKind::Preempt { at: Where::Located };
-            self.book.append(other, draft, &kind, &before, &after)?;
+            self.append(other, draft, &kind, &before, &after)?;
             // It can come to these registers again.
             other.mid_code = standing == Some(Standing::Event);
         }

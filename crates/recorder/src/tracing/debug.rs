@@ -124,12 +124,14 @@ impl Task {
     }
 }
 
-impl Session {
-    /// Whether a SIGTRAP is that of a debug register which the task's tracer has set.
-    pub(crate) fn is_tracers_watchpoint(task: &Task, info: &SigInfo, pc: Addr) -> bool {
-        task.is_watched_by_tracer() && is_watchpoint(info, pc, &task.memory)
+impl Task {
+    /// Whether a SIGTRAP is that of a debug register which the self's tracer has set.
+    pub(crate) fn is_tracers_watchpoint(&self, info: &SigInfo, pc: Addr) -> bool {
+        self.is_watched_by_tracer() && is_watchpoint(info, pc, &self.memory)
     }
+}
 
+impl Session {
     /// It is: that is an event in the middle of code, and the tracer is told.
     pub(crate) fn at_tracers_watchpoint(
         &mut self,
@@ -143,7 +145,7 @@ impl Session {
             stopped = self.preempt(task, stopped, None)?;
         }
         let here = task.registers;
-        self.report_signal(task, stopped, &here, info)
+        self.world.report_signal(&mut self.book, task, stopped, &here, info)
     }
 }
 

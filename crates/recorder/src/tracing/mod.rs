@@ -24,7 +24,7 @@ use std::collections::VecDeque;
 use retake_model::{SigInfo, TaskId, Tid};
 
 pub(crate) use onward::Onward;
-pub(crate) use waits::Ends;
+pub(crate) use waits::{Ends, wait_for_any_signal};
 
 use crate::task::Task;
 use crate::world::World;

@@ -69,9 +69,12 @@ impl Session {
         if task.traced.as_ref().is_some_and(|traced| !traced.due.is_empty()) {
             return Ok(Onward::To(Next::Ready(stopped)));
         }
-        if let Some(info) = self.take_deliverable(task, &stopped)? {
+        if let Some(info) = task.take_deliverable(&stopped)? {
             let registers = task.registers;
-            return self.report_signal(task, stopped, &registers, info).map(Onward::To);
+            return self
+                .world
+                .report_signal(&mut self.book, task, stopped, &registers, info)
+                .map(Onward::To);
         }
         match task.traced.as_ref().is_some_and(|traced| traced.mode.steps()) {
             true => self.step_for_tracer(task, stopped).map(Onward::To),

@@ -6,10 +6,9 @@ use retake_ptrace::{interrupt, kill_process, kill_task};
 
 use super::told::{self, Why};
 use super::{Kind, Mode, Resumption, Standing, Stop, Traced, Tracer, number_in};
-use crate::book::Draft;
+use crate::book::{Book, Draft};
 use crate::calls::Answer;
 use crate::error::RecordError;
-use crate::session::Session;
 use crate::task::{Run, Task};
 use crate::world::World;
 
@@ -168,10 +167,11 @@ impl World {
     }
 }
 
-impl Session {
+impl World {
     /// Does what a task asks of ptrace(2).
     pub(crate) fn trace_call(
         &mut self,
+        book: &mut Book,
         draft: &mut Draft,
         task: &mut Task,
         args: &[u64; 6],
@@ -179,14 +179,18 @@ impl Session {
         let [what, pid, addr, data, ..] = *args;
         let tid = number_in(pid);
         let done = match what {
-            request::PTRACE_TRACEME => self.be_traced(task).map(|()| 0),
-            request::PTRACE_ATTACH => self.begin_to_trace(task, tid, Kind::Attached, 0).map(|()| 0),
+            request::PTRACE_TRACEME => self.be_traced(book, task).map(|()| 0),
+            request::PTRACE_ATTACH => {
+                self.begin_to_trace(book, task, tid, Kind::Attached, 0).map(|()| 0)
+            }
             request::PTRACE_SEIZE if addr != 0 || data & !told::ALL_OPTIONS != 0 => Err(Errno::EIO),
-            request::PTRACE_SEIZE => self.begin_to_trace(task, tid, Kind::Seized, data).map(|()| 0),
-            request::PTRACE_INTERRUPT => self.world.interrupt_traced(task, tid).map(|()| 0),
-            request::PTRACE_KILL => self.world.kill_traced(task, tid).map(|()| 0),
-            request::PTRACE_LISTEN => self.world.let_listen(task, tid)?.map(|()| 0),
-            request::PTRACE_DETACH => self.world.let_go(draft, task, tid, None, data)?.map(|()| 0),
+            request::PTRACE_SEIZE => {
+                self.begin_to_trace(book, task, tid, Kind::Seized, data).map(|()| 0)
+            }
+            request::PTRACE_INTERRUPT => self.interrupt_traced(task, tid).map(|()| 0),
+            request::PTRACE_KILL => self.kill_traced(task, tid).map(|()| 0),
+            request::PTRACE_LISTEN => self.let_listen(task, tid)?.map(|()| 0),
+            request::PTRACE_DETACH => self.let_go(draft, task, tid, None, data)?.map(|()| 0),
             request::PTRACE_PEEKTEXT
             | request::PTRACE_PEEKDATA
             | request::PTRACE_PEEKUSER
@@ -197,7 +201,7 @@ impl Session {
             | request::PTRACE_GETEVENTMSG
             | request::PTRACE_GET_SYSCALL_INFO
             | request::PTRACE_GETREGSET => {
-                self.world.look_at_traced(draft, task, tid, (what, addr, data))?
+                self.look_at_traced(draft, task, tid, (what, addr, data))?
             }
             request::PTRACE_POKETEXT
             | request::PTRACE_POKEDATA
@@ -208,13 +212,13 @@ impl Session {
             | request::PTRACE_SETSIGINFO
             | request::PTRACE_SETSIGMASK
             | request::PTRACE_SETOPTIONS => {
-                self.change_traced(draft, task, tid, (what, addr, data))?.map(|()| 0)
+                self.change_traced(book, draft, task, tid, (what, addr, data))?.map(|()| 0)
             }
             _ => match mode(what) {
-                Some(mode) => self.world.let_go(draft, task, tid, Some(mode), data)?.map(|()| 0),
+                Some(mode) => self.let_go(draft, task, tid, Some(mode), data)?.map(|()| 0),
                 None => {
-                    self.book.warn_once(REFUSED.to_owned());
-                    self.world.traced(task, tid).and(Err(Errno::EIO))
+                    book.warn_once(REFUSED.to_owned());
+                    self.traced(task, tid).and(Err(Errno::EIO))
                 }
             },
         };
@@ -222,13 +226,13 @@ impl Session {
     }
 
     /// `PTRACE_TRACEME`: the task is traced by who made it.
-    fn be_traced(&mut self, task: &mut Task) -> Result<(), Errno> {
+    fn be_traced(&mut self, book: &mut Book, task: &mut Task) -> Result<(), Errno> {
         if task.traced.is_some() {
             return Err(Errno::EPERM);
         }
-        let Some(by) = self.world.parent_of(task).filter(|_| sees_our_numbers(task.tid)) else {
+        let Some(by) = self.parent_of(task).filter(|_| sees_our_numbers(task.tid)) else {
             // Natively it is traced by a process that is not recorded, and does not know of it.
-            self.book.warn_once(REFUSED.to_owned());
+            book.warn_once(REFUSED.to_owned());
             return Err(Errno::EPERM);
         };
         task.traced = Some(Traced::new(by, Kind::Attached, 0, Stop::Runs));
@@ -237,27 +241,28 @@ impl Session {
 
     fn begin_to_trace(
         &mut self,
+        book: &mut Book,
         task: &Task,
         tid: Tid,
         kind: Kind,
         options: u64,
     ) -> Result<(), Errno> {
-        let Some(other) = self.world.tasks.get(&tid).filter(|other| !other.ended) else {
+        let Some(other) = self.tasks.get(&tid).filter(|other| !other.ended) else {
             return Err(if tid == task.tid { Errno::EPERM } else { Errno::ESRCH });
         };
         if other.pid == task.pid || other.traced.is_some() || !may_trace(task.tid, tid) {
             return Err(Errno::EPERM);
         }
         if !sees_our_numbers(task.tid) {
-            self.book.warn_once(REFUSED.to_owned());
+            book.warn_once(REFUSED.to_owned());
             return Err(Errno::EPERM);
         }
         let by = Tracer { task: task.id, pid: task.pid };
-        if let Some(other) = self.world.tasks.get_mut(&tid) {
+        if let Some(other) = self.tasks.get_mut(&tid) {
             other.traced = Some(Traced::new(by, kind, options, Stop::Runs));
         }
         if kind == Kind::Attached {
-            self.world.stop_traced(tid, by, Why::Attached);
+            self.stop_traced(tid, by, Why::Attached);
         }
         Ok(())
     }

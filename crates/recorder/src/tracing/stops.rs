@@ -7,11 +7,12 @@ use retake_recording::{Delivery, EventKind, Where};
 
 use super::told::{self, Why};
 use super::{Mode, Resumption, Standing, Stop, Tracer};
+use crate::book::Book;
 use crate::convention::Made;
 use crate::disposition::status_mask;
 use crate::error::RecordError;
 use crate::midcode::normal;
-use crate::session::{Next, Session, call_number};
+use crate::session::{Next, call_number};
 use crate::task::{Run, Task};
 use crate::world::World;
 
@@ -113,11 +114,12 @@ impl World {
     }
 }
 
-impl Session {
+impl World {
     /// A signal is to be delivered to a traced task: its tracer decides. `before` are the registers where it came, as
     /// for its delivery.
     pub(crate) fn report_signal(
         &mut self,
+        book: &mut Book,
         task: &mut Task,
         stopped: Stopped,
         before: &Registers,
@@ -128,37 +130,40 @@ impl Session {
             // A call that was entered is undone.
             let after = if at_call { normal(&stopped.registers()?) } else { *before };
             let (info, at) = (info.clone(), Where::Located);
-            let draft = self.book.draft();
+            let draft = book.draft();
             let kind = EventKind::Signal { info, delivery: Delivery::Ignored, at };
-            self.book.append(task, draft, &kind, before, &after)?;
+            book.append(task, draft, &kind, before, &after)?;
         }
-        self.world.begin_stop(task, Why::Signal(info), Standing::Event);
+        self.begin_stop(task, Why::Signal(info), Standing::Event);
         Ok(Next::Ready(stopped))
-    }
-
-    /// A task is at the entry of a call: does its tracer want to know?
-    pub(crate) fn stops_at_call(&self, task: &Task, entry: &Registers) -> bool {
-        let wants = task.traced.as_ref().is_some_and(|traced| traced.mode.stops_at_calls());
-        wants && !is_of_vdso(task, entry)
     }
 
     /// It does: the entry is an event, and the task stands there.
     pub(crate) fn stop_at_call(
         &mut self,
+        book: &mut Book,
         task: &mut Task,
         stopped: Stopped,
         entry: &Registers,
     ) -> Result<Next, RecordError> {
         let no = Made::at(&stopped, entry)?.no;
-        let draft = self.book.draft();
-        self.book.append(task, draft, &EventKind::SyscallEnter { no }, entry, entry)?;
+        let draft = book.draft();
+        book.append(task, draft, &EventKind::SyscallEnter { no }, entry, entry)?;
         task.entry_recorded = true;
         if let Some(traced) = &mut task.traced {
             traced.call = Some(entry.orig_rax);
             traced.emulates = traced.mode.emulates();
         }
-        self.world.begin_stop(task, Why::CallEntry, Standing::CallEntry);
+        self.begin_stop(task, Why::CallEntry, Standing::CallEntry);
         Ok(Next::Ready(stopped))
+    }
+}
+
+impl Task {
+    /// A self is at the entry of a call: does its tracer want to know?
+    pub(crate) fn stops_at_call(&self, entry: &Registers) -> bool {
+        let wants = self.traced.as_ref().is_some_and(|traced| traced.mode.stops_at_calls());
+        wants && !is_of_vdso(self, entry)
     }
 }
 

@@ -7,7 +7,7 @@ use retake_recording::ExitStatus;
 use super::told::{self, Event, Why};
 use super::{Kind, Mode, Resumption, Standing, Stop, Traced};
 use crate::new_task::NewTask;
-use crate::session::{Next, Session};
+use crate::session::Next;
 use crate::task::Task;
 use crate::world::World;
 
@@ -112,17 +112,17 @@ impl World {
     }
 }
 
-impl Session {
-    /// A program was executed. (The event's message is the number that the task had before.)
-    pub(crate) fn tell_of_program(&mut self, task: &mut Task) {
-        let former = message(task.tid);
-        let Some(traced) = &mut task.traced else { return };
+impl Task {
+    /// A program was executed. (The event's message is the number that the self had before.)
+    pub(crate) fn tell_of_program(&mut self) {
+        let former = message(self.tid);
+        let Some(traced) = &mut self.traced else { return };
         traced.steps = false;
         (traced.debug, traced.watches) = (super::debug::DebugRegisters::default(), false);
         if traced.wants(Event::Exec.option()) {
             traced.due.push_back(Why::Event(Event::Exec, former));
         } else if traced.kind == Kind::Attached {
-            let trap = told::sent_by(Signal::TRAP, task.pid);
+            let trap = told::sent_by(Signal::TRAP, self.pid);
             traced.due.push_back(Why::Signal(trap));
         }
     }

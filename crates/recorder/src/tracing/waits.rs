@@ -15,7 +15,7 @@ use super::{Stop, Tracer, number_in};
 use crate::book::Draft;
 use crate::calls::Answer;
 use crate::error::RecordError;
-use crate::session::{Session, call_number};
+use crate::session::call_number;
 use crate::task::{OpenCall, Task};
 use crate::world::World;
 
@@ -308,13 +308,11 @@ impl World {
     }
 }
 
-impl Session {
-    /// Has a task wait for a signal instead of making a call that would fail.
-    pub(crate) fn wait_for_any_signal(stopped: &mut Stopped) -> Result<(), RecordError> {
-        let registers = stopped.registers()?;
-        let orig_rax = u64::from(nr::PAUSE.get());
-        Ok(stopped.set_registers(&Registers { orig_rax, ..registers })?)
-    }
+/// Has a task wait for a signal instead of making a call that would fail.
+pub(crate) fn wait_for_any_signal(stopped: &mut Stopped) -> Result<(), RecordError> {
+    let registers = stopped.registers()?;
+    let orig_rax = u64::from(nr::PAUSE.get());
+    Ok(stopped.set_registers(&Registers { orig_rax, ..registers })?)
 }
 
 #[cfg(test)]
