@@ -4,7 +4,7 @@ use retake_ptrace::{PtraceError, SpawnError};
 use retake_recording::RecordingError;
 use retake_tracee::InjectError;
 
-use crate::program::ProgramError;
+use crate::start::program::ProgramError;
 
 /// Recording failed.
 #[derive(Debug, thiserror::Error)]

@@ -14,13 +14,13 @@ use retake_ptrace::{
 use retake_recording::{Cut, End, ExitStatus, Manifest, RecordingWriter, Summary, WriterOptions};
 use retake_tracee::InjectPage;
 
-use crate::beside::Beside;
+use crate::book::beside::Beside;
 use crate::cpuid::Processor;
 use crate::ending::{EndedBy, Ending, LeftProcess, Leftover, Limits, Rest};
 use crate::error::RecordError;
-use crate::program::{ProgramError, check_program, find_program, why_not};
-use crate::seat::Seat;
 use crate::session::Session;
+use crate::start::program::{ProgramError, check_program, find_program, why_not};
+use crate::start::seat::Seat;
 use crate::told::Processors;
 
 /// What to record, and how.
@@ -188,7 +188,7 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     let mut untraced = vec![InjectPage::AFTER.get(), InjectPage::OTHER_AFTER.get()];
     let fast_code = code.as_ref().map(|code| code.places());
     untraced.extend(fast_code.into_iter().flatten().map(retake_model::Addr::get));
-    let stops = crate::outer_filter::call_stops();
+    let stops = crate::calls::outer_filter::call_stops();
     let passes = match stops {
         CallStops::AtEntry => None,
         CallStops::BySignal => Some(InjectPage::ADDR),
@@ -201,7 +201,7 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
         },
     )?;
     let root = task.tid();
-    if !crate::exec_calls::is_64_bit(&task.registers()?) {
+    if !crate::start::exec::is_64_bit(&task.registers()?) {
         // A file that cannot be read.
         retake_ptrace::kill_process(root);
         return Err(ProgramError::ThirtyTwoBit { program: path.clone(), file: path }.into());
@@ -250,7 +250,7 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     if let Some(seed) = options.chaos {
         session.turns.scheduler.at_random(crate::scheduler::Chaos::new(seed));
     }
-    session.audit = options.audit.then(crate::audit::Audit::default);
+    session.audit = options.audit.then(crate::calls::audit::Audit::default);
     let outcome = {
         let _as_in_the_program =
             SameTraps::start(if traps_cpuid { Cpuid::Trapped } else { Cpuid::Executed });
@@ -273,13 +273,14 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     let took = started.elapsed();
     let (ended_by, left) = session.ended_by();
     let end = End::new(status, cut(ended_by), took);
-    let violations = session.audit.as_ref().map_or_else(Vec::new, crate::audit::Audit::violations);
+    let violations =
+        session.audit.as_ref().map_or_else(Vec::new, crate::calls::audit::Audit::violations);
     if !violations.is_empty() {
         let warnings = violations.iter().map(|text| format!("audit: {text}"));
         session.book.writer.update_manifest(|manifest| manifest.warnings.extend(warnings));
     }
     if let Some(beside) = &options.beside {
-        crate::beside::keep(beside.as_ref(), &mut session.book.writer);
+        crate::book::beside::keep(beside.as_ref(), &mut session.book.writer);
     }
     let summary = session.book.writer.close(end)?;
     let status = outcome?;

@@ -12,12 +12,12 @@ use crate::checkpoints::{Copies, Due};
 use crate::ending::{Ending, Leftover, Limits};
 use crate::error::RecordError;
 use crate::hardware::Hardware;
-use crate::leaving::Left;
+use crate::places::leaving::Left;
 use crate::scheduler::{Decision, Soon, TICK};
-use crate::sleepers::Silence;
-use crate::task::{Run, Task};
+use crate::tasks::{Run, Task};
 use crate::tracing::Onward;
 use crate::turns::Turns;
+use crate::turns::sleepers::Silence;
 use crate::world::World;
 
 /// A tick that comes while nobody waits for it is lost: the next one comes so much later. (Not too soon,
@@ -45,7 +45,7 @@ pub(crate) struct Session {
     pub(crate) ending: Ending,
     /// What the first process ended with.
     pub(crate) status: Option<ExitStatus>,
-    pub(crate) audit: Option<crate::audit::Audit>,
+    pub(crate) audit: Option<crate::calls::audit::Audit>,
 }
 
 /// What comes next for a task whose stop was handled.
@@ -349,7 +349,7 @@ impl Session {
     /// an operation on it), or executes a program and has become the leader of its process: then it
     /// stops with that number.
     fn vanished(&mut self, mut task: Task) -> Result<(), RecordError> {
-        if task.open.as_ref().is_some_and(crate::task::OpenCall::replaces_memory) {
+        if task.open.as_ref().is_some_and(crate::tasks::OpenCall::replaces_memory) {
             task.run = Run::Kernel;
             self.world.tasks.insert(task.tid, task);
             return Ok(());

@@ -3,6 +3,7 @@
 //! An event is made as a [`Draft`]: effects are added to it while its cause is looked at, and it is either
 //! completed, which writes it, or dropped.
 
+pub(crate) mod beside;
 mod draft;
 
 use std::collections::BTreeSet;
@@ -14,7 +15,7 @@ use retake_recording::{EventKind, Manifest, RecordingWriter};
 
 use crate::checkpoints::Schedule;
 use crate::error::RecordError;
-use crate::task::Task;
+use crate::tasks::Task;
 use draft::Spare;
 
 pub(crate) use draft::Draft;

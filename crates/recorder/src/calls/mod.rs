@@ -1,6 +1,15 @@
 //! Entry and completion of system calls.
 
+pub(crate) mod audit;
+pub(crate) mod clocks;
+pub(crate) mod convention;
+pub(crate) mod locks;
+pub(crate) mod outer_filter;
+pub(crate) mod refusals;
 mod retire;
+pub(crate) mod threads;
+pub(crate) mod user_dispatch;
+pub(crate) mod vsyscall;
 
 use retake_abi::{
     Blocks, Class, Convention, Errno, FdEffect, MemoryCall, ReadMemory, SignalCall, TaskCall,
@@ -11,12 +20,12 @@ use retake_ptrace::{ProcessMemory, Resume, StopEvent, Stopped};
 use retake_recording::Effect;
 
 use crate::book::Draft;
-use crate::convention::Made;
+use crate::calls::convention::Made;
 use crate::error::RecordError;
-use crate::new_task::NewTask;
 use crate::seccomp::Judged;
 use crate::session::{Next, Session};
-use crate::task::{OpenCall, Task};
+use crate::tasks::new_task::NewTask;
+use crate::tasks::{OpenCall, Task};
 use crate::world::World;
 
 pub(crate) use retire::{Begun, Ended};
@@ -104,7 +113,7 @@ impl World {
         if !plan.pieces().iter().all(writable) {
             return Ok(());
         }
-        let Some((scratch, fresh)) = crate::scratch::slot(self.space(space_id)?, id) else {
+        let Some((scratch, fresh)) = crate::memory::scratch::slot(self.space(space_id)?, id) else {
             return Ok(());
         };
         if fresh && !self.map_scratch(task, stopped, &open.entry, scratch)? {
@@ -199,7 +208,7 @@ impl Session {
         task.to_next_call = None;
         self.book.restart_if_interrupted(task)?;
         if let Some(info) = task.take_deliverable(&stopped)? {
-            task.patience = crate::task::PATIENCE;
+            task.patience = crate::tasks::PATIENCE;
             if !task.must_go_on_first(&info) {
                 return self.deliver_at_entry(task, stopped, &entry, &info);
             }
@@ -285,7 +294,7 @@ impl Session {
                 self.world.exec_call(&mut self.book, task, kind, &args)
             }
             Class::Task(kind @ (TaskCall::Clone | TaskCall::Clone3)) => {
-                crate::new_task::keep_traced(task, &mut stopped, &entry, kind)?
+                crate::tasks::new_task::keep_traced(task, &mut stopped, &entry, kind)?
             }
             _ => match self.world.wait_for_traced(&mut draft, task, call.no, &args) {
                 Some(answer) => answer,
@@ -325,7 +334,8 @@ impl Session {
         match call.class {
             Class::Unknown => {
                 let space = self.world.space(task.space)?;
-                open.pages = Some(crate::page_diff::PagesBefore::take(space, &task.memory)?);
+                open.pages =
+                    Some(crate::memory::page_diff::PagesBefore::take(space, &task.memory)?);
                 open.writes_directly = true;
             }
             _ if open.replaces_memory() => open.last_words = self.world.last_words(task),
@@ -434,7 +444,7 @@ impl Session {
         match open.call.class {
             Class::Memory(kind) => {
                 let call = (kind, &open.args, result);
-                crate::own_memory::unmap_below(task, &mut stopped, call, &after)?;
+                crate::memory::own::unmap_below(task, &mut stopped, call, &after)?;
                 self.world.memory_call_done(
                     &mut self.book,
                     &mut draft,
@@ -444,7 +454,7 @@ impl Session {
                     result,
                 )?;
             }
-            Class::Task(_) => crate::new_task::add_told(&mut draft, task, &open.new_task),
+            Class::Task(_) => crate::tasks::new_task::add_told(&mut draft, task, &open.new_task),
             Class::Signal(kind) => {
                 if kind == SignalCall::Return {
                     let state = stopped.vector()?;

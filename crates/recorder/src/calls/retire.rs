@@ -5,7 +5,7 @@ use retake_recording::EventKind;
 
 use crate::book::{Book, Draft};
 use crate::error::RecordError;
-use crate::task::Task;
+use crate::tasks::Task;
 
 /// What is in the recording of a call that ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

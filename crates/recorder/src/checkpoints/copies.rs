@@ -28,7 +28,7 @@ use retake_tracee::{InjectPage, inject};
 
 use crate::error::RecordError;
 use crate::session::Session;
-use crate::task::Task;
+use crate::tasks::Task;
 
 /// What the copy is called, for people who list processes.
 const NAME: &[u8; 12] = b"retake-copy\0";

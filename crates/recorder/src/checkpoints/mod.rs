@@ -16,10 +16,10 @@ use retake_recording::{CheckpointDraft, TaskState};
 
 use crate::book::Book;
 use crate::error::RecordError;
-use crate::leaving::Purpose;
 use crate::places::Search;
+use crate::places::leaving::Purpose;
 use crate::session::{Next, Session};
-use crate::task::{Run, Space, Task};
+use crate::tasks::{Run, Space, Task};
 use crate::world::World;
 
 impl World {

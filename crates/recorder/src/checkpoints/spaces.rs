@@ -10,7 +10,7 @@ use crate::book::Book;
 use crate::error::RecordError;
 use crate::files::SharedObject;
 use crate::session::Session;
-use crate::task::Task;
+use crate::tasks::Task;
 use crate::world::World;
 
 impl World {
@@ -109,7 +109,7 @@ impl Session {
         pages.sort_unstable();
         let mut batch = self.book.writer.pool().batch();
         let memory = ProcessMemory::new(tid);
-        crate::image::copy_pages(&memory, &pages, &mut batch);
+        crate::memory::image::copy_pages(&memory, &pages, &mut batch);
         // Pages that cannot be read are left out, which is right only while the memory exists.
         memory.read_exact(InjectPage::ADDR, &mut [0; InjectPage::CODE.len()])?;
         let later_pages = if later.is_some() { count } else { 0 };

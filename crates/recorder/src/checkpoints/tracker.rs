@@ -7,7 +7,7 @@ use retake_tracee::inject;
 
 use crate::error::RecordError;
 use crate::session::Session;
-use crate::task::{Run, Task};
+use crate::tasks::{Run, Task};
 use crate::world::World;
 
 impl World {

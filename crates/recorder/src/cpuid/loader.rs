@@ -15,7 +15,7 @@ use retake_tracee::{ANSWERS_LEN, Answering, MapsEntry, Moved};
 use super::reach::{Piece, sites};
 use crate::error::RecordError;
 use crate::hardware::Hardware;
-use crate::task::Task;
+use crate::tasks::Task;
 
 /// A loader is not larger.
 const LARGEST: u64 = 4 << 20;

@@ -18,7 +18,7 @@ use retake_tracee::Answer;
 pub(crate) use loader::Loaders;
 
 use crate::hardware::Hardware;
-use crate::task::Task;
+use crate::tasks::Task;
 
 /// A bit of an answer that programs must not see (Intel SDM vol. 2, CPUID).
 struct Hidden {

@@ -11,7 +11,7 @@ use retake_ptrace::TaskStat;
 use super::limits::AtDeadlock;
 use crate::ending::Ending;
 use crate::session::Session;
-use crate::task::{OpenCall, Run, Task};
+use crate::tasks::{OpenCall, Run, Task};
 use crate::world::World;
 
 /// fcntl(2): `F_SETOWN`, `F_SETOWN_EX` and `F_NOTIFY` ask for a signal when something happens to a file.

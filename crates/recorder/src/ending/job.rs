@@ -5,7 +5,7 @@ use retake_ptrace::StopEvent;
 
 use crate::ending::Ending;
 use crate::session::Session;
-use crate::task::Task;
+use crate::tasks::Task;
 
 impl Ending {
     /// Lets the front go on if it is stopped.

@@ -86,7 +86,7 @@ impl Session {
             return false;
         }
         let held =
-            |task: &crate::task::Task| !task.ended && self.ending.output.is_held_by(task.tid);
+            |task: &crate::tasks::Task| !task.ended && self.ending.output.is_held_by(task.tid);
         if self.world.tasks.values().any(held) {
             self.ending.phase = Phase::Settling { since, events, quiet_since: now };
             return false;

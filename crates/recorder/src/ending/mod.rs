@@ -20,9 +20,9 @@ use retake_model::Tid;
 use retake_ptrace::{FromFront, Link, monotonic, was_asked_to_end};
 
 use crate::error::RecordError;
-use crate::midcode::IDLE_TICK;
+use crate::places::midcode::IDLE_TICK;
 use crate::session::Session;
-use crate::task::{Run, Task};
+use crate::tasks::{Run, Task};
 
 pub use leftover::{LeftProcess, Leftover};
 pub use limits::{AtDeadlock, Limits};

@@ -8,10 +8,10 @@ use retake_model::{Addr, SigInfo, Signal, Tid};
 use retake_ptrace::{Passed, monotonic, send_signal};
 
 use super::requests::asks_to_end;
-use crate::disposition::status_mask;
 use crate::ending::Ending;
 use crate::session::Session;
-use crate::task::{OpenCall, Task};
+use crate::signals::disposition::status_mask;
+use crate::tasks::{OpenCall, Task};
 
 /// A signal that the program was given so short ago, by the same sender, is the one that the front got:
 /// it was sent to the whole process group.

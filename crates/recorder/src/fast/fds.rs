@@ -19,10 +19,10 @@ use retake_tracee::fast::{
 };
 
 use crate::book::Draft;
-use crate::descriptors::{Identity, Target, descriptor};
 use crate::error::RecordError;
-use crate::new_task::NewTask;
-use crate::task::{OpenCall, Task};
+use crate::files::descriptors::{Identity, Target, descriptor};
+use crate::tasks::new_task::NewTask;
+use crate::tasks::{OpenCall, Task};
 use crate::world::World;
 
 /// File systems whose files the kernel reads and writes by itself, with nobody to wait for (statfs(2)): ext2 to ext4,
@@ -239,7 +239,7 @@ impl World {
         if (meta.is_file() || meta.is_dir()) && kind.has(FdKind::READ) {
             let place = self.space(task.space)?.fast.fds.place_for_device(meta.dev());
             if let Some(place) = place {
-                crate::thread_calls::write_now(draft, task, place, &meta.dev().to_le_bytes());
+                crate::calls::threads::write_now(draft, task, place, &meta.dev().to_le_bytes());
             }
         }
         if meta.is_file() && kind.has(FdKind::WRITE) {
@@ -259,7 +259,7 @@ impl World {
             };
         }
         if kind != FdKind::UNKNOWN {
-            crate::thread_calls::write_now(draft, task, place, &[kind.byte()]);
+            crate::calls::threads::write_now(draft, task, place, &[kind.byte()]);
         }
         self.space(task.space)?.fast.fds.known.insert(fd, Known { kind, writes_to });
         Ok(())

@@ -21,7 +21,7 @@ use retake_tracee::inject;
 
 use crate::book::Draft;
 use crate::error::RecordError;
-use crate::task::Task;
+use crate::tasks::Task;
 use crate::world::World;
 
 /// A call site.
@@ -132,7 +132,7 @@ impl World {
     ) -> Result<(), RecordError> {
         if self.space(task.space)?.fast.give_up() {
             let (table, bytes) = FastCode::none();
-            crate::thread_calls::write_now(draft, task, table, &bytes);
+            crate::calls::threads::write_now(draft, task, table, &bytes);
         }
         Ok(())
     }

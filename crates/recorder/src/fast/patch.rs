@@ -11,7 +11,7 @@ use super::{Site, Stubs, map_at};
 use crate::book::Draft;
 use crate::error::RecordError;
 use crate::session::call_number;
-use crate::task::Task;
+use crate::tasks::Task;
 use crate::world::World;
 
 /// A site is led to the code after so many calls.
@@ -117,9 +117,9 @@ impl World {
         let (Some(stub), Some(patches)) = (stub(slot, behind), way.patches(slot)) else {
             return Ok(());
         };
-        crate::thread_calls::write_now(draft, task, slot, &stub);
+        crate::calls::threads::write_now(draft, task, slot, &stub);
         for (at, bytes) in patches {
-            crate::thread_calls::write_now(draft, task, at, &bytes);
+            crate::calls::threads::write_now(draft, task, at, &bytes);
         }
         self.space(task.space)?.fast.in_use = true;
         Ok(())

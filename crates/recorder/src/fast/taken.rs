@@ -16,7 +16,7 @@ use crate::error::RecordError;
 use crate::fast::Progress;
 use crate::places::{Found, run_to};
 use crate::session::{Next, Session, resumed};
-use crate::task::Task;
+use crate::tasks::Task;
 use crate::world::World;
 
 /// CPU time in which a task comes to the end of the code.

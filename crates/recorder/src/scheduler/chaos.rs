@@ -3,7 +3,7 @@
 //! A task loses the CPU at random moments and to a random other one. In the middle of code it is left at any
 //! instruction: where the timer found it, or some microseconds after a cold place, which replay finds
 //! faster. A timer stops a task at slow instructions mostly, so now and then it is stepped on from there, by
-//! some instructions or to one that updates memory ([`crate::updates`]).
+//! some instructions or to one that updates memory ([`crate::places::updates`]).
 //!
 //! Phases of two kinds take turns. In one any task may be next at any time. In the other tasks have
 //! priorities drawn by lot, and the highest runs until it waits or its slice ends, which changes its

@@ -6,10 +6,10 @@ use retake_ptrace::{Stopped, kill_process};
 use retake_recording::EventKind;
 
 use super::Verdict;
-use crate::convention::Made;
+use crate::calls::convention::Made;
 use crate::error::RecordError;
 use crate::session::{Next, Session, call_number};
-use crate::task::Task;
+use crate::tasks::Task;
 
 /// Why a task gets SIGSYS for a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +102,8 @@ impl Session {
         let skipped = Registers { rax: entry.orig_rax, orig_rax: u64::MAX, ..*entry };
         let info = siginfo(entry, super::arch(made), cause);
         let may_handle = !matches!(cause, Cause::Kill(_));
-        if !(may_handle && crate::disposition::would_handle(task, &stopped, Signal::SYS)?) {
+        if !(may_handle && crate::signals::disposition::would_handle(task, &stopped, Signal::SYS)?)
+        {
             crate::signals::make_fatal(task, &mut stopped, Signal::SYS, &skipped)?;
         }
         self.send_to_stopped(task, stopped, &skipped, entry, &info)

@@ -7,7 +7,7 @@ use retake_model::{Addr, SyscallNo};
 
 use super::bpf::{self, Program};
 use super::{Confinement, FILTER_PENALTY, Installed, MOST_INSTRUCTIONS, Mode, cost};
-use crate::task::Task;
+use crate::tasks::Task;
 use crate::world::World;
 
 const PR_SET_NO_NEW_PRIVS: u64 = 38;
@@ -38,7 +38,7 @@ impl World {
         } else {
             match (first, second) {
                 (PR_GET_SECCOMP, _) => Ok(match task.confinement.mode {
-                    Mode::Free if crate::outer_filter::is_there() => 2,
+                    Mode::Free if crate::calls::outer_filter::is_there() => 2,
                     Mode::Free => 0,
                     Mode::Strict => 1,
                     Mode::Filtered(_) => 2,
@@ -118,7 +118,7 @@ fn descends(own: Option<&Arc<Installed>>, other: &Confinement) -> bool {
 fn set_strict(task: &mut Task) -> Result<i64, Errno> {
     match task.confinement.mode {
         Mode::Filtered(_) => Err(Errno::EINVAL),
-        Mode::Free if crate::outer_filter::is_there() => Err(Errno::EINVAL),
+        Mode::Free if crate::calls::outer_filter::is_there() => Err(Errno::EINVAL),
         Mode::Free | Mode::Strict => {
             task.confinement.mode = Mode::Strict;
             Ok(0)
@@ -154,5 +154,5 @@ fn read_program(task: &Task, addr: Addr) -> Result<Program, Errno> {
 
 fn is_administrator(task: &Task) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{}/status", task.tid)).unwrap_or_default();
-    crate::disposition::status_mask(&status, "CapEff:") & SYS_ADMIN != 0
+    crate::signals::disposition::status_mask(&status, "CapEff:") & SYS_ADMIN != 0
 }

@@ -20,7 +20,7 @@ use retake_model::Registers;
 pub(crate) use act::{Cause, Judged};
 use bpf::{DATA_LEN, Program};
 
-use crate::convention::Made;
+use crate::calls::convention::Made;
 use crate::session::call_number;
 
 /// `AUDIT_ARCH_X86_64`

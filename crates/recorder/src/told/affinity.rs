@@ -11,7 +11,7 @@ use crate::book::Draft;
 use crate::calls::Answer;
 use crate::hardware::Hardware;
 use crate::session::Session;
-use crate::task::Task;
+use crate::tasks::Task;
 use crate::world::World;
 
 /// Sizes of sets are multiples of this.

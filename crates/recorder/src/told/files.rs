@@ -15,12 +15,12 @@ use super::cpu_set::CpuSet;
 use super::named::Named;
 use crate::book::Draft;
 use crate::calls::Answer;
-use crate::descriptors::{Target, descriptor, fd_info};
 use crate::error::RecordError;
-use crate::exec_calls::path_at;
+use crate::files::descriptors::{Target, descriptor, fd_info};
 use crate::hardware::Hardware;
 use crate::session::Session;
-use crate::task::Task;
+use crate::start::exec::path_at;
+use crate::tasks::Task;
 
 /// Most pieces of memory that one call reads into (`UIO_MAXIOV`).
 const MOST_PIECES: u64 = 1024;

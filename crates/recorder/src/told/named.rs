@@ -3,7 +3,7 @@
 use retake_model::Tid;
 
 use crate::session::Session;
-use crate::task::Task;
+use crate::tasks::Task;
 use crate::world::World;
 
 /// Who is meant.
@@ -28,7 +28,7 @@ impl World {
         if !self.changed_namespaces {
             return self.of_tid(task, Tid::new(number));
         }
-        let own = |task: &mut Task| crate::inherited_locks::own_number(task).ok();
+        let own = |task: &mut Task| crate::calls::locks::own_number(task).ok();
         let wanted = u32::try_from(number).ok();
         if own(task) == wanted {
             return Named::Itself;

@@ -13,7 +13,7 @@ use crate::book::Draft;
 use crate::calls::Answer;
 use crate::scheduler::Priority;
 use crate::session::Session;
-use crate::task::Task;
+use crate::tasks::Task;
 use crate::world::World;
 
 const SCHED_FIFO: u32 = 1;

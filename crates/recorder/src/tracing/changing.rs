@@ -13,8 +13,8 @@ use super::told::{self, Why};
 use super::{Standing, Stop, Traced};
 use crate::book::{Book, Draft};
 use crate::error::RecordError;
-use crate::midcode::normal;
-use crate::task::{Run, Task};
+use crate::places::midcode::normal;
+use crate::tasks::{Run, Task};
 use crate::world::World;
 
 /// What a request came to.

@@ -6,9 +6,9 @@ use retake_model::{Addr, Registers, SigInfo};
 use retake_ptrace::{Stopped, WATCHPOINTS, WatchLen, Watchpoint, is_watchpoint};
 
 use crate::error::RecordError;
-use crate::midcode::normal;
+use crate::places::midcode::normal;
 use crate::session::{Next, Session};
-use crate::task::Task;
+use crate::tasks::Task;
 
 /// Where they stand in `struct user`, and how many there are.
 const PLACE: std::ops::Range<u64> = 848..912;

@@ -8,8 +8,8 @@ use super::Traced;
 use super::told::Why;
 use crate::book::Draft;
 use crate::error::RecordError;
-use crate::midcode::normal;
-use crate::task::{Run, Task};
+use crate::places::midcode::normal;
+use crate::tasks::{Run, Task};
 use crate::world::World;
 
 /// Bytes of `struct user_regs_struct`.

@@ -26,7 +26,7 @@ use retake_model::{SigInfo, TaskId, Tid};
 pub(crate) use onward::Onward;
 pub(crate) use waits::{Ends, wait_for_any_signal};
 
-use crate::task::Task;
+use crate::tasks::Task;
 use crate::world::World;
 use told::Why;
 

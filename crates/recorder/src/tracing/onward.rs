@@ -5,13 +5,13 @@ use retake_ptrace::{PtraceStop, Resume, Stopped, kill_task};
 
 use super::{Resumption, Standing};
 use crate::calls::{Begun, Ended};
-use crate::disposition::{Disposition, disposition};
 use crate::error::RecordError;
-use crate::nearby::{TRAP_FLAG, step_once};
 use crate::places::Found;
+use crate::places::nearby::{TRAP_FLAG, step_once};
 use crate::session::{Next, Session, call_number, resumed};
+use crate::signals::disposition::{Disposition, disposition};
 use crate::signals::is_synchronous;
-use crate::task::Task;
+use crate::tasks::Task;
 
 /// What a tracer has made of a task that is to go on.
 #[derive(Debug)]

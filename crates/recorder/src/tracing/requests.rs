@@ -9,7 +9,7 @@ use super::{Kind, Mode, Resumption, Standing, Stop, Traced, Tracer, number_in};
 use crate::book::{Book, Draft};
 use crate::calls::Answer;
 use crate::error::RecordError;
-use crate::task::{Run, Task};
+use crate::tasks::{Run, Task};
 use crate::world::World;
 
 const REFUSED: &str = "the program used a request of ptrace that is refused (EPERM, EIO) while it is recorded: a \

@@ -8,12 +8,12 @@ use retake_recording::{Delivery, EventKind, Where};
 use super::told::{self, Why};
 use super::{Mode, Resumption, Standing, Stop, Tracer};
 use crate::book::Book;
-use crate::convention::Made;
-use crate::disposition::status_mask;
+use crate::calls::convention::Made;
 use crate::error::RecordError;
-use crate::midcode::normal;
+use crate::places::midcode::normal;
 use crate::session::{Next, call_number};
-use crate::task::{Run, Task};
+use crate::signals::disposition::status_mask;
+use crate::tasks::{Run, Task};
 use crate::world::World;
 
 impl World {

@@ -6,9 +6,9 @@ use retake_recording::ExitStatus;
 
 use super::told::{self, Event, Why};
 use super::{Kind, Mode, Resumption, Standing, Stop, Traced};
-use crate::new_task::NewTask;
 use crate::session::Next;
-use crate::task::Task;
+use crate::tasks::Task;
+use crate::tasks::new_task::NewTask;
 use crate::world::World;
 
 impl NewTask {

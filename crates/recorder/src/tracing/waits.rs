@@ -16,7 +16,7 @@ use crate::book::Draft;
 use crate::calls::Answer;
 use crate::error::RecordError;
 use crate::session::call_number;
-use crate::task::{OpenCall, Task};
+use crate::tasks::{OpenCall, Task};
 use crate::world::World;
 
 /// `struct rusage`, in bytes.

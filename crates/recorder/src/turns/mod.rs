@@ -1,5 +1,8 @@
 //! Whose turn it is, and what is remembered from one look at the tasks to the next.
 
+pub(crate) mod awaiting;
+pub(crate) mod sleepers;
+
 use std::time::Duration;
 
 use retake_model::EventIndex;

@@ -9,7 +9,7 @@ use iced_x86::{
 use retake_model::{Addr, Registers};
 use retake_ptrace::ProcessMemory;
 
-use crate::unfinished::can_be_left;
+use crate::places::unfinished::can_be_left;
 
 /// Longest instruction (Intel SDM vol. 2, 2.3.11).
 pub(crate) const LONGEST: usize = 15;

@@ -11,10 +11,10 @@ use super::counting::{Counters, Turns, pauses};
 use super::loops::{Kind, Loop};
 use super::{MOST_WORDS, Waiting, Word, read};
 use crate::error::RecordError;
-use crate::midcode::normal;
+use crate::places::midcode::normal;
 use crate::places::{Ran, run_once_more, run_to_watchpoint};
 use crate::session::Session;
-use crate::task::Task;
+use crate::tasks::Task;
 use crate::world::World;
 
 /// Longest loop whose instructions are looked at: each costs a step of 20 to 40 µs, once.

@@ -17,7 +17,7 @@ mod watch;
 use retake_model::{Addr, SpaceId};
 use retake_ptrace::{ProcessMemory, WatchLen};
 
-use crate::task::Task;
+use crate::tasks::Task;
 
 pub(crate) use code::{Access, Known, LONGEST, Step};
 pub(crate) use examine::{Examined, Way};

@@ -5,10 +5,10 @@ use retake_ptrace::{PtraceError, PtraceStop, Resume, Stopped, WATCHPOINTS, Watch
 
 use super::Word;
 use crate::error::RecordError;
-use crate::midcode::Arrivals;
+use crate::places::midcode::Arrivals;
+use crate::places::unfinished;
 use crate::session::{Next, Session, resumed};
-use crate::task::{Space, Task};
-use crate::unfinished;
+use crate::tasks::{Space, Task};
 use crate::world::World;
 
 /// After so many writes that change nothing anybody waits for, watching costs too much.
