@@ -8,7 +8,8 @@ use retake_model::{Registers, SyscallNo};
 use retake_ptrace::{PtraceError, Stopped};
 
 use crate::error::RecordError;
-use crate::session::{Next, Session, call_number};
+use crate::next::{Next, call_number};
+use crate::session::Session;
 use crate::tasks::Task;
 
 /// `__USER_CS` (asm/segment.h)

@@ -17,8 +17,9 @@ use retake_ptrace::{CallStops, Resume, StopEvent, Stopped};
 use retake_tracee::InjectPage;
 
 use crate::error::RecordError;
+use crate::next::{Next, resumed};
 use crate::seccomp::own_status;
-use crate::session::{Next, Session, resumed};
+use crate::session::Session;
 use crate::signals::disposition::{Disposition, disposition};
 use crate::tasks::Task;
 

@@ -43,6 +43,21 @@ pub(crate) struct Ended<'a> {
 }
 
 impl Book {
+    /// The entry of a call that waits becomes an event of its own.
+    pub(crate) fn record_entry(&mut self, task: &mut Task) -> Result<(), RecordError> {
+        let Some(open) = task.open.as_mut() else {
+            return Ok(());
+        };
+        // A task that was killed in the call may wait to be collected.
+        if open.begun.is_recorded() || task.ended {
+            return Ok(());
+        }
+        open.begun = Begun::Recorded;
+        let (entry, no) = (open.entry, open.call.no);
+        let draft = self.draft();
+        self.append(task, draft, &EventKind::SyscallEnter { no }, &entry, &entry)
+    }
+
     /// Records the end of a call, with what it did.
     pub(crate) fn retire(
         &mut self,

@@ -11,7 +11,8 @@ use retake_tracee::{inject, skip_vsyscall};
 
 use crate::calls::{Answer, Begun, Ended, View};
 use crate::error::RecordError;
-use crate::session::{Next, Session, call_number};
+use crate::next::{Next, call_number};
+use crate::session::Session;
 use crate::tasks::{OpenCall, Task};
 
 impl Session {

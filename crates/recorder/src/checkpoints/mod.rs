@@ -16,9 +16,10 @@ use retake_recording::{CheckpointDraft, TaskState};
 
 use crate::book::Book;
 use crate::error::RecordError;
+use crate::next::Next;
 use crate::places::Search;
 use crate::places::leaving::Purpose;
-use crate::session::{Next, Session};
+use crate::session::Session;
 use crate::tasks::{Run, Space, Task};
 use crate::world::World;
 

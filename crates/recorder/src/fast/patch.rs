@@ -10,7 +10,7 @@ use super::sites::{Around, SEARCHED, SEARCHED_BEFORE, Way};
 use super::{Site, Stubs, map_at};
 use crate::book::Draft;
 use crate::error::RecordError;
-use crate::session::call_number;
+use crate::next::call_number;
 use crate::tasks::Task;
 use crate::world::World;
 

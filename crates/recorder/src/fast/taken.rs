@@ -14,8 +14,9 @@ use crate::book::Book;
 use crate::calls::{Begun, Ended};
 use crate::error::RecordError;
 use crate::fast::Progress;
+use crate::next::{Next, resumed};
 use crate::places::{Found, run_to};
-use crate::session::{Next, Session, resumed};
+use crate::session::Session;
 use crate::tasks::Task;
 use crate::world::World;
 

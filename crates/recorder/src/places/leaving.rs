@@ -8,13 +8,14 @@ use std::time::Duration;
 use retake_ptrace::{PtraceStop, Resume, Stopped, monotonic};
 
 use crate::error::RecordError;
+use crate::next::{Next, resumed};
 use crate::places::midcode::normal;
 use crate::places::nearby::{step_on, step_to_write};
 use crate::places::{Found, Search, find_cold_place, run_for};
 use crate::scheduler::{Chaos, Nearby, Soon, TICK};
-use crate::session::{AGAIN, Next, Session, resumed};
+use crate::session::Session;
 use crate::tasks::Task;
-use crate::turns::Turns;
+use crate::turns::{AGAIN, Turns};
 
 /// A task that has made calls without a stop so short ago is likely to make more.
 const SAME_PHASE: Duration = Duration::from_millis(60);

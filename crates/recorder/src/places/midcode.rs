@@ -11,14 +11,15 @@ use retake_recording::{EventKind, ExitStatus, Fingerprint, PageDigest, PageHashe
 
 use crate::book::{Book, Draft};
 use crate::error::RecordError;
+use crate::next::{Next, resumed};
 use crate::places::Search;
 use crate::places::leaving::Purpose;
 use crate::places::probes;
 use crate::places::unfinished::end_of_step;
 use crate::scheduler::{Look, TICK};
-use crate::session::{AGAIN, Next, Session, resumed};
+use crate::session::Session;
 use crate::tasks::{Space, Task};
-use crate::turns::Turns;
+use crate::turns::{AGAIN, Turns};
 use crate::waiting::{Examined, Way};
 use crate::world::World;
 

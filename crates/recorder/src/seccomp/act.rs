@@ -8,7 +8,8 @@ use retake_recording::EventKind;
 use super::Verdict;
 use crate::calls::convention::Made;
 use crate::error::RecordError;
-use crate::session::{Next, Session, call_number};
+use crate::next::{Next, call_number};
+use crate::session::Session;
 use crate::tasks::Task;
 
 /// Why a task gets SIGSYS for a call.

@@ -21,7 +21,7 @@ pub(crate) use act::{Cause, Judged};
 use bpf::{DATA_LEN, Program};
 
 use crate::calls::convention::Made;
-use crate::session::call_number;
+use crate::next::call_number;
 
 /// `AUDIT_ARCH_X86_64`
 const ARCH_X86_64: u32 = 0xc000_003e;

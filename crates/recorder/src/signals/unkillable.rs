@@ -10,7 +10,8 @@ use retake_ptrace::{Stopped, yield_cpu};
 use retake_recording::ExitStatus;
 
 use crate::error::RecordError;
-use crate::session::{Next, Session};
+use crate::next::Next;
+use crate::session::Session;
 use crate::tasks::Task;
 
 /// The last page of user memory, which cannot be mapped (4-level page tables).

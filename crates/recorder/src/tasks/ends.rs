@@ -7,7 +7,8 @@ use retake_tracee::InjectPage;
 
 use crate::book::{Book, Draft};
 use crate::error::RecordError;
-use crate::session::{Next, Session, resumed};
+use crate::next::{Next, resumed};
+use crate::session::Session;
 use crate::tasks::Task;
 use crate::world::World;
 

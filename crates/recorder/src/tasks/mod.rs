@@ -301,7 +301,7 @@ impl OpenCall {
     pub(crate) fn number(&self) -> SyscallNo {
         match self.by {
             // Not that of the call that `restart_syscall` goes on with.
-            Convention::Native => crate::session::call_number(&self.entry),
+            Convention::Native => crate::next::call_number(&self.entry),
             Convention::I386 | Convention::X32 => self.call.no,
         }
     }

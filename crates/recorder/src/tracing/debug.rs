@@ -6,8 +6,9 @@ use retake_model::{Addr, Registers, SigInfo};
 use retake_ptrace::{Stopped, WATCHPOINTS, WatchLen, Watchpoint, is_watchpoint};
 
 use crate::error::RecordError;
+use crate::next::Next;
 use crate::places::midcode::normal;
-use crate::session::{Next, Session};
+use crate::session::Session;
 use crate::tasks::Task;
 
 /// Where they stand in `struct user`, and how many there are.

@@ -6,7 +6,7 @@ use retake_recording::ExitStatus;
 
 use super::told::{self, Event, Why};
 use super::{Kind, Mode, Resumption, Standing, Stop, Traced};
-use crate::session::Next;
+use crate::next::Next;
 use crate::tasks::Task;
 use crate::tasks::new_task::NewTask;
 use crate::world::World;

@@ -15,7 +15,7 @@ use super::{Stop, Tracer, number_in};
 use crate::book::Draft;
 use crate::calls::Answer;
 use crate::error::RecordError;
-use crate::session::call_number;
+use crate::next::call_number;
 use crate::tasks::{OpenCall, Task};
 use crate::world::World;
 

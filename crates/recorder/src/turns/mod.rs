@@ -28,6 +28,10 @@ pub(crate) struct Turns {
     pub(crate) ticker: Option<Ticker>,
 }
 
+/// A tick that comes while nobody waits for it is lost: the next one comes so much later. (Not too soon,
+/// or a machine that is busy does nothing but handle ticks.)
+pub(crate) const AGAIN: Duration = Duration::from_micros(500);
+
 /// What turns are drawn from: another one each time.
 fn seed() -> u64 {
     u64::try_from(monotonic().as_nanos() & u128::from(u64::MAX)).unwrap_or(1)

@@ -5,9 +5,10 @@ use retake_ptrace::{PtraceError, PtraceStop, Resume, Stopped, WATCHPOINTS, Watch
 
 use super::Word;
 use crate::error::RecordError;
+use crate::next::{Next, resumed};
 use crate::places::midcode::Arrivals;
 use crate::places::unfinished;
-use crate::session::{Next, Session, resumed};
+use crate::session::Session;
 use crate::tasks::{Space, Task};
 use crate::world::World;
 
