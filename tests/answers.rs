@@ -43,6 +43,23 @@ fn calls_that_the_program_handles() {
     assert!(output.contains("r=1110 hits=1 code 2"), "{output}");
 }
 
+/// Of the processor, where it has them: in replay the same come again, also at a checkpoint and translated.
+#[test]
+fn random_numbers() {
+    let output = check("c/kernel/random_numbers.c");
+    assert!(output.contains("child: good 1, halves 1, rest stays 1, constant f0c70f"), "{output}");
+    assert!(output.contains("of 1000: 1"), "{output}");
+}
+
+/// Those of a library.
+#[test]
+fn random_numbers_of_a_library() {
+    let program = fixture::cpp("cpp/random_device.cpp");
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let ended = retake.round_trip("recording", OFTEN, &[&program]);
+    assert_eq!((ended.code(), ended.output().as_str()), (0, "last 51\n"), "{}", ended.errors());
+}
+
 /// They are there after each checkpoint, and when a debugger comes back to one.
 #[test]
 fn segments_of_the_program() {

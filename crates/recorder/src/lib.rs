@@ -19,6 +19,7 @@ mod hardware;
 mod memory;
 mod next;
 mod places;
+mod random;
 mod record;
 mod run;
 mod scheduler;

@@ -245,6 +245,9 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     session.ending = Ending::new(Some(link), options.leftover, options.limits);
     // Chaos wants a stop at each call, and the audit too.
     let stops_anyway = options.chaos.is_some() || options.audit;
+    if options.calls == Calls::Traced {
+        session.world.random = None;
+    }
     let wants_fast = options.calls == Calls::MayBeFast && !stops_anyway;
     session.fast_code = code.filter(|_| wants_fast);
     if let Some(seed) = options.chaos {

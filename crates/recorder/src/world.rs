@@ -23,6 +23,8 @@ pub(crate) struct World {
     pub(crate) descriptors: Descriptors,
     /// Which of them are the program's output.
     pub(crate) echo: Echo,
+    /// Random numbers in the code of files. Nothing where the program is to stay as it is.
+    pub(crate) random: Option<crate::random::Known>,
     /// Locks that the recorder keeps.
     pub(crate) locks: InheritedLocks,
     /// Ends that tracers in the recording have not been told of.
@@ -46,6 +48,7 @@ impl World {
             files: Files::default(),
             descriptors: Descriptors::default(),
             echo: Echo::new(),
+            random: Some(crate::random::Known::default()),
             locks: InheritedLocks::default(),
             traced_ends: crate::tracing::Ends::default(),
             early: BTreeMap::new(),

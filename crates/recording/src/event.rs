@@ -94,6 +94,10 @@ pub enum TrappedInstruction {
     Rdtscp,
     /// `cpuid`
     Cpuid,
+    /// `rdrand`, in whose place stands an instruction that faults.
+    Rdrand,
+    /// `rdseed`, the same.
+    Rdseed,
 }
 
 /// What a signal did to the task that it was delivered to.

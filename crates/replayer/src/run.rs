@@ -6,7 +6,7 @@ use retake_execution::Divergence;
 use retake_model::{Addr, EventIndex, Place, Registers, Signal, TaskId};
 use retake_ptrace::{Resume, StopEvent, monotonic};
 use retake_recording::{Event, EventKind, Fingerprint, TrappedInstruction, Where};
-use retake_tracee::skip_vsyscall;
+use retake_tracee::{IN_ITS_PLACE, skip_vsyscall};
 
 use crate::arrivals::Judge;
 use crate::describe::{context, registers_differ};
@@ -246,6 +246,7 @@ impl Machine {
         Ok(match instruction {
             TrappedInstruction::Rdtsc => code[..2] == [0x0f, 0x31],
             TrappedInstruction::Rdtscp => code == [0x0f, 0x01, 0xf9],
+            TrappedInstruction::Rdrand | TrappedInstruction::Rdseed => code == IN_ITS_PLACE,
             TrappedInstruction::Cpuid => code[..2] == [0x0f, 0xa2],
         })
     }

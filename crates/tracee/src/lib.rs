@@ -10,6 +10,7 @@ pub mod fast;
 mod image;
 mod inject;
 mod maps;
+mod random;
 mod table;
 mod vsyscall;
 
@@ -17,5 +18,6 @@ pub use answers::{ANSWERS_LEN, Answer, Answering, MOST_SITES, Moved};
 pub use image::{InjectPage, SCRATCH_BASE, SCRATCH_ROOM, SCRATCH_SLOTS, is_ours};
 pub use inject::{InjectError, Injected, call_in_place, inject, inject_in_replay};
 pub use maps::{MapsEntry, parse_maps, read_maps};
+pub use random::IN_ITS_PLACE;
 pub use table::MappingTable;
 pub use vsyscall::{Returned, is_vsyscall, skip_vsyscall};

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use retake_abi::nr;
-use retake_model::{Addr, Backing, Mapping, PAGE_LEN, PageAddr, Registers, Tid};
+use retake_model::{Addr, Backing, Mapping, PAGE_LEN, PageAddr, Protection, Registers, Tid};
 use retake_ptrace::{PageMap, ProcessMemory, Stopped};
 use retake_recording::{Effect, Image, PageBatch};
 use retake_tracee::{InjectPage, MappingTable, MapsEntry, call_in_place, inject, read_maps};
@@ -16,6 +16,7 @@ use crate::error::RecordError;
 use crate::fast::FastCalls;
 use crate::files::Mapped;
 use crate::memory::growth::grow_stack;
+use crate::random::Sites;
 use crate::session::Session;
 use crate::tasks::{Space, Task};
 use crate::world::World;
@@ -101,9 +102,10 @@ impl World {
         book: &mut Book,
         draft: &mut Draft,
         task: &Task,
-    ) -> Result<(Vec<Mapping>, PageBatch), RecordError> {
+    ) -> Result<(Vec<Mapping>, PageBatch, Sites), RecordError> {
         let map = PageMap::open(task.tid)?;
         let mut mappings = Vec::new();
+        let mut sites = Sites::default();
         let mut batch = book.writer.pool().batch();
         for entry in maps(task.tid)? {
             if entry.range.start() == InjectPage::ADDR || entry.path == "[vsyscall]" {
@@ -112,7 +114,9 @@ impl World {
             let backing = match entry.ino {
                 0 if entry.path == VDSO => Backing::Copied,
                 0 => Backing::Anonymous,
-                _ => self.kept_backing(book, draft, task, &entry)?.unwrap_or(Backing::Copied),
+                _ => self
+                    .kept_backing(book, draft, task, &entry, &mut sites)?
+                    .unwrap_or(Backing::Copied),
             };
             let mut pages = Vec::new();
             match backing {
@@ -127,7 +131,7 @@ impl World {
                 grows_down: false,
             });
         }
-        Ok((mappings, batch))
+        Ok((mappings, batch, sites))
     }
 
     fn kept_backing(
@@ -136,12 +140,20 @@ impl World {
         draft: &mut Draft,
         task: &Task,
         entry: &MapsEntry,
+        sites: &mut Sites,
     ) -> Result<Option<Backing>, RecordError> {
         let Some(file) = open_mapped(task.tid, entry) else {
             return Ok(None);
         };
         if let Ok(meta) = file.metadata() {
             self.file_gets_mapped(draft, task, (meta.dev(), meta.ino()))?;
+        }
+        if let Some(known) = self.random.as_mut().filter(|_| entry.prot.allows(Protection::EXEC)) {
+            let place = (entry.range, entry.offset);
+            sites.extend(known.replace(&file, place, &task.memory, |at, code| {
+                // A page that cannot be written stays as it is: the image has what there is.
+                let _ = ProcessMemory::new(task.tid).write(at, code);
+            }));
         }
         Ok(match self.files.keep(&mut book.writer, Path::new(&entry.path), &file, None)? {
             Mapped::Kept(file) => Some(Backing::File { file, offset: entry.offset }),
@@ -163,10 +175,13 @@ impl Session {
         let registers = stopped.registers()?;
         let (brk, fast) = self.furnish(task, stopped, &registers, &path)?;
         stopped.set_registers(&registers)?;
-        let (mappings, batch) = self.world.mappings_and_pages(&mut self.book, draft, task)?;
+        let (mappings, batch, random) =
+            self.world.mappings_and_pages(&mut self.book, draft, task)?;
         let pages = self.book.writer.store_image_pages(batch);
         let table = MappingTable::new(mappings.iter().cloned());
-        self.world.spaces.insert(task.space, Space { fast, ..Space::new(table, Some(brk)) });
+        self.world
+            .spaces
+            .insert(task.space, Space { fast, random, ..Space::new(table, Some(brk)) });
         let image = Image { space: task.space, mappings, pages, path };
         draft.add(&Effect::Exec { image: Box::new(image) });
         draft.add(&Effect::Vector { state: stopped.vector()? });

@@ -150,6 +150,7 @@ impl World {
             Effect::Map { mapping } => {
                 space.inheritance.forget(mapping.range);
                 space.fast.forget(mapping.range);
+                space.random.forget(mapping.range);
                 space.table.map(mapping.clone());
                 space.forget_contents(mapping.range);
                 space.join_neighbours(mapping.range);
@@ -157,12 +158,17 @@ impl World {
             Effect::Unmap { range } => {
                 space.inheritance.forget(*range);
                 space.fast.forget(*range);
+                space.random.forget(*range);
                 space.table.unmap(*range);
                 space.forget_contents(*range);
             }
             Effect::Protect { range, prot } => space.table.protect(*range, *prot),
             Effect::Move { from, to, keep } => {
                 space.inheritance.moved(*from, *to, *keep);
+                space.random.moved(*from, to.start());
+                if !keep {
+                    space.random.forget(*from);
+                }
                 space.table.move_range(*from, *to, *keep);
                 space.forget_contents(*from);
                 space.forget_contents(*to);
@@ -392,9 +398,13 @@ impl World {
         }
         let part = offset.get()..offset.get().saturating_add(range.len());
         match self.files.keep(&mut book.writer, &path, &file, Some(part))? {
-            Mapped::Kept(file) => {
-                let backing = Backing::File { file, offset };
-                self.change(draft, task, Effect::Map { mapping: plain(backing) })
+            Mapped::Kept(kept) => {
+                let backing = Backing::File { file: kept, offset };
+                self.change(draft, task, Effect::Map { mapping: plain(backing) })?;
+                if !shared && prot.allows(Protection::EXEC) {
+                    self.replace_random(draft, task, &file, (range, offset))?;
+                }
+                Ok(())
             }
             Mapped::Zero => {
                 self.change(draft, task, Effect::Map { mapping: plain(Backing::Anonymous) })
@@ -403,6 +413,22 @@ impl World {
                 self.map_by_contents(book, draft, task, plain(Backing::Copied), identity)
             }
         }
+    }
+
+    /// Replaces the random numbers in the code of a file that has just been mapped.
+    fn replace_random(
+        &mut self,
+        draft: &mut Draft,
+        task: &Task,
+        file: &File,
+        place: (AddrRange, FileOffset),
+    ) -> Result<(), RecordError> {
+        let Some(known) = &mut self.random else { return Ok(()) };
+        let sites = known.replace(file, place, &task.memory, |at, code| {
+            crate::calls::threads::write_now(draft, task, at, code);
+        });
+        self.space(task.space)?.random.extend(sites);
+        Ok(())
     }
 
     /// A mapping of something we cannot keep: its bytes as they are now. Where there are none, as of a socket,

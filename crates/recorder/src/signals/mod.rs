@@ -347,7 +347,7 @@ impl Session {
         }
         if signal == Signal::SEGV
             && info.code() == SI_KERNEL
-            && let Some(next) = self.hardware.trapped_instruction(task, &mut stopped, &registers)?
+            && let Some(next) = self.trapped_instruction(task, &mut stopped, &registers)?
         {
             task.undo_forced(&mut stopped, signal, &next.1)?;
             let draft = self.book.draft();

@@ -3,13 +3,15 @@
 use retake_model::Registers;
 use retake_ptrace::{Stopped, read_tsc};
 use retake_recording::{EventKind, TrappedInstruction};
+use retake_tracee::IN_ITS_PLACE;
 
 use crate::error::RecordError;
 use crate::hardware::Hardware;
+use crate::session::Session;
 use crate::tasks::Task;
 
-impl Hardware {
-    /// rdtsc, rdtscp, cpuid: executed here, with the result recorded.
+impl Session {
+    /// An instruction that is executed here, with the result recorded.
     pub(crate) fn trapped_instruction(
         &mut self,
         task: &mut Task,
@@ -20,6 +22,25 @@ impl Hardware {
         if task.memory.read(registers.pc(), &mut code).is_err() {
             return Ok(None);
         }
+        let site = self.world.space(task.space)?.random.at(registers.pc());
+        if let Some(site) = site.filter(|_| code == IN_ITS_PLACE) {
+            let after = site.executed(registers);
+            stopped.set_registers(&after)?;
+            return Ok(Some((EventKind::Instruction { instruction: site.instruction() }, after)));
+        }
+        self.hardware.trapped_instruction(task, stopped, registers, code)
+    }
+}
+
+impl Hardware {
+    /// rdtsc, rdtscp, cpuid.
+    fn trapped_instruction(
+        &mut self,
+        task: &mut Task,
+        stopped: &mut Stopped,
+        registers: &Registers,
+        code: [u8; 3],
+    ) -> Result<Option<(EventKind, Registers)>, RecordError> {
         let (instruction, len) = match code {
             [0x0f, 0x31, _] => (TrappedInstruction::Rdtsc, 2),
             [0x0f, 0x01, 0xf9] => (TrappedInstruction::Rdtscp, 3),

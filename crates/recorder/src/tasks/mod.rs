@@ -338,6 +338,8 @@ pub(crate) struct Space {
     pub(crate) inheritance: crate::memory::inheritance::Inheritance,
     /// Calls that are made without a stop.
     pub(crate) fast: crate::fast::FastCalls,
+    /// Random numbers in its code.
+    pub(crate) random: crate::random::Sites,
     /// Loops that tasks were found in.
     pub(crate) loops: Loops,
 }
@@ -357,6 +359,7 @@ impl Space {
             foreign_changes: 0,
             inheritance: crate::memory::inheritance::Inheritance::default(),
             fast: crate::fast::FastCalls::absent(),
+            random: crate::random::Sites::default(),
             loops: Loops::default(),
         }
     }
@@ -388,6 +391,7 @@ impl Space {
             dumpable: self.dumpable,
             inheritance: self.inheritance.clone(),
             fast: self.fast.clone(),
+            random: self.random.clone(),
             loops: self.loops.clone(),
             ..Self::new(self.table.clone(), self.brk)
         }
