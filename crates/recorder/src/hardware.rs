@@ -1,7 +1,9 @@
 //! What the program runs on, and what it is told of that.
 
-use crate::cpuid::{Loaders, Processor};
-use crate::told::{Processors, ToldFiles};
+use crate::cpuid::Processor;
+use crate::cpuid::loader::Loaders;
+use crate::told::opened::ToldFiles;
+use crate::told::processors::Processors;
 
 /// The hardware, as the program sees it.
 #[derive(Debug, Default)]

@@ -25,3 +25,25 @@ pub(crate) fn resumed(_running: Running, next: Next) -> Next {
 pub(crate) fn call_number(registers: &Registers) -> SyscallNo {
     SyscallNo::new(u32::try_from(registers.orig_rax & 0xffff_ffff).unwrap_or(u32::MAX))
 }
+
+/// Registers of a task that is in no system call, whatever the kernel keeps in `orig_rax` then, and
+/// whatever it was stopped by.
+pub(crate) fn normal(registers: &Registers) -> Registers {
+    let registers = registers.without_resume_flag();
+    if registers.orig_rax.cast_signed() < 0 {
+        Registers { orig_rax: u64::MAX, ..registers }
+    } else {
+        registers
+    }
+}
+
+/// The registers with which the call is made again that a task has entered.
+pub(crate) fn before_call(entry: &Registers) -> Registers {
+    const SYSCALL_LEN: u64 = 2;
+    Registers {
+        rip: entry.rip.wrapping_sub(SYSCALL_LEN),
+        rax: entry.orig_rax,
+        orig_rax: u64::MAX,
+        ..*entry
+    }
+}

@@ -16,12 +16,15 @@ use retake_tracee::InjectPage;
 
 use crate::book::beside::Beside;
 use crate::cpuid::Processor;
-use crate::ending::{EndedBy, Ending, LeftProcess, Leftover, Limits, Rest};
+use crate::ending::leftover::Leftover;
+use crate::ending::limits::Limits;
+use crate::ending::state::{EndedBy, Ending};
+use crate::ending::{LeftProcess, Rest};
 use crate::error::RecordError;
 use crate::session::Session;
 use crate::start::program::{ProgramError, check_program, find_program, why_not};
 use crate::start::seat::Seat;
-use crate::told::Processors;
+use crate::told::processors::Processors;
 
 /// What to record, and how.
 #[derive(Clone, Debug)]
@@ -253,7 +256,7 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     if let Some(seed) = options.chaos {
         session.turns.scheduler.at_random(crate::scheduler::Chaos::new(seed));
     }
-    session.audit = options.audit.then(crate::calls::audit::Audit::default);
+    session.audit = options.audit.then(crate::calls::violations::Audit::default);
     let outcome = {
         let _as_in_the_program =
             SameTraps::start(if traps_cpuid { Cpuid::Trapped } else { Cpuid::Executed });
@@ -277,7 +280,7 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     let (ended_by, left) = session.ended_by();
     let end = End::new(status, cut(ended_by), took);
     let violations =
-        session.audit.as_ref().map_or_else(Vec::new, crate::calls::audit::Audit::violations);
+        session.audit.as_ref().map_or_else(Vec::new, crate::calls::violations::Audit::violations);
     if !violations.is_empty() {
         let warnings = violations.iter().map(|text| format!("audit: {text}"));
         session.book.writer.update_manifest(|manifest| manifest.warnings.extend(warnings));

@@ -4,17 +4,16 @@ use retake_model::{Signal, Tid};
 use retake_ptrace::{PtraceStop, Resume, StopEvent, Stopped, WaitFlags, monotonic, wait};
 use retake_recording::ExitStatus;
 
-use crate::checkpoints::Due;
+use crate::checkpoints::schedule::Due;
 use crate::error::RecordError;
 use crate::next::{Next, resumed};
 use crate::places::leaving::Left;
 use crate::scheduler::{Decision, Soon, TICK};
+use crate::session::Session;
 use crate::tasks::{Run, Task};
-use crate::tracing::Onward;
+use crate::tracing::onward::Onward;
 use crate::turns::AGAIN;
 use crate::turns::sleepers::Silence;
-
-use crate::session::Session;
 
 impl Session {
     /// Runs until every task is gone, or the recording ends.

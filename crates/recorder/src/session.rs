@@ -6,8 +6,10 @@ use retake_model::Tid;
 use retake_recording::{ExitStatus, RecordingWriter};
 
 use crate::book::Book;
-use crate::checkpoints::Copies;
-use crate::ending::{Ending, Leftover, Limits};
+use crate::checkpoints::copies::Copies;
+use crate::ending::leftover::Leftover;
+use crate::ending::limits::Limits;
+use crate::ending::state::Ending;
 use crate::hardware::Hardware;
 use crate::turns::Turns;
 use crate::world::World;
@@ -33,7 +35,7 @@ pub(crate) struct Session {
     pub(crate) ending: Ending,
     /// What the first process ended with.
     pub(crate) status: Option<ExitStatus>,
-    pub(crate) audit: Option<crate::calls::audit::Audit>,
+    pub(crate) audit: Option<crate::calls::violations::Audit>,
 }
 
 impl Session {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use retake_model::{SpaceId, TaskId, Tid};
 use retake_ptrace::Stopped;
 
-use crate::calls::locks::InheritedLocks;
+use crate::calls::waits::InheritedLocks;
 use crate::error::RecordError;
 use crate::files::Files;
 use crate::files::descriptors::Descriptors;
@@ -28,7 +28,7 @@ pub(crate) struct World {
     /// Locks that the recorder keeps.
     pub(crate) locks: InheritedLocks,
     /// Ends that tracers in the recording have not been told of.
-    pub(crate) traced_ends: crate::tracing::Ends,
+    pub(crate) traced_ends: crate::tracing::ends::Ends,
     /// New tasks whose first stop came before their parent's event.
     pub(crate) early: BTreeMap<Tid, Stopped>,
     /// A task has mounted a file system that the recording may serve itself.
@@ -50,7 +50,7 @@ impl World {
             echo: Echo::new(),
             random: Some(crate::random::Known::default()),
             locks: InheritedLocks::default(),
-            traced_ends: crate::tracing::Ends::default(),
+            traced_ends: crate::tracing::ends::Ends::default(),
             early: BTreeMap::new(),
             serves_files: false,
             changed_namespaces: false,

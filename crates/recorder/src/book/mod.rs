@@ -13,7 +13,7 @@ use retake_abi::{Errno, Syscall};
 use retake_model::{EventIndex, Registers};
 use retake_recording::{EventKind, Manifest, RecordingWriter};
 
-use crate::checkpoints::Schedule;
+use crate::checkpoints::schedule::Schedule;
 use crate::error::RecordError;
 use crate::tasks::Task;
 use draft::Spare;

@@ -5,128 +5,15 @@
 //! address space the kernel's own list of mappings is compared with ours. Slow, and exact while
 //! nothing else runs: a call that other tasks ran during is looked at only where they cannot write.
 
-use std::collections::BTreeMap;
-
-use retake_model::{
-    Addr, AddrRange, Backing, PAGE_LEN, PAGE_SIZE, PageAddr, Protection, SharedId, SyscallNo,
-};
-use retake_ptrace::{PageMap, ProcessMemory};
+use retake_model::{Addr, AddrRange, PAGE_LEN, PageAddr, Protection, SharedId, SyscallNo};
+use retake_ptrace::PageMap;
 use retake_recording::Effect;
 
 use crate::book::Draft;
+use crate::calls::memory_before::{MemoryBefore, Pages, pages_of};
 use crate::error::RecordError;
 use crate::session::Session;
 use crate::tasks::{OpenCall, Space, Task};
-
-/// Mappings up to this size are copied also where they were never written: their first contents come
-/// from a file, or from another process.
-const WHOLE: u64 = 64 << 20;
-/// So many violations are told.
-const MOST: usize = 100;
-
-/// What was found so far: one sentence for each call, by what is wrong with it.
-#[derive(Debug, Default)]
-pub(crate) struct Audit {
-    found: BTreeMap<String, String>,
-}
-
-impl Audit {
-    /// Every violation.
-    pub(crate) fn violations(&self) -> Vec<String> {
-        self.found.values().take(MOST).cloned().collect()
-    }
-
-    fn add(&mut self, key: String, text: String) {
-        self.found.entry(key).or_insert(text);
-    }
-}
-
-/// Pages and what is in them, in ascending order.
-#[derive(Debug, Default)]
-struct Pages {
-    addrs: Vec<PageAddr>,
-    bytes: Vec<u8>,
-}
-
-impl Pages {
-    /// Copies what can be read of them.
-    fn copy(memory: &ProcessMemory, list: &[PageAddr]) -> Self {
-        const RUN: usize = 256;
-        let mut copy = Self::default();
-        let mut rest = list;
-        while let Some(first) = rest.first() {
-            let next = |n: usize| first.addr().checked_add(n as u64 * PAGE_SIZE);
-            let run = (0..rest.len().min(RUN))
-                .find(|&n| rest.get(n).map(|page| page.addr()) != next(n))
-                .unwrap_or(rest.len().min(RUN));
-            let start = copy.bytes.len();
-            copy.bytes.resize(start + run * PAGE_LEN, 0);
-            let room = copy.bytes.get_mut(start..).unwrap_or_default();
-            let got = memory.read(first.addr(), room).unwrap_or(0) / PAGE_LEN;
-            copy.bytes.truncate(start + got * PAGE_LEN);
-            copy.addrs.extend(rest.iter().take(got));
-            // After a page that could not be read it goes on with the next.
-            rest = rest.get(if got < run { got + 1 } else { run }..).unwrap_or_default();
-        }
-        copy
-    }
-
-    fn iter(&self) -> impl Iterator<Item = (PageAddr, &[u8])> {
-        self.addrs.iter().copied().zip(self.bytes.chunks(PAGE_LEN))
-    }
-
-    fn page(&self, page: PageAddr) -> Option<&[u8]> {
-        let at = self.addrs.binary_search(&page).ok()?;
-        self.bytes.get(at * PAGE_LEN..(at + 1) * PAGE_LEN)
-    }
-}
-
-/// Memory before a call.
-#[derive(Debug)]
-pub(crate) struct MemoryBefore {
-    pages: Pages,
-    /// No other task could write this memory when the call was made.
-    alone: bool,
-    /// How often other processes had changed it.
-    foreign: u64,
-}
-
-fn pages_of(space: &Space, map: &PageMap, private_only: bool) -> Result<PageList, RecordError> {
-    let mut pages = Vec::new();
-    let mut unknown = Vec::new();
-    for mapping in space.table.iter().filter(|m| m.prot.allows(Protection::WRITE)) {
-        // A private mapping of a shared object shows what others write to that, too.
-        let shared = mapping.backing.shared_object().is_some();
-        match mapping.backing {
-            _ if shared && private_only => {}
-            Backing::Anonymous => map.private_pages(mapping.range, &mut pages)?,
-            _ if mapping.range.len() <= WHOLE => pages.extend(mapping.range.pages()),
-            _ => {
-                // What a page held before it was first touched is not known here.
-                unknown.push(mapping.range);
-                map.populated_pages(mapping.range, &mut pages)?;
-            }
-        }
-    }
-    Ok(PageList { pages, unknown })
-}
-
-struct PageList {
-    pages: Vec<PageAddr>,
-    unknown: Vec<AddrRange>,
-}
-
-impl MemoryBefore {
-    pub(crate) fn take(
-        space: &Space,
-        memory: &ProcessMemory,
-        alone: bool,
-    ) -> Result<Self, RecordError> {
-        let map = PageMap::open(memory.tid())?;
-        let list = pages_of(space, &map, false)?;
-        Ok(Self { pages: Pages::copy(memory, &list.pages), alone, foreign: space.foreign_changes })
-    }
-}
 
 /// Bytes that an event accounts for, and ranges that it makes anew.
 #[derive(Default)]
@@ -211,7 +98,7 @@ impl Session {
         }
         let alone = !self.world.shares_memory(task);
         let space = self.world.space(task.space)?;
-        MemoryBefore::take(space, &task.memory, alone).map(Some)
+        MemoryBefore::take((&space.table, space.foreign_changes), &task.memory, alone).map(Some)
     }
 
     /// Compares memory with what the effects gathered so far account for.
@@ -235,7 +122,7 @@ impl Session {
         let effects = draft.effects().decode();
         let accounted = accounted(&effects, task, space);
         let map = PageMap::open(task.tid)?;
-        let list = pages_of(space, &map, open.begun.is_recorded())?;
+        let list = pages_of(&space.table, &map, open.begun.is_recorded())?;
         let now = Pages::copy(&task.memory, &list.pages);
         let mut wrong: Vec<(Addr, u64)> = Vec::new();
         let zero = [0_u8; PAGE_LEN];

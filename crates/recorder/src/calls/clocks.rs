@@ -9,7 +9,7 @@ use retake_model::{Addr, SyscallNo};
 use retake_ptrace::{Clock, clock};
 
 use crate::book::Draft;
-use crate::calls::Answer;
+use crate::calls::answer::Answer;
 use crate::tasks::Task;
 use crate::world::World;
 
@@ -39,11 +39,6 @@ fn wanted(no: SyscallNo, args: &[u64; 6]) -> Option<Wanted> {
         _ => return None,
     };
     Some(Wanted { clock, to: Addr::new(to), form })
-}
-
-/// Whether a call of this number does nothing but read a clock.
-pub(crate) fn reads_a_clock(no: SyscallNo) -> bool {
-    matches!(no, nr::CLOCK_GETTIME | nr::GETTIMEOFDAY | nr::TIME)
 }
 
 impl World {

@@ -3,19 +3,14 @@
 //! Those of the 32-bit table (`int 0x80`) that have a namesake with the same arguments are made as the
 //! program wants, and recorded as that one. All others are refused, as by a kernel without that table.
 
-use retake_abi::{Convention, Errno, i386_args, number_of_i386, table_of};
+use retake_abi::{Convention, i386_args, number_of_i386, table_of};
 use retake_model::{Registers, SyscallNo};
 use retake_ptrace::{PtraceError, Stopped};
 
-use crate::error::RecordError;
-use crate::next::{Next, call_number};
-use crate::session::Session;
-use crate::tasks::Task;
+use crate::next::call_number;
 
 /// `__USER_CS` (asm/segment.h)
 pub(crate) const USER_CS: u64 = 0x33;
-/// Each number up to here that is refused is named.
-const MOST_NAMED: u32 = 1024;
 
 /// A call as a task has entered it.
 #[derive(Clone, Copy, Debug)]
@@ -46,32 +41,6 @@ impl Made {
     /// Whether the call is one that cannot be recorded.
     pub(crate) fn is_refused(&self) -> bool {
         table_of(self.no).0 != Convention::Native
-    }
-}
-
-impl Session {
-    /// Answers a call that cannot be recorded, and says so once.
-    pub(crate) fn refuse_made(
-        &mut self,
-        task: &mut Task,
-        stopped: Stopped,
-        made: &Made,
-        entry: &Registers,
-    ) -> Result<Next, RecordError> {
-        let (convention, number) = table_of(made.no);
-        let which = match convention {
-            Convention::X32 => "x32",
-            Convention::I386 | Convention::Native => "32-bit (int 0x80)",
-        };
-        let what = match number {
-            ..MOST_NAMED => format!("number {number}"),
-            _ => "with a number that there is not".to_owned(),
-        };
-        self.book.warn_once(format!(
-            "the program made the {which} system call {what}, which is refused (ENOSYS) while it is recorded"
-        ));
-        let draft = self.book.draft();
-        self.answer(task, draft, stopped, made.no, entry, Errno::ENOSYS.to_result())
     }
 }
 

@@ -9,20 +9,22 @@
 //! Condition variables that requeue to such a lock (`FUTEX_WAIT_REQUEUE_PI`) are refused: no C library has
 //! made that call since 2017.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use retake_abi::Errno;
 use retake_abi::consts::futex as f;
-use retake_model::{Addr, Registers, SharedId, SpaceId, TaskId};
+use retake_model::{Addr, Registers, TaskId};
 use retake_ptrace::{ProcessMemory, Stopped, interrupt};
 use retake_recording::{Effect, EventKind};
 use retake_tracee::InjectPage;
 
 use crate::book::Draft;
-use crate::calls::{Answer, Begun};
+use crate::calls::answer::Answer;
+use crate::calls::begun::Begun;
+use crate::calls::waits::{Awaited, Lock, LockWait};
 use crate::error::RecordError;
 use crate::session::Session;
-use crate::tasks::last_words::{OWNER_DIED, WAITERS};
+use crate::tasks::last_word::{OWNER_DIED, WAITERS};
 use crate::tasks::{OpenCall, Task};
 use crate::world::World;
 
@@ -32,32 +34,6 @@ const OWNER: u32 = 0x3fff_ffff;
 const LONGEST_CHAIN: usize = 1024;
 /// A word that is zero, and that nobody wakes anybody at.
 const NOTHING: u64 = InjectPage::ADDR.get() + InjectPage::LEN / 2;
-
-/// What a lock is told apart by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Lock {
-    Private(SpaceId, Addr),
-    Shared(SharedId, u64),
-}
-
-/// A lock with tasks that wait for it.
-#[derive(Debug)]
-struct Awaited {
-    owner: TaskId,
-    waiters: VecDeque<TaskId>,
-}
-
-/// All locks that tasks wait for.
-#[derive(Debug, Default)]
-pub(crate) struct InheritedLocks(BTreeMap<Lock, Awaited>);
-
-/// The wait of a task for a lock.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LockWait {
-    word: Addr,
-    /// It has it by now.
-    granted: bool,
-}
 
 /// What is asked of a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,27 +47,6 @@ fn read_word(memory: &ProcessMemory, at: Addr) -> Option<u32> {
     let mut bytes = [0; 4];
     memory.read_exact(at, &mut bytes).ok()?;
     Some(u32::from_le_bytes(bytes))
-}
-
-impl InheritedLocks {
-    /// The waiter that comes next becomes the owner.
-    fn pass_on(&mut self, lock: Lock) -> Option<TaskId> {
-        let awaited = self.0.get_mut(&lock)?;
-        let next = awaited.waiters.pop_front();
-        awaited.owner = next?;
-        if awaited.waiters.is_empty() {
-            self.0.remove(&lock);
-        }
-        next
-    }
-
-    /// A task does not wait any more.
-    fn leave(&mut self, task: TaskId) {
-        for awaited in self.0.values_mut() {
-            awaited.waiters.retain(|waiter| *waiter != task);
-        }
-        self.0.retain(|_, awaited| !awaited.waiters.is_empty());
-    }
 }
 
 impl World {
@@ -320,36 +275,4 @@ pub(crate) fn own_number(task: &mut Task) -> Result<u32, RecordError> {
     })?;
     task.own_number = Some(number);
     Ok(number)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LOCK: Lock = Lock::Shared(SharedId::new(1), 64);
-
-    fn waiting(owner: u32, waiters: &[u32]) -> InheritedLocks {
-        let waiters = waiters.iter().map(|id| TaskId::new(*id)).collect();
-        InheritedLocks(BTreeMap::from([(LOCK, Awaited { owner: TaskId::new(owner), waiters })]))
-    }
-
-    #[test]
-    fn the_first_that_waits_is_the_next_owner() {
-        let mut locks = waiting(1, &[2, 3]);
-        assert_eq!(locks.pass_on(LOCK), Some(TaskId::new(2)));
-        assert_eq!(locks.0[&LOCK].owner, TaskId::new(2));
-        assert_eq!(locks.pass_on(LOCK), Some(TaskId::new(3)));
-        assert!(locks.0.is_empty(), "nobody waits");
-        assert_eq!(locks.pass_on(LOCK), None);
-    }
-
-    #[test]
-    fn who_leaves_is_passed_over() {
-        let mut locks = waiting(1, &[2, 3]);
-        locks.leave(TaskId::new(2));
-        assert_eq!(locks.pass_on(LOCK), Some(TaskId::new(3)));
-        let mut locks = waiting(1, &[2]);
-        locks.leave(TaskId::new(2));
-        assert!(locks.0.is_empty());
-    }
 }

@@ -1,44 +1,42 @@
 //! Entry and completion of system calls.
 
+pub(crate) mod answer;
 pub(crate) mod audit;
+pub(crate) mod begun;
 pub(crate) mod clocks;
 pub(crate) mod convention;
+pub(crate) mod dispatch;
 pub(crate) mod locks;
+pub(crate) mod memory_before;
 pub(crate) mod outer_filter;
 pub(crate) mod refusals;
-mod retire;
+pub(crate) mod retire;
 pub(crate) mod threads;
 pub(crate) mod user_dispatch;
+pub(crate) mod view;
+pub(crate) mod violations;
 pub(crate) mod vsyscall;
+pub(crate) mod waits;
 
 use retake_abi::{
-    Blocks, Class, Convention, Errno, FdEffect, MemoryCall, ReadMemory, SignalCall, TaskCall,
-    ThreadCall, nr,
+    Blocks, Class, Convention, Errno, FdEffect, MemoryCall, SignalCall, TaskCall, ThreadCall, nr,
 };
-use retake_model::{Addr, Registers, Signal, SyscallNo};
-use retake_ptrace::{ProcessMemory, Resume, StopEvent, Stopped};
+use retake_model::{Registers, Signal, SyscallNo};
+use retake_ptrace::{Resume, StopEvent, Stopped};
 use retake_recording::Effect;
 
 use crate::book::Draft;
+use crate::calls::answer::Answer;
 use crate::calls::convention::Made;
+use crate::calls::retire::Ended;
+use crate::calls::view::View;
 use crate::error::RecordError;
 use crate::next::Next;
-use crate::seccomp::Judged;
+use crate::seccomp::act::Judged;
 use crate::session::Session;
 use crate::tasks::new_task::NewTask;
 use crate::tasks::{OpenCall, Task};
 use crate::world::World;
-
-pub(crate) use retire::{Begun, Ended};
-
-/// Task memory as the table reads it.
-pub(crate) struct View<'a>(pub(crate) &'a ProcessMemory);
-
-impl ReadMemory for View<'_> {
-    fn read(&self, addr: Addr, out: &mut [u8]) -> bool {
-        self.0.read_exact(addr, out).is_ok()
-    }
-}
 
 /// Errors of calls that were refused before they did anything.
 fn wrote_nothing(errno: Errno) -> bool {
@@ -57,14 +55,6 @@ fn wakes(open: &OpenCall, result: i64) -> bool {
         && matches!(op & COMMAND, FUTEX_WAKE | FUTEX_WAKE_OP | FUTEX_WAKE_BITSET)
 }
 
-/// What a call gets from the recorder instead of from the kernel.
-pub(crate) enum Answer {
-    /// The kernel decides.
-    Kernel,
-    /// This result; effects were added.
-    Now(i64),
-}
-
 impl World {
     /// Makes a task that was borrowed at the entry of a call, or was asked to stop before it, come to
     /// that entry again: the instruction is executed once more.
@@ -74,7 +64,7 @@ impl World {
         stopped: &mut Stopped,
         entry: &Registers,
     ) -> Result<(), RecordError> {
-        stopped.set_registers(&crate::signals::before_call(entry))?;
+        stopped.set_registers(&crate::next::before_call(entry))?;
         let mut stopped_by_group = false;
         loop {
             match stopped.resume_and_wait(Resume::Continue, None)? {
@@ -153,7 +143,7 @@ impl World {
             if !failed.is_some_and(wrote_nothing) {
                 let space = self.spaces.get(&task.space);
                 if let Some(space) = space {
-                    pages.changes(space, &task.memory, draft.effects())?;
+                    pages.changes(&space.table, &task.memory, draft.effects())?;
                 }
             }
             return Ok(());
@@ -247,7 +237,7 @@ impl Session {
         }
         let Made { by, no, args } = made;
         let call = retake_abi::resolve(no, &args);
-        if crate::checkpoints::waits_for_all_kinds(call.no, &args) {
+        if crate::checkpoints::copies::waits_for_all_kinds(call.no, &args) {
             self.hide_copies(task, &mut stopped, &entry)?;
         }
         let mut draft = self.book.draft();
@@ -295,7 +285,7 @@ impl Session {
                 self.world.exec_call(&mut self.book, task, kind, &args)
             }
             Class::Task(kind @ (TaskCall::Clone | TaskCall::Clone3)) => {
-                crate::tasks::new_task::keep_traced(task, &mut stopped, &entry, kind)?
+                crate::tasks::made::keep_traced(task, &mut stopped, &entry, kind)?
             }
             _ => match self.world.wait_for_traced(&mut draft, task, call.no, &args) {
                 Some(answer) => answer,
@@ -312,7 +302,7 @@ impl Session {
             task.interrupted.take().filter(|_| no == retake_abi::nr::RESTART_SYSCALL)
         {
             let audit = self.audit_before(task)?;
-            let begun = Begun::at_entry(task);
+            let begun = task.begun();
             task.open = Some(OpenCall { entry, begun, audit, ..open });
             return self.enter_kernel(task, stopped, Next::Waiting);
         }
@@ -322,7 +312,7 @@ impl Session {
             args,
             before,
             entry,
-            begun: Begun::at_entry(task),
+            begun: task.begun(),
             vector: if waits && !alone { Some(stopped.vector()?) } else { None },
             redirect: None,
             writes_directly: waits && !call.outputs.is_empty(),
@@ -336,7 +326,7 @@ impl Session {
             Class::Unknown => {
                 let space = self.world.space(task.space)?;
                 open.pages =
-                    Some(crate::memory::page_diff::PagesBefore::take(space, &task.memory)?);
+                    Some(crate::memory::page_diff::PagesBefore::take(&space.table, &task.memory)?);
                 open.writes_directly = true;
             }
             _ if open.replaces_memory() => open.last_words = self.world.last_words(task),
@@ -353,7 +343,7 @@ impl Session {
             _ => {}
         }
         if waits && self.world.waits_beside_kernel(task, &open) {
-            crate::tracing::wait_for_any_signal(&mut stopped)?;
+            crate::tracing::state::wait_for_any_signal(&mut stopped)?;
         }
         open.audit = self.audit_before(task)?;
         task.open = Some(open);
@@ -387,7 +377,7 @@ impl Session {
         stopped.set_registers(&after)?;
         // The call is made, also where the task is killed while its site is led elsewhere.
         let led = self.world.speed_up(&mut draft, task, &mut stopped, entry, &after);
-        let begun = Begun::at_entry(task);
+        let begun = task.begun();
         self.book.retire(task, draft, Ended { no, begun, before: entry, after: &after })?;
         led?;
         Ok(Next::Ready(stopped))
@@ -455,7 +445,7 @@ impl Session {
                     result,
                 )?;
             }
-            Class::Task(_) => crate::tasks::new_task::add_told(&mut draft, task, &open.new_task),
+            Class::Task(_) => crate::tasks::made::add_told(&mut draft, task, &open.new_task),
             Class::Signal(kind) => {
                 if kind == SignalCall::Return {
                     let state = stopped.vector()?;

@@ -18,7 +18,7 @@ use retake_tracee::InjectPage;
 
 use crate::error::RecordError;
 use crate::next::{Next, resumed};
-use crate::seccomp::own_status;
+use crate::seccomp::confinement::own_status;
 use crate::session::Session;
 use crate::signals::disposition::{Disposition, disposition};
 use crate::tasks::Task;

@@ -1,10 +1,15 @@
 //! What the program asked for and cannot have while it is recorded.
 
-use retake_abi::Errno;
-use retake_model::Addr;
+use retake_abi::{Convention, Errno, table_of};
+use retake_model::{Addr, Registers};
+use retake_ptrace::Stopped;
 
 use crate::book::Book;
-use crate::calls::Answer;
+use crate::calls::answer::Answer;
+use crate::calls::convention::Made;
+use crate::error::RecordError;
+use crate::next::Next;
+use crate::session::Session;
 use crate::tasks::Task;
 
 /// What is mapped to look at memory that the kernel writes at any time, by the beginning of the name that
@@ -58,5 +63,34 @@ impl Book {
             "the program mapped {what}, which is refused (EPERM) while it is recorded: the kernel writes there at any time"
         ));
         true
+    }
+}
+
+/// Each number up to here that is refused is named.
+const MOST_NAMED: u32 = 1024;
+
+impl Session {
+    /// Answers a call that cannot be recorded, and says so once.
+    pub(crate) fn refuse_made(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+        made: &Made,
+        entry: &Registers,
+    ) -> Result<Next, RecordError> {
+        let (convention, number) = table_of(made.no);
+        let which = match convention {
+            Convention::X32 => "x32",
+            Convention::I386 | Convention::Native => "32-bit (int 0x80)",
+        };
+        let what = match number {
+            ..MOST_NAMED => format!("number {number}"),
+            _ => "with a number that there is not".to_owned(),
+        };
+        self.book.warn_once(format!(
+            "the program made the {which} system call {what}, which is refused (ENOSYS) while it is recorded"
+        ));
+        let draft = self.book.draft();
+        self.answer(task, draft, stopped, made.no, entry, Errno::ENOSYS.to_result())
     }
 }

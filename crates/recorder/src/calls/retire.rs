@@ -4,32 +4,9 @@ use retake_model::{Registers, SyscallNo};
 use retake_recording::EventKind;
 
 use crate::book::{Book, Draft};
+use crate::calls::begun::Begun;
 use crate::error::RecordError;
 use crate::tasks::Task;
-
-/// What is in the recording of a call that ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Begun {
-    /// Nothing: nobody saw it begin.
-    Unseen,
-    /// Its entry is an event.
-    Recorded,
-}
-
-impl Begun {
-    /// Takes it from a task that was at the entry of the call.
-    pub(crate) fn at_entry(task: &mut Task) -> Self {
-        match std::mem::take(&mut task.entry_recorded) {
-            true => Self::Recorded,
-            false => Self::Unseen,
-        }
-    }
-
-    /// Whether its entry is an event.
-    pub(crate) fn is_recorded(self) -> bool {
-        self == Self::Recorded
-    }
-}
 
 /// A call that has ended.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@ use retake_ptrace::ProcessMemory;
 use retake_recording::{Effect, LocalSegment};
 
 use crate::book::Draft;
-use crate::calls::Answer;
+use crate::calls::answer::Answer;
 use crate::error::RecordError;
 use crate::session::Session;
 use crate::tasks::Task;

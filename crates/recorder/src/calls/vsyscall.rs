@@ -9,7 +9,10 @@ use retake_model::Registers;
 use retake_ptrace::Stopped;
 use retake_tracee::{inject, skip_vsyscall};
 
-use crate::calls::{Answer, Begun, Ended, View};
+use crate::calls::answer::Answer;
+use crate::calls::begun::Begun;
+use crate::calls::retire::Ended;
+use crate::calls::view::View;
 use crate::error::RecordError;
 use crate::next::{Next, call_number};
 use crate::session::Session;

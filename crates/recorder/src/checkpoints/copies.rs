@@ -7,33 +7,18 @@
 //! gets no copies: it would see them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use retake_abi::consts::clone::CLONE_FILES;
-use retake_abi::consts::close_range::CLOSE_RANGE_UNSHARE;
-use retake_abi::consts::prctl::PR_SET_NAME;
 use retake_abi::consts::wait as w;
 use retake_abi::nr;
-use retake_model::{Addr, PAGE_LEN, PageAddr, Registers, SyscallNo, Tid};
+use retake_model::{PAGE_LEN, PageAddr, SyscallNo, Tid};
 use retake_ptrace::{
-    ProcessHandle, ProcessMemory, PtraceStop, Resume, Stopped, WaitFlags, private_page_count,
-    unpin, wait,
+    ProcessHandle, PtraceStop, Resume, Stopped, WaitFlags, private_page_count, wait,
 };
 use retake_recording::{PageBatch, PageSource};
-use retake_tracee::{InjectPage, inject};
-
-use crate::error::RecordError;
-use crate::session::Session;
-use crate::tasks::Task;
-
-/// What the copy is called, for people who list processes.
-const NAME: &[u8; 12] = b"retake-copy\0";
-/// Where in our page that name is put.
-const NAME_AT: u64 = InjectPage::ADDR.get() + InjectPage::LEN / 2;
 
 /// Fewer pages than this are copied while the program waits: it takes some milliseconds.
 pub(super) const FEW: usize = 4096;
@@ -67,10 +52,10 @@ impl Progress {
 
 /// The pages of a copy that are still to be read. Dropping it kills the copy.
 #[derive(Debug)]
-struct Pages {
-    copy: ProcessHandle,
-    left: std::vec::IntoIter<PageAddr>,
-    progress: Progress,
+pub(super) struct Pages {
+    pub(super) copy: ProcessHandle,
+    pub(super) left: std::vec::IntoIter<PageAddr>,
+    pub(super) progress: Progress,
 }
 
 impl PageSource for Pages {
@@ -100,17 +85,17 @@ impl Drop for Pages {
 
 /// A copy's process.
 #[derive(Debug)]
-struct Copied {
+pub(super) struct Copied {
     /// Whose child it is: a process of the program.
-    maker: Tid,
+    pub(super) maker: Tid,
     /// Its number as that process knows it, which can be in a namespace of its own (pid_namespaces(7)).
-    number: u64,
+    pub(super) number: u64,
     /// `None`: the tracer has seen its end, and the maker can collect it.
-    lives: Option<Stopped>,
+    pub(super) lives: Option<Stopped>,
 }
 
 impl Copied {
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         if let Some(mut stopped) = self.lives.take() {
             stopped.end();
         }
@@ -120,9 +105,9 @@ impl Copied {
 /// The copies there are, by the numbers of their processes.
 #[derive(Debug, Default)]
 pub(crate) struct Copies {
-    copies: BTreeMap<Tid, Copied>,
+    pub(super) copies: BTreeMap<Tid, Copied>,
     /// Processes that wait for children of every kind.
-    refused: BTreeSet<Tid>,
+    pub(super) refused: BTreeSet<Tid>,
 }
 
 impl Copies {
@@ -167,90 +152,6 @@ pub(super) fn cost(pages: usize) -> Duration {
     PAGE_COST.saturating_mul(u32::try_from(pages).unwrap_or(u32::MAX))
 }
 
-impl Session {
-    /// Has a stopped task make a copy of its address space, and takes `pages` to read them from it. `None`: the
-    /// system refuses.
-    pub(super) fn copy_space(
-        &mut self,
-        task: &mut Task,
-        stopped: &mut Stopped,
-        pages: &mut Vec<PageAddr>,
-    ) -> Result<Option<Box<dyn PageSource>>, RecordError> {
-        let registers = stopped.registers()?;
-        let made = inject(stopped, &registers, nr::CLONE, [CLONE_FILES, 0, 0, 0, 0, 0])?;
-        task.held.extend(made.signals);
-        stopped.set_registers(&registers)?;
-        let (Some(tid), Ok(number)) = (made.child, u64::try_from(made.result)) else {
-            return Ok(None);
-        };
-        let lives = match wait(tid, WaitFlags::Block) {
-            Ok(Some(PtraceStop::Stopped(copy, _))) => Some(copy),
-            // Somebody has killed it.
-            Ok(_) | Err(_) => None,
-        };
-        let mut copied = Copied { maker: task.pid, number, lives };
-        let handle = match &mut copied.lives {
-            Some(copy) => settle(copy, &registers)
-                .is_ok_and(|is_settled| is_settled)
-                .then(|| ProcessHandle::open(tid).ok())
-                .flatten(),
-            None => None,
-        };
-        if handle.is_none() {
-            // Killed, or the kernel does not let it go by itself.
-            copied.end();
-        }
-        self.copies.copies.insert(tid, copied);
-        let Some(handle) = handle else { return Ok(None) };
-        let progress = Progress::default();
-        self.book.schedule.wait_for(progress.clone());
-        let left = std::mem::take(pages).into_iter();
-        Ok(Some(Box::new(Pages { copy: handle, left, progress })))
-    }
-
-    /// Lets processes collect those of their copies that have ended.
-    pub(super) fn collect_copies(&mut self) -> Result<(), RecordError> {
-        self.copies.look();
-        let ended = self.copies.copies.iter().filter(|(_, copied)| copied.lives.is_none());
-        let ended: Vec<_> = ended.map(|(tid, c)| (*tid, c.maker, c.number)).collect();
-        for (tid, maker, number) in ended {
-            let of_maker = |task: &Task| task.pid == maker;
-            let collected =
-                self.with_ready_task(of_maker, |_, task, stopped| collect(task, stopped, number))?;
-            let maker_is_gone = !self.world.tasks.values().any(of_maker);
-            if collected.is_some() || maker_is_gone {
-                self.copies.copies.remove(&tid);
-            }
-        }
-        Ok(())
-    }
-
-    /// A task at the entry of a call waits for children of its process of every kind: what would show a copy
-    /// goes, and no more are made.
-    pub(crate) fn hide_copies(
-        &mut self,
-        task: &mut Task,
-        stopped: &mut Stopped,
-        entry: &Registers,
-    ) -> Result<(), RecordError> {
-        self.copies.refused.insert(task.pid);
-        let of_process = |copied: &Copied| copied.maker == task.pid;
-        let tids: Vec<Tid> = self
-            .copies
-            .copies
-            .iter()
-            .filter_map(|(tid, copied)| of_process(copied).then_some(*tid))
-            .collect();
-        for tid in &tids {
-            if let Some(mut copied) = self.copies.copies.remove(tid) {
-                copied.end();
-                collect(task, stopped, copied.number)?;
-            }
-        }
-        if tids.is_empty() { Ok(()) } else { self.world.enter_again(task, stopped, entry) }
-    }
-}
-
 /// Whether a call waits for children whose end sends no SIGCHLD (wait(2), `__WALL`, `__WCLONE`).
 pub(crate) fn waits_for_all_kinds(no: SyscallNo, args: &[u64; 6]) -> bool {
     let [.., third, fourth, _, _] = *args;
@@ -260,30 +161,4 @@ pub(crate) fn waits_for_all_kinds(no: SyscallNo, args: &[u64; 6]) -> bool {
         _ => 0,
     };
     options & (w::__WALL | w::__WCLONE) != 0
-}
-
-/// Takes from a copy all that it shares with the program but memory.
-fn settle(copy: &mut Stopped, base: &Registers) -> Result<bool, RecordError> {
-    let mut call = |no: SyscallNo, args| inject(copy, base, no, args).map(|done| done.result);
-    if call(nr::CLOSE_RANGE, [0, u64::from(u32::MAX), CLOSE_RANGE_UNSHARE, 0, 0, 0])? != 0
-        || call(nr::SETPGID, [0; 6])? != 0
-    {
-        return Ok(false);
-    }
-    let tid = copy.tid();
-    ProcessMemory::new(tid).write(Addr::new(NAME_AT), NAME)?;
-    // What follows is a courtesy: its name, who is killed first where memory is short, where it ends.
-    let _ = inject(copy, base, nr::PRCTL, [PR_SET_NAME, NAME_AT, 0, 0, 0, 0])?;
-    let _ = fs::write(format!("/proc/{tid}/oom_score_adj"), "1000");
-    unpin(tid);
-    Ok(true)
-}
-
-/// Has a task of its maker collect a copy that has ended.
-fn collect(task: &mut Task, stopped: &mut Stopped, number: u64) -> Result<(), RecordError> {
-    let registers = stopped.registers()?;
-    let done =
-        inject(stopped, &registers, nr::WAIT4, [number, 0, w::WNOHANG | w::__WALL, 0, 0, 0])?;
-    task.held.extend(done.signals);
-    Ok(stopped.set_registers(&registers)?)
 }

@@ -1,12 +1,10 @@
 //! Checkpoints while recording.
 
-mod copies;
-mod schedule;
+pub(crate) mod copies;
+pub(crate) mod copying;
+pub(crate) mod schedule;
 mod spaces;
 mod tracker;
-
-pub(crate) use copies::{Copies, waits_for_all_kinds};
-pub(crate) use schedule::{Due, Schedule};
 
 use std::time::Duration;
 

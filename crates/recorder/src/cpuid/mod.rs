@@ -5,7 +5,8 @@
 //! transactions (HLE, RTM), waiting for a moment (WAITPKG), and saves whose image depends on
 //! interrupts (XSAVEOPT).
 
-mod loader;
+mod answering;
+pub(crate) mod loader;
 mod reach;
 
 use std::collections::BTreeMap;
@@ -14,11 +15,6 @@ use retake_model::Registers;
 use retake_ptrace::{CpuidAnswer, cpuid};
 use retake_recording::Machine;
 use retake_tracee::Answer;
-
-pub(crate) use loader::Loaders;
-
-use crate::hardware::Hardware;
-use crate::tasks::Task;
 
 /// A bit of an answer that programs must not see (Intel SDM vol. 2, CPUID).
 struct Hidden {
@@ -61,17 +57,9 @@ fn has_subleaves(leaf: u32) -> bool {
 /// CPUs that the program is told of, where that is not the machine's own number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Topology {
-    count: u32,
+    pub(super) count: u32,
     /// The CPU that the task is told to be on.
-    cpu: u32,
-}
-
-impl Hardware {
-    pub(crate) fn topology(&self, task: &Task) -> Option<Topology> {
-        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let count = number(self.processors.asked()?);
-        Some(Topology { count, cpu: number(task.told.cpu) })
-    }
+    pub(super) cpu: u32,
 }
 
 impl Topology {

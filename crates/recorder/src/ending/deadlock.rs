@@ -9,7 +9,7 @@ use retake_model::{Addr, Backing, SharedId};
 use retake_ptrace::TaskStat;
 
 use super::limits::AtDeadlock;
-use crate::ending::Ending;
+use crate::ending::state::Ending;
 use crate::session::Session;
 use crate::tasks::{OpenCall, Run, Task};
 use crate::world::World;

@@ -3,7 +3,7 @@
 use retake_model::Signal;
 use retake_ptrace::StopEvent;
 
-use crate::ending::Ending;
+use crate::ending::state::Ending;
 use crate::session::Session;
 use crate::tasks::Task;
 

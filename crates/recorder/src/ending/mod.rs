@@ -5,105 +5,27 @@
 
 mod deadlock;
 mod finish;
+mod given;
 mod holders;
 mod job;
-mod leftover;
-mod limits;
+pub(crate) mod leftover;
+pub(crate) mod limits;
+mod parting;
 mod passing;
 mod requests;
 mod rest;
+pub(crate) mod state;
 
-use std::collections::{BTreeSet, VecDeque};
-use std::time::Duration;
-
-use retake_model::Tid;
 use retake_ptrace::{FromFront, Link, monotonic, was_asked_to_end};
 
 use crate::error::RecordError;
-use crate::places::midcode::IDLE_TICK;
 use crate::session::Session;
 use crate::tasks::{Run, Task};
 
 pub use leftover::{LeftProcess, Leftover};
 pub use limits::{AtDeadlock, Limits};
 pub use rest::Rest;
-
-/// How the recording came to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EndedBy {
-    /// The program ended: its first process, or with [`Leftover::Wait`] its last one.
-    Program,
-    /// The first process ended, and others did not when they were asked to.
-    Leftover,
-    /// Three times SIGINT within a second.
-    Interrupts,
-    /// A second SIGTERM, or SIGHUP because the terminal is gone.
-    SecondRequest,
-    /// SIGTERM or SIGHUP, and the program has not ended in time.
-    Deadline,
-    /// [`retake_ptrace::ask_to_end`].
-    Command,
-    /// The front was killed.
-    FrontGone,
-    /// [`Limits::time`].
-    TimeLimit,
-    /// Every task waited for another one ([`AtDeadlock::End`]).
-    Deadlock,
-}
-
-/// What is known about the end of the recording.
-#[derive(Debug)]
-pub(crate) struct Ending {
-    link: Option<Link>,
-    leftover: Leftover,
-    pub(crate) limits: Limits,
-    deadline: limits::Deadline,
-    /// A call was made that has a signal sent later.
-    signals_may_come: bool,
-    by: Option<EndedBy>,
-    requests: requests::Requests,
-    given: VecDeque<passing::Given>,
-    /// Processes recorded so far.
-    recorded: BTreeSet<i32>,
-    /// The front was told that the first process is stopped.
-    job_stopped: bool,
-    phase: leftover::Phase,
-    left: Vec<LeftProcess>,
-    output: holders::Output,
-}
-
-impl Ending {
-    pub(crate) fn new(link: Option<Link>, leftover: Leftover, limits: Limits) -> Self {
-        Self {
-            link,
-            leftover,
-            limits,
-            deadline: limits::Deadline::after(limits.time),
-            signals_may_come: false,
-            by: None,
-            requests: requests::Requests::default(),
-            given: VecDeque::new(),
-            recorded: BTreeSet::new(),
-            job_stopped: false,
-            phase: leftover::Phase::FirstLives,
-            left: Vec::new(),
-            output: holders::Output::of_this_process(),
-        }
-    }
-
-    /// A process belongs to the recording.
-    pub(crate) fn add_process(&mut self, pid: Tid) {
-        self.recorded.insert(pid.get());
-    }
-
-    /// How often a wait that may take for ever is looked at.
-    pub(crate) fn idle_tick(&self) -> Duration {
-        match self.phase {
-            leftover::Phase::FirstLives => IDLE_TICK,
-            _ => leftover::LOOK,
-        }
-    }
-}
+pub use state::EndedBy;
 
 impl Session {
     /// Whether the recording ends here, with the ends of all tasks recorded if so.

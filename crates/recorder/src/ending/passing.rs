@@ -8,9 +8,10 @@ use retake_model::{Addr, SigInfo, Signal, Tid};
 use retake_ptrace::{Passed, monotonic, send_signal};
 
 use super::requests::asks_to_end;
-use crate::ending::Ending;
+use crate::ending::given::Given;
+use crate::ending::state::Ending;
 use crate::session::Session;
-use crate::signals::disposition::status_mask;
+use crate::signals::state::status_mask;
 use crate::tasks::{OpenCall, Task};
 
 /// A signal that the program was given so short ago, by the same sender, is the one that the front got:
@@ -18,15 +19,6 @@ use crate::tasks::{OpenCall, Task};
 const SAME: Duration = Duration::from_millis(100);
 /// So many signals are remembered for that.
 const REMEMBERED: usize = 32;
-
-/// A signal that the first process got.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Given {
-    signal: Signal,
-    /// None: it is not known.
-    sender: Option<i32>,
-    at: Duration,
-}
 
 impl Ending {
     fn remember(&mut self, signal: Signal, sender: Option<i32>) {

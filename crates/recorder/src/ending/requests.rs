@@ -6,7 +6,7 @@ use std::time::Duration;
 use retake_model::Signal;
 use retake_ptrace::{Passed, monotonic};
 
-use super::EndedBy;
+use super::state::EndedBy;
 
 /// So many SIGINT end the recording, when they come within [`CLOSE`]. (One is for the program: prompts
 /// and pagers live on it.)

@@ -4,7 +4,6 @@
 //! how to ask. That is found out at a traced call on it, and forgotten when the descriptor may be something else. The
 //! table is the program's memory: what is written to it is an effect of the call.
 
-use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
@@ -14,12 +13,11 @@ use retake_abi::{FdEffect, nr};
 use retake_model::{Addr, Registers, SpaceId, SyscallNo, Tid};
 use retake_ptrace::ProcessMemory;
 use retake_recording::{Effect, Stream};
-use retake_tracee::fast::{
-    FD_COUNT, FD_KINDS, FdKind, PLAIN_DEVICE_COUNT, PLAIN_DEVICES, needs_descriptor,
-};
+use retake_tracee::fast::{FdKind, PLAIN_DEVICE_COUNT, PLAIN_DEVICES, needs_descriptor};
 
 use crate::book::Draft;
 use crate::error::RecordError;
+use crate::fast::known::{Known, KnownFds, place};
 use crate::files::descriptors::{Identity, Target, descriptor};
 use crate::tasks::new_task::NewTask;
 use crate::tasks::{OpenCall, Task};
@@ -42,68 +40,6 @@ const PLAIN_FILE_SYSTEMS: [i64; 10] = [
 /// Devices of the kernel's own that never wait: major 1, `null`, `zero`, `full`, `random`, `urandom`.
 const MEMORY_DEVICES: u64 = 1;
 const NEVER_WAIT: [u64; 5] = [3, 5, 7, 8, 9];
-
-/// A descriptor that was looked at.
-#[derive(Clone, Copy, Debug)]
-struct Known {
-    kind: FdKind,
-    /// The file that it writes to.
-    writes_to: Option<Identity>,
-}
-
-/// The descriptors of the processes with one address space.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct KnownFds {
-    known: BTreeMap<i32, Known>,
-    /// Devices with files that never wait, as the code is told them.
-    devices: Vec<u64>,
-    /// Others have these descriptors too: they would have to be told.
-    are_shared: bool,
-}
-
-impl KnownFds {
-    /// The descriptor was closed by the code, which has taken it out of the table.
-    pub(super) fn closed(&mut self, fd: u64) {
-        self.known.remove(&descriptor(fd));
-    }
-
-    /// The code has found that a file that was just opened can be read: where the table says so, and what.
-    pub(super) fn opened(&mut self, fd: i64, kind: FdKind) -> Option<(Addr, [u8; 1])> {
-        let fd = i32::try_from(fd).ok()?;
-        let place = place(fd)?;
-        self.known.insert(fd, Known { kind, writes_to: None });
-        Some((place, [kind.byte()]))
-    }
-
-    /// A device that the code is not told yet: where it is to stand.
-    fn place_for_device(&mut self, device: u64) -> Option<Addr> {
-        let n = self.devices.len();
-        if n == PLAIN_DEVICE_COUNT || self.devices.contains(&device) {
-            return None;
-        }
-        self.devices.push(device);
-        PLAIN_DEVICES.checked_add(8 * n as u64)
-    }
-
-    /// Takes those out of which this is so; gives the ones that the table says something of.
-    fn take(&mut self, mut is: impl FnMut(i32, &Known) -> bool) -> Vec<i32> {
-        let mut told = Vec::new();
-        self.known.retain(|fd, known| {
-            let gone = is(*fd, known);
-            if gone && known.kind != FdKind::UNKNOWN {
-                told.push(*fd);
-            }
-            !gone
-        });
-        told
-    }
-}
-
-/// Where the table has a descriptor.
-fn place(fd: i32) -> Option<Addr> {
-    let fd = u64::try_from(fd).ok().filter(|fd| *fd < FD_COUNT as u64)?;
-    FD_KINDS.checked_add(fd)
-}
 
 /// How calls on an open file can be made without a stop. Of what a regular file is to the recording, nothing is
 /// known here.
@@ -246,13 +182,13 @@ impl World {
             // What is written to a file that is mapped changes memory.
             let identity = (meta.dev(), meta.ino());
             let is_mapped = self.files.is_shared(identity) || self.files.is_kept(identity);
-            match self.descriptors.target(task, fd) {
+            match self.descriptors.target(task.process(), fd) {
                 Target::File(_) if !is_mapped => writes_to = Some(identity),
                 _ => kind = FdKind::READ,
             }
         }
         if kind.has(FdKind::WRITE) {
-            kind = match self.echo.stream(task, fd) {
+            kind = match self.echo.stream(task.process(), fd) {
                 Some(Stream::Stdout) => kind.with(FdKind::STDOUT),
                 Some(Stream::Stderr) => kind.with(FdKind::STDERR),
                 None => kind,

@@ -7,100 +7,23 @@
 //! to the end of the code first, and a signal waits.
 
 mod fds;
+pub(crate) mod known;
 mod patch;
 mod sites;
+pub(crate) mod state;
 mod taken;
 
-use std::collections::BTreeMap;
-
 use retake_abi::nr;
-use retake_model::{Addr, AddrRange, PAGE_SIZE, Registers};
+use retake_model::{Addr, PAGE_SIZE, Registers};
 use retake_ptrace::{Stopped, read_words};
 use retake_tracee::fast::{BUFFER_LEN, CODE, CODE_LEN, CURSOR, FIRST_ENTRY, FastCode};
 use retake_tracee::inject;
 
 use crate::book::Draft;
 use crate::error::RecordError;
+use crate::fast::state::{FastCalls, Site, Stubs};
 use crate::tasks::Task;
 use crate::world::World;
-
-/// A call site.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Site {
-    /// It has made so many traced calls that could be fast.
-    Seen(u32),
-    /// It is led to the code, or cannot be.
-    Settled,
-}
-
-/// A page of stubs.
-#[derive(Clone, Copy, Debug)]
-struct Stubs {
-    page: Addr,
-    used: u64,
-}
-
-/// How far the buffer was filled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Progress {
-    /// Where the next entry goes.
-    cursor: Addr,
-    /// How often it started from the beginning.
-    turns: u64,
-}
-
-impl Progress {
-    const START: Self = Self { cursor: FIRST_ENTRY, turns: 0 };
-}
-
-/// The code and its buffer in one address space.
-#[derive(Clone, Debug)]
-pub(crate) struct FastCalls {
-    /// The code is there.
-    present: bool,
-    /// A call site is led to it.
-    in_use: bool,
-    /// Up to here the entries of the buffer are events.
-    taken: Progress,
-    sites: BTreeMap<Addr, Site>,
-    stubs: Vec<Stubs>,
-    /// What the code knows of descriptors.
-    fds: fds::KnownFds,
-}
-
-impl FastCalls {
-    /// Without the code.
-    pub(crate) fn absent() -> Self {
-        Self {
-            present: false,
-            in_use: false,
-            taken: Progress::START,
-            sites: BTreeMap::new(),
-            stubs: Vec::new(),
-            fds: fds::KnownFds::default(),
-        }
-    }
-
-    /// No call site is led to the code from here on. Whether there was any code.
-    pub(crate) fn give_up(&mut self) -> bool {
-        std::mem::take(&mut self.present)
-    }
-
-    /// Whether an instruction is one of a stub.
-    fn is_in_stub(&self, pc: Addr) -> bool {
-        self.stubs.iter().any(|stubs| stubs.page.page() == pc.page())
-    }
-
-    /// What was mapped here is gone.
-    pub(crate) fn forget(&mut self, range: AddrRange) {
-        self.stubs.retain(|stubs| !range.contains(stubs.page));
-        let gone: Vec<Addr> =
-            self.sites.range(range.start()..range.end()).map(|(at, _)| *at).collect();
-        for site in gone {
-            self.sites.remove(&site);
-        }
-    }
-}
 
 /// The code, where this machine can run it.
 pub(crate) fn assemble() -> Option<FastCode> {

@@ -11,9 +11,10 @@ use retake_recording::{Effect, OutputHash, Stream};
 use retake_tracee::fast::{CURSOR, ENTRIES_END, Entry, FIRST_ENTRY, FastCode, FdKind};
 
 use crate::book::Book;
-use crate::calls::{Begun, Ended};
+use crate::calls::begun::Begun;
+use crate::calls::retire::Ended;
 use crate::error::RecordError;
-use crate::fast::Progress;
+use crate::fast::state::Progress;
 use crate::next::{Next, resumed};
 use crate::places::{Found, run_to};
 use crate::session::Session;

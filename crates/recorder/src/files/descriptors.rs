@@ -5,8 +5,6 @@ use std::path::Path;
 
 use retake_model::Tid;
 
-use crate::tasks::Task;
-
 /// Device and inode.
 pub(crate) type Identity = (u64, u64);
 
@@ -18,7 +16,7 @@ pub(crate) enum Target {
     /// `/proc/PID/mem`.
     Memory(Tid),
     /// One that tells the program something else than the kernel would.
-    Told(crate::told::Content),
+    Told(crate::told::contents::Content),
     /// Something that changes no memory when it is written to.
     Other,
 }
@@ -36,9 +34,9 @@ impl Descriptors {
     }
 
     /// What `fd` of the task's process is.
-    pub(crate) fn target(&mut self, task: &Task, fd: i32) -> Target {
+    pub(crate) fn target(&mut self, (pid, tid): (Tid, Tid), fd: i32) -> Target {
         // A leader that ended before its threads has no descriptors any more: the task is asked.
-        *self.known.entry((task.pid, fd)).or_insert_with(|| look(task.tid, fd))
+        *self.known.entry((pid, fd)).or_insert_with(|| look(tid, fd))
     }
 }
 
@@ -51,7 +49,7 @@ fn look(tid: Tid, fd: i32) -> Target {
         return Target::Other;
     }
     let path = std::fs::read_link(&link).unwrap_or_default();
-    match (memory_of(&path), crate::told::Content::at(&path)) {
+    match (memory_of(&path), crate::told::contents::Content::at(&path)) {
         (Some(pid), _) => Target::Memory(pid),
         (None, Some(content)) => Target::Told(content),
         (None, None) => Target::File((file.dev, file.ino)),

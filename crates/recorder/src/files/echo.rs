@@ -8,7 +8,6 @@ use retake_ptrace::same_open_file;
 use retake_recording::Stream;
 
 use crate::files::descriptors::{FdInfo, Identity, fd_info};
-use crate::tasks::Task;
 
 /// Knows, per process and descriptor, whether output to it is the program's output.
 #[derive(Debug)]
@@ -29,10 +28,10 @@ impl Echo {
     }
 
     /// The stream that `fd` of the task's process is.
-    pub(crate) fn stream(&mut self, task: &Task, fd: i32) -> Option<Stream> {
-        let (own, tid) = (self.own, task.tid);
+    pub(crate) fn stream(&mut self, (pid, tid): (Tid, Tid), fd: i32) -> Option<Stream> {
+        let own = self.own;
         // A leader that ended before its threads has no descriptors any more: the task is asked.
-        *self.known.entry((task.pid, fd)).or_insert_with(|| {
+        *self.known.entry((pid, fd)).or_insert_with(|| {
             // Containers allow kcmp only with a capability.
             let same = |ours| {
                 same_open_file((own, ours), (tid, fd)).unwrap_or_else(|| {

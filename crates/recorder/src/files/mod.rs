@@ -2,6 +2,7 @@
 
 pub(crate) mod descriptors;
 pub(crate) mod echo;
+pub(crate) mod growing;
 pub(crate) mod output;
 pub(crate) mod parts;
 pub(crate) mod served;

@@ -1,16 +1,16 @@
 //! Output of the program, and outputs that went through scratch memory.
 
+use retake_abi::{ReadMemory, Size, nr};
 use retake_model::{Addr, SyscallNo};
 use retake_recording::{Effect, OutputHash, Stream};
 
 use crate::book::Draft;
-use crate::calls::{Answer, View};
+use crate::calls::answer::Answer;
+use crate::calls::view::View;
 use crate::error::RecordError;
 use crate::files::descriptors::descriptor;
 use crate::tasks::{OpenCall, Task};
 use crate::world::World;
-
-use retake_abi::{ReadMemory, Size, nr};
 
 /// The argument that holds the descriptor a call writes to, if it writes without passing through
 /// the program's memory.
@@ -28,7 +28,7 @@ impl World {
     /// error after which programs copy through memory: a replay must be able to show them.
     pub(crate) fn output_call(&mut self, task: &Task, no: SyscallNo, args: &[u64; 6]) -> Answer {
         match copies_to(no, args) {
-            Some(fd) if self.echo.stream(task, fd).is_some() => {
+            Some(fd) if self.echo.stream(task.process(), fd).is_some() => {
                 Answer::Now(retake_abi::Errno::EINVAL.to_result())
             }
             _ => Answer::Kernel,
@@ -52,7 +52,7 @@ impl World {
             nr::WRITEV | nr::PWRITEV | nr::PWRITEV2 => true,
             _ => return,
         };
-        let stream = self.echo.stream(task, descriptor(fd));
+        let stream = self.echo.stream(task.process(), descriptor(fd));
         if !vectored {
             self.note_piece(draft, task, stream, data, left.min(len));
             return;

@@ -13,7 +13,7 @@ use retake_abi::{Errno, nr};
 use retake_model::{Addr, SyscallNo, Tid};
 
 use crate::book::Book;
-use crate::calls::Answer;
+use crate::calls::answer::Answer;
 use crate::files::descriptors::descriptor;
 use crate::start::exec::path_at;
 use crate::tasks::Task;

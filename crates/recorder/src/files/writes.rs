@@ -9,7 +9,7 @@ use retake_ptrace::{PageMap, ProcessMemory};
 use retake_recording::Effect;
 
 use crate::book::{Book, Draft};
-use crate::calls::View;
+use crate::calls::view::View;
 use crate::error::RecordError;
 use crate::files::descriptors::{Identity, Target, descriptor, position};
 use crate::tasks::{OpenCall, Task};
@@ -241,7 +241,7 @@ impl World {
         let Some(change) = file_change(open, &task.memory, result) else {
             return Ok(());
         };
-        match self.descriptors.target(task, change.fd) {
+        match self.descriptors.target(task.process(), change.fd) {
             Target::Told(_) | Target::Other => Ok(()),
             Target::Memory(pid) => {
                 let (from, len) = match change.part {

@@ -149,7 +149,7 @@ impl World {
         stopped.set_registers(registers)?;
         if done.result.cast_unsigned() != start.get() {
             if task.is_made_fatal(Signal::SEGV) {
-                crate::signals::make_fatal(task, stopped, Signal::SEGV, registers)?;
+                crate::signals::fatal::make_fatal(task, stopped, Signal::SEGV, registers)?;
             }
             return Ok(Growth::Failed);
         }

@@ -13,7 +13,7 @@ use retake_tracee::{InjectPage, MappingTable, MapsEntry, call_in_place, inject, 
 
 use crate::book::{Book, Draft};
 use crate::error::RecordError;
-use crate::fast::FastCalls;
+use crate::fast::state::FastCalls;
 use crate::files::Mapped;
 use crate::memory::growth::grow_stack;
 use crate::random::Sites;

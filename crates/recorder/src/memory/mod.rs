@@ -3,6 +3,7 @@
 pub(crate) mod growth;
 pub(crate) mod image;
 pub(crate) mod inheritance;
+pub(crate) mod marks;
 pub(crate) mod own;
 pub(crate) mod page_diff;
 pub(crate) mod partial;
@@ -28,7 +29,7 @@ use crate::book::{Book, Draft};
 use crate::error::RecordError;
 use crate::files::descriptors::descriptor;
 use crate::files::{Mapped, nonzero_pages_in};
-use crate::memory::inheritance::Fork;
+use crate::memory::marks::Fork;
 use crate::tasks::Task;
 use crate::world::World;
 

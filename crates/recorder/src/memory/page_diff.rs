@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use retake_model::{Addr, Backing, PageAddr, Protection};
 use retake_ptrace::{PageMap, ProcessMemory, PtraceError};
 use retake_recording::EffectBuffer;
-
-use crate::tasks::Space;
+use retake_tracee::MappingTable;
 
 /// Every writable private page before a call.
 #[derive(Debug)]
@@ -16,10 +15,13 @@ pub(crate) struct PagesBefore {
 
 const PAGE: usize = retake_model::PAGE_LEN;
 
-fn writable_pages(space: &Space, memory: &ProcessMemory) -> Result<Vec<PageAddr>, PtraceError> {
+fn writable_pages(
+    table: &MappingTable,
+    memory: &ProcessMemory,
+) -> Result<Vec<PageAddr>, PtraceError> {
     let map = PageMap::open(memory.tid())?;
     let mut found = Vec::new();
-    for mapping in space.table.iter() {
+    for mapping in table.iter() {
         if !mapping.prot.allows(Protection::WRITE) {
             continue;
         }
@@ -34,9 +36,9 @@ fn writable_pages(space: &Space, memory: &ProcessMemory) -> Result<Vec<PageAddr>
 
 impl PagesBefore {
     /// Copies them.
-    pub(crate) fn take(space: &Space, memory: &ProcessMemory) -> Result<Self, PtraceError> {
+    pub(crate) fn take(table: &MappingTable, memory: &ProcessMemory) -> Result<Self, PtraceError> {
         let mut pages = BTreeMap::new();
-        for page in writable_pages(space, memory)? {
+        for page in writable_pages(table, memory)? {
             let mut bytes = vec![0; PAGE];
             memory.read_exact(page.addr(), &mut bytes)?;
             pages.insert(page, bytes.into_boxed_slice());
@@ -47,19 +49,19 @@ impl PagesBefore {
     /// Adds a write effect for every piece that differs now.
     pub(crate) fn changes(
         &self,
-        space: &Space,
+        table: &MappingTable,
         memory: &ProcessMemory,
         effects: &mut EffectBuffer,
     ) -> Result<(), PtraceError> {
         let zero = [0_u8; PAGE];
         let mut now = [0_u8; PAGE];
-        for page in writable_pages(space, memory)? {
+        for page in writable_pages(table, memory)? {
             memory.read_exact(page.addr(), &mut now)?;
             let before = self.pages.get(&page).map_or(&zero[..], |b| b);
             let known = self.pages.contains_key(&page);
             if !known
                 && matches!(
-                    space.table.find(page.addr()).map(|m| m.backing),
+                    table.find(page.addr()).map(|m| m.backing),
                     Some(Backing::File { .. } | Backing::Private { .. } | Backing::Copied)
                 )
             {

@@ -14,7 +14,7 @@ use retake_recording::Effect;
 use retake_tracee::inject;
 
 use crate::book::{Book, Draft};
-use crate::calls::Answer;
+use crate::calls::answer::Answer;
 use crate::error::RecordError;
 use crate::tasks::Task;
 use crate::world::World;

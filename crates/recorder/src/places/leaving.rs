@@ -8,8 +8,8 @@ use std::time::Duration;
 use retake_ptrace::{PtraceStop, Resume, Stopped, monotonic};
 
 use crate::error::RecordError;
+use crate::next::normal;
 use crate::next::{Next, resumed};
-use crate::places::midcode::normal;
 use crate::places::nearby::{step_on, step_to_write};
 use crate::places::{Found, Search, find_cold_place, run_for};
 use crate::scheduler::{Chaos, Nearby, Soon, TICK};

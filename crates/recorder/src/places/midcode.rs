@@ -11,7 +11,7 @@ use retake_recording::{EventKind, ExitStatus, Fingerprint, PageDigest, PageHashe
 
 use crate::book::{Book, Draft};
 use crate::error::RecordError;
-use crate::next::{Next, resumed};
+use crate::next::{Next, normal, resumed};
 use crate::places::Search;
 use crate::places::leaving::Purpose;
 use crate::places::probes;
@@ -23,8 +23,6 @@ use crate::turns::{AGAIN, Turns};
 use crate::waiting::{Examined, Way};
 use crate::world::World;
 
-/// How often the wait for the only task is looked at, in a call that may take for ever.
-pub(crate) const IDLE_TICK: Duration = Duration::from_millis(100);
 /// The shortest time that a signal waits for a place that finds itself.
 const LEAST_PATIENCE: Duration = Duration::from_millis(1);
 /// When a task that does not stop is asked again.
@@ -387,17 +385,6 @@ impl Session {
 /// Whether a signal that the task holds has waited for long enough.
 fn signal_is_due(task: &Task, now: Duration) -> bool {
     !task.held.is_empty() && now.saturating_sub(task.held_since) >= task.patience
-}
-
-/// Registers of a task that is in no system call, whatever the kernel keeps in `orig_rax` then, and
-/// whatever it was stopped by.
-pub(crate) fn normal(registers: &Registers) -> Registers {
-    let registers = registers.without_resume_flag();
-    if registers.orig_rax.cast_signed() < 0 {
-        Registers { orig_rax: u64::MAX, ..registers }
-    } else {
-        registers
-    }
 }
 
 /// Hashes pages; those that cannot be read are taken off the list.

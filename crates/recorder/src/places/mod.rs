@@ -10,6 +10,7 @@ pub(crate) mod midcode;
 pub(crate) mod nearby;
 pub(crate) mod probes;
 pub(crate) mod unfinished;
+pub(crate) mod update;
 pub(crate) mod updates;
 
 use std::time::Duration;
@@ -21,7 +22,7 @@ use retake_ptrace::{
 };
 
 use crate::error::RecordError;
-use crate::signals::hold_meanwhile;
+use crate::signals::holding::hold_meanwhile;
 use crate::tasks::{Space, Task};
 
 /// How long a task may run on to the coldest place.

@@ -4,11 +4,11 @@ use retake_model::{Addr, Registers, Signal};
 use retake_ptrace::{ProcessMemory, PtraceStop, Resume, StopEvent, Stopped};
 
 use crate::error::RecordError;
+use crate::next::normal;
 use crate::places::Found;
-use crate::places::midcode::normal;
-use crate::signals::hold_meanwhile;
+use crate::signals::holding::hold_meanwhile;
 use crate::tasks::Task;
-use crate::waiting::{Known, LONGEST, Step};
+use crate::waiting::code::{Known, LONGEST, Step};
 
 /// So many instructions are looked at. A step costs 3 to 40 µs.
 const AHEAD: usize = 32;
@@ -148,7 +148,10 @@ pub(crate) fn written_nearby(task: &Task, registers: &Registers) -> Vec<Addr> {
 }
 
 /// The instruction where a task stands with these registers, if it is one that updates memory.
-pub(crate) fn update_at(task: &Task, registers: &Registers) -> Option<crate::waiting::Access> {
+pub(crate) fn update_at(
+    task: &Task,
+    registers: &Registers,
+) -> Option<crate::waiting::code::Access> {
     step_at(&task.memory, registers.pc())?.update(registers)
 }
 

@@ -7,33 +7,19 @@
 
 use std::time::Duration;
 
-use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic};
+use iced_x86::{Decoder, DecoderOptions};
 use retake_model::Addr;
 use retake_ptrace::{Stopped, Ticker};
 
 use crate::error::RecordError;
 use crate::places::{Found, run_to};
 use crate::tasks::Task;
+use crate::waiting::code::can_be_left;
 
 /// Longest instruction (Intel SDM vol. 2, 2.3.11).
 const LONGEST: usize = 15;
 /// CPU time that one may take: a repeated string instruction copies gigabytes in that.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Whether an instruction may be left before it is complete.
-pub(crate) fn can_be_left(instruction: &Instruction) -> bool {
-    // "REP/REPE/REPZ/REPNE/REPNZ" in Intel SDM vol. 2.
-    let repeats = (instruction.has_rep_prefix() || instruction.has_repne_prefix())
-        && instruction.is_string_instruction();
-    // The mask has the elements that are still to come ("VPGATHERDD", "VPSCATTERDD").
-    let has_mask = instruction.is_vsib();
-    // The tile configuration has the row to go on with ("TILELOADD", "TILESTORED").
-    let has_row = matches!(
-        instruction.mnemonic(),
-        Mnemonic::Tileloadd | Mnemonic::Tileloaddt1 | Mnemonic::Tilestored
-    );
-    repeats || has_mask || has_row
-}
 
 /// The length of the instruction that `code` begins with, if it may be left before it is complete.
 fn length_of_unfinished(code: &[u8]) -> Option<u64> {

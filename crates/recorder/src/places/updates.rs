@@ -11,18 +11,12 @@ use retake_recording::{Effect, EventKind, Where};
 
 use crate::book::Book;
 use crate::error::RecordError;
-use crate::places::midcode::normal;
+use crate::next::normal;
 use crate::places::nearby::{step_once, update_at};
+use crate::places::update::Update;
 use crate::session::Session;
 use crate::tasks::Task;
 use crate::world::World;
-
-/// What a task has read that stands at an instruction which updates memory.
-#[derive(Clone, Debug)]
-pub(crate) struct Update {
-    addr: Addr,
-    read: Vec<u8>,
-}
 
 impl World {
     /// Whether memory is of the task's process alone, and may be read and written. (What another process

@@ -105,7 +105,7 @@ impl Session {
         let may_handle = !matches!(cause, Cause::Kill(_));
         if !(may_handle && crate::signals::disposition::would_handle(task, &stopped, Signal::SYS)?)
         {
-            crate::signals::make_fatal(task, &mut stopped, Signal::SYS, &skipped)?;
+            crate::signals::fatal::make_fatal(task, &mut stopped, Signal::SYS, &skipped)?;
         }
         self.send_to_stopped(task, stopped, &skipped, entry, &info)
     }

@@ -154,5 +154,5 @@ fn read_program(task: &Task, addr: Addr) -> Result<Program, Errno> {
 
 fn is_administrator(task: &Task) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{}/status", task.tid)).unwrap_or_default();
-    crate::signals::disposition::status_mask(&status, "CapEff:") & SYS_ADMIN != 0
+    crate::signals::state::status_mask(&status, "CapEff:") & SYS_ADMIN != 0
 }

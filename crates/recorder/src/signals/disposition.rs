@@ -5,6 +5,7 @@ use retake_model::Signal;
 use retake_ptrace::Stopped;
 
 use crate::error::RecordError;
+use crate::signals::state::status_mask;
 use crate::tasks::Task;
 
 /// What the task would do with a signal.
@@ -14,11 +15,6 @@ pub(crate) enum Disposition {
     Ignored,
     Fatal,
     Stop,
-}
-
-pub(crate) fn status_mask(status: &str, field: &str) -> u64 {
-    let line = status.lines().find_map(|line| line.strip_prefix(field));
-    line.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// Whether this is the status of the first process of a PID namespace below the recorder's.

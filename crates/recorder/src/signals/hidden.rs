@@ -14,22 +14,6 @@ use crate::tasks::Task;
 /// one of them then.)
 const AGAIN: u32 = 3;
 
-/// What a task blocks for the recorder.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Hidden {
-    /// Bit n-1 is signal n.
-    signals: u64,
-    /// How often held signals have come again.
-    came_again: u32,
-}
-
-impl Hidden {
-    /// A signal is held, and no other one was.
-    pub(crate) fn restart(&mut self) {
-        self.came_again = 0;
-    }
-}
-
 impl Task {
     /// The task has stopped with a signal that is held already.
     pub(crate) fn came_again(

@@ -1,27 +1,30 @@
 //! Signals: faults, traps, and those that come from elsewhere.
 
 pub(crate) mod disposition;
+pub(crate) mod fatal;
 pub(crate) mod forced;
+pub(crate) mod held;
 pub(crate) mod hidden;
+pub(crate) mod holding;
+pub(crate) mod state;
 pub(crate) mod trapped;
 pub(crate) mod unkillable;
 
-use retake_abi::{Errno, nr};
+use retake_abi::Errno;
 use retake_model::{Addr, AddrRange, PAGE_SIZE, Registers, SigInfo, Signal};
-use retake_ptrace::{Resume, StopEvent, Stopped, kill_task, monotonic};
+use retake_ptrace::{Resume, StopEvent, Stopped, kill_task};
 use retake_recording::{Delivery, Effect, EventKind, Where};
-
-use retake_tracee::{InjectPage, inject};
 
 use crate::book::Book;
 use crate::error::RecordError;
 use crate::memory::growth::Growth;
-use crate::next::{Next, resumed};
+use crate::next::normal;
+use crate::next::{Next, before_call, resumed};
 use crate::places::Search;
 use crate::places::leaving::Purpose;
-use crate::places::midcode::normal;
 use crate::session::Session;
 use crate::signals::disposition::{Disposition, disposition, is_unkillable};
+use crate::signals::holding::{hold, is_synchronous};
 use crate::tasks::Task;
 use crate::world::World;
 
@@ -31,12 +34,6 @@ const SI_KERNEL: i32 = 0x80;
 const FRAME_REACH: u64 = 64 << 10;
 /// Bytes below the stack pointer that a handler must leave alone (x86-64 psABI).
 const RED_ZONE: u64 = 128;
-
-pub(crate) fn is_synchronous(signal: Signal, info: &SigInfo) -> bool {
-    let kind =
-        matches!(signal, Signal::SEGV | Signal::BUS | Signal::ILL | Signal::FPE | Signal::TRAP);
-    kind && info.code() > 0
-}
 
 /// Whether a signal is one of a timer (timer_create(2), setitimer(2)).
 fn is_of_timer(signal: Signal, info: &SigInfo) -> bool {
@@ -102,69 +99,6 @@ impl Task {
             stopped.set_siginfo(info)?;
         }
         Ok(sent)
-    }
-}
-
-/// Keeps a signal that the task has stopped with for a place where it can be delivered. As in the kernel,
-/// one that waits already is enough, but for real-time signals.
-fn hold(
-    task: &mut Task,
-    stopped: &mut Stopped,
-    signal: Signal,
-    info: SigInfo,
-) -> Result<(), RecordError> {
-    let merged = !signal.is_realtime() && task.held.iter().any(|held| held.signal() == Ok(signal));
-    if task.held.is_empty() {
-        task.held_since = monotonic();
-        task.hidden.restart();
-    }
-    if merged {
-        task.came_again(stopped, signal)?;
-    } else {
-        task.held.push_back(info);
-    }
-    Ok(())
-}
-
-/// While a place is looked for: takes a signal in that would only be held, so that the search goes on.
-/// False for any other, which has not been touched.
-pub(crate) fn hold_meanwhile(
-    task: &mut Task,
-    stopped: &mut Stopped,
-    signal: Signal,
-) -> Result<bool, RecordError> {
-    let (info, registers) = (stopped.siginfo()?, stopped.registers()?);
-    if is_synchronous(signal, &info) || task.hides_forced(&info, &registers) {
-        return Ok(false);
-    }
-    if !task.mid_code && registers == task.registers {
-        // Its place is here, right behind the last event: what a task sends to itself by a call is handled
-        // before that call returns.
-        return Ok(false);
-    }
-    match disposition(task, signal) {
-        // Its tracer is told of each, at a place where it can be delivered.
-        _ if task.asks_tracer() => {
-            hold(task, stopped, signal, info)?;
-            Ok(true)
-        }
-        Disposition::Ignored => Ok(true),
-        Disposition::Stop => Ok(false),
-        Disposition::Handler | Disposition::Fatal => {
-            hold(task, stopped, signal, info)?;
-            Ok(true)
-        }
-    }
-}
-
-/// The registers with which the call is made again that a task has entered.
-pub(crate) fn before_call(entry: &Registers) -> Registers {
-    const SYSCALL_LEN: u64 = 2;
-    Registers {
-        rip: entry.rip.wrapping_sub(SYSCALL_LEN),
-        rax: entry.orig_rax,
-        orig_rax: u64::MAX,
-        ..*entry
     }
 }
 
@@ -280,24 +214,6 @@ impl World {
             },
         }
     }
-}
-
-/// Makes a signal that the task blocks, ignores or handles end it (kernel/signal.c,
-/// `force_sig_info`).
-pub(crate) fn make_fatal(
-    task: &mut Task,
-    stopped: &mut Stopped,
-    signal: Signal,
-    base: &Registers,
-) -> Result<(), RecordError> {
-    // The page of injected calls is zero behind its code: the default action.
-    let default = InjectPage::ADDR.get() + InjectPage::LEN / 2;
-    let number = u64::try_from(signal.number()).unwrap_or(0);
-    let done = inject(stopped, base, nr::RT_SIGACTION, [number, default, 0, 8, 0, 0])?;
-    task.held.extend(done.signals);
-    let mask = stopped.signal_mask()?;
-    stopped.set_signal_mask(mask & !signal.mask_bit())?;
-    Ok(())
 }
 
 impl Task {

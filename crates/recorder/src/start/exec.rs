@@ -10,7 +10,7 @@ use retake_model::{Addr, Registers, Tid};
 use retake_ptrace::{ProcessMemory, find_file};
 
 use crate::book::Book;
-use crate::calls::Answer;
+use crate::calls::answer::Answer;
 use crate::calls::convention::USER_CS;
 use crate::error::RecordError;
 use crate::start::executable::{Found, View, look, look_at};

@@ -9,7 +9,8 @@ use retake_ptrace::{
 use retake_recording::{Effect, EventKind, Where};
 
 use crate::book::Draft;
-use crate::calls::{Begun, Ended};
+use crate::calls::begun::Begun;
+use crate::calls::retire::Ended;
 use crate::error::RecordError;
 use crate::next::{Next, resumed};
 use crate::session::Session;
@@ -75,7 +76,7 @@ impl Session {
             self.adopt(&mut draft, task, child, &new, &entry)?;
         }
         // A child with the same memory sees that, too.
-        crate::tasks::new_task::add_told(&mut draft, task, &new);
+        crate::tasks::made::add_told(&mut draft, task, &new);
         if new.is_waited_for() {
             // The parent waits until the child executes or ends; the child runs now.
             if !open.begun.is_recorded() {
@@ -222,14 +223,14 @@ impl Session {
         self.world.next_space = space.next();
         task.memory = ProcessMemory::new(task.tid);
         // The kernel has cleared its debug registers.
-        task.armed = crate::waiting::Armed::default();
-        task.waited_at = crate::waiting::WaitedAt::default();
+        task.armed = crate::waiting::armed::Armed::default();
+        task.waited_at = crate::waiting::armed::WaitedAt::default();
         task.space = space;
         task.clear_tid = Addr::NULL;
         task.robust = Addr::NULL;
         task.dispatch = None;
         task.has_own_fds = false;
-        task.signal_state = crate::signals::forced::SignalState::of_new_program(&stopped)?;
+        task.signal_state = crate::signals::state::SignalState::of_new_program(&stopped)?;
         self.world.echo.forget();
         self.world.descriptors.forget();
         let path = crate::memory::image::program_path(task.tid);
@@ -262,7 +263,7 @@ impl Session {
         let space: SpaceId = self.world.next_space;
         self.world.next_space = space.next();
         let identity = Identity { id, tid, pid: tid, space };
-        let signal_state = crate::signals::forced::SignalState::of_new_program(&stopped)?;
+        let signal_state = crate::signals::state::SignalState::of_new_program(&stopped)?;
         let mut task = Task {
             name: crate::memory::image::task_name(tid),
             fast_code: self.fast_code.take(),

@@ -44,8 +44,7 @@ impl World {
             return Ok((Where::Located, task.registers));
         }
         // Killed where it was preempted: whether it ran in between makes no difference any more.
-        let preempted_here =
-            task.mid_code && crate::places::midcode::normal(&now) == task.registers;
+        let preempted_here = task.mid_code && crate::next::normal(&now) == task.registers;
         if preempted_here {
             return Ok((Where::Located, task.registers));
         }
@@ -59,7 +58,7 @@ impl World {
             let rax = (-i64::from(retake_abi::Errno::ENOSYS.number())).cast_unsigned();
             return Ok((Where::Located, retake_model::Registers { rax, ..now }));
         }
-        let now = crate::places::midcode::normal(&now);
+        let now = crate::next::normal(&now);
         Ok((self.fingerprint(task, stopped, &now, None)?, now))
     }
 }

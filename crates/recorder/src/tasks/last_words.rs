@@ -10,23 +10,11 @@ use retake_recording::Effect;
 
 use crate::book::{Book, Draft};
 use crate::tasks::Task;
+use crate::tasks::last_word::{LastWord, OWNER_DIED, WAITERS};
 use crate::world::World;
 
 /// How many robust futexes are looked at; the kernel's own limit is 2048 (`ROBUST_LIST_LIMIT`).
 const ROBUST_LIMIT: usize = 2048;
-/// What a robust futex holds once its owner has died, but for `FUTEX_WAITERS` (linux/futex.h).
-pub(crate) const OWNER_DIED: u32 = 0x4000_0000;
-/// `FUTEX_WAITERS`.
-pub(crate) const WAITERS: u32 = 0x8000_0000;
-
-/// A word that the kernel may write to when a task goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LastWord {
-    addr: Addr,
-    before: [u8; 4],
-    /// Where it is in an object that other processes may map.
-    shared: Option<(SharedId, u64)>,
-}
 
 impl World {
     /// The words that the kernel may write to when the task goes, as far as others can see them then.

@@ -2,7 +2,9 @@
 
 pub(crate) mod calls;
 pub(crate) mod ends;
+pub(crate) mod last_word;
 pub(crate) mod last_words;
+pub(crate) mod made;
 pub(crate) mod new_task;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -16,11 +18,12 @@ use retake_ptrace::{ProcessMemory, Stopped, monotonic};
 use retake_recording::{EventKind, LocalSegment};
 use retake_tracee::MappingTable;
 
-use crate::calls::Begun;
+use crate::calls::begun::Begun;
 use crate::scheduler::{Candidate, Claim};
-use crate::seccomp::Confinement;
-use crate::signals::forced::SignalState;
-use crate::waiting::{Armed, Loops};
+use crate::seccomp::confinement::Confinement;
+use crate::signals::state::SignalState;
+use crate::waiting::armed::Armed;
+use crate::waiting::loops::Loops;
 
 /// One recorded task.
 #[derive(Debug)]
@@ -37,7 +40,7 @@ pub(crate) struct Task {
     /// Its last event was in the middle of code: it may come to equal registers again.
     pub(crate) mid_code: bool,
     /// An update of memory that it is in the middle of, where its last event left it.
-    pub(crate) update: Option<crate::places::updates::Update>,
+    pub(crate) update: Option<crate::places::update::Update>,
     /// The call it has entered.
     pub(crate) open: Option<OpenCall>,
     /// A call that the kernel goes on with through `restart_syscall`.
@@ -49,7 +52,7 @@ pub(crate) struct Task {
     /// One that was held, and sent again for the kernel to deliver.
     pub(crate) sent_again: Option<SigInfo>,
     /// Signals that are kept from coming again meanwhile.
-    pub(crate) hidden: crate::signals::hidden::Hidden,
+    pub(crate) hidden: crate::signals::held::Hidden,
     /// How long they wait for a place that finds itself. Shorter where none came in time.
     pub(crate) patience: Duration,
     /// Its last event was the return from a handler.
@@ -57,9 +60,9 @@ pub(crate) struct Task {
     /// Since when it waits for the CPU, on the monotonic clock.
     pub(crate) since: Duration,
     /// It only waits, for this.
-    pub(crate) waiting: Option<crate::waiting::Waiting>,
+    pub(crate) waiting: Option<crate::waiting::word::Waiting>,
     /// What it waited for last, if it has done little since: it is likely to wait for that again.
-    pub(crate) expects: Option<crate::waiting::Waiting>,
+    pub(crate) expects: Option<crate::waiting::word::Waiting>,
     /// What it waited for has happened.
     pub(crate) woken: bool,
     /// How long its last turn has lasted.
@@ -71,7 +74,7 @@ pub(crate) struct Task {
     /// In its last turn it did little but look at a clock, and nothing else since.
     pub(crate) polls: bool,
     /// Where it has waited last.
-    pub(crate) waited_at: crate::waiting::WaitedAt,
+    pub(crate) waited_at: crate::waiting::armed::WaitedAt,
     /// What its debug registers watch for others.
     pub(crate) armed: Armed,
     /// When it was last seen to have made calls without a stop, on the monotonic clock.
@@ -96,19 +99,19 @@ pub(crate) struct Task {
     /// Reading the time-stamp counter is a fault (prctl(2), `PR_SET_TSC`).
     pub(crate) counter_faults: bool,
     /// Which of its calls it handles itself.
-    pub(crate) dispatch: Option<crate::calls::user_dispatch::Dispatch>,
+    pub(crate) dispatch: Option<crate::calls::dispatch::Dispatch>,
     /// What seccomp(2) lets it do.
     pub(crate) confinement: Confinement,
     /// Vector registers and blocked signals, while its process is stopped.
     pub(crate) stopped: Option<(VectorState, u64)>,
     /// Another task of the recording traces it.
-    pub(crate) traced: Option<crate::tracing::Traced>,
+    pub(crate) traced: Option<crate::tracing::state::Traced>,
     /// How it goes on from where such a one has stopped it.
-    pub(crate) resumes: Option<crate::tracing::Resumption>,
+    pub(crate) resumes: Option<crate::tracing::state::Resumption>,
     /// The entry of the call that it is about to make is an event already.
     pub(crate) entry_recorded: bool,
     /// What it is told of CPUs and of its priority.
-    pub(crate) told: crate::told::Told,
+    pub(crate) told: crate::told::state::Told,
     /// Who made it.
     pub(crate) maker: Option<TaskId>,
     /// Its number in its own PID namespace, once asked for.
@@ -145,7 +148,7 @@ impl Task {
             interrupted: None,
             held: VecDeque::new(),
             held_since: Duration::ZERO,
-            hidden: crate::signals::hidden::Hidden::default(),
+            hidden: crate::signals::held::Hidden::default(),
             sent_again: None,
             patience: PATIENCE,
             after_handler: false,
@@ -157,7 +160,7 @@ impl Task {
             yielded: false,
             clock_reads: 0,
             polls: false,
-            waited_at: crate::waiting::WaitedAt::default(),
+            waited_at: crate::waiting::armed::WaitedAt::default(),
             armed: Armed::default(),
             made_fast_calls: None,
             to_next_call: None,
@@ -175,7 +178,7 @@ impl Task {
             traced: None,
             resumes: None,
             entry_recorded: false,
-            told: crate::told::Told::default(),
+            told: crate::told::state::Told::default(),
             maker: None,
             own_number: None,
             dying: false,
@@ -196,6 +199,19 @@ impl Task {
         } else {
             Claim::Runs
         }
+    }
+
+    /// What is in the recording of the call that it is at the entry of.
+    pub(crate) fn begun(&mut self) -> Begun {
+        match std::mem::take(&mut self.entry_recorded) {
+            true => Begun::Recorded,
+            false => Begun::Unseen,
+        }
+    }
+
+    /// The numbers of its process and of itself, for what its descriptors are.
+    pub(crate) fn process(&self) -> (Tid, Tid) {
+        (self.pid, self.tid)
     }
 
     /// As the scheduler sees it.
@@ -221,7 +237,7 @@ impl Task {
         self.woken = false;
         self.yielded = called == Some(nr::SCHED_YIELD);
         self.after_handler = called == Some(nr::RT_SIGRETURN);
-        let is_clock = called.is_some_and(crate::calls::clocks::reads_a_clock);
+        let is_clock = called.is_some_and(reads_a_clock);
         self.clock_reads = if is_clock { self.clock_reads.saturating_add(1) } else { 0 };
         self.polls &= is_clock;
     }
@@ -233,6 +249,11 @@ impl Task {
         self.last_turn = ran;
         self.since = now;
     }
+}
+
+/// Whether a call of this number does nothing but read a clock.
+fn reads_a_clock(no: SyscallNo) -> bool {
+    matches!(no, nr::CLOCK_GETTIME | nr::GETTIMEOFDAY | nr::TIME)
 }
 
 /// Numbers of a task, in the recording and in the kernel.
@@ -282,13 +303,13 @@ pub(crate) struct OpenCall {
     /// Pages before a call whose outputs are not known.
     pub(crate) pages: Option<crate::memory::page_diff::PagesBefore>,
     /// All memory before the call, for the audit.
-    pub(crate) audit: Option<crate::calls::audit::MemoryBefore>,
+    pub(crate) audit: Option<crate::calls::memory_before::MemoryBefore>,
     /// The task that it is to make.
     pub(crate) new_task: crate::tasks::new_task::NewTask,
     /// What the kernel may write when the task leaves its memory by this call.
-    pub(crate) last_words: Vec<crate::tasks::last_words::LastWord>,
+    pub(crate) last_words: Vec<crate::tasks::last_word::LastWord>,
     /// It waits for a lock that the recorder keeps.
-    pub(crate) lock_wait: Option<crate::calls::locks::LockWait>,
+    pub(crate) lock_wait: Option<crate::calls::waits::LockWait>,
 }
 
 impl OpenCall {
@@ -335,9 +356,9 @@ pub(crate) struct Space {
     /// How often other processes changed this one.
     pub(crate) foreign_changes: u64,
     /// Ranges that a forked process gets differently.
-    pub(crate) inheritance: crate::memory::inheritance::Inheritance,
+    pub(crate) inheritance: crate::memory::marks::Inheritance,
     /// Calls that are made without a stop.
-    pub(crate) fast: crate::fast::FastCalls,
+    pub(crate) fast: crate::fast::state::FastCalls,
     /// Random numbers in its code.
     pub(crate) random: crate::random::Sites,
     /// Loops that tasks were found in.
@@ -357,8 +378,8 @@ impl Space {
             segments: BTreeMap::new(),
             rseq: BTreeMap::new(),
             foreign_changes: 0,
-            inheritance: crate::memory::inheritance::Inheritance::default(),
-            fast: crate::fast::FastCalls::absent(),
+            inheritance: crate::memory::marks::Inheritance::default(),
+            fast: crate::fast::state::FastCalls::absent(),
             random: crate::random::Sites::default(),
             loops: Loops::default(),
         }

@@ -2,24 +2,11 @@
 
 use retake_abi::consts::clone::{
     CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_CLEAR_SIGHAND, CLONE_FILES,
-    CLONE_PARENT_SETTID, CLONE_PIDFD, CLONE_PTRACE, CLONE_THREAD, CLONE_UNTRACED, CLONE_VFORK,
-    CLONE_VM,
+    CLONE_PARENT_SETTID, CLONE_PIDFD, CLONE_PTRACE, CLONE_THREAD, CLONE_VFORK, CLONE_VM,
 };
-use retake_abi::{Class, Errno, Syscall, TaskCall};
-use retake_model::{Addr, Registers, Signal};
-use retake_ptrace::{ProcessMemory, Stopped};
-use retake_recording::Effect;
-use retake_tracee::InjectPage;
-
-use crate::book::Draft;
-use crate::calls::Answer;
-use crate::error::RecordError;
-use crate::tasks::Task;
-
-/// Where the arguments of a clone3(2) stand that are not quite the program's.
-const OWN_ARGUMENTS: u64 = InjectPage::ADDR.get() + InjectPage::LEN / 4;
-/// Room for them. (`struct clone_args` has 88 bytes in Linux 6.)
-const ROOM: u64 = InjectPage::LEN / 4;
+use retake_abi::{Class, Syscall, TaskCall};
+use retake_model::{Addr, Signal};
+use retake_ptrace::ProcessMemory;
 
 /// A task that is to be made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,7 +86,7 @@ impl NewTask {
 
     /// It has the actions at signals of its maker, not a copy.
     pub(crate) fn shares_actions(&self) -> bool {
-        crate::signals::forced::shares_actions(self.flags)
+        crate::signals::state::shares_actions(self.flags)
     }
 
     /// It has no handlers.
@@ -118,57 +105,9 @@ impl NewTask {
     }
 
     /// What the kernel writes in its maker's memory: its number, and a descriptor.
-    fn told(&self) -> impl Iterator<Item = Addr> {
+    pub(super) fn told(&self) -> impl Iterator<Item = Addr> {
         let pidfd = (self.flags & CLONE_PIDFD != 0).then_some(self.pidfd);
         let tid = (self.flags & CLONE_PARENT_SETTID != 0).then_some(self.parent_tid);
         [pidfd, tid].into_iter().flatten()
     }
-}
-
-/// Adds what the kernel has told the maker of a task to the next event. A call that fails may have done
-/// that before.
-pub(crate) fn add_told(draft: &mut Draft, task: &Task, new: &NewTask) {
-    for addr in new.told() {
-        let mut bytes = [0; 4];
-        // What cannot be written is no error for the kernel.
-        if task.memory.read_exact(addr, &mut bytes).is_ok() {
-            draft.add(&Effect::Write { addr, bytes: bytes.to_vec() });
-        }
-    }
-}
-
-/// A task at the entry of clone(2) or clone3(2): what it makes must not escape the recorder
-/// (`CLONE_UNTRACED`).
-pub(crate) fn keep_traced(
-    task: &mut Task,
-    stopped: &mut Stopped,
-    entry: &Registers,
-    kind: TaskCall,
-) -> Result<Answer, RecordError> {
-    match kind {
-        TaskCall::Clone if entry.rdi & CLONE_UNTRACED != 0 => {
-            stopped.set_registers(&Registers { rdi: entry.rdi & !CLONE_UNTRACED, ..*entry })?;
-        }
-        TaskCall::Clone3 => {
-            let (at, len) = (Addr::new(entry.rdi), entry.rsi);
-            let Ok(flags) = task.memory.read_u64(at) else { return Ok(Answer::Kernel) };
-            if flags & CLONE_UNTRACED == 0 {
-                return Ok(Answer::Kernel);
-            }
-            if len > ROOM {
-                // As where the kernel does not know what is behind its own structure.
-                return Ok(Answer::Now(Errno::E2BIG.to_result()));
-            }
-            let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
-            if task.memory.read_exact(at, &mut bytes).is_err() {
-                return Ok(Answer::Kernel);
-            }
-            let own = Addr::new(OWN_ARGUMENTS);
-            task.memory.write(own, &bytes)?;
-            task.memory.write(own, &(flags & !CLONE_UNTRACED).to_le_bytes())?;
-            stopped.set_registers(&Registers { rdi: own.get(), ..*entry })?;
-        }
-        _ => {}
-    }
-    Ok(Answer::Kernel)
 }

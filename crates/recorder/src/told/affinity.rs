@@ -8,7 +8,7 @@ use retake_recording::Effect;
 use super::cpu_set::CpuSet;
 use super::rights::Rights;
 use crate::book::Draft;
-use crate::calls::Answer;
+use crate::calls::answer::Answer;
 use crate::hardware::Hardware;
 use crate::session::Session;
 use crate::tasks::Task;

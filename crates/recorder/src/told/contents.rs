@@ -5,7 +5,7 @@ use std::path::Path;
 use retake_model::Tid;
 
 use super::cpu_set::CpuSet;
-use super::policies::RealTime;
+use super::state::RealTime;
 
 /// Hexadecimal digits of a group, and bits of a digit.
 const DIGITS: usize = 8;

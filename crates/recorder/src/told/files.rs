@@ -14,7 +14,7 @@ use super::contents::{self, Content, Facts};
 use super::cpu_set::CpuSet;
 use super::named::Named;
 use crate::book::Draft;
-use crate::calls::Answer;
+use crate::calls::answer::Answer;
 use crate::error::RecordError;
 use crate::files::descriptors::{Target, descriptor, fd_info};
 use crate::hardware::Hardware;
@@ -27,22 +27,6 @@ const MOST_PIECES: u64 = 1024;
 /// `O_ACCMODE`, `O_WRONLY`.
 const ACCESS: u64 = 3;
 const WRITES: u64 = 1;
-
-/// What is known of such files.
-#[derive(Debug, Default)]
-pub(crate) struct ToldFiles {
-    /// The program may have opened one.
-    opened: bool,
-    /// What it has begun to read, by process and descriptor: it reads on in the same text.
-    text: Option<(Tid, i32, Vec<u8>)>,
-}
-
-impl ToldFiles {
-    /// Any file may be one.
-    pub(crate) fn expect(&mut self) {
-        self.opened = true;
-    }
-}
 
 /// Where a call reads from, and where to.
 struct Reading {
@@ -120,7 +104,7 @@ impl Session {
         const SEEK_SET: u64 = 0;
         let [fd_argument, ..] = *args;
         let fd = descriptor(fd_argument);
-        let Target::Told(content) = self.world.descriptors.target(task, fd) else {
+        let Target::Told(content) = self.world.descriptors.target(task.process(), fd) else {
             return Ok(None);
         };
         let Some(info) = fd_info(task.tid, fd) else { return Ok(None) };

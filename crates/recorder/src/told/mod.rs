@@ -7,32 +7,15 @@
 //! by files of procfs and sysfs ([`files`]). The answers are results and effects of recorded calls: replay needs nothing.
 
 mod affinity;
-mod contents;
-mod cpu_set;
-mod files;
+pub(crate) mod contents;
+pub(crate) mod cpu_set;
+pub(crate) mod files;
 mod named;
+pub(crate) mod opened;
 mod policies;
-mod processors;
+pub(crate) mod processors;
 mod rights;
+pub(crate) mod state;
+mod telling;
 
-use crate::scheduler::Priority;
-
-pub(crate) use contents::Content;
-pub(crate) use cpu_set::CpuSet;
-pub(crate) use files::ToldFiles;
-pub(crate) use policies::RealTime;
 pub use processors::MOST_CPUS;
-pub(crate) use processors::Processors;
-
-/// What a task is told of itself.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Told {
-    /// The CPUs that it may use.
-    pub(crate) cpus: CpuSet,
-    /// The one that it is on.
-    pub(crate) cpu: usize,
-    /// Its policy, if that is a real-time one.
-    pub(crate) real_time: Option<RealTime>,
-    /// What that, or its nice value, is to the scheduler.
-    pub(crate) priority: Priority,
-}

@@ -9,8 +9,9 @@ use retake_model::{Addr, SyscallNo, Tid};
 use retake_ptrace::{be_no_nicer_than, scheduling_of};
 
 use super::rights::{Rights, is_of_own_users, real_time_limit};
+use super::state::RealTime;
 use crate::book::Draft;
-use crate::calls::Answer;
+use crate::calls::answer::Answer;
 use crate::scheduler::Priority;
 use crate::session::Session;
 use crate::tasks::Task;
@@ -31,17 +32,6 @@ const KNOWN_SIZE: u64 = 56;
 const MOST_SIZE: u64 = 4096;
 /// Real-time priorities.
 const PRIORITIES: std::ops::RangeInclusive<u32> = 1..=99;
-
-/// A real-time policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RealTime {
-    /// `SCHED_FIFO` or `SCHED_RR`.
-    pub(crate) policy: u32,
-    /// 1 to 99.
-    pub(crate) priority: u32,
-    /// The tasks that it makes have a usual policy.
-    pub(crate) resets_on_fork: bool,
-}
 
 /// What a call asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,6 @@ use retake_model::TaskId;
 use retake_ptrace::{AffinityForm, affinity_form, affinity_of, widest_affinity};
 
 use super::cpu_set::CpuSet;
-use crate::session::Session;
 
 const SIZE_OF_WORD: usize = 8;
 const BITS_OF_WORD: usize = 64;
@@ -90,24 +89,6 @@ impl Processors {
     /// The memory node of a CPU.
     pub(crate) fn node(&self, cpu: usize) -> u32 {
         self.nodes.iter().find(|(_, cpus)| cpus.contains(cpu)).map_or(0, |(node, _)| *node)
-    }
-}
-
-impl Session {
-    /// The program is told of these.
-    pub(crate) fn tell_of(&mut self, processors: Processors) {
-        if processors.asked.is_some() {
-            // Some may have been opened by who started the recording.
-            self.hardware.told_files.expect();
-            if !self.hardware.traps_cpuid {
-                self.book.warn_once(
-                    "the cpuid instruction tells the program of the machine's own CPUs, as this processor cannot trap it: \
-                     calls and files tell of those that --cpus asked for"
-                        .to_owned(),
-                );
-            }
-        }
-        self.hardware.processors = processors;
     }
 }
 

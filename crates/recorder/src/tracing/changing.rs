@@ -13,7 +13,7 @@ use super::told::{self, Why};
 use super::{Standing, Stop, Traced};
 use crate::book::{Book, Draft};
 use crate::error::RecordError;
-use crate::places::midcode::normal;
+use crate::next::normal;
 use crate::tasks::{Run, Task};
 use crate::world::World;
 

@@ -8,7 +8,7 @@ use super::Traced;
 use super::told::Why;
 use crate::book::Draft;
 use crate::error::RecordError;
-use crate::places::midcode::normal;
+use crate::next::normal;
 use crate::tasks::{Run, Task};
 use crate::world::World;
 

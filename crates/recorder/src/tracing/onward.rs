@@ -4,14 +4,15 @@ use retake_model::Registers;
 use retake_ptrace::{PtraceStop, Resume, Stopped, kill_task};
 
 use super::{Resumption, Standing};
-use crate::calls::{Begun, Ended};
+use crate::calls::begun::Begun;
+use crate::calls::retire::Ended;
 use crate::error::RecordError;
 use crate::next::{Next, call_number, resumed};
 use crate::places::Found;
 use crate::places::nearby::{TRAP_FLAG, step_once};
 use crate::session::Session;
 use crate::signals::disposition::{Disposition, disposition};
-use crate::signals::is_synchronous;
+use crate::signals::holding::is_synchronous;
 use crate::tasks::Task;
 
 /// What a tracer has made of a task that is to go on.

@@ -7,7 +7,7 @@ use retake_ptrace::{interrupt, kill_process, kill_task};
 use super::told::{self, Why};
 use super::{Kind, Mode, Resumption, Standing, Stop, Traced, Tracer, number_in};
 use crate::book::{Book, Draft};
-use crate::calls::Answer;
+use crate::calls::answer::Answer;
 use crate::error::RecordError;
 use crate::tasks::{Run, Task};
 use crate::world::World;

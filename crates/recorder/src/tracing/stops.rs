@@ -10,9 +10,9 @@ use super::{Mode, Resumption, Standing, Stop, Tracer};
 use crate::book::Book;
 use crate::calls::convention::Made;
 use crate::error::RecordError;
+use crate::next::normal;
 use crate::next::{Next, call_number};
-use crate::places::midcode::normal;
-use crate::signals::disposition::status_mask;
+use crate::signals::state::status_mask;
 use crate::tasks::{Run, Task};
 use crate::world::World;
 

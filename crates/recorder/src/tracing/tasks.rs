@@ -118,7 +118,7 @@ impl Task {
         let former = message(self.tid);
         let Some(traced) = &mut self.traced else { return };
         traced.steps = false;
-        (traced.debug, traced.watches) = (super::debug::DebugRegisters::default(), false);
+        (traced.debug, traced.watches) = (super::debug_registers::DebugRegisters::default(), false);
         if traced.wants(Event::Exec.option()) {
             traced.due.push_back(Why::Event(Event::Exec, former));
         } else if traced.kind == Kind::Attached {

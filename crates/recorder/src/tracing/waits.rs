@@ -6,43 +6,22 @@
 
 use retake_abi::consts::wait::{WEXITED, WNOHANG, WNOWAIT};
 use retake_abi::{Errno, nr};
-use retake_model::{Addr, Registers, Signal, SyscallNo, TaskId, Tid};
+use retake_model::{Addr, Registers, Signal, SyscallNo, Tid};
 use retake_ptrace::{Stopped, TaskStat};
 
 use super::requests::status_line;
 use super::told::{description, put};
-use super::{Stop, Tracer, number_in};
+use super::{Stop, number_in};
 use crate::book::Draft;
-use crate::calls::Answer;
+use crate::calls::answer::Answer;
 use crate::error::RecordError;
 use crate::next::call_number;
 use crate::tasks::{OpenCall, Task};
+use crate::tracing::ends::End;
 use crate::world::World;
 
 /// `struct rusage`, in bytes.
 const USAGE: usize = 144;
-
-/// Ends of traced tasks whose tracer does not learn of them from the kernel.
-#[derive(Debug, Default)]
-pub(crate) struct Ends(Vec<End>);
-
-#[derive(Clone, Copy, Debug)]
-struct End {
-    by: Tracer,
-    tid: Tid,
-    status: u32,
-}
-
-impl Ends {
-    pub(super) fn add(&mut self, by: Tracer, tid: Tid, status: u32) {
-        self.0.push(End { by, tid, status });
-    }
-
-    /// A tracer has ended: it waits for nobody.
-    pub(super) fn forget(&mut self, tracer: TaskId) {
-        self.0.retain(|end| end.by.task != tracer);
-    }
-}
 
 /// Which tasks a wait is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -306,13 +285,6 @@ impl World {
         };
         Ok(stopped.set_registers(&Registers { rax, ..own })?)
     }
-}
-
-/// Has a task wait for a signal instead of making a call that would fail.
-pub(crate) fn wait_for_any_signal(stopped: &mut Stopped) -> Result<(), RecordError> {
-    let registers = stopped.registers()?;
-    let orig_rax = u64::from(nr::PAUSE.get());
-    Ok(stopped.set_registers(&Registers { orig_rax, ..registers })?)
 }
 
 #[cfg(test)]

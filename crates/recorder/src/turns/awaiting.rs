@@ -125,7 +125,7 @@ impl Session {
             // That is looked for among tasks whose wait is recorded.
             return Ok(None);
         }
-        self.turns.tick_every(crate::places::midcode::IDLE_TICK);
+        self.turns.tick_every(crate::turns::IDLE_TICK);
         let stop = loop {
             if self.should_end() || self.status.is_some() {
                 break Ok(None);

@@ -32,6 +32,9 @@ pub(crate) struct Turns {
 /// or a machine that is busy does nothing but handle ticks.)
 pub(crate) const AGAIN: Duration = Duration::from_micros(500);
 
+/// How often the wait for the only task is looked at, in a call that may take for ever.
+pub(crate) const IDLE_TICK: Duration = Duration::from_millis(100);
+
 /// What turns are drawn from: another one each time.
 fn seed() -> u64 {
     u64::try_from(monotonic().as_nanos() & u128::from(u64::MAX)).unwrap_or(1)

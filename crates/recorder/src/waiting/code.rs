@@ -9,8 +9,6 @@ use iced_x86::{
 use retake_model::{Addr, Registers};
 use retake_ptrace::ProcessMemory;
 
-use crate::places::unfinished::can_be_left;
-
 /// Longest instruction (Intel SDM vol. 2, 2.3.11).
 pub(crate) const LONGEST: usize = 15;
 
@@ -345,6 +343,21 @@ fn place_of(register: Register, registers: &mut Registers) -> Option<&mut u64> {
         Register::R15 => &mut registers.r15,
         _ => return None,
     })
+}
+
+/// Whether an instruction may be left before it is complete.
+pub(crate) fn can_be_left(instruction: &Instruction) -> bool {
+    // "REP/REPE/REPZ/REPNE/REPNZ" in Intel SDM vol. 2.
+    let repeats = (instruction.has_rep_prefix() || instruction.has_repne_prefix())
+        && instruction.is_string_instruction();
+    // The mask has the elements that are still to come ("VPGATHERDD", "VPSCATTERDD").
+    let has_mask = instruction.is_vsib();
+    // The tile configuration has the row to go on with ("TILELOADD", "TILESTORED").
+    let has_row = matches!(
+        instruction.mnemonic(),
+        Mnemonic::Tileloadd | Mnemonic::Tileloaddt1 | Mnemonic::Tilestored
+    );
+    repeats || has_mask || has_row
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::counting::{Counters, Turns, pauses};
 use super::loops::{Kind, Loop};
 use super::{MOST_WORDS, Waiting, Word, read};
 use crate::error::RecordError;
-use crate::places::midcode::normal;
+use crate::next::normal;
 use crate::places::{Ran, run_once_more, run_to_watchpoint};
 use crate::session::Session;
 use crate::tasks::Task;

@@ -10,82 +10,13 @@ use crate::places::midcode::Arrivals;
 use crate::places::unfinished;
 use crate::session::Session;
 use crate::tasks::{Space, Task};
+use crate::waiting::armed::Armed;
 use crate::world::World;
 
 /// After so many writes that change nothing anybody waits for, watching costs too much.
 const MISSES: u32 = 16;
 /// Once in so many times the task that wrote goes on, as it may natively.
 const GOES_ON: u64 = 16;
-
-/// After so many arrivals at a loop in which the task did not wait it is not watched.
-const ARRIVALS: u32 = 2;
-
-/// What the debug registers of a task watch for: words that others wait for, and the loop in which the task
-/// itself has waited before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Armed {
-    points: [Option<Watchpoint>; WATCHPOINTS],
-    misses: u32,
-    /// They were set after the task's last event: what came between is not known.
-    late: bool,
-}
-
-impl Armed {
-    fn is_empty(&self) -> bool {
-        self.points.iter().all(Option::is_none)
-    }
-
-    fn add(&mut self, point: Watchpoint) {
-        if self.points.contains(&Some(point)) {
-            return;
-        }
-        if let Some(free) = self.points.iter_mut().find(|place| place.is_none()) {
-            *free = Some(point);
-        }
-    }
-}
-
-/// The loops in which a task has waited last. (Two of them: who meets others at a barrier and then waits for more to
-/// do waits in two places by turns.)
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct WaitedAt([Option<Place>; 2]);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
-    pc: Addr,
-    /// How often it came by since and did not wait.
-    passed: u32,
-}
-
-impl WaitedAt {
-    /// It waits there.
-    pub(crate) fn note(&mut self, pc: Addr) {
-        let [last, before] = self.0;
-        let other = if last.is_some_and(|last| last.pc == pc) { before } else { last };
-        self.0 = [Some(Place { pc, passed: 0 }), other];
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.iter().all(Option::is_none)
-    }
-
-    fn places(&self) -> impl Iterator<Item = Addr> {
-        self.0.into_iter().flatten().map(|place| place.pc)
-    }
-
-    /// Those that are worth to be watched for.
-    fn likely(&self) -> impl Iterator<Item = Addr> {
-        let likely = self.0.into_iter().flatten().filter(|place| place.passed < ARRIVALS);
-        likely.map(|place| place.pc)
-    }
-
-    /// It came by.
-    fn pass(&mut self, pc: Addr) {
-        if let Some(place) = self.0.iter_mut().flatten().find(|place| place.pc == pc) {
-            place.passed += 1;
-        }
-    }
-}
 
 impl Task {
     /// Takes all watchpoints out.
