@@ -177,14 +177,16 @@ pub fn is_watchpoint(info: &SigInfo, pc: Addr, memory: &ProcessMemory) -> bool {
     if info.signal() != Ok(Signal::TRAP) {
         return false;
     }
-    let is_behind_int1 = || {
-        let mut before = [0];
+    // It is a trap, but some hypervisors deliver it at the instruction, as a fault.
+    let is_at_int1 = || {
+        let mut around = [0; 2];
         let at = pc.checked_sub(1);
-        at.is_some_and(|at| memory.read_exact(at, &mut before).is_ok()) && before == [INT1]
+        let got = at.is_some_and(|at| memory.read_exact(at, &mut around).is_ok());
+        got && around.contains(&INT1)
     };
     match info.code() {
         TRAP_HWBKPT => true,
-        TRAP_BRKPT => !is_behind_int1(),
+        TRAP_BRKPT => !is_at_int1(),
         _ => false,
     }
 }

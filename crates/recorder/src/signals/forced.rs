@@ -64,15 +64,15 @@ impl Task {
     pub(crate) fn is_at_watchpoint(&self, info: &SigInfo, registers: &Registers) -> bool {
         const INT1: u8 = 0xf1;
         const INT3: u8 = 0xcc;
-        let mut before = [0];
+        let mut around = [0; 2];
         is_watchpoint(info, registers.pc(), &self.memory)
             || info.signal() == Ok(Signal::TRAP)
                 && self.hides_forced(info, registers)
                 && self
                     .memory
-                    .read_exact(Addr::new(registers.rip.wrapping_sub(1)), &mut before)
+                    .read_exact(Addr::new(registers.rip.wrapping_sub(1)), &mut around)
                     .is_ok()
-                && ![[INT1], [INT3]].contains(&before)
+                && !matches!(around, [INT1 | INT3, _] | [_, INT1])
     }
 
     /// Whether forcing `signal` on the task made it fatal.
