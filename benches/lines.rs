@@ -7,16 +7,16 @@
 #![expect(clippy::print_stdout, reason = "a report")]
 #![expect(clippy::panic, clippy::expect_used, reason = "a bench fails by panicking")]
 
+#[path = "measure/debugger.rs"]
+mod debugger;
 #[expect(dead_code, reason = "what runs of programs need")]
 mod measure;
 #[path = "measure/moments.rs"]
 mod moments;
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
-use std::time::{Duration, Instant};
 
+use debugger::Debugger;
 use measure::{duration, median};
 use moments::{Random, moments};
 use retake_testkit::{Retake, fixture};
@@ -24,50 +24,6 @@ use serde_json::Value;
 
 /// Lines from a hit on, at most.
 const AHEAD: u64 = 4;
-
-/// `retake debug --json`, asked line by line.
-struct Debugger {
-    child: Child,
-    to: ChildStdin,
-    from: BufReader<ChildStdout>,
-}
-
-impl Debugger {
-    fn start(retake: &Retake, dir: &Path) -> Self {
-        let mut command = retake.command(["debug", "--json"]);
-        command.arg(dir).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().expect("retake starts");
-        let to = child.stdin.take().expect("a pipe");
-        let from = BufReader::new(child.stdout.take().expect("a pipe"));
-        Self { child, to, from }
-    }
-
-    /// The answer to a command, and how long it took.
-    fn ask(&mut self, command: &str) -> (Value, Duration) {
-        let started = Instant::now();
-        writeln!(self.to, "{command}").expect("it reads");
-        let mut line = String::new();
-        self.from.read_line(&mut line).expect("it answers");
-        let took = started.elapsed();
-        let answer = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{command}: {line}"));
-        (answer, took)
-    }
-
-    /// Where it is, with all registers.
-    fn look(&mut self, stop: &Value) -> Seen {
-        let position = stop["data"]["position"].as_str();
-        let position = position.unwrap_or_else(|| panic!("no position: {stop}")).to_owned();
-        let function = stop["data"]["place"]["function"].clone();
-        Seen { position, function, registers: self.ask("regs").0["data"].clone() }
-    }
-}
-
-impl Drop for Debugger {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 #[derive(Debug, PartialEq)]
 struct Seen {
@@ -84,6 +40,14 @@ impl Seen {
         let stack = registers.iter().find(|register| register["name"] == "rsp")?;
         Some((&self.function, stack["value"].as_u64()?))
     }
+}
+
+/// Where a debugger is, with all registers.
+fn look(debugger: &mut Debugger, stop: &Value) -> Seen {
+    let position = stop["data"]["position"].as_str();
+    let position = position.unwrap_or_else(|| panic!("no position: {stop}")).to_owned();
+    let function = stop["data"]["place"]["function"].clone();
+    Seen { position, function, registers: debugger.ask("regs").0["data"].clone() }
 }
 
 fn has_stepped(stop: &Value) -> bool {
@@ -104,10 +68,10 @@ fn row(retake: &Retake, name: &str, program: &Path, source: &str, mark: &str) {
         debugger.ask(&format!("break {file}:{}", fixture::line_of(source, mark)));
         let (mut stop, _) = debugger.ask(&format!("goto hit {}", 1 + random.below(hits)));
         debugger.ask("clear all");
-        let mut log = vec![debugger.look(&stop)];
+        let mut log = vec![look(&mut debugger, &stop)];
         for _ in 0..=random.below(AHEAD) {
             stop = debugger.ask("next").0;
-            log.push(debugger.look(&stop));
+            log.push(look(&mut debugger, &stop));
         }
         // Out of a function, an inlined one too, it comes to the middle of a line, which backwards is one with
         // what lies before it.
@@ -120,10 +84,10 @@ fn row(retake: &Retake, name: &str, program: &Path, source: &str, mark: &str) {
         let [.., before, here] = &log[..] else { continue };
         let (stop, took) = debugger.ask("rev next");
         back.push(took);
-        assert_eq!(debugger.look(&stop), *before, "{name}: back from {}", here.position);
+        assert_eq!(look(&mut debugger, &stop), *before, "{name}: back from {}", here.position);
         let (stop, took) = debugger.ask("next");
         forth.push(took);
-        assert_eq!(debugger.look(&stop), *here, "{name}: forth from {}", before.position);
+        assert_eq!(look(&mut debugger, &stop), *here, "{name}: forth from {}", before.position);
     }
     let most = back.iter().max().copied().unwrap_or_default();
     let (number, back, forth) = (back.len(), median(back), median(forth));

@@ -6,6 +6,7 @@
 #[path = "delve/session.rs"]
 mod session;
 
+use regex::Regex;
 use retake_testkit::{finish, fixture};
 use session::{Steps, path, set_up, the_same};
 
@@ -125,4 +126,68 @@ def main():
     steps.has("hits", "forwards [1, 2, 3, 4, 6, 7, 8, 9, 11, 12, 13, 14, 16, 17, 18, 19]\n");
     steps.has("hits", "backwards [19, 18, 17, 16, 14, 13, 12, 11, 9, 8, 7, 6, 4, 3, 2, 1]\n");
     steps.has("hits", "checkpoints 1 1\n");
+}
+
+/// A script as people write them for Delve.
+const SCRIPT: &str = "\
+# Who pays in more than ten.
+config max-string-len 200
+break total MARK(total)
+cond total d.amount > 10
+on total print d.amount
+break apply MARK(apply)
+cond -hitcount apply == 3
+continue
+print id
+print a.Balance
+next
+print a.Balance
+clear apply
+continue
+print d.amount
+print total
+next
+print total
+continue
+clear total
+break ends MARK(teller ends)
+continue
+print id
+print a.Owner
+print len(a.history)
+print a.history[2]
+step
+print a.Balance
+stepout
+next
+rewind
+exit
+";
+
+/// The same file, run by Delve and by `retake debug`: both stop at the same moments, and print the same.
+#[test]
+fn a_script_of_delve_runs_unchanged() {
+    let Some((delve, program)) = set_up("unchanged", "go/bank.go") else { return };
+    let dir = delve.record("recording", &program);
+    let marks = Regex::new(r"MARK\(([^)]*)\)").expect("a pattern");
+    let script = marks.replace_all(SCRIPT, |found: &regex::Captures<'_>| {
+        format!("bank.go:{}", fixture::line_of("go/bank.go", &found[1]))
+    });
+    let by_delve = delve.script(["replay", path(&dir)], &script);
+    let by_retake = delve.retake.debug(&dir, &[], &script).good();
+    // Delve: `Completed event: 218 (218+1851@0x49dbaf)`. Here each stop begins with the position.
+    let moments = |pattern: &str, output: &str| -> Vec<String> {
+        let pattern = Regex::new(pattern).expect("a pattern");
+        pattern.captures_iter(output).map(|found| found[1].to_owned()).collect()
+    };
+    let (told, shown) = (by_delve.output(), by_retake.output());
+    let wanted = moments(r"(?m)^Completed event: \d+ \((.*)\)$", &told);
+    assert_eq!(wanted.len(), 10, "{told}\n{}", by_delve.errors());
+    assert_eq!(moments(r"(?m)^(\d+\+\d+@0x\S+)  thread", &shown), wanted, "{told}\n{shown}");
+    let printed = |output: &str| moments(r#"(?m)^(-?\d+|"[^"]*")$"#, output);
+    // What `on` prints begins with the expression in Delve, and stands behind the command here.
+    let told = told.replace("\td.amount: ", "");
+    let of_delve = printed(&told);
+    assert_eq!(of_delve.len(), 13, "{told}");
+    assert_eq!(printed(&shown), of_delve, "{told}\n{shown}");
 }

@@ -8,6 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use junit_parser::TestStatus;
 use retake_testkit::{Retake, finish, fixture};
 
 fn retake() -> Retake {
@@ -198,6 +199,35 @@ fn many_breakpoints_in_a_script_for_ci() {
     let xml = fs::read_to_string(&junit).expect("results");
     assert!(xml.contains("tests=\"123\" failures=\"2\" errors=\"0\""), "{xml}");
     assert!(xml.contains("line 123: assert $hits(1) == 21"), "{xml}");
+    let wanted = [
+        ("line 123: assert $hits(1) == 21", "assertion failed: $hits(1) == 21"),
+        ("line 125: expect \"nothing of that kind\"", "nothing of that kind"),
+    ];
+    the_results_say(&xml, 123, &wanted);
+}
+
+/// As the parser of JUnit files reads them that others have written.
+fn the_results_say(xml: &str, count: u64, failed: &[(&str, &str)]) {
+    let read =
+        junit_parser::from_reader(xml.as_bytes()).unwrap_or_else(|err| panic!("{err}: {xml}"));
+    let cases: Vec<_> = read.suites.iter().flat_map(|suite| &suite.cases).collect();
+    assert_eq!((read.suites.len(), cases.len() as u64), (1, count), "{xml}");
+    let suite = &read.suites[0];
+    assert_eq!((suite.tests, suite.failures, suite.errors), (count, failed.len() as u64, 0));
+    let found: Vec<_> = cases
+        .iter()
+        .filter_map(|case| match &case.status {
+            TestStatus::Success => None,
+            TestStatus::Failure(failure) => Some((case.original_name.as_str(), failure)),
+            other => panic!("{}: {other:?}", case.name),
+        })
+        .collect();
+    assert_eq!(found.len(), failed.len(), "{xml}");
+    for ((name, failure), (wanted, why)) in found.into_iter().zip(failed) {
+        assert_eq!(name, *wanted);
+        let said = format!("{}{}", failure.message, failure.text);
+        assert!(said.contains(why), "{said:?} does not say {why:?}");
+    }
 }
 
 #[test]

@@ -3,6 +3,10 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "prompt/in_tmux.rs"]
+mod in_tmux;
+#[path = "prompt/interrupts.rs"]
+mod interrupts;
 #[path = "prompt/screen.rs"]
 mod screen;
 

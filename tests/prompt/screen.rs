@@ -21,7 +21,7 @@ const ROWS: u16 = 30;
 /// A terminal of its own, and what a program has written to it.
 pub(crate) struct Screen {
     terminal: File,
-    child: Guarded,
+    child: Option<Guarded>,
     raw: Vec<u8>,
     /// What was looked at already, in the text without escapes.
     seen: usize,
@@ -53,7 +53,12 @@ impl Screen {
         }
         inside.stdin(stdio()).stdout(stdio()).stderr(stdio());
         let child = Guarded(inside.spawn().expect("it starts"));
-        Self { terminal: File::from(terminal), child, raw: Vec::new(), seen: 0 }
+        Self { child: Some(child), ..Self::reading(File::from(terminal)) }
+    }
+
+    /// What comes from a terminal that somebody else has.
+    pub(crate) fn reading(terminal: File) -> Self {
+        Self { terminal, child: None, raw: Vec::new(), seen: 0 }
     }
 
     /// Types something.
@@ -108,7 +113,8 @@ impl Screen {
     #[track_caller]
     pub(crate) fn ended(mut self) -> i32 {
         while self.read() {}
-        self.child.0.wait().expect("it ends").code().expect("no signal")
+        let mut child = self.child.take().expect("a program");
+        child.0.wait().expect("it ends").code().expect("no signal")
     }
 
     /// Reads more; nothing comes any more where the program has ended.

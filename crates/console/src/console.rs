@@ -153,8 +153,10 @@ impl Console {
         mut request: Request,
         shown: &Shown,
     ) -> Result<Output, ConsoleError> {
-        if let Request::Source(source) = &mut request {
-            source.around = settings::around(self.debugger.settings());
+        match &mut request {
+            Request::Source(source) => source.around = settings::around(self.debugger.settings()),
+            Request::Call(call) => call.threads = settings::calls_run(self.debugger.settings()),
+            _ => {}
         }
         let mut control = self.debugger.control().with_line(line);
         if let Some(sink) = &self.progress {

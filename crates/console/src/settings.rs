@@ -1,6 +1,6 @@
 //! How a console shows things, and what commands are called in it. The debugger keeps that with the session.
 
-use retake_debugger::{Setting, Settings};
+use retake_debugger::{CallThreads, Setting, Settings};
 
 use crate::asked::Change;
 use crate::commands;
@@ -11,6 +11,10 @@ use crate::{Command, ConsoleError};
 const AROUND: &str = "source-list-line-count";
 /// Unless it is set: as in Delve.
 const FEW: u32 = 5;
+/// Who runs while a function is called: one of these words.
+const CALLS_RUN: &str = "calls-run";
+const ALONE: &str = "alone";
+const ALL: &str = "all";
 /// What the name of a setting begins with that gives a command another name.
 const ALIAS: &str = "alias ";
 
@@ -59,6 +63,8 @@ fn known<'n>(name: &'n str, value: &str) -> Result<&'n str, ConsoleError> {
     let text = match name {
         AROUND if value.parse::<u32>().is_ok() => return Ok(name),
         AROUND => format!("{name} is a number of lines, not {value:?}"),
+        CALLS_RUN if [ALONE, ALL].contains(&value) => return Ok(name),
+        CALLS_RUN => format!("{name} is {ALONE} or {ALL}, not {value:?}"),
         _ if OF_DELVE.contains(&name) => return Ok(name),
         _ => format!("there is no setting {name:?}: config -list shows them"),
     };
@@ -71,10 +77,25 @@ pub(crate) fn around(settings: &Settings) -> u32 {
     settings.get(AROUND).and_then(|value| value.parse().ok()).unwrap_or(FEW)
 }
 
+/// Who runs in `call`.
+pub(crate) fn calls_run(settings: &Settings) -> CallThreads {
+    match settings.get(CALLS_RUN) {
+        Some(ALL) => CallThreads::All,
+        _ => CallThreads::Alone,
+    }
+}
+
 /// All of them.
 pub(crate) fn view(settings: &Settings) -> Vec<SettingView> {
     let setting = |name: &str, value: String| SettingView { name: name.to_owned(), value };
-    let mut all = vec![setting(AROUND, around(settings).to_string())];
+    let calls_run = match calls_run(settings) {
+        CallThreads::Alone => ALONE,
+        CallThreads::All => ALL,
+    };
+    let mut all = vec![
+        setting(AROUND, around(settings).to_string()),
+        setting(CALLS_RUN, calls_run.to_owned()),
+    ];
     let of = |name: &str| aliased(settings, name).map_or("", |command| command.name);
     all.extend(
         aliases(settings).map(|name| setting(&format!("{ALIAS}{}", of(name)), name.to_owned())),

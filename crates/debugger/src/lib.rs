@@ -66,11 +66,11 @@ pub use error::DebugError;
 pub use location::Location;
 pub use names::closest;
 pub use requests::{
-    CallRequest, Chosen, Detail, DisassembleRequest, EventsRequest, FrameChoice, HandleSignal,
-    HitValuesRequest, MemoryRange, Moment, NamesOf, NamesRequest, NewBookmark, NewBreakpoint,
-    NewCondition, NewHitCondition, NewWatch, NumberText, OnHit, PageRequest, PrintRequest, Request,
-    RunTo, Scope, Setting, SignalAction, SourceRequest, StepKind, StepRequest, Substitution,
-    TraceRequest, VariablesRequest, Which,
+    CallRequest, CallThreads, Chosen, Detail, DisassembleRequest, EventsRequest, FrameChoice,
+    HandleSignal, HitValuesRequest, MemoryRange, Moment, NamesOf, NamesRequest, NewBookmark,
+    NewBreakpoint, NewCondition, NewHitCondition, NewWatch, NumberText, OnHit, PageRequest,
+    PrintRequest, Request, RunTo, Scope, Setting, SignalAction, SourceRequest, StepKind,
+    StepRequest, Substitution, TraceRequest, VariablesRequest, Which,
 };
 pub use retake_values::{Field, Node, Role, Shown, Style};
 pub use session::Session;

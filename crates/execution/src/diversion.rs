@@ -47,9 +47,9 @@ pub enum StandardStream {
 }
 
 /// A throw-away copy of the recorded processes at one moment, in which memory and registers can be changed and
-/// one task runs, alone unless the others are to run too. Nothing of it touches the recording, the moment, or the host: of its system calls only
-/// those that shape its own memory are made; clocks are those of the recording, what it prints is kept for
-/// whoever asks, and everything else fails with an error number.
+/// one task runs, alone unless the others are to run too. Nothing of it touches the recording, the moment, or the
+/// host: of its system calls only those that shape its own memory are made; clocks are those of the recording,
+/// what it prints is kept for whoever asks, and everything else fails with an error number.
 ///
 /// It has ended when it is dropped.
 pub trait Diversion: State {

@@ -1,7 +1,7 @@
 //! What would change a program that runs.
 
 use retake_debugger::expr::Expression;
-use retake_debugger::{CallRequest, Request};
+use retake_debugger::{CallRequest, CallThreads, Request};
 
 use super::{Command, Words};
 use crate::ConsoleError;
@@ -11,8 +11,8 @@ pub(super) const CALL: Command = Command {
     name: "call",
     aliases: &[],
     usage: "call FUNCTION(ARGUMENT, ...) | *ADDRESS(ARGUMENT, ...)",
-    summary: "calls a function in a copy of the program as it is here, with up to six integers; the recording stays \
-              as it is",
+    summary: "calls a function in a copy of the program as it is here, with up to six integers, nine in Go; the recording stays \
+              as it is; after `config calls-run all` the other threads run too",
     words: Words::Places,
     parse: call,
 };
@@ -32,7 +32,12 @@ fn call(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
         }
     }
     let function = function.parse()?;
-    Ok(Asked::plainly(Request::Call(CallRequest { function, arguments: parsed })))
+    Ok(Asked::plainly(Request::Call(CallRequest {
+        function,
+        arguments: parsed,
+        // The console says that, which knows its settings.
+        threads: CallThreads::default(),
+    })))
 }
 
 /// The call that a text is, if it is one of a function by its name.

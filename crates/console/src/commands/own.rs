@@ -52,8 +52,15 @@ pub(super) const CONFIG: Command = Command {
     name: "config",
     aliases: &[],
     usage: "config [-list] | NAME VALUE | alias COMMAND NAME | substitute-path FROM [TO]",
-    summary: "shows or changes how this debugger shows things: source-list-line-count, aliases, where sources are now",
-    words: Words::These(&["-list", "alias", "source-list-line-count", "substitute-path"]),
+    summary: "shows or changes how this debugger shows things: source-list-line-count, aliases, where sources are now; \
+              calls-run all lets other threads run in call",
+    words: Words::These(&[
+        "-list",
+        "alias",
+        "calls-run",
+        "source-list-line-count",
+        "substitute-path",
+    ]),
     parse: config,
 };
 

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::{console, recording, text};
 use crate::Console;
 
-const LINES: [&str; 12] = [
+const LINES: [&str; 13] = [
     "b work",
     "on 1 regs rip",
     "c",
@@ -18,6 +18,7 @@ const LINES: [&str; 12] = [
     "bookmark early",
     "config substitute-path /old /new",
     "config source-list-line-count 1",
+    "config calls-run all",
     "config alias break stopat",
     "config max-string-len 200",
     "c",
@@ -51,7 +52,7 @@ fn all_of_it_comes_back() {
     assert!(text(&mut after, "bp").contains("on each stop: regs rip"));
     assert_eq!(
         text(&mut after, "config"),
-        "source-list-line-count  1\nalias break  stopat\nmax-string-len  200 (Delve's; nothing here depends on it)"
+        "source-list-line-count  1\ncalls-run  all\nalias break  stopat\nmax-string-len  200 (Delve's; nothing here depends on it)"
     );
     let set = text(&mut after, "stopat main");
     assert!(set.starts_with("set breakpoint 2: main"), "{set}");
@@ -114,15 +115,15 @@ fn the_request_that_differs_is_named() {
         "\"position\":\"0@0x1020#2\"",
         "\"position\":\"0@0x1010#1\"",
         1,
-        11,
+        12,
         "it led to 0@0x1010#1 then",
     );
     // What was asked.
-    differs("\"direction\":\"forward\"", "\"direction\":\"backward\"", 2, 11, "it led to");
+    differs("\"direction\":\"forward\"", "\"direction\":\"backward\"", 2, 12, "it led to");
     // What the answer was, which is in the chain only.
     differs("\"chain\":\"", "\"chain\":\"0", 4, 4, "another answer");
     // How things are shown.
-    differs("\"max-string-len\":\"200\"", "\"max-string-len\":\"20\"", 1, 10, "other settings");
+    differs("\"max-string-len\":\"200\"", "\"max-string-len\":\"20\"", 1, 11, "other settings");
     // What was selected.
-    differs("\"frame\":1", "\"frame\":2", 1, 13, "another thread or frame");
+    differs("\"frame\":1", "\"frame\":2", 1, 14, "another thread or frame");
 }

@@ -1,21 +1,17 @@
 //! Calling functions of the program, in a copy of it that is thrown away.
 
-use retake_execution::{Diversion, Diverted, Go};
-use retake_model::{Addr, Registers, TaskId};
+use retake_execution::{Company, Diverted, Go};
 
+use super::convention::Convention;
 use super::{disassembly, names, output};
 use crate::answers::{CalledView, PrintedView};
 use crate::expr;
 use crate::location::Location;
-use crate::requests::CallRequest;
+use crate::requests::{CallRequest, CallThreads};
 use crate::{Answer, DebugError, Debugger, RequestControl};
 
 use super::names::DebuggerNames;
 
-/// Below the stack pointer a function may keep things (System V ABI, "red zone").
-const RED_ZONE: u64 = 128;
-/// The registers of the first arguments hold so many (System V ABI).
-const ARGUMENTS: usize = 6;
 /// A function that is called may come through the place it returns to so often before it does.
 const PASSES: u32 = 10_000;
 
@@ -28,8 +24,26 @@ pub(super) fn call(
         Location::Address(address) => names::address(debugger, address, control)?,
         location => disassembly::entry_of(debugger, location)?,
     };
-    if request.arguments.len() > ARGUMENTS {
-        let what = format!("{ARGUMENTS} arguments at most are passed: those that go in registers");
+    let task = debugger.task();
+    let before = debugger.execution.program_registers(task)?;
+    let convention = Convention::at(debugger, function);
+    let why = match (convention, Convention::at(debugger, before.pc())) {
+        (Convention::Go, Convention::Go) | (Convention::SystemV, _) => None,
+        (Convention::Go, _) => Some(
+            "this thread does not run code of Go here, and so has no goroutine to call it: go to a line of a \
+             function of Go first",
+        ),
+        (Convention::Assembly, Convention::Go) => {
+            Some("it is written in assembly, which in Go takes arguments on the stack")
+        }
+        (Convention::Assembly, _) => None,
+    };
+    if let Some(why) = why {
+        return Err(failed(request, why.to_owned()));
+    }
+    if request.arguments.len() > convention.arguments() {
+        let most = convention.arguments();
+        let what = format!("{most} arguments at most are passed: those that go in registers");
         return Err(DebugError::NotFound(what));
     }
     let mut arguments = Vec::new();
@@ -40,22 +54,26 @@ pub(super) fn call(
             DebugError::NotFound(format!("{argument} is {value}, which does not fit in 64 bits"))
         })?);
     }
-    let task = debugger.task();
-    let before = debugger.execution.program_registers(task)?;
     let mut copy = debugger.execution.divert()?;
-    let expected = prepare(copy.as_mut(), task, &before, function, &arguments)?;
-    let back = before.pc();
-    let name = &request.function;
-    let failed = |why: String| DebugError::Call { function: name.to_string(), why };
+    copy.keep_company(match request.threads {
+        CallThreads::Alone => Company::Alone,
+        CallThreads::All => Company::Others,
+    });
+    let mut registers = convention.prepared(&before, &arguments);
+    let (back, expected) = (before.pc(), registers.sp());
+    registers.rsp = registers.rsp.wrapping_sub(8);
+    registers.rip = function.get();
+    copy.write_memory(task, registers.sp(), &back.get().to_le_bytes())?;
+    copy.set_registers(task, &registers)?;
     for _ in 0..PASSES {
         match copy.run(task, Go::On, &[back])? {
             Diverted::Breakpoint(_) => {}
             Diverted::Stepped => continue,
             Diverted::Signal(signal) => {
                 let pc = copy.registers(task)?.pc();
-                return Err(failed(format!("it gets {signal} at {pc}")));
+                return Err(failed(request, format!("it gets {signal} at {pc}")));
             }
-            Diverted::Over(why) => return Err(failed(why)),
+            Diverted::Over(why) => return Err(failed(request, why)),
         }
         let registers = copy.registers(task)?;
         if registers.sp() != expected {
@@ -70,7 +88,7 @@ pub(super) fn call(
         let value = format!("{:#x}", registers.rax);
         return Ok(Answer::Called(CalledView { value, output: printed.collect() }));
     }
-    Err(failed("it does not return".to_owned()))
+    Err(failed(request, "it does not return".to_owned()))
 }
 
 /// 64 bits of a value, signed or not.
@@ -78,36 +96,6 @@ fn word(value: i128) -> Option<u64> {
     u64::try_from(value).ok().or_else(|| i64::try_from(value).ok().map(i64::cast_unsigned))
 }
 
-/// Makes a task call a function; says where its stack pointer is once that has returned.
-fn prepare(
-    copy: &mut dyn Diversion,
-    task: TaskId,
-    before: &Registers,
-    function: Addr,
-    arguments: &[u64],
-) -> Result<Addr, DebugError> {
-    let mut registers = *before;
-    let places = [
-        &mut registers.rdi,
-        &mut registers.rsi,
-        &mut registers.rdx,
-        &mut registers.rcx,
-        &mut registers.r8,
-        &mut registers.r9,
-    ];
-    for (place, value) in places.into_iter().zip(arguments) {
-        *place = *value;
-    }
-    // 16 bytes are the stack's alignment at a call (System V ABI).
-    let after = before.rsp.wrapping_sub(RED_ZONE) & !15;
-    let at = after.wrapping_sub(8);
-    copy.write_memory(task, Addr::new(at), &before.rip.to_le_bytes())?;
-    registers.rsp = at;
-    registers.rip = function.get();
-    // The number of vector registers that hold arguments.
-    registers.rax = 0;
-    // No system call is to be made again.
-    registers.orig_rax = u64::MAX;
-    copy.set_registers(task, &registers)?;
-    Ok(Addr::new(after))
+fn failed(request: &CallRequest, why: String) -> DebugError {
+    DebugError::Call { function: request.function.to_string(), why }
 }

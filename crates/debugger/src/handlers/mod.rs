@@ -4,6 +4,7 @@ mod bookmarks;
 mod breakpoints;
 mod calls;
 mod catches;
+mod convention;
 mod disassembly;
 mod expressions;
 mod frames;

@@ -22,8 +22,8 @@ pub use looking::{MemoryRange, NewWatch, SourceRequest};
 pub use moving::{Moment, RunTo, Scope, StepKind, StepRequest};
 pub use names::{NamesOf, NamesRequest};
 pub use showing::{
-    CallRequest, DisassembleRequest, EventsRequest, FrameChoice, HandleSignal, NewBookmark, OnHit,
-    Setting, SignalAction, Substitution,
+    CallRequest, CallThreads, DisassembleRequest, EventsRequest, FrameChoice, HandleSignal,
+    NewBookmark, OnHit, Setting, SignalAction, Substitution,
 };
 pub use trace::TraceRequest;
 pub use values::{Detail, HitValuesRequest, NumberText, PrintRequest, VariablesRequest, Which};

@@ -74,9 +74,29 @@ pub enum SignalAction {
 pub struct CallRequest {
     /// The function, or its address.
     pub function: Location,
-    /// Up to six integers or addresses.
+    /// Integers or addresses, as many as go in registers: six, or nine of a function of Go's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arguments: Vec<Expression>,
+    /// Who runs meanwhile.
+    #[serde(default, skip_serializing_if = "CallThreads::is_alone")]
+    pub threads: CallThreads,
+}
+
+/// Who runs while a function is called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallThreads {
+    /// The thread that calls it: a call that would wait for another one is ended.
+    #[default]
+    Alone,
+    /// All threads, in turn with it.
+    All,
+}
+
+impl CallThreads {
+    const fn is_alone(&self) -> bool {
+        matches!(self, Self::Alone)
+    }
 }
 
 /// Some events.

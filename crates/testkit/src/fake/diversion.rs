@@ -1,4 +1,5 @@
-//! A diversion of a script: calls return the sum of their first two arguments, and print a line.
+//! A diversion of a script: calls return the sum of their first two arguments, and print a line, which says
+//! whether other tasks were to run too.
 
 use retake_execution::{
     Company, Diversion, Diverted, ErrorKind, ExecutionError, Go, StandardStream, State, TaskInfo,
@@ -15,6 +16,7 @@ pub(super) struct FakeDiversion {
     tasks: Vec<(TaskInfo, Registers)>,
     written: Vec<(Addr, Vec<u8>)>,
     output: Vec<(StandardStream, Vec<u8>)>,
+    company: Company,
 }
 
 impl FakeDiversion {
@@ -28,6 +30,7 @@ impl FakeDiversion {
             tasks: execution.tasks().into_iter().map(registers).collect(),
             written: Vec::new(),
             output: Vec::new(),
+            company: Company::default(),
         }
     }
 
@@ -119,7 +122,11 @@ impl Diversion for FakeDiversion {
         let sum = registers.rdi.wrapping_add(registers.rsi);
         registers.set(RegisterName::Rax, sum);
         registers.rsp = registers.rsp.wrapping_add(8);
-        self.output.push((StandardStream::Output, b"called\n".to_vec()));
+        let line: &[u8] = match self.company {
+            Company::Alone => b"called\n",
+            Company::Others => b"called beside others\n",
+        };
+        self.output.push((StandardStream::Output, line.to_vec()));
         let Some(back) = breakpoints.first() else {
             return Ok(Diverted::Over("it has no end".to_owned()));
         };
@@ -127,7 +134,9 @@ impl Diversion for FakeDiversion {
         Ok(Diverted::Breakpoint(*back))
     }
 
-    fn keep_company(&mut self, _company: Company) {}
+    fn keep_company(&mut self, company: Company) {
+        self.company = company;
+    }
 
     fn take_output(&mut self) -> Vec<(StandardStream, Vec<u8>)> {
         std::mem::take(&mut self.output)
