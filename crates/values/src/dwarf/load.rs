@@ -69,13 +69,24 @@ impl Info {
     fn load(&self, id: TypeId) -> Option<Type> {
         let (unit, offset) = self.find(id)?;
         let entry = unit.unit.entry(offset).ok()?;
+        // What is left of a type that lies in a unit of its own.
+        if let Some(to) = reference(&unit, &entry, constants::DW_AT_signature) {
+            let kind = Kind::Alias { to, form: AliasForm::Other };
+            return Some(Type { name: None, size: None, kind, language: unit.language });
+        }
         let name = text(&unit, &entry, constants::DW_AT_name).map(Arc::from);
         let mut size = number(&entry, constants::DW_AT_byte_size);
         let to = || reference(&unit, &entry, constants::DW_AT_type).unwrap_or(TypeId::VOID);
         let pointer = |form| Kind::Pointer { to: to(), form };
         let alias = |form| Kind::Alias { to: to(), form };
         let kind = match entry.tag() {
-            constants::DW_TAG_base_type => encoding_of(&entry)?,
+            constants::DW_TAG_base_type => match (name.as_deref(), encoding_of(&entry)?) {
+                // An integer by its encoding, a character to those who use it.
+                (Some("wchar_t"), Kind::Base(Encoding::Signed)) => {
+                    Kind::Base(Encoding::Char { signed: true })
+                }
+                (_, kind) => kind,
+            },
             constants::DW_TAG_unspecified_type => match name.as_deref() {
                 // What `decltype(nullptr)` is.
                 Some("decltype(nullptr)") => {
@@ -104,7 +115,8 @@ impl Info {
                     );
                     Some(if is_function { 2 * POINTER } else { POINTER })
                 });
-                pointer(PointerForm::Member)
+                let of = reference(&unit, &entry, constants::DW_AT_containing_type);
+                pointer(PointerForm::Member { of: of.unwrap_or(TypeId::VOID) })
             }
             constants::DW_TAG_structure_type => self.fields(&unit, offset, StructForm::Struct)?,
             constants::DW_TAG_class_type => self.fields(&unit, offset, StructForm::Class)?,

@@ -4,9 +4,12 @@ use gimli::{UnitOffset, constants};
 
 use super::attributes::{Entry, flag, reference, text};
 use super::{Info, TypeId, UnitInfo};
+use crate::thread_keys;
 
 /// Entries whose parents are followed outwards; compilers nest a dozen.
 const MAX_DEPTH: usize = 64;
+/// References to declarations and to units of types that are followed for one path.
+const MAX_HOPS: usize = 8;
 
 /// The outline of one unit.
 #[derive(Debug, Default)]
@@ -46,13 +49,8 @@ impl Outline {
                 around.last().map_or((0, false), |(_, at, inside)| (*at, *inside));
             let offset = entry.offset().0;
             let tag = entry.tag();
-            let is_scope = matches!(
-                tag,
-                constants::DW_TAG_compile_unit
-                    | constants::DW_TAG_partial_unit
-                    | constants::DW_TAG_namespace
-                    | constants::DW_TAG_module
-            );
+            let is_scope = matches!(tag, constants::DW_TAG_namespace | constants::DW_TAG_module)
+                || is_unit(tag);
             let is_type = is_named_type(tag);
             let is_function = tag == constants::DW_TAG_subprogram;
             if is_function || is_type || is_scope {
@@ -135,6 +133,15 @@ impl Outline {
     }
 }
 
+fn is_unit(tag: gimli::DwTag) -> bool {
+    matches!(
+        tag,
+        constants::DW_TAG_compile_unit
+            | constants::DW_TAG_partial_unit
+            | constants::DW_TAG_type_unit
+    )
+}
+
 fn is_named_type(tag: gimli::DwTag) -> bool {
     matches!(
         tag,
@@ -152,18 +159,31 @@ impl Info {
     /// The names of what is around an entry, outermost first, and its own.
     pub(crate) fn path_of(&self, id: TypeId) -> Vec<String> {
         let mut path = Vec::new();
-        let Some((unit, offset)) = self.find(id) else { return path };
-        let outline = self.outline(&unit);
-        let mut at = Some(offset);
+        let Some((mut unit, offset)) = self.find(id) else { return path };
+        let (mut at, mut hops) = (Some(offset), MAX_HOPS);
         while let Some(offset) = at.filter(|_| path.len() < MAX_DEPTH) {
             let Ok(entry) = unit.unit.entry(offset) else { break };
-            if matches!(
-                entry.tag(),
-                constants::DW_TAG_compile_unit | constants::DW_TAG_partial_unit
-            ) {
+            if is_unit(entry.tag()) {
                 break;
             }
-            match text(&unit, &entry, constants::DW_AT_name) {
+            let name = text(&unit, &entry, constants::DW_AT_name);
+            // A type that lies in a unit of its own: what is left of it has no name, and there the names around it
+            // are around its declaration.
+            let elsewhere = match name {
+                None => reference(&unit, &entry, constants::DW_AT_signature),
+                Some(_) if is_named_type(entry.tag()) => {
+                    reference(&unit, &entry, constants::DW_AT_specification)
+                }
+                Some(_) => None,
+            };
+            if let Some((other, inside)) = elsewhere.and_then(|other| self.find(other))
+                && hops > 0
+            {
+                hops -= 1;
+                (unit, at) = (other, Some(inside));
+                continue;
+            }
+            match name {
                 Some(name) => path.push(name),
                 None if entry.tag() == constants::DW_TAG_namespace => {
                     path.push("(anonymous namespace)".to_owned());
@@ -177,9 +197,12 @@ impl Info {
                     }
                 }
             }
-            at = outline.parent(offset);
+            at = self.outline(&unit).parent(offset);
         }
         path.reverse();
+        if path.last().is_some_and(|last| last == thread_keys::VARIABLE) {
+            thread_keys::cut(&mut path);
+        }
         path
     }
 
