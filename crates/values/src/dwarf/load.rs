@@ -108,13 +108,8 @@ impl Info {
                 pointer(PointerForm::RvalueReference)
             }
             constants::DW_TAG_ptr_to_member_type => {
-                size = size.or_else(|| {
-                    let is_function = matches!(
-                        self.ty(to()).as_deref(),
-                        Some(Type { kind: Kind::Function { .. }, .. })
-                    );
-                    Some(if is_function { 2 * POINTER } else { POINTER })
-                });
+                let pair = if self.is_function(to()) { 2 * POINTER } else { POINTER };
+                size = size.or(Some(pair));
                 let of = reference(&unit, &entry, constants::DW_AT_containing_type);
                 pointer(PointerForm::Member { of: of.unwrap_or(TypeId::VOID) })
             }
@@ -244,7 +239,7 @@ impl Info {
             return Some(MemberPlace::Bits { first: at.checked_mul(8)?, count });
         };
         // DWARF 3: counted from the highest bit of a storage unit (§5.5.6 there).
-        let storage = number(entry, constants::DW_AT_byte_size).or_else(|| self.size_of(ty))?;
+        let storage = number(entry, constants::DW_AT_byte_size).or_else(|| self.size_said(ty))?;
         let first = storage.checked_mul(8)?.checked_sub(from_top)?.checked_sub(count)?;
         Some(MemberPlace::Bits { first: at.checked_mul(8)?.checked_add(first)?, count })
     }
@@ -297,7 +292,7 @@ impl Info {
         });
         // A vector of a size, and no range.
         if counts.is_empty() {
-            let each = self.size_of(element).filter(|each| *each > 0);
+            let each = self.size_said(element).filter(|each| *each > 0);
             counts.push(size.zip(each).map(|(size, each)| size / each));
         }
         let mut element = element;
@@ -310,13 +305,7 @@ impl Info {
 
     fn enumeration(&self, unit: &UnitInfo, offset: UnitOffset) -> Option<Kind> {
         let entry = unit.unit.entry(offset).ok()?;
-        let base = reference(unit, &entry, constants::DW_AT_type).map(|id| self.plain(id).1);
-        let base = match base.flatten().as_deref() {
-            Some(Type { kind: Kind::Base(encoding), .. }) => {
-                Some(matches!(encoding, Encoding::Signed | Encoding::Char { signed: true }))
-            }
-            _ => None,
-        };
+        let base = reference(unit, &entry, constants::DW_AT_type).and_then(|id| self.is_signed(id));
         let mut values: Vec<(Arc<str>, i128)> = Vec::new();
         self.children(unit, offset, |child| {
             if child.tag() == constants::DW_TAG_enumerator {

@@ -6,6 +6,7 @@ mod info;
 mod load;
 mod names;
 mod outline;
+mod said;
 mod scopes;
 mod types;
 

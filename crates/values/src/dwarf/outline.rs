@@ -1,5 +1,7 @@
 //! What a unit has: its functions, its variables outside of functions, and the names of its types.
 
+use std::sync::Arc;
+
 use gimli::{UnitOffset, constants};
 
 use super::attributes::{Entry, flag, reference, text};
@@ -158,9 +160,15 @@ fn is_named_type(tag: gimli::DwTag) -> bool {
 impl Info {
     /// The names of what is around an entry, outermost first, and its own.
     pub(crate) fn path_of(&self, id: TypeId) -> Vec<String> {
+        self.path_within(id, MAX_HOPS)
+    }
+
+    /// The same, after so many references at most: hostile ones go round in circles.
+    fn path_within(&self, id: TypeId, left: usize) -> Vec<String> {
         let mut path = Vec::new();
+        let Some(left) = left.checked_sub(1) else { return path };
         let Some((mut unit, offset)) = self.find(id) else { return path };
-        let (mut at, mut hops) = (Some(offset), MAX_HOPS);
+        let (mut at, mut hops) = (Some(offset), left);
         while let Some(offset) = at.filter(|_| path.len() < MAX_DEPTH) {
             let Ok(entry) = unit.unit.entry(offset) else { break };
             if is_unit(entry.tag()) {
@@ -176,9 +184,13 @@ impl Info {
                 }
                 Some(_) => None,
             };
-            if let Some((other, inside)) = elsewhere.and_then(|other| self.find(other))
-                && hops > 0
-            {
+            // One without a name there says nothing, and may lead back here.
+            let has_name = |(unit, at): &(Arc<UnitInfo>, UnitOffset)| {
+                let entry = unit.unit.entry(*at).ok();
+                entry.is_some_and(|e| text(unit, &e, constants::DW_AT_name).is_some())
+            };
+            let elsewhere = elsewhere.and_then(|other| self.find(other)).filter(has_name);
+            if let Some((other, inside)) = elsewhere.filter(|_| hops > 0) {
                 hops -= 1;
                 (unit, at) = (other, Some(inside));
                 continue;
@@ -193,7 +205,7 @@ impl Info {
                     let other = reference(&unit, &entry, constants::DW_AT_specification)
                         .or_else(|| reference(&unit, &entry, constants::DW_AT_abstract_origin));
                     if let Some(other) = other.filter(|_| path.is_empty()) {
-                        return if other == id { path } else { self.path_of_declared(other) };
+                        return if other == id { path } else { self.path_of_declared(other, left) };
                     }
                 }
             }
@@ -207,7 +219,7 @@ impl Info {
     }
 
     /// As [`Self::path_of`], of an entry that has a name of its own.
-    fn path_of_declared(&self, id: TypeId) -> Vec<String> {
+    fn path_of_declared(&self, id: TypeId, left: usize) -> Vec<String> {
         let Some((unit, offset)) = self.find(id) else { return Vec::new() };
         let named = unit.unit.entry(offset).ok();
         let has_name = named.is_some_and(|e| text(&unit, &e, constants::DW_AT_name).is_some());
@@ -216,17 +228,21 @@ impl Info {
         }
         // A member is not in the list of parents: look at what is around it.
         let outline = self.outline(&unit);
-        if outline.parent(offset).is_some() { self.path_of(id) } else { self.path_of_member(id) }
+        if outline.parent(offset).is_some() {
+            self.path_within(id, left)
+        } else {
+            self.path_of_member(id, left)
+        }
     }
 
-    fn path_of_member(&self, id: TypeId) -> Vec<String> {
+    fn path_of_member(&self, id: TypeId, left: usize) -> Vec<String> {
         let Some((unit, offset)) = self.find(id) else { return Vec::new() };
         let name = unit.unit.entry(offset).ok();
         let name = name.and_then(|entry| text(&unit, &entry, constants::DW_AT_name));
         let mut path = self
             .outline(&unit)
             .type_around(offset)
-            .map_or_else(Vec::new, |around| self.path_of(unit.id_of(around)));
+            .map_or_else(Vec::new, |around| self.path_within(unit.id_of(around), left));
         path.extend(name);
         path
     }
