@@ -44,6 +44,71 @@ fn types_and_traits_of_rust() {
         ],
     );
     assert_eq!(places(&retake, &dir, "Boxed::only_u8").len(), 1);
+    // Instances of a generic type, which the linker knows by its parameter.
+    check(
+        &retake,
+        &dir,
+        &[
+            ("<q::Boxed<u8>>::get", &["q::Boxed<u8>::get"]),
+            ("Boxed<u64>::get", &["q::Boxed<u64>::get"]),
+        ],
+    );
+    assert_eq!(places(&retake, &dir, "Boxed::get").len(), 2);
+    let stack = retake.debug(&dir, &[], "break <q::Boxed<u64>>::get\ncontinue\nstack").good();
+    assert!(stack.output().contains(" in q::Boxed<u64>::get at "), "{}", stack.output());
+    // Of many the first ones are shown and the rest are counted.
+    let many = retake.debug(&dir, &[], "break drop_in_place").good().output();
+    assert!(many.lines().count() < 40, "{many}");
+}
+
+/// Of functions of one name the program's own come first, and the whole list is there for who asks.
+#[test]
+fn of_many_functions_the_own_come_first() {
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let name = "rust/values/many_names.rs";
+    let (dir, _) = retake.record("recording", &[], &[fixture::rust(name, &[])]);
+    let output = retake.debug(&dir, &[], "break read").good().output();
+    let places: Vec<&str> = output.lines().skip(1).collect();
+    assert!(places[0].contains("many_names::read ") && places[0].contains(".rs:"), "{output}");
+    let last = places.last().unwrap();
+    assert!(places.len() < 40 && last.contains(" more"), "{output}");
+}
+
+#[test]
+fn the_line_of_what_was_asked_for() {
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let source = "cpp/values/values.cpp";
+    let (dir, _) = retake.record("recording", &[], &[fixture::cpp_with(source, &["-O2"])]);
+    for (function, mark) in [("main", "all"), ("order", "order")] {
+        let output = retake.debug(&dir, &[], &format!("list {function}")).good().output();
+        assert!(output.lines().next().unwrap().ends_with("/values.cpp:"), "{function}: {output}");
+        let selected = output.lines().find(|line| line.starts_with("=>")).unwrap();
+        let line: u32 = selected[2..].split_whitespace().next().unwrap().parse().unwrap();
+        // At its first line, not at what is inlined there.
+        let first = fixture::line_of(source, mark);
+        assert!(
+            line < first && selected.contains(&format!("int {function}")) || line == first - 1,
+            "{output}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_is_said() {
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let (dir, _) = retake.record("recording", &[], &[fixture::c("c/values/values.c", &["-O0"])]);
+    for (line, expected) in [
+        ("x 0", "nothing is mapped at 0x0"),
+        ("x -count 0 $rsp", "the count must be at least 1"),
+        ("break *0x10", "nothing is mapped at 0x10"),
+        ("break values.c:0", "lines begin at 1"),
+        ("break 0", "lines begin at 1"),
+    ] {
+        let ended = retake.debug(&dir, &[], line);
+        assert_eq!(ended.code(), 1, "{line}");
+        let said = ended.errors();
+        assert!(said.contains(expected) && !said.contains("EIO"), "{line}: {said}");
+    }
 }
 
 #[test]

@@ -1,11 +1,13 @@
-//! Values of variables, over real recordings. What gdb 13 and Delve 1.20 print at the same place of the same
-//! recording was the oracle of each row.
+//! Values of variables, over real recordings. Each row is compared with what gdb 13 or Delve 1.20 print at the same
+//! place of the same recording, where they are installed.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 
-use retake_testkit::{Retake, fixture};
+use retake_testkit::{Retake, fixture, require};
+
+use oracle::{Gdb, Place};
 
 #[path = "values/c.rs"]
 mod c;
@@ -17,10 +19,18 @@ mod cpp;
 mod go;
 #[path = "values/newer.rs"]
 mod newer;
+#[path = "values/oracle.rs"]
+mod oracle;
+#[path = "values/printed.rs"]
+mod printed;
 #[path = "values/rust.rs"]
 mod rust;
+#[path = "values/shared.rs"]
+mod shared;
 #[path = "values/split.rs"]
 mod split;
+#[path = "values/thread_keys.rs"]
+mod thread_keys;
 
 /// An expression, and how its value is shown.
 type Row = (&'static str, &'static str);
@@ -69,6 +79,22 @@ fn check_but(retake: &Retake, dir: &Path, at: &str, before: &str, rows: &[Row], 
         }
     }
     assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
+}
+
+/// The same as [`check_but`], and that gdb says the same: of the rows, and that it has nothing of those without which
+/// they are.
+#[track_caller]
+fn check_with_gdb(retake: &Retake, gdb: Gdb, place: Place<'_>, rows: &[Row], without: &[&str]) {
+    let before = match place.frame {
+        0 => String::new(),
+        frame => format!("-frame {frame} "),
+    };
+    check_but(retake, place.dir, place.at, &before, rows, without);
+    if require(place.at, gdb.command).is_some() {
+        let there: Vec<Row> =
+            rows.iter().filter(|(row, _)| !without.contains(row)).copied().collect();
+        gdb.agrees(retake, place, &there, without);
+    }
 }
 
 /// A text with `ADDR` for each address, which are others in each recording.

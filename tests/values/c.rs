@@ -2,7 +2,9 @@
 
 use retake_testkit::{Retake, fixture};
 
-use super::{check, check_but, mark};
+use super::oracle::There::{As, Better, Other, Shown};
+use super::oracle::{Gdb, Oracle, Place, Spaces};
+use super::{check, check_but, check_with_gdb, mark};
 
 pub(super) const SOURCE: &str = "c/values/values.c";
 
@@ -71,6 +73,12 @@ pub(super) const ROWS: &[super::Row] = &[
     ("string == \"a \\\"quoted\\\" text\\n\"", "1"),
     ("text < \"help\"", "1"),
     ("len(numbers)", "5"),
+    ("sizeof(struct node)", "24"),
+    ("sizeof(struct node *) + sizeof(int)", "12"),
+    ("sizeof numbers / sizeof numbers[0]", "5"),
+    ("sizeof(size_type)", "8"),
+    ("sizeof(*list)", "24"),
+    ("sizeof(p)", "8"),
     ("-format hex number", "0xfffe1dc0"),
     ("-format bin bits.a", "0b101"),
     ("-format oct byte", "0310"),
@@ -80,11 +88,59 @@ pub(super) const ROWS: &[super::Row] = &[
     ("$rsp != 0 && rsp == $rsp", "1"),
 ];
 
+/// How gdb 13 says the same.
+const GDB: Gdb = Gdb {
+    command: "gdb",
+    oracle: Oracle {
+        rules: &[
+            // Numbers of characters that are none have no character here.
+            (r"(\d) '\\\d{3}'", "$1"),
+            // The type before a pointer.
+            (r"^\([\w ]+\*?\) (ADDR)", "$1"),
+        ],
+        ours: &[],
+        spaces: Spaces::Counted,
+        also: &[],
+        notes: &[
+            ("z", Shown("1 + 2i")),
+            (
+                "word",
+                Better(
+                    r#"{whole = 1065353216, parts = "\000\000\200?", number = 1}"#,
+                    "bytes that are no text are numbers",
+                ),
+            ),
+            ("numbers[1:4]", As("numbers[1]@3")),
+            (
+                "text",
+                Better(
+                    r#""hello\000\000\000\000\000\000\000\000\000\000""#,
+                    "what is behind the end of a text is no part of it",
+                ),
+            ),
+            ("*nothing", Shown("error: Cannot access memory at address 0x0")),
+            (
+                "string == \"a \\\"quoted\\\" text\\n\"",
+                As("$_streq(string, \"a \\\"quoted\\\" text\\n\")"),
+            ),
+            ("text < \"help\"", As("text[3] < 'p'")),
+            ("len(numbers)", As("sizeof(numbers) / sizeof(numbers[0])")),
+            ("-format hex number", As("/x number")),
+            ("-format bin bits.a", Other("/t bits.a", "101")),
+            ("-format oct byte", As("/o byte")),
+            ("%x p", As("/x p")),
+            ("-page 3..5 numbers", As("numbers[3]@2")),
+            ("$rsp != 0 && rsp == $rsp", As("$rsp != 0 && $rsp == $rsp")),
+        ],
+    },
+};
+
 #[test]
 fn values_without_optimization() {
     let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
     let (dir, _) = retake.record("recording", &[], &[fixture::c(SOURCE, &["-O0"])]);
-    check(&retake, &dir, &mark(SOURCE, "all"), ROWS);
+    let at = mark(SOURCE, "all");
+    check_with_gdb(&retake, GDB, Place { dir: &dir, at: &at, frame: 0 }, ROWS, &[]);
 }
 
 /// What gcc keeps nowhere at `-O2`; gdb says so too.
@@ -115,6 +171,9 @@ pub(super) const NOT_OPTIMIZED: &[&str] = &[
     "text < \"help\"",
     "-page 3..5 numbers",
     "p.x == 3 && list->at.x == 1",
+    // Of what is kept nowhere gdb still knows the size.
+    "sizeof numbers / sizeof numbers[0]",
+    "sizeof(*list)",
 ];
 
 #[test]
@@ -122,7 +181,8 @@ fn values_with_optimization() {
     let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
     let (dir, _) = retake.record("recording", &[], &[fixture::c(SOURCE, &["-O2"])]);
     // `stop` is inlined there: the variables are those of the frame around it.
-    check_but(&retake, &dir, &mark(SOURCE, "all"), "-frame 1 ", ROWS, NOT_OPTIMIZED);
+    let at = mark(SOURCE, "all");
+    check_with_gdb(&retake, GDB, Place { dir: &dir, at: &at, frame: 1 }, ROWS, NOT_OPTIMIZED);
     let optimized = [
         ("string", "\"a \\\"quoted\\\" text\\n\""),
         ("string[2] == '\"'", "1"),

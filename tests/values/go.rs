@@ -1,13 +1,17 @@
 //! Go. Delve 1.20 shows the same values; the program prints them as well.
 
-use retake_testkit::{Retake, fixture};
+use std::path::PathBuf;
 
-use super::{check, check_orders, mark};
+use retake_testkit::{Delve, Retake, fixture};
 
-const SOURCE: &str = "go/values.go";
+use super::oracle::There::{Better, Other, Shown};
+use super::oracle::{Oracle, Place, Spaces, delve_agrees, delve_says};
+use super::{Row, check, check_orders, mark};
+
+pub(super) const SOURCE: &str = "go/values.go";
 
 /// At `MARK: all` of `main.main`, without optimization.
-const ROWS: &[super::Row] = &[
+pub(super) const ROWS: &[Row] = &[
     ("yes", "true"),
     ("byt", "200"),
     ("small", "-5"),
@@ -48,8 +52,7 @@ const ROWS: &[super::Row] = &[
     ("embedded", "main.Embedded {Point: main.Point {X: 7, Y: 8}, Label: \"label\"}"),
     ("embedded.Point.Y", "8"),
     ("embedded.Y", "8"),
-    // Delve names the constant as well: Green (1).
-    ("color", "1"),
+    ("color", "Green (1)"),
     ("small_map", "map[string]int(len 2) {\"one\": 1, \"two\": 2}"),
     ("small_map[\"two\"]", "2"),
     ("structs[5].Y", "6"),
@@ -82,42 +85,97 @@ const ROWS: &[super::Row] = &[
     ("main.lookup[\"seven\"]", "7"),
 ];
 
-#[test]
-fn values_without_optimization() {
-    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
-    let Some(program) = fixture::go_for_delve("values_without_optimization", SOURCE) else {
-        return;
-    };
-    let (dir, _) = retake.record("recording", &[], &[program]);
-    check(&retake, &dir, &mark(SOURCE, "all"), ROWS);
+/// What Delve and we say in different words everywhere.
+const THEIRS: &[(&str, &str)] = &[
+    // Each line of a structure ends with a comma.
+    (r",([}\]])", "$1"),
+    (r"len:(\d+),cap:(\d+),nil", "len:$1,cap:$2,[]"),
+    // The type of an array, and of the structures in a list, is said once or not at all.
+    (r"^(?:\[\d+\])+[\w.]+\[", "["),
+    (TYPE, "{"),
+];
+const OURS: &[(&str, &str)] = &[
+    (TYPE, "{"),
+    (r"\(len(\d+),cap(\d+)\)", "len:$1,cap:$2,"),
+    (r"\(len\d+\)\{(.*)\}$", "[$1]"),
+    // Of a slice in a list, a map or an interface only the elements are shown there.
+    (r#"([\[,(]|":)\[\][\w.*]+len:\d+,cap:\d+,\["#, "$1["),
+    // What is in an interface stands behind it.
+    (r"^([\w. {}]+\([\w.*\[\]]+\))\((.*)\)$", "$1$2"),
+    (r"\(\*errors\.errorString\)\((\*\{.*?\})\)", "(*errors.errorString)$1"),
+];
+/// The name of a type of the program, before what is in a value of it.
+const TYPE: &str = r"(?:main|errors|fmt)\.\w+(?:\[[^\]]*\])?\{";
+
+/// How Delve 1.20 says the same.
+pub(super) const DELVE: Oracle = Oracle {
+    rules: THEIRS,
+    ours: OURS,
+    spaces: Spaces::Dropped,
+    also: &[],
+    notes: &[
+        ("text == \"x\"", Shown("false")),
+        ("slice[1:3]", Shown("[]intlen:2,cap:2,[20,30]")),
+        (
+            "first",
+            Better(
+                "*{Name:\"first\",Next:*{Name:\"last\",Next:*{Name:\"first\",Next:*{Name:\"last\",Next:*(*main.Node)(ADDR),\
+                 At:(*main.Point)(ADDR)},At:{X:1,Y:2}},At:{X:5,Y:6}},At:{X:1,Y:2}}",
+                "a circle ends where it comes back",
+            ),
+        ),
+        // All fields of the runtime's structure are shown there.
+        ("channel", Other("channel.buf", "*[4]int[11,22,0,0]")),
+        ("unbuffered", Other("unbuffered.qcount", "0")),
+        ("noChannel", Shown("chanint{}")),
+        ("closed", Other("closed.closed", "1")),
+    ],
+};
+
+/// Delve, and a program that it can debug, recorded.
+fn recorded(test: &str, program: impl FnOnce() -> Option<PathBuf>) -> Option<(Delve, PathBuf)> {
+    let delve = Delve::find(test, env!("CARGO_BIN_EXE_retake"))?;
+    let program = program()?;
+    let dir = delve.record("recording", &program);
+    Some((delve, dir))
 }
 
-/// An optimizing compiler keeps few variables; what it keeps is right, and of the others it is said why not.
+/// Variables of the function that are still there at `MARK: all` in an optimized program of Go 1.19.
+const KEPT: usize = 8;
+
+#[test]
+fn values_without_optimization() {
+    let test = "values_without_optimization";
+    let Some((delve, dir)) = recorded(test, || fixture::go_for_delve(test, SOURCE)) else { return };
+    let at = mark(SOURCE, "all");
+    check(&delve.retake, &dir, &at, ROWS);
+    delve_agrees(DELVE, &delve, Place { dir: &dir, at: &at, frame: 0 }, ROWS);
+}
+
+/// What of a function's own variables an optimizing compiler keeps is what it was without that, and of the others it is
+/// said why they are gone. Delve says of some that are kept in pieces that they are empty.
 #[test]
 fn values_with_optimization() {
-    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
-    let Some(program) = fixture::go("values_with_optimization", SOURCE) else { return };
-    let (dir, _) = retake.record("recording", &[], &[program]);
-    let script =
-        "break main.order\nhits 1 print sku, count, *left\nbreak main.stop\nhits 2 print value";
-    let output = retake.debug(&dir, &[], script).good().output();
-    let ends: Vec<&str> = output.lines().filter(|line| line.contains("  thread ")).collect();
-    let ends: Vec<&str> = ends.iter().filter_map(|line| line.split("  ").last()).collect();
-    let expected = [
-        "sku = \"apple\", count = 0, *left = 5",
-        "sku = \"pear\", count = 2, *left = 6",
-        "sku = \"fig\", count = 4, *left = 8",
-        "value = -123456",
-        "value = 5",
-        "value = 8",
-        "value = 12",
-        "value = 1",
-    ];
-    assert_eq!(ends, expected, "{output}");
-    let script = format!("break {}\ncontinue\nprint number", mark(SOURCE, "all"));
-    let output = retake.debug(&dir, &[], &script).good().output();
-    let last = output.lines().last().unwrap_or_default();
-    assert!(last == "-123456" || last.contains("optimized out"), "{output}");
+    let test = "values_with_optimization";
+    let Some((delve, dir)) = recorded(test, || fixture::go_of_delve(test, SOURCE)) else { return };
+    let at = mark(SOURCE, "all");
+    let script = format!("break {at}\ncontinue\nlocals");
+    let output = delve.retake.debug(&dir, &[], &script).good().output();
+    let mut rows: Vec<Row> = Vec::new();
+    for (name, found) in output.lines().filter_map(|line| line.split_once(" = ")) {
+        let Some(row) = ROWS.iter().find(|(row, _)| *row == name) else { continue };
+        // A part is gone, or, of an interface, the compiler says a place that has something else by now.
+        if found.contains("<optimized out (") || found.contains("no debug information describes") {
+            continue;
+        }
+        assert_eq!(super::without_addresses(found), row.1, "{name}");
+        rows.push(*row);
+    }
+    assert!(rows.len() >= KEPT, "{} in {output}", rows.len());
+    let said = delve_says(DELVE, &delve, Place { dir: &dir, at: &at, frame: 0 }, &rows);
+    let has_value = |said: &&String| !said.contains("(unreadable ") && !said.contains("dlv.init:");
+    let of_delve = said.iter().filter(has_value).count();
+    assert!(rows.len() >= of_delve, "Delve has {of_delve} values: {said:#?}");
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use retake_testkit::{Retake, fixture};
 
-use super::{check, check_but, check_orders, mark};
+use super::oracle::There::{As, Better, Other};
+use super::oracle::{Gdb, Oracle, Place, Spaces};
+use super::{check_orders, check_with_gdb, mark};
 
 pub(super) const SOURCE: &str = "rust/values/values.rs";
 
@@ -95,11 +97,118 @@ pub(super) const ROWS: &[super::Row] = &[
     ("-format hex byte", "0xc8"),
 ];
 
+/// How rust-gdb 13 says the same, with Rust's own printers.
+const GDB: Gdb = Gdb {
+    command: "rust-gdb",
+    oracle: Oracle {
+        rules: &[
+            (r"core::option::Option<.*?>::(Some|None)", "$1"),
+            (r"core::result::Result<.*?>::(Ok|Err)", "$1"),
+            (r"values::Shape::(\w+)\{", "Shape::$1 {"),
+            (r"values::(Shape|Unit)", "$1"),
+            (r"values::Pair ", "Pair"),
+            // A character has the number of one before it there.
+            (r"\d+ ('.')", "$1"),
+            (r"^alloc::boxed::Box<\[i32\], alloc::alloc::Global> ", ""),
+            (r"^&\[u16\]\(size=2\) = \{(.*)\}$", "[$1]"),
+            // It has no capacities; the words of the other containers.
+            (r"^(VecDeque|BTreeSet)\(size=(\d+)\) = \{(.*)\}$", "$1(len $2) [$3]"),
+            (r"^HashSet\(size=(\d+)\) = \{(.*)\}$", "HashSet(len $1) [$2]"),
+            (r"^BTreeMap\(size=(\d+)\) = ", "BTreeMap(len $1) "),
+            (r"\[(\d+)\] = ", "$1: "),
+            (
+                r"^(Rc|Arc)\(.*?\) = \{value = (.*), strong = (\d), weak = (\d)\}$",
+                "$1($2, strong $3, weak $4)",
+            ),
+            (r"^Cell = \{value = (.*)\}$", "Cell($1)"),
+            (
+                r"^core::sync::atomic::AtomicU32 \{v: core::cell::UnsafeCell<u32> \{value: (\d+)\}\}$",
+                "$1",
+            ),
+        ],
+        ours: &[],
+        spaces: Spaces::Counted,
+        also: &[],
+        notes: &[
+            ("letter", Better(r"223 '\xdf'", "the character is shown")),
+            ("owned == \"owned text\"", Other("owned", "\"owned text\"")),
+            ("len(owned)", As("owned.vec.len")),
+            ("reference", Better("(*mut values::Point) ADDR", "what it refers to is shown")),
+            ("some_box", Better("Some(ADDR)", "what it points to is shown")),
+            ("boxed", Better("(*mut values::Point) ADDR", "what it points to is shown")),
+            ("vector", Better("Vec(size=3) = {10, 20, 30}", "the capacity is shown")),
+            ("vector[2]", As("*((vector.buf.inner.ptr.pointer.pointer as usize + 8) as *mut i32)")),
+            ("vector[0:2]", Better("error: ']' expected", "elements of containers are there")),
+            ("len(vector)", As("vector.len")),
+            ("strings", Better("Vec(size=2) = {\"x\", \"yy\"}", "the capacity is shown")),
+            (
+                "strings[1]",
+                As(
+                    "*((strings.buf.inner.ptr.pointer.pointer as usize + 24) as *mut alloc::string::String)",
+                ),
+            ),
+            (
+                "points[1].x",
+                As(
+                    "(*((points.buf.inner.ptr.pointer.pointer as usize + 8) as *mut values::Point)).x",
+                ),
+            ),
+            ("no_vector", Better("Vec(size=0)", "the capacity is shown")),
+            ("queue", Better("VecDeque(len 6) [1, 2, 3, 4, 5, 99]", "the capacity is shown")),
+            ("queue[5]", Better("error: Cannot subscript non-array type", "elements are there")),
+            ("len(map)", As("map.base.table.table.items")),
+            (
+                "map[\"two\"]",
+                Better("error: Value can't be converted to integer.", "elements are there by key"),
+            ),
+            (
+                "map[\"three\"]",
+                Better("error: Value can't be converted to integer.", "elements are there by key"),
+            ),
+            ("ordered[13]", Better("error: Cannot subscript non-array type", "elements are there")),
+            ("counted.y", As("(*counted.ptr.pointer).value.y")),
+            (
+                "ref_cell",
+                Better(
+                    "RefCell(borrow=1) = {value = Vec(size=1) = {1}, borrow = 1}",
+                    "the capacity is shown",
+                ),
+            ),
+            ("mutex", Other("mutex.data.value", "13")),
+            ("lock", Other("lock.data.value", "\"locked\"")),
+            // What it is and what that holds is not shown there.
+            ("object", Other("object.pointer", "(*mut dyn values::Speaks) ADDR")),
+            (
+                "closure",
+                Better(
+                    "values::main::{closure_env#1} {_ref__closure_base: ADDR}",
+                    "what it refers to is shown",
+                ),
+            ),
+            ("atomic + 1", As("atomic.v.value + 1")),
+            ("-format hex byte", As("/x byte")),
+        ],
+    },
+};
+
+/// The same in an optimized program.
+const OPTIMIZED: Gdb = Gdb {
+    oracle: Oracle {
+        also: &[
+            ("unit", Better("<optimized out>", "what has no bytes is always there")),
+            ("nothing", Better("<optimized out>", "what has no bytes is always there")),
+        ],
+        ..GDB.oracle
+    },
+    ..GDB
+};
+
 #[test]
 fn values_without_optimization() {
     let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
     let (dir, _) = retake.record("recording", &[], &[fixture::rust(SOURCE, &[])]);
-    check(&retake, &dir, &mark(SOURCE, "all"), ROWS);
+    let at = mark(SOURCE, "all");
+    check_with_gdb(&retake, GDB, Place { dir: &dir, at: &at, frame: 0 }, ROWS, &[]);
 }
 
 #[test]
@@ -109,7 +218,8 @@ fn values_with_optimization() {
     let (dir, _) = retake.record("recording", &[], &[program]);
     // What rustc keeps nowhere; gdb says so too.
     let without = ["slice", "slice[1]", "object", "closure", "values::COUNTER"];
-    check_but(&retake, &dir, &mark(SOURCE, "all"), "", ROWS, &without);
+    let at = mark(SOURCE, "all");
+    check_with_gdb(&retake, OPTIMIZED, Place { dir: &dir, at: &at, frame: 0 }, ROWS, &without);
 }
 
 #[test]

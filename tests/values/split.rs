@@ -8,13 +8,13 @@ use retake_testkit::{Retake, fixture, require};
 
 use super::{c, check, check_but, cpp, mark, rust};
 
-fn run(command: &mut Command) {
+pub(super) fn run(command: &mut Command) {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Builds a fixture in a folder of its own, where its `.dwo` files are.
-fn build(retake: &Retake, compiler: &str, name: &str, flags: &[&str]) -> PathBuf {
+pub(super) fn build(retake: &Retake, compiler: &str, name: &str, flags: &[&str]) -> PathBuf {
     let folder = retake.path(&format!("{compiler}{}", flags.concat()));
     fs::create_dir_all(&folder).unwrap();
     let program = folder.join("values");
@@ -25,14 +25,14 @@ fn build(retake: &Retake, compiler: &str, name: &str, flags: &[&str]) -> PathBuf
 }
 
 /// The files in the folder of a program that end in some way.
-fn ending(program: &Path, end: &str) -> Vec<PathBuf> {
+pub(super) fn ending(program: &Path, end: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(program.parent().unwrap()).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
     paths.filter(|path| path.extension().is_some_and(|extension| extension == end)).collect()
 }
 
 /// Has what was kept with a recording forgotten, as if it had been made by somebody else.
-fn forget(dir: &Path) {
+pub(super) fn forget(dir: &Path) {
     fs::remove_file(dir.join("beside.json")).unwrap();
 }
 

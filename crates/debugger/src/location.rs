@@ -63,6 +63,10 @@ impl FromStr for Location {
             compiled(pattern)?;
             return Ok(Self::Pattern(pattern.to_owned()));
         }
+        let is_zero = |line: &str| !line.is_empty() && line.bytes().all(|byte| byte == b'0');
+        if text.rsplit(':').next().is_some_and(is_zero) {
+            return Err(DebugError::NotFound("lines begin at 1".to_owned()));
+        }
         if let Ok(line) = text.parse()
             && text.starts_with(|c: char| c.is_ascii_digit())
         {

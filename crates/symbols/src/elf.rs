@@ -1,7 +1,7 @@
 //! The ELF container: segments, sections, notes. Facts from the System V gABI, chapters 4 and 5.
 
 use object::elf::{DF_1_PIE, DT_FLAGS_1, EM_X86_64, ET_DYN, ET_EXEC, PF_X, PT_LOAD, PT_TLS};
-use object::read::elf::{Dyn, ElfFile64, FileHeader, ProgramHeader};
+use object::read::elf::{Dyn, ElfFile64, ElfSection64, FileHeader, ProgramHeader};
 use object::{LittleEndian, Object, ObjectSection};
 use retake_model::{FileAddr, FileOffset};
 
@@ -9,6 +9,7 @@ use crate::bytes::SharedBytes;
 use crate::error::ModuleError;
 
 pub(crate) type ElfFile<'a> = ElfFile64<'a, LittleEndian>;
+pub(crate) type ElfSection<'a, 'f> = ElfSection64<'a, 'f, LittleEndian>;
 
 /// A `PT_LOAD` program header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -27,7 +27,9 @@ mod frame_table;
 mod frames;
 mod function_code;
 mod functions;
+mod generic_types;
 mod index;
+mod instance;
 mod lines;
 mod module;
 mod names;
@@ -60,9 +62,12 @@ pub use functions::FunctionPlace;
 pub use index::IndexStore;
 pub use lines::LinePlace;
 pub use module::Module;
+pub use names::is_meant;
 pub use peek::{Peeked, peek};
 pub use plt::Trampoline;
 pub use sections::{DebugSections, DwarfBytes};
-pub use split::{DebugUnits, Held, SplitFiles, SplitName, Taken, WholeUnit};
+pub use split::{
+    DebugUnits, Held, References, SharedName, SplitFiles, SplitName, Taken, WholeUnit,
+};
 pub use thread_locals::ThreadLocalWord;
 pub use unwind::{Unwinder, UnwoundFrame};

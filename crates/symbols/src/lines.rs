@@ -11,6 +11,7 @@ use crate::module::Module;
 use crate::parallel;
 use crate::prologue::after_prologue;
 use crate::sections::Slice;
+use crate::split::dwarf_of_module;
 
 /// A row of a line table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +123,7 @@ pub(crate) struct UnitLines {
 impl UnitLines {
     /// The lines of the unit at an offset of `.debug_info`; none if that is no unit.
     pub(crate) fn load(module: &Module, offset: usize) -> Option<Self> {
-        let dwarf = module.sections().dwarf();
+        let dwarf = dwarf_of_module::<Slice<'_>>(module);
         let at = DebugInfoOffset(offset);
         let unit = dwarf.unit(dwarf.debug_info.header_from_offset(at).ok()?).ok()?;
         let rows = code_rows(module, &unit);
@@ -160,7 +161,7 @@ impl UnitLines {
 impl Module {
     /// The paths of all source files that lines of code lie in, or that are named beside those.
     pub fn source_files(&self) -> Vec<String> {
-        let dwarf = self.sections().dwarf();
+        let dwarf = dwarf_of_module::<Slice<'_>>(self);
         let (mut paths, mut units) = (Vec::new(), dwarf.units());
         while let Ok(Some(header)) = units.next() {
             let Ok(unit) = dwarf.unit(header) else { continue };

@@ -14,7 +14,9 @@ use crate::index::{Index, IndexSource, IndexStore};
 use crate::objects::Objects;
 use crate::plt::Plt;
 use crate::sections::DebugSections;
-use crate::split::{Skeletons, SplitFiles, SplitName};
+use crate::split::{
+    SharedName, Skeletons, SplitFiles, SplitName, load_supplement, supplement_named,
+};
 use crate::symtab::SymbolTable;
 use crate::units::Units;
 use crate::unwind::FrameSections;
@@ -27,6 +29,7 @@ pub struct Module {
     sections: OnceLock<DebugSections>,
     split_files: Option<Arc<dyn SplitFiles>>,
     skeletons: OnceLock<Skeletons>,
+    supplement: OnceLock<Option<DebugSections>>,
     symbols: OnceLock<SymbolTable>,
     objects: OnceLock<Objects>,
     index: OnceLock<Index>,
@@ -55,6 +58,7 @@ impl Module {
             sections: OnceLock::new(),
             split_files: None,
             skeletons: OnceLock::new(),
+            supplement: OnceLock::new(),
             symbols: OnceLock::new(),
             objects: OnceLock::new(),
             index: OnceLock::new(),
@@ -82,6 +86,7 @@ impl Module {
     pub fn with_split_files(mut self, files: Arc<dyn SplitFiles>) -> Self {
         self.split_files = Some(files);
         self.skeletons = OnceLock::new();
+        self.supplement = OnceLock::new();
         self
     }
 
@@ -90,9 +95,25 @@ impl Module {
         self.skeletons().names().cloned().collect()
     }
 
-    /// Those of them that are not found. Looks for all of them.
+    /// Those of them that are not found, and the file that it shares with others, if that is not. Looks for all of
+    /// them.
     pub fn missing_files(&self) -> Vec<SplitName> {
-        self.skeletons().missing().into_iter().cloned().collect()
+        let shared = self.missing_shared_file().map(|name| SplitName {
+            path: name.path,
+            folder: Vec::new(),
+            id: 0,
+        });
+        self.skeletons().missing().into_iter().cloned().chain(shared).collect()
+    }
+
+    /// The file that it shares with other modules, if it does.
+    pub fn shared_file(&self) -> Option<SharedName> {
+        supplement_named(self.debug.as_ref().unwrap_or(&self.elf))
+    }
+
+    /// The same, if that is not found. Looks for it.
+    pub(crate) fn missing_shared_file(&self) -> Option<SharedName> {
+        self.shared_file().filter(|_| self.supplement().is_none())
     }
 
     /// Whether it has DWARF: functions with lines, not symbols only.
@@ -163,6 +184,7 @@ impl Module {
         self.debug = Some(debug);
         self.sections = OnceLock::new();
         self.skeletons = OnceLock::new();
+        self.supplement = OnceLock::new();
         self.symbols = OnceLock::new();
         self.objects = OnceLock::new();
         self.index = OnceLock::new();
@@ -175,6 +197,12 @@ impl Module {
 
     pub(crate) fn skeletons(&self) -> &Skeletons {
         self.skeletons.get_or_init(|| Skeletons::load(self, self.split_files.clone()))
+    }
+
+    /// The sections of the file that it shares with others; none if it shares none, or that is not found.
+    pub(crate) fn supplement(&self) -> Option<&DebugSections> {
+        let load = || load_supplement(self.split_files.as_deref(), &self.shared_file()?);
+        self.supplement.get_or_init(load).as_ref()
     }
 
     pub(crate) fn symbols(&self) -> &SymbolTable {

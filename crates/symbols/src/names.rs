@@ -1,6 +1,7 @@
 //! Function names, as compilers write them and as people ask for them.
 
 use crate::demangle::demangle;
+use crate::instance;
 
 /// The name of a function in the forms it can be asked by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,9 +21,16 @@ impl FunctionName {
         }
     }
 
-    /// From what DWARF says: `DW_AT_name` and `DW_AT_linkage_name`.
+    /// From what DWARF says: `DW_AT_name`, with the type around it if that has arguments, and `DW_AT_linkage_name`.
     pub(crate) fn from_dwarf(name: Option<&str>, linkage: Option<&str>) -> Option<Self> {
         match (name, linkage) {
+            (Some(name), Some(linkage)) if instance::is_older(linkage) => {
+                let whole = Self::from_symbol(linkage);
+                match instance::named(name, linkage) {
+                    Some(readable) => Some(Self { readable, ..whole }),
+                    None => Some(whole),
+                }
+            }
             (_, Some(linkage)) if demangle(linkage).is_some() => Some(Self::from_symbol(linkage)),
             (Some(name), linkage) => Some(Self {
                 readable: name.to_owned(),
@@ -48,6 +56,12 @@ impl FunctionName {
         let own = Path::of(plain(&self.readable));
         own.ends_with(&wanted.path)
     }
+}
+
+/// Whether a function with a readable name is one that somebody means by `wanted`.
+pub fn is_meant(wanted: &str, readable: &str) -> bool {
+    let name = FunctionName { readable: readable.to_owned(), linkage: None };
+    name.is_meant_by(&Asked::new(wanted))
 }
 
 /// What somebody asks for.

@@ -12,7 +12,7 @@ pub struct Peeked {
     pub build_id: Vec<u8>,
     /// Whether it has DWARF.
     pub has_debug_info: bool,
-    /// Whether units of it may be split off to other files.
+    /// Whether more of it may lie in other files.
     pub may_be_split: bool,
 }
 
@@ -24,6 +24,6 @@ pub fn peek(file: impl Read + Seek) -> Option<Peeked> {
     Some(Peeked {
         build_id: file.build_id().ok()??.to_vec(),
         has_debug_info: has(".debug_info"),
-        may_be_split: has(".debug_addr"),
+        may_be_split: has(".debug_addr") || has(".gnu_debugaltlink") || has(".debug_sup"),
     })
 }

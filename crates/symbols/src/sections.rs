@@ -8,7 +8,7 @@ use gimli::{Dwarf, DwarfPackage, EndianArcSlice, EndianSlice, LittleEndian, Sect
 use object::{CompressionFormat, Object, ObjectSection};
 
 use crate::bytes::SharedBytes;
-use crate::elf::{Elf, ElfFile};
+use crate::elf::{Elf, ElfFile, ElfSection};
 use crate::parallel;
 use crate::split::Held;
 
@@ -65,11 +65,28 @@ enum Section {
     Unpacked(Arc<[u8]>),
 }
 
-/// A section of a file. `None` if there is none, or it is damaged.
+/// A section of a file. `None` if there is none, or it is damaged. Of several with one name all are joined: a `.dwo`
+/// file has one for each unit of types, as no linker has seen it.
 fn section(bytes: &SharedBytes, name: &str) -> Option<Section> {
     let file = ElfFile::parse(bytes.as_slice()).ok()?;
     // `.zdebug_*` (the older GNU form) is found under this name too.
-    let section = file.section_by_name(name)?;
+    let first = file.section_by_name(name)?;
+    let others: Vec<_> = match name.ends_with(".dwo") {
+        true => file.sections().filter(|other| other.name() == Ok(name)).skip(1).collect(),
+        false => Vec::new(),
+    };
+    let first = one_section(bytes, &first)?;
+    if others.is_empty() {
+        return Some(first);
+    }
+    let mut joined = first.bytes(Some(bytes)).to_vec();
+    for other in &others {
+        joined.extend_from_slice(one_section(bytes, other)?.bytes(Some(bytes)));
+    }
+    Some(Section::Unpacked(joined.into()))
+}
+
+fn one_section(bytes: &SharedBytes, section: &ElfSection<'_, '_>) -> Option<Section> {
     let packed = section.compressed_file_range().ok()?;
     if packed.format == CompressionFormat::None {
         let start = usize::try_from(packed.offset).ok()?;
@@ -83,6 +100,18 @@ fn section(bytes: &SharedBytes, name: &str) -> Option<Section> {
     Some(Section::Unpacked(Arc::from(&*data.decompress().ok()?)))
 }
 
+impl Section {
+    fn bytes<'a>(&'a self, file: Option<&'a SharedBytes>) -> &'a [u8] {
+        match self {
+            Self::Unpacked(bytes) => bytes,
+            Self::InFile(range) => {
+                let file = file.map_or(&[][..], SharedBytes::as_slice);
+                file.get(range.clone()).unwrap_or_default()
+            }
+        }
+    }
+}
+
 /// The bytes of a section, unpacked. `None` if there is none, or it is damaged.
 pub(crate) fn section_bytes(elf: &Elf, name: &str) -> Option<Arc<[u8]>> {
     match section(elf.bytes(), name)? {
@@ -93,7 +122,12 @@ pub(crate) fn section_bytes(elf: &Elf, name: &str) -> Option<Arc<[u8]>> {
 
 impl DebugSections {
     pub(crate) fn load(elf: &Elf) -> Self {
-        Self::load_named(elf.bytes(), &WANTED, |id| Some(id.name()))
+        Self::load_bytes(elf.bytes())
+    }
+
+    /// Those of a file. Bytes that are no such file have none.
+    pub(crate) fn load_bytes(bytes: &SharedBytes) -> Self {
+        Self::load_named(bytes, &WANTED, |id| Some(id.name()))
     }
 
     /// Those of a file that was split off. Bytes that are no such file have none.
@@ -112,14 +146,7 @@ impl DebugSections {
     }
 
     fn get(&self, name: &str) -> &[u8] {
-        match self.data.get(name) {
-            None => &[],
-            Some(Section::Unpacked(bytes)) => bytes,
-            Some(Section::InFile(range)) => {
-                let file = self.file.as_ref().map_or(&[][..], SharedBytes::as_slice);
-                file.get(range.clone()).unwrap_or_default()
-            }
-        }
+        self.data.get(name).map_or(&[], |section| section.bytes(self.file.as_ref()))
     }
 
     /// Bytes of entries and of their names.

@@ -4,9 +4,11 @@
 use object::elf::{R_X86_64_DTPMOD64, R_X86_64_TPOFF64};
 use object::{
     Object, ObjectSymbol, ObjectSymbolTable, RelocationFlags, RelocationTarget, SymbolIndex,
+    SymbolKind,
 };
 use retake_model::FileAddr;
 
+use crate::elf::Elf;
 use crate::module::Module;
 
 /// A word of a library that says where its block is.
@@ -53,5 +55,20 @@ impl Module {
                 _ => None,
             }
         })
+    }
+
+    /// Whether the linker took the thread-local variable of a symbol; none if the symbols are gone.
+    pub fn has_thread_local(&self, name: &str) -> Option<bool> {
+        let files = std::iter::once(self.elf()).chain(self.debug_elf()).filter_map(Elf::file);
+        let mut are_there = false;
+        for file in files {
+            for symbol in file.symbols() {
+                are_there = true;
+                if symbol.kind() == SymbolKind::Tls && symbol.name() == Ok(name) {
+                    return Some(true);
+                }
+            }
+        }
+        are_there.then_some(false)
     }
 }

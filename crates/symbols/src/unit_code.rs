@@ -9,9 +9,10 @@ use gimli::{
 
 use crate::entry_code::EntryCode;
 use crate::frames::SourceLocation;
+use crate::generic_types::GenericTypes;
 use crate::lines::{UnitLines, file_path};
 use crate::module::Module;
-use crate::naming::Namer;
+use crate::naming::{Namer, Owners};
 use crate::sections::Slice;
 use crate::split::{DebugUnits, WholeUnit};
 use crate::statements::{InlinedOutline, Outline};
@@ -29,6 +30,7 @@ pub(crate) struct UnitCode {
     functions: Vec<Function>,
     /// First address, end, function; ascending.
     ranges: Vec<(u64, u64, usize)>,
+    owners: Owners,
 }
 
 /// A function that really exists.
@@ -56,16 +58,24 @@ impl UnitCode {
     pub(crate) fn load(module: &Module, offset: usize) -> Option<Self> {
         let whole = DebugUnits::<Slice<'_>>::of(module).whole(module, offset)?;
         let (dwarf, unit) = (&whole.dwarf, &whole.unit);
-        let mut walk = Walk { module, dwarf, unit, functions: Vec::new(), around: Vec::new() };
+        let mut walk = Walk {
+            module,
+            dwarf,
+            unit,
+            functions: Vec::new(),
+            around: Vec::new(),
+            generic: GenericTypes::of(unit),
+            owners: Owners { start: whole.start, ..Owners::default() },
+        };
         walk.run();
-        let functions = walk.functions;
+        let (functions, owners) = (walk.functions, walk.owners);
         let mut ranges: Vec<(u64, u64, usize)> = Vec::new();
         for (index, function) in functions.iter().enumerate() {
             ranges.extend(function.ranges.iter().map(|(s, e)| (*s, *e, index)));
         }
         ranges.sort_unstable();
         let lines = module.units().lines(module, offset);
-        Some(Self { offset, lines, functions, ranges })
+        Some(Self { offset, lines, functions, ranges, owners })
     }
 
     /// The function at `addr`; of several the one that begins last.
@@ -83,12 +93,13 @@ impl UnitCode {
 
     /// A function of this unit, with the names of what is in it.
     pub(crate) fn outline(&self, module: &Module, function: &Function) -> Option<Outline> {
-        let whole = DebugUnits::<Slice<'_>>::of(module).whole(module, self.offset)?;
+        let all = DebugUnits::<Slice<'_>>::of(module);
+        let whole = all.whole(module, self.offset)?;
         let unit = &whole.unit;
-        let namer = Namer::new(&whole.dwarf);
+        let namer = Namer::new(module, &all, &self.owners);
         let name = |die| {
             let entry = unit.entry(die).ok()?;
-            namer.name_of(unit, &entry).map(|name| Arc::from(name.readable))
+            namer.name_of(&whole, &entry).map(|name| Arc::from(name.readable))
         };
         let inlined = |code: &Inlined| InlinedOutline {
             name: name(code.die),
@@ -147,6 +158,8 @@ struct Walk<'w, 'a> {
     functions: Vec<Function>,
     /// For each function from the outermost to the current one: its depth, and what it is.
     around: Vec<(isize, Around)>,
+    generic: GenericTypes<'a>,
+    owners: Owners,
 }
 
 impl<'a> Walk<'_, 'a> {
@@ -163,8 +176,15 @@ impl<'a> Walk<'_, 'a> {
         let (die, depth) = (entries.next_offset(), entries.next_depth());
         let Some(abbreviation) = entries.read_abbreviation().ok()? else { return Some(()) };
         let tag = abbreviation.tag();
+        self.generic.leave(depth);
+        if tag == constants::DW_TAG_structure_type {
+            return self.generic.enter(entries, abbreviation, depth, self.dwarf, self.unit);
+        }
         if !matches!(tag, constants::DW_TAG_subprogram | constants::DW_TAG_inlined_subroutine) {
             return entries.skip_attributes(abbreviation.attributes()).ok();
+        }
+        if let Some(owner) = self.generic.owner(depth) {
+            self.owners.types.insert(die, Arc::from(&*String::from_utf8_lossy(owner)));
         }
         let mut code = EntryCode::default();
         for spec in abbreviation.attributes() {

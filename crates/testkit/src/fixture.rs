@@ -70,6 +70,16 @@ pub fn go(test: &str, name: &str) -> Option<PathBuf> {
     go_with(test, name, go::toolchain(), &[])
 }
 
+/// Builds a Go fixture, optimized, by a Go that Debian's Delve knows. `None` where that is not installed.
+pub fn go_of_delve(test: &str, name: &str) -> Option<PathBuf> {
+    go_with(test, name, go::of_delve(), &["-trimpath"])
+}
+
+/// Builds a Go fixture, neither optimized nor inlined, by whichever Go there is.
+pub fn go_unoptimized(test: &str, name: &str) -> Option<PathBuf> {
+    go_with(test, name, go::toolchain(), &["-gcflags=-N -l"])
+}
+
 /// Builds a Go fixture as debuggers like it: nothing optimized, nothing inlined, by a Go that Debian's Delve
 /// knows. `None` where that is not installed.
 pub fn go_for_delve(test: &str, name: &str) -> Option<PathBuf> {

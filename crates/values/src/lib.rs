@@ -16,6 +16,7 @@ mod error;
 mod location;
 mod shape;
 mod space;
+mod thread_keys;
 mod value;
 mod variables;
 

@@ -1,5 +1,6 @@
 //! The variables of a frame, and those outside of functions.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gimli::constants;
@@ -7,6 +8,7 @@ use gimli::constants;
 use crate::Missing;
 use crate::dwarf::{Info, Kind, TypeId, Variable, reference};
 use crate::location::At;
+use crate::thread_keys;
 use crate::value::Value;
 
 impl At<'_> {
@@ -46,7 +48,17 @@ impl At<'_> {
         most: usize,
     ) -> Vec<(String, Value)> {
         let named = info.variable_names(fits, most).into_iter();
-        named.filter_map(|(name, id)| Some((name, self.global(info, id)?))).collect()
+        let mut all: Vec<(String, Value)> =
+            named.filter_map(|(name, id)| Some((name, self.global(info, id)?))).collect();
+        // Of the copies of a variable the linker takes one.
+        let has_value = |(_, value): &&(String, Value)| value.why_missing().is_none();
+        let there: BTreeSet<String> =
+            all.iter().filter(has_value).map(|(name, _)| name.clone()).collect();
+        let is_copy = |name: &str, value: &Value| {
+            there.contains(name) && value.why_missing() == Some(&thread_keys::LEFT_OUT)
+        };
+        all.retain(|(name, value)| !is_copy(name, value));
+        all
     }
 
     /// The number that a name means: one of an enumeration, or a constant of Go.
@@ -77,7 +89,13 @@ impl At<'_> {
             reference(&unit, &entry, constants::DW_AT_type)
         })?;
         let info = Arc::clone(info);
-        Some(match self.locate(&info, id) {
+        let is_key = thread_keys::is_key(&unit, &entry);
+        let located = match is_key {
+            true if thread_keys::is_left_out(&unit, &entry, &info) => Err(thread_keys::LEFT_OUT),
+            _ => self.locate(&info, id),
+        };
+        Some(match located {
+            Ok(stored) if is_key => thread_keys::kept_by(Value { info, ty, stored }, self.space),
             Ok(stored) => Value { info, ty, stored },
             Err(why) => Value::missing(info, ty, why),
         })
@@ -85,7 +103,7 @@ impl At<'_> {
 }
 
 /// The type and the number of an entry that is a constant.
-fn number_of(info: &Info, id: TypeId) -> Option<(TypeId, i128)> {
+pub(crate) fn number_of(info: &Info, id: TypeId) -> Option<(TypeId, i128)> {
     let (unit, offset) = info.find(id)?;
     let entry = unit.unit.entry(offset).ok()?;
     let ty = reference(&unit, &entry, constants::DW_AT_type)?;

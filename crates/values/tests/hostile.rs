@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use retake_model::{Addr, FileAddr, Registers};
-use retake_symbols::{Module, SharedBytes, SplitFiles, SplitName, Taken};
-use retake_testkit::fixture;
+use retake_symbols::{Module, SharedBytes, SharedName, SplitFiles, SplitName, Taken};
+use retake_testkit::{fixture, require};
 use retake_values::{At, Frame, Info, KnownRegisters, Limits, Space, item_of, length_of, show};
 
 /// Places that are changed in all programs together; `RETAKE_MUTATIONS` says another number.
@@ -18,7 +18,7 @@ const CHANGES: usize = 10_000;
 /// Places that are changed in one copy.
 const AT_ONCE: usize = 10;
 /// Programs that are changed.
-const PROGRAMS: usize = 6;
+const PROGRAMS: usize = 9;
 /// Longer, and it hangs.
 const LONGEST: Duration = Duration::from_secs(20);
 /// Memory that one copy may take beside the program's own, in KiB.
@@ -99,6 +99,10 @@ impl SplitFiles for Split {
     }
 
     fn files(&self, _name: &SplitName, take: &mut dyn FnMut(SharedBytes) -> Taken) {
+        take(SharedBytes::new(self.0.clone()));
+    }
+
+    fn shared(&self, _name: &SharedName, take: &mut dyn FnMut(SharedBytes) -> Taken) {
         take(SharedBytes::new(self.0.clone()));
     }
 }
@@ -249,4 +253,38 @@ fn changed_split_debug_information_of_dwarf_4() {
 #[test]
 fn changed_split_debug_information_of_dwarf_5() {
     split_off("-gdwarf-5");
+}
+
+/// A program with types in units of their own: in a section of theirs (DWARF 4), or among the other units.
+fn units_of_types(version: &str) {
+    let flags = ["-O1", "-fdebug-types-section", version];
+    changed(&whole(&fixture::cpp_with("cpp/values/values.cpp", &flags)), &["main", "order"]);
+}
+
+#[test]
+fn changed_units_of_types_of_dwarf_4() {
+    units_of_types("-gdwarf-4");
+}
+
+#[test]
+fn changed_units_of_types_of_dwarf_5() {
+    units_of_types("-gdwarf-5");
+}
+
+#[test]
+fn changed_debug_information_that_programs_share() {
+    if require("changed_debug_information_that_programs_share", "dwz").is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (program, other) = (folder.path().join("values"), folder.path().join("other"));
+    let built = fixture::cpp_with("cpp/values/values.cpp", &["-O1", "-gdwarf-4"]);
+    std::fs::copy(&built, &program).unwrap();
+    std::fs::copy(&built, &other).unwrap();
+    let shared = folder.path().join("shared");
+    let mut dwz = Command::new("dwz");
+    dwz.arg("-m").arg(&shared).arg(&program).arg(&other);
+    assert!(dwz.status().unwrap().success());
+    let split = std::fs::read(shared).unwrap();
+    changed(&Files { split: Some(split), ..whole(&program) }, &["main", "order"]);
 }

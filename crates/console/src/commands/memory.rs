@@ -38,6 +38,9 @@ fn examine(command: &Command, args: &str) -> Result<Asked, ConsoleError> {
     if !(1..=8).contains(&size) {
         return Err(command.misuse("the size must be 1 to 8"));
     }
+    if count == 0 {
+        return Err(command.misuse("the count must be at least 1"));
+    }
     let max = MemoryRange::MAX_LEN;
     let len = count.checked_mul(size).filter(|&len| 0 < len && len <= max);
     let len = len.ok_or_else(|| command.misuse(format!("at most {max} bytes are shown")))?;

@@ -14,7 +14,7 @@ pub(super) const PRINT: Command = Command {
     name: "print",
     aliases: &["p", "inspect"],
     usage: "print [-format hex|dec|oct|bin] [-frame N] [-page FROM..TO] EXPRESSION",
-    summary: "shows a value: variables and their parts (a.b, p->x, *p, &x, a[3], a[1:4], len(a), (T *)p), registers \
+    summary: "shows a value: variables and their parts (a.b, p->x, *p, &x, a[3], a[1:4], len(a), sizeof(a), (T *)p), registers \
               ($rax), memory (*(u32)ADDRESS); f(x) is called in a copy of the program, as call does",
     words: Words::Expressions(&["-format", "-frame", "-page"]),
     parse: |command, args| match request(command, args) {

@@ -16,11 +16,15 @@ use crate::render;
 pub fn text(output: &Output) -> String {
     let lines: Vec<String> = match output {
         Output::Exit | Output::Assert(_) | Output::Expect(_) => Vec::new(),
-        Output::Set(all) => all.iter().map(|view| format!("set {}", breakpoint(view))).collect(),
+        Output::Set(all) => {
+            all.iter().map(|view| format!("set {}", breakpoint(view, MOST_PLACES))).collect()
+        }
         Output::Cleared(all) => {
             all.iter().map(|view| format!("cleared {} at {}", view.id, view.location)).collect()
         }
-        Output::Breakpoints(all) => or("no breakpoints", all.iter().map(breakpoint).collect()),
+        Output::Breakpoints(all) => {
+            or("no breakpoints", all.iter().map(|view| breakpoint(view, usize::MAX)).collect())
+        }
         Output::Watches(all) => or("no watches", all.iter().map(watch).collect()),
         Output::Stop(stop) => stops::stop(stop),
         Output::Failed(view) => vec![view.problem.clone()],
@@ -91,11 +95,18 @@ pub(super) fn numbers(ids: &[BreakpointId]) -> String {
     ids.iter().map(BreakpointId::to_string).collect::<Vec<_>>().join(",")
 }
 
-fn breakpoint(view: &BreakpointView) -> String {
+/// More places of a new breakpoint are counted: a name may mean a thousand instances in the libraries.
+const MOST_PLACES: usize = 20;
+
+fn breakpoint(view: &BreakpointView, most: usize) -> String {
     let name = view.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
     let mut out = format!("breakpoint {}{name}: {}", view.id, view.location);
-    for place in &view.places {
+    for place in view.places.iter().take(most) {
         let _ = write!(out, "\n    {place}");
+    }
+    let more = view.places.len().saturating_sub(most);
+    if more > 0 {
+        let _ = write!(out, "\n    {more} more places: breakpoints lists all");
     }
     for command in &view.commands {
         let _ = write!(out, "\n    on each stop: {command}");

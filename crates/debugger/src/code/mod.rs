@@ -31,8 +31,8 @@ pub use stepping::{
 };
 
 pub(crate) use catalog::{Catalog, file_at};
-pub(crate) use files::not_found;
 pub use files::{FilesBeside, files_beside, sources_of};
+pub(crate) use files::{is_of_others, not_found};
 
 /// The reader of ELF files with DWARF. What it finds out about large files is kept in a folder, if there is one.
 pub fn default_reader(cache: Option<PathBuf>) -> Box<dyn CodeReader> {

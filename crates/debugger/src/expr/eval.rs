@@ -7,6 +7,7 @@ use retake_values::{
 };
 
 use super::calculate::{combine, widened};
+use super::sizes::size;
 use super::vectors::{Lanes, Vector};
 use super::{Binary, Datum, Expr, ExprError, Int, Names, Part, Unary};
 use crate::DebugError;
@@ -63,6 +64,7 @@ pub fn evaluate_datum(expr: &Expr, names: &mut dyn Names) -> Result<Datum, Debug
             read(*int, addr, names).map(Datum::Number)
         }
         Expr::Variable { name, column } => names.variable(name).map_err(|err| at(err, *column)),
+        Expr::Size { of, ty } => size(of.as_deref(), ty.as_deref(), names),
         Expr::Part { of, part, column } => {
             evaluate_part(of, part, names).map_err(|err| at(err, *column))
         }
@@ -195,7 +197,7 @@ fn field_of(of: &Expr, field: &str, names: &mut dyn Names) -> Result<Datum, Debu
             Ok(found) => return Ok(Datum::Value(found)),
             Err(err) => match at.kind() {
                 // `p.x` means `(*p).x` as well.
-                Kind::Pointer { form, .. } if form != PointerForm::Member => {
+                Kind::Pointer { form, .. } if !matches!(form, PointerForm::Member { .. }) => {
                     at = at.deref(space).map_err(of_value)?;
                 }
                 _ => match held_in(&at, space) {

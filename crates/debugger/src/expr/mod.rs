@@ -12,6 +12,7 @@ mod parse;
 mod predicate;
 mod range;
 mod registers;
+mod sizes;
 #[cfg(test)]
 mod tests;
 mod vectors;
@@ -158,6 +159,13 @@ pub enum Expr {
         /// Where it stands.
         column: usize,
     },
+    /// `sizeof(x)`: of what an expression names, else of a type. One of both is there.
+    Size {
+        /// The expression, if it can be one.
+        of: Option<Box<Expr>>,
+        /// The type, if it can be one.
+        ty: Option<String>,
+    },
     /// Something of a value.
     Part {
         /// Of what.
@@ -194,7 +202,11 @@ impl Expr {
     /// The variables that it names, and whether it has texts: what only values can answer.
     pub(crate) fn needs_values(&self) -> bool {
         match self {
-            Self::Variable { .. } | Self::Part { .. } | Self::Text(_) | Self::Float(_) => true,
+            Self::Variable { .. }
+            | Self::Part { .. }
+            | Self::Size { .. }
+            | Self::Text(_)
+            | Self::Float(_) => true,
             Self::Number(_) | Self::Name(_) => false,
             Self::Hits(inner)
             | Self::Unary(_, inner)
@@ -209,6 +221,12 @@ impl Expr {
         match self {
             Self::Variable { name, .. } => each(name),
             Self::Number(_) | Self::Name(_) | Self::Text(_) | Self::Float(_) => {}
+            // What may be a type need not be a variable.
+            Self::Size { of, ty } => {
+                if let (Some(of), None) = (of, ty) {
+                    of.variables(each);
+                }
+            }
             Self::Hits(inner)
             | Self::Unary(_, inner)
             | Self::Cast(_, inner)

@@ -25,10 +25,10 @@ pub fn parse(text: &str) -> Result<Expr, ExprError> {
     }
 }
 
-struct Parser {
-    tokens: Vec<(usize, Token)>,
-    at: usize,
-    depth: usize,
+pub(super) struct Parser {
+    pub(super) tokens: Vec<(usize, Token)>,
+    pub(super) at: usize,
+    pub(super) depth: usize,
     end: usize,
 }
 
@@ -42,18 +42,18 @@ impl Parser {
         ExprError::Syntax { problem: problem.to_owned(), column }
     }
 
-    fn take(&mut self, sign: &str) -> bool {
+    pub(super) fn take(&mut self, sign: &str) -> bool {
         let found = matches!(self.peek(), Some(Token::Sign(s)) if *s == sign);
         self.at += usize::from(found);
         found
     }
 
-    fn need(&mut self, sign: &str) -> Result<(), ExprError> {
+    pub(super) fn need(&mut self, sign: &str) -> Result<(), ExprError> {
         if self.take(sign) { Ok(()) } else { Err(self.error(&format!("{sign} is missing"))) }
     }
 
     /// An expression of operators that bind at least as tightly as `level`.
-    fn binary(&mut self, level: u8) -> Result<Expr, ExprError> {
+    pub(super) fn binary(&mut self, level: u8) -> Result<Expr, ExprError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(self.error("it is nested too deeply"));
@@ -71,7 +71,7 @@ impl Parser {
         Ok(left)
     }
 
-    fn unary(&mut self) -> Result<Expr, ExprError> {
+    pub(super) fn unary(&mut self) -> Result<Expr, ExprError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(self.error("it is nested too deeply"));
@@ -296,6 +296,12 @@ impl Parser {
                 self.need(")")?;
                 let what = if word == "len" { Part::Length } else { Part::Capacity };
                 Ok(part(of, what, column))
+            }
+            Token::Word(word) if word == "sizeof" => self.size(),
+            // `unsafe.Sizeof(x)` of Go.
+            Token::Word(word) if word == "unsafe" && self.is_sizeof_of_go() => {
+                self.at += 2;
+                self.size()
             }
             Token::Word(name) => Ok(Expr::Variable { name, column }),
             Token::Sign(_) => {

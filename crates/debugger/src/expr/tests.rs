@@ -107,8 +107,28 @@ fn variables_are_read_as_people_write_them() {
     let is_cast = |text: &str| matches!(parse(text).unwrap(), Expr::Part { part: Part::As(_), .. });
     assert!(is_cast("(T *)p") && is_cast("(a.T)(x)") && is_cast("x.(T)"));
     assert!(!is_cast("(a) * b") && !is_cast("(a) - b") && !is_cast("(a)[1]"));
-    for text in ["a::b::c", "m[\"key\"]", "a[1:]", "a[:2]", "a[1..2]", "len(x) > 3.5", "s == \"x\""]
-    {
+    let size = |text: &str| match parse(text).unwrap() {
+        Expr::Size { of, ty } => (of.is_some(), ty),
+        other => panic!("{text}: {other:?}"),
+    };
+    assert_eq!(size("sizeof(struct node)"), (false, Some("struct node".to_owned())));
+    assert_eq!(size("sizeof(struct node **)"), (false, Some("struct node **".to_owned())));
+    assert_eq!(size("sizeof(T)"), (true, Some("T".to_owned())));
+    assert_eq!(size("sizeof(*p)"), (true, Some("*p".to_owned())));
+    assert_eq!(size("sizeof(a[1])"), (true, None));
+    assert_eq!(size("sizeof x"), (true, None));
+    assert_eq!(size("unsafe.Sizeof(x.y)"), (true, Some("x.y".to_owned())));
+    assert!(parse("sizeof()").is_err() && parse("sizeof(a b +)").is_err());
+    for text in [
+        "a::b::c",
+        "sizeof(x) * 2",
+        "m[\"key\"]",
+        "a[1:]",
+        "a[:2]",
+        "a[1..2]",
+        "len(x) > 3.5",
+        "s == \"x\"",
+    ] {
         parse(text).unwrap();
     }
 }

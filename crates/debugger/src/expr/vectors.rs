@@ -65,6 +65,11 @@ fn register(name: &str) -> Option<(usize, usize)> {
 }
 
 impl Vector {
+    /// Its bytes.
+    pub(super) fn size(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether a name is that of a vector register.
     pub(crate) fn is_name(name: &str) -> bool {
         register(name).is_some()

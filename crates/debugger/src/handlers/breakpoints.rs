@@ -3,8 +3,10 @@
 use super::{indirect, listing, looking, names};
 use crate::answers::{BreakpointList, BreakpointPlace, BreakpointView, CatchView};
 use retake_model::{Predicate, TaskId};
+use retake_symbols::is_meant;
 
 use crate::breakpoint::{Breakpoint, Catch, Draft, Place};
+use crate::code::{CodeFrame, is_of_others};
 use crate::expr::{self, Expression};
 use crate::history::History;
 use crate::location::Location;
@@ -47,6 +49,10 @@ pub(super) fn draft(
     })
 }
 
+/// Nothing is mapped below this for programs (`vm.mmap_min_addr` is a page or more). Higher up code may be
+/// mapped at another moment.
+const LOWEST: u64 = 0x1000;
+
 /// The places that a location stands for.
 pub(super) fn places(
     debugger: &mut Debugger,
@@ -54,7 +60,11 @@ pub(super) fn places(
     control: &RequestControl,
 ) -> Result<Vec<Place>, DebugError> {
     if let Location::Address(address) = location {
-        return Ok(vec![Place::Absolute(names::address(debugger, address, control)?)]);
+        let at = names::address(debugger, address, control)?;
+        if at.get() < LOWEST {
+            return Err(DebugError::NotFound(format!("nothing is mapped at {at}")));
+        }
+        return Ok(vec![Place::Absolute(at)]);
     }
     let location = location.absolute(debugger.place_of(debugger.task()).source)?;
     let found = location.resolve(debugger.execution.as_ref(), &debugger.catalog);
@@ -188,7 +198,7 @@ fn views(debugger: &Debugger, breakpoints: &[Breakpoint], catches: &[Catch]) -> 
 }
 
 pub(super) fn catch_view(debugger: &Debugger, catch: &Catch) -> CatchView {
-    let places = place_views(debugger, &catch.places);
+    let places = place_views(debugger, &catch.places, None);
     CatchView { id: catch.id, what: catch.what.clone(), places }
 }
 
@@ -219,24 +229,41 @@ fn view(debugger: &Debugger, breakpoint: &Breakpoint) -> BreakpointView {
         hits: breakpoint.hits,
         lifetime: breakpoint.lifetime,
         commands: breakpoint.commands.clone(),
-        places: place_views(debugger, &breakpoint.places),
+        places: place_views(debugger, &breakpoint.places, Some(&breakpoint.location)),
     }
 }
 
-fn place_views(debugger: &Debugger, places: &[Place]) -> Vec<BreakpointPlace> {
+/// Places for people: those in the program's own sources first. Of what runs at a place the function that was asked
+/// for is named, not what is inlined into it there.
+fn place_views(
+    debugger: &Debugger,
+    places: &[Place],
+    asked: Option<&Location>,
+) -> Vec<BreakpointPlace> {
     let execution = debugger.execution.as_ref();
     let files = execution.files();
+    let is_asked = |frame: &CodeFrame| match (asked, &frame.function) {
+        (Some(Location::Function(name)), Some(function)) => is_meant(name, function),
+        _ => false,
+    };
     let place = |place: &Place| match *place {
         Place::Absolute(_) => {
             BreakpointPlace { at: *place, path: None, function: None, source: None }
         }
         Place::Code { file, offset } => {
-            let frame = debugger.catalog.frames_in(execution, file, offset).into_iter().next();
+            let mut frames = debugger.catalog.frames_in(execution, file, offset);
+            let index = frames.iter().position(is_asked).unwrap_or(0);
+            let frame = (index < frames.len()).then(|| frames.swap_remove(index));
             let path = files.iter().find(|info| info.file == file).map(|info| info.path.clone());
             let (function, source) =
                 frame.map_or((None, None), |frame| (frame.function, frame.source));
             BreakpointPlace { at: *place, path, function, source }
         }
     };
-    places.iter().map(place).collect()
+    let mut views: Vec<BreakpointPlace> = places.iter().map(place).collect();
+    let is_of_others = |view: &BreakpointPlace| {
+        view.source.as_ref().is_none_or(|source| is_of_others(&source.file))
+    };
+    views.sort_by_key(is_of_others);
+    views
 }

@@ -117,7 +117,12 @@ pub(crate) fn can_be_traced(expr: &Expr) -> Result<(), DebugError> {
                 || register(&retake_model::Registers::default(), name).is_some();
             is_known.then_some(()).ok_or_else(|| unknown(name))
         }
-        Expr::Number(_) | Expr::Float(_) | Expr::Text(_) | Expr::Variable { .. } => Ok(()),
+        Expr::Number(_)
+        | Expr::Float(_)
+        | Expr::Text(_)
+        | Expr::Variable { .. }
+        | Expr::Size { of: None, .. } => Ok(()),
+        Expr::Size { of: Some(inner), .. } => can_be_traced(inner),
         Expr::Unary(_, inner) | Expr::Cast(_, inner) | Expr::Read(_, inner) => can_be_traced(inner),
         Expr::Binary(_, left, right) => can_be_traced(left).and_then(|()| can_be_traced(right)),
         Expr::Part { of, part, .. } => {

@@ -1,8 +1,9 @@
 //! An index from the debug information and the symbols of a module.
 
-use super::walk::{Coded, Said, UnitContents, contents_of};
+use super::walk::{Coded, Said, UnitContents, contents_of, shared_contents_of};
 use super::{Code, Index, NameTable, UnitRange};
 use crate::demangle::demangle;
+use crate::instance::joined;
 use crate::module::Module;
 use crate::parallel;
 use crate::sections::Slice;
@@ -17,6 +18,8 @@ const MAX_OVERLAPS: usize = 64;
 struct Named<'a> {
     name: &'a [u8],
     linkage: &'a [u8],
+    /// The generic type that it is in; empty if it is in none.
+    owner: &'a [u8],
     code: Code,
 }
 
@@ -24,6 +27,8 @@ struct Named<'a> {
 enum Job {
     /// The unit at an offset of the module's own `.debug_info`.
     Unit(usize),
+    /// The unit at a number in the file that modules share.
+    Shared(usize),
     /// The table of symbols is read, for what comes after.
     Symbols,
 }
@@ -36,9 +41,11 @@ impl Index {
         // The largest first, so that no thread is left with one of them at the end.
         headers.sort_by_key(|(_, header)| std::cmp::Reverse(header.length_including_self()));
         let units = headers.into_iter().map(|(start, _)| Job::Unit(start));
-        let jobs: Vec<Job> = std::iter::once(Job::Symbols).chain(units).collect();
+        let shared = all.shared(module).into_iter().map(Job::Shared);
+        let jobs: Vec<Job> = std::iter::once(Job::Symbols).chain(units).chain(shared).collect();
         let done = parallel::map(&jobs, |job| match job {
             Job::Unit(start) => contents_of(module, &all, *start),
+            Job::Shared(start) => shared_contents_of(module, &all, *start),
             Job::Symbols => {
                 module.symbols();
                 None
@@ -48,6 +55,9 @@ impl Index {
         units.sort_unstable_by_key(|unit| unit.offset);
         let numbers: Vec<usize> = (0..units.len()).collect();
         let named = parallel::map(&numbers, |number| named_codes(module, &units, *number));
+        // What is shared has given its names, and has nothing else.
+        let own = units.partition_point(|unit| !unit.is_shared);
+        units.truncate(own);
         let mut named: Vec<Named<'_>> = named.into_iter().flatten().collect();
         let aliases = aliases(module, &named);
         named.extend(aliases);
@@ -55,6 +65,7 @@ impl Index {
         named.extend(symbols.iter().map(|(readable, linkage, code)| Named {
             name: readable.as_bytes(),
             linkage: linkage.as_bytes(),
+            owner: &[],
             code: *code,
         }));
         let (names, codes) = number_names(named);
@@ -109,7 +120,7 @@ fn named_codes<'m>(
         }
         let &Coded { start, end, inlined, .. } = coded;
         let code = Code { name: 0, unit: u32::try_from(number).ok(), start, end, inlined };
-        Some(Named { name: said.name, linkage: said.linkage, code })
+        Some(Named { name: said.name, linkage: said.linkage, owner: said.owner, code })
     };
     unit.coded.iter().filter_map(named).collect()
 }
@@ -138,6 +149,9 @@ fn resolved<'a>(units: &[UnitContents<'a>], unit: &UnitContents<'a>, said: Said<
         if whole.linkage.is_empty() {
             whole.linkage = next.linkage;
         }
+        if whole.owner.is_empty() {
+            whole.owner = next.owner;
+        }
         other = next.other;
     }
     whole
@@ -154,7 +168,7 @@ fn aliases<'m>(module: &'m Module, named: &[Named<'m>]) -> Vec<Named<'m>> {
         let own = symbol.name.as_bytes();
         let is_known = same.clone().any(|named| named.linkage == own || named.name == own);
         let first = same.clone().next().filter(|_| !is_known && !symbol.indirect)?;
-        Some(Named { name: own, linkage: &[], code: first.code })
+        Some(Named { name: own, linkage: &[], owner: &[], code: first.code })
     };
     // Mangled names are those that DWARF has; parts of functions have a dot in theirs.
     let plain =
@@ -189,16 +203,22 @@ fn number_names(mut named: Vec<Named<'_>>) -> (NameTable, Vec<Code>) {
     // Names that many entries share lie in the file once: they are known by where they lie.
     let place = |text: &[u8]| (text.as_ptr().addr(), text.len());
     named.sort_unstable_by_key(|named| {
-        (place(named.linkage), place(named.name), named.code.start, named.code.inlined)
+        let names = (place(named.linkage), place(named.name), place(named.owner));
+        (names, named.code.start, named.code.inlined)
     });
     let mut names = NameTable::default();
     let mut codes: Vec<Code> = Vec::with_capacity(named.len());
-    for same in named
-        .chunk_by(|a, b| place(a.linkage) == place(b.linkage) && place(a.name) == place(b.name))
-    {
+    for same in named.chunk_by(|a, b| {
+        place(a.linkage) == place(b.linkage)
+            && place(a.name) == place(b.name)
+            && place(a.owner) == place(b.owner)
+    }) {
         let Some(first) = same.first() else { continue };
         let text = |bytes| String::from_utf8_lossy(bytes);
-        let number = names.add(&text(first.name), &text(first.linkage));
+        let number = match first.owner {
+            [] => names.add(&text(first.name), &text(first.linkage)),
+            owner => names.add(&joined(&text(owner), &text(first.name)), &text(first.linkage)),
+        };
         codes.extend(same.iter().map(|named| Code { name: number, ..named.code }));
     }
     (names, codes)

@@ -14,8 +14,9 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::{Code, Index, NameTable, UnitRange};
 
 const MAGIC: [u8; 8] = *b"retake\0i";
-/// 1: the first one.
-const VERSION: u32 = 1;
+/// 1: the first one. 2: functions are named by what modules share, too, and with the
+/// generic types that they are in.
+const VERSION: u32 = 2;
 /// Bytes before the columns; the last 8 are the check.
 const HEAD: usize = 40;
 /// What stands for no unit.

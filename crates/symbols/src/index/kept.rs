@@ -66,7 +66,7 @@ impl Index {
         }
         let index = Self::build(module);
         // What is missing may be there the next time. What is there now is named by the module's own bytes.
-        if module.skeletons().missing().is_empty() {
+        if module.skeletons().missing().is_empty() && module.missing_shared_file().is_none() {
             source.store.save(&name, &index.to_bytes(content));
         }
         index

@@ -1,11 +1,12 @@
 //! One unit, gone through once for its index. Entries are read raw: what is no function is skipped, which
 //! is most of a unit.
 
-use gimli::{Attribute, AttributeValue, EntriesRaw, constants};
+use gimli::{Attribute, EntriesRaw, constants};
 
 use super::file_hash;
 use crate::elf::Elf;
 use crate::entry_code::EntryCode;
+use crate::generic_types::GenericTypes;
 use crate::module::Module;
 use crate::sections::Slice;
 use crate::split::{DebugUnits, WholeUnit};
@@ -15,6 +16,8 @@ use crate::split::{DebugUnits, WholeUnit};
 pub(super) struct Said<'a> {
     pub(super) name: &'a [u8],
     pub(super) linkage: &'a [u8],
+    /// The generic type that it is in; empty if it is in none.
+    pub(super) owner: &'a [u8],
     /// The number of the entry that has what is missing.
     pub(super) other: Option<u64>,
 }
@@ -35,6 +38,8 @@ pub(super) struct UnitContents<'a> {
     pub(super) own: u64,
     /// The number of its first byte.
     pub(super) offset: u64,
+    /// Whether it lies in the file that modules share: behind all others, then.
+    pub(super) is_shared: bool,
     /// The code that it says it has.
     pub(super) ranges: Vec<(u64, u64)>,
     /// Whether it has lines.
@@ -52,6 +57,7 @@ struct Walk<'w, 'a> {
     elf: &'w Elf,
     whole: &'w WholeUnit<Slice<'a>>,
     contents: UnitContents<'a>,
+    generic: GenericTypes<'a>,
 }
 
 /// What there is in the unit at an offset of the module's own `.debug_info`; none if it cannot be read.
@@ -62,12 +68,28 @@ pub(super) fn contents_of<'a>(
 ) -> Option<UnitContents<'a>> {
     let whole = &all.whole(module, start)?;
     let own = u64::try_from(start).ok()?;
-    let offset = u64::try_from(whole.start()).ok()?;
+    let offset = u64::try_from(whole.start).ok()?;
     let contents = UnitContents { own, offset, ..UnitContents::default() };
-    let mut walk = Walk { elf: module.elf(), whole, contents };
+    let mut walk =
+        Walk { elf: module.elf(), whole, contents, generic: GenericTypes::of(&whole.unit) };
     walk.head();
     walk.entries();
     Some(walk.contents)
+}
+
+/// What there is in a unit of the file that modules share: functions that units refer to, and no code.
+pub(super) fn shared_contents_of<'a>(
+    module: &'a Module,
+    all: &DebugUnits<Slice<'a>>,
+    start: usize,
+) -> Option<UnitContents<'a>> {
+    let whole = &all.at(module, start)?;
+    let offset = u64::try_from(start).ok()?;
+    let contents = UnitContents { offset, is_shared: true, ..UnitContents::default() };
+    let mut walk =
+        Walk { elf: module.elf(), whole, contents, generic: GenericTypes::of(&whole.unit) };
+    walk.entries();
+    Some(UnitContents { coded: Vec::new(), covered: Vec::new(), ..walk.contents })
 }
 
 impl<'a> Walk<'_, 'a> {
@@ -110,13 +132,20 @@ impl<'a> Walk<'_, 'a> {
     fn entry(&mut self, entries: &mut EntriesRaw<'_, '_, Slice<'a>>) -> Option<()> {
         let offset =
             self.contents.offset.checked_add(u64::try_from(entries.next_offset().0).ok()?)?;
+        let depth = entries.next_depth();
         let Some(abbreviation) = entries.read_abbreviation().ok()? else { return Some(()) };
+        self.generic.leave(depth);
         let inlined = match abbreviation.tag() {
+            constants::DW_TAG_structure_type => {
+                let (dwarf, unit) = (&self.whole.dwarf, &self.whole.unit);
+                return self.generic.enter(entries, abbreviation, depth, dwarf, unit);
+            }
             constants::DW_TAG_subprogram => false,
             constants::DW_TAG_inlined_subroutine => true,
             _ => return entries.skip_attributes(abbreviation.attributes()).ok(),
         };
         let (mut said, mut code) = (Said::default(), EntryCode::default());
+        said.owner = self.generic.owner(depth).unwrap_or_default();
         for spec in abbreviation.attributes() {
             let attribute = entries.read_attribute(*spec).ok()?;
             code.add(&attribute);
@@ -140,15 +169,8 @@ impl<'a> Walk<'_, 'a> {
                 said.linkage = text();
             }
             constants::DW_AT_abstract_origin | constants::DW_AT_specification => {
-                said.other = match attribute.value() {
-                    AttributeValue::UnitRef(offset) => {
-                        u64::try_from(self.whole.start().saturating_add(offset.0)).ok()
-                    }
-                    AttributeValue::DebugInfoRef(offset) => {
-                        u64::try_from(self.whole.base.saturating_add(offset.0)).ok()
-                    }
-                    _ => said.other,
-                };
+                let number = self.whole.references.number(self.whole.start, &attribute.value());
+                said.other = number.and_then(|number| u64::try_from(number).ok()).or(said.other);
             }
             _ => {}
         }

@@ -1,17 +1,25 @@
 //! Units whose entries lie in a file of their own (`.dwo`), or in one package of such files (`.dwp`): DWARF 5
 //! §7.3.2, and the GNU form of it for DWARF 4. What is left of them in the module is a skeleton, which has the
-//! lines and the addresses.
+//! lines and the addresses. Besides: the file with what several modules share, which `dwz` makes (DWARF 5 §7.3.6, and
+//! the GNU form of it).
 
+mod file;
 mod found;
+mod numbers;
 mod skeletons;
+mod supplement;
 mod units;
 
 use std::fmt;
 
 use crate::bytes::SharedBytes;
 
+pub(crate) use file::headers;
+pub use numbers::References;
 pub(crate) use skeletons::Skeletons;
-pub(crate) use units::headers;
+pub use supplement::SharedName;
+pub(crate) use supplement::{load as load_supplement, named as supplement_named};
+pub(crate) use units::dwarf_of_module;
 pub use units::{DebugUnits, Held, WholeUnit};
 
 /// What a skeleton says of the file that has the rest.
@@ -48,4 +56,7 @@ pub trait SplitFiles: fmt::Debug + Send + Sync {
 
     /// Offers files that may have a unit to `take`, until one is taken.
     fn files(&self, name: &SplitName, take: &mut dyn FnMut(SharedBytes) -> Taken);
+
+    /// Offers files that may be the one that a module shares with others to `take`, until one is taken.
+    fn shared(&self, name: &SharedName, take: &mut dyn FnMut(SharedBytes) -> Taken);
 }

@@ -6,15 +6,10 @@ use std::sync::{Arc, OnceLock};
 use gimli::{Dwarf, SectionId, UnitHeader, UnitSectionOffset, UnitType};
 
 use super::found::{self, Part};
+use super::numbers::MAX_PARTS;
 use super::{SplitFiles, SplitName};
 use crate::module::Module;
 use crate::sections::{DebugSections, Slice};
-
-/// Entries of a part are numbered from a multiple of this; what is below it is the module's own. No section is that
-/// large.
-const PART: usize = 1 << 40;
-/// So many parts have numbers.
-const MAX_PARTS: usize = 1 << 20;
 
 /// A unit whose entries lie elsewhere.
 #[derive(Debug)]
@@ -84,14 +79,9 @@ impl Skeletons {
         self.list.iter().find(is_it).map(|skeleton| skeleton.start)
     }
 
-    /// The number that entries of a part are counted from.
-    pub(crate) fn base_of(part: usize) -> usize {
-        (part + 1) * PART
-    }
-
-    /// The part that a number is in, and how far; none for the module's own.
-    pub(crate) fn part_of(number: usize) -> Option<(usize, usize)> {
-        Some(((number / PART).checked_sub(1)?, number % PART))
+    /// How many parts there are.
+    pub(crate) fn parts(&self) -> usize {
+        self.parts.len()
     }
 
     /// A part, looked for if that was not done yet.

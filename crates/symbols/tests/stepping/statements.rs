@@ -88,7 +88,7 @@ fn rust_functions_and_closures() {
     let module = load(&fixture::rust(RUST, &["-Copt-level=3"]));
     let code = function(&module, "stepping::outer");
     let names = chain(&code, code.statements[0].inlined);
-    assert_eq!(names, ["core::hint::black_box", "stepping::inner"]);
+    assert_eq!(names, ["core::hint::black_box::<u64>", "stepping::inner"]);
 }
 
 #[test]

@@ -38,9 +38,5 @@ pub(crate) fn flag(entry: &Entry<'_, '_>, at: DwAt) -> bool {
 
 /// Another entry.
 pub(crate) fn reference(unit: &UnitInfo, entry: &Entry<'_, '_>, at: DwAt) -> Option<TypeId> {
-    match entry.attr_value(at).ok()?? {
-        AttributeValue::UnitRef(offset) => Some(unit.id_of(offset)),
-        AttributeValue::DebugInfoRef(offset) => Some(unit.id_in_file(offset)),
-        _ => None,
-    }
+    unit.id_referred(&entry.attr_value(at).ok()??)
 }

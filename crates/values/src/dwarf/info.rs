@@ -5,13 +5,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use gimli::{AttributeValue, DebugInfoOffset, Dwarf, Unit, UnitOffset, constants};
-use retake_symbols::{DebugUnits, Module, WholeUnit};
+use retake_symbols::{DebugUnits, Module, References, WholeUnit};
 
 use super::Bytes;
 use super::names::Names;
 use super::outline::Outline;
 use super::scopes::FunctionScope;
 use super::types::{Language, TypeId, TypeTable};
+use crate::shape::Constants;
 
 /// Places whose scopes are kept; a debugger stops at fewer.
 const MAX_SCOPES: usize = 4096;
@@ -19,17 +20,19 @@ const MAX_SCOPES: usize = 4096;
 /// The types, functions and variables of one module.
 pub struct Info {
     module: Arc<Module>,
-    all: DebugUnits<Bytes>,
+    pub(super) all: DebugUnits<Bytes>,
     /// By where they are in the module's own `.debug_info`.
     units: Mutex<BTreeMap<usize, Option<Arc<UnitInfo>>>>,
-    /// Those whose entries lie in other files, by the numbers of their first bytes.
-    split: Mutex<BTreeMap<usize, Arc<UnitInfo>>>,
+    /// Those that are not there, by the numbers of their first bytes.
+    elsewhere: Mutex<BTreeMap<usize, Arc<UnitInfo>>>,
     ranges: OnceLock<Vec<(u64, u64, usize)>>,
     pub(super) types: TypeTable,
     pub(super) scopes: Mutex<BTreeMap<u64, Arc<Vec<FunctionScope>>>>,
     pub(super) names: OnceLock<Names>,
     pub(crate) go_types: OnceLock<BTreeMap<u64, TypeId>>,
+    pub(crate) go_constants: OnceLock<Constants>,
     pub(crate) rust_tables: OnceLock<BTreeMap<u64, TypeId>>,
+    pub(super) imported: OnceLock<BTreeMap<usize, Language>>,
 }
 
 /// One unit.
@@ -39,8 +42,7 @@ pub(crate) struct UnitInfo {
     pub(crate) dwarf: Arc<Dwarf<Bytes>>,
     /// The number of its first byte.
     pub(crate) start: usize,
-    /// The number that offsets of `.debug_info` are counted from in its file.
-    base: usize,
+    references: References,
     pub(crate) language: Language,
     outline: OnceLock<Outline>,
 }
@@ -59,7 +61,12 @@ impl UnitInfo {
 
     /// The identity of an entry of the same file.
     pub(crate) fn id_in_file(&self, offset: DebugInfoOffset) -> TypeId {
-        TypeId::of_offset(self.base.saturating_add(offset.0))
+        TypeId::of_offset(self.references.in_file(offset.0))
+    }
+
+    /// The identity of the entry that an attribute refers to.
+    pub(crate) fn id_referred(&self, value: &AttributeValue<Bytes>) -> Option<TypeId> {
+        self.references.number(self.start, value).map(TypeId::of_offset)
     }
 }
 
@@ -69,15 +76,17 @@ impl Info {
         module.has_debug_info().then(|| {
             Arc::new(Self {
                 module: Arc::clone(module),
-                all: DebugUnits::of(module),
+                all: DebugUnits::to_keep(module),
                 units: Mutex::default(),
-                split: Mutex::default(),
+                elsewhere: Mutex::default(),
                 ranges: OnceLock::new(),
                 types: TypeTable::default(),
                 scopes: Mutex::default(),
                 names: OnceLock::new(),
                 go_types: OnceLock::new(),
+                go_constants: OnceLock::new(),
                 rust_tables: OnceLock::new(),
+                imported: OnceLock::new(),
             })
         })
     }
@@ -102,27 +111,39 @@ impl Info {
         known().entry(start).or_insert(unit).clone()
     }
 
+    /// The units with types that no unit of [`Self::unit_starts`] stands for, by the numbers of their first bytes.
+    pub(crate) fn units_of_types(&self) -> impl Iterator<Item = Arc<UnitInfo>> {
+        let starts = self.all.types(&self.module).into_iter();
+        starts.filter_map(|start| self.numbered(start))
+    }
+
+    fn is_own(&self, start: usize) -> bool {
+        self.all.starts().binary_search(&start).is_ok()
+    }
+
     /// The unit, or the same one if it is known already.
     fn shared(&self, whole: WholeUnit<Bytes>) -> Arc<UnitInfo> {
-        let (start, is_split) = (whole.start(), whole.base != 0);
-        let WholeUnit { dwarf, unit, base, .. } = whole;
-        let language = language_of(&unit);
-        let unit =
-            Arc::new(UnitInfo { unit, dwarf, start, base, language, outline: OnceLock::new() });
-        if !is_split {
+        let WholeUnit { dwarf, unit, start, references, .. } = whole;
+        let said = language_of(&unit);
+        // What several units import says none.
+        let language =
+            said.unwrap_or_else(|| self.imported().get(&start).copied().unwrap_or(Language::C));
+        let outline = OnceLock::new();
+        let unit = Arc::new(UnitInfo { unit, dwarf, start, references, language, outline });
+        if self.is_own(start) {
             return unit;
         }
-        let mut split = self.split.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(split.entry(start).or_insert(unit))
+        let mut elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(elsewhere.entry(start).or_insert(unit))
     }
 
     /// The unit whose first byte has a number.
     fn numbered(&self, start: usize) -> Option<Arc<UnitInfo>> {
-        let split = || self.split.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = split().get(&start) {
+        let elsewhere = || self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = elsewhere().get(&start) {
             return Some(Arc::clone(known));
         }
-        if self.all.starts().binary_search(&start).is_ok() {
+        if self.is_own(start) {
             return self.unit_at(start).filter(|unit| unit.start == start);
         }
         self.all.at(&self.module, start).map(|whole| self.shared(whole))
@@ -132,8 +153,7 @@ impl Info {
     pub(crate) fn find(&self, id: TypeId) -> Option<(Arc<UnitInfo>, UnitOffset)> {
         let number = id.offset()?;
         let unit = self.numbered(self.all.start_of(&self.module, number)?)?;
-        let inside = DebugInfoOffset(number.checked_sub(unit.base)?);
-        let inside = inside.to_unit_offset(&unit.unit.header)?;
+        let inside = UnitOffset(number.checked_sub(unit.start)?);
         Some((unit, inside))
     }
 
@@ -186,11 +206,12 @@ impl Info {
     }
 }
 
-fn language_of(unit: &Unit<Bytes>) -> Language {
+/// The language that a unit says; none if it says none.
+pub(super) fn language_of(unit: &Unit<Bytes>) -> Option<Language> {
     let mut entries = unit.entries();
-    let Ok(Some((_, root))) = entries.next_dfs() else { return Language::C };
-    match root.attr_value(constants::DW_AT_language) {
-        Ok(Some(AttributeValue::Language(language))) => match language {
+    let (_, root) = entries.next_dfs().ok()??;
+    match root.attr_value(constants::DW_AT_language).ok()?? {
+        AttributeValue::Language(language) => Some(match language {
             constants::DW_LANG_Rust => Language::Rust,
             constants::DW_LANG_Go => Language::Go,
             constants::DW_LANG_C_plus_plus
@@ -200,7 +221,7 @@ fn language_of(unit: &Unit<Bytes>) -> Language {
             | constants::DW_LANG_C_plus_plus_17
             | constants::DW_LANG_C_plus_plus_20 => Language::Cpp,
             _ => Language::C,
-        },
-        _ => Language::C,
+        }),
+        _ => None,
     }
 }

@@ -69,13 +69,24 @@ impl Info {
     fn load(&self, id: TypeId) -> Option<Type> {
         let (unit, offset) = self.find(id)?;
         let entry = unit.unit.entry(offset).ok()?;
+        // What is left of a type that lies in a unit of its own.
+        if let Some(to) = reference(&unit, &entry, constants::DW_AT_signature) {
+            let kind = Kind::Alias { to, form: AliasForm::Other };
+            return Some(Type { name: None, size: None, kind, language: unit.language });
+        }
         let name = text(&unit, &entry, constants::DW_AT_name).map(Arc::from);
         let mut size = number(&entry, constants::DW_AT_byte_size);
         let to = || reference(&unit, &entry, constants::DW_AT_type).unwrap_or(TypeId::VOID);
         let pointer = |form| Kind::Pointer { to: to(), form };
         let alias = |form| Kind::Alias { to: to(), form };
         let kind = match entry.tag() {
-            constants::DW_TAG_base_type => encoding_of(&entry)?,
+            constants::DW_TAG_base_type => match (name.as_deref(), encoding_of(&entry)?) {
+                // An integer by its encoding, a character to those who use it.
+                (Some("wchar_t"), Kind::Base(Encoding::Signed)) => {
+                    Kind::Base(Encoding::Char { signed: true })
+                }
+                (_, kind) => kind,
+            },
             constants::DW_TAG_unspecified_type => match name.as_deref() {
                 // What `decltype(nullptr)` is.
                 Some("decltype(nullptr)") => {
@@ -97,14 +108,10 @@ impl Info {
                 pointer(PointerForm::RvalueReference)
             }
             constants::DW_TAG_ptr_to_member_type => {
-                size = size.or_else(|| {
-                    let is_function = matches!(
-                        self.ty(to()).as_deref(),
-                        Some(Type { kind: Kind::Function { .. }, .. })
-                    );
-                    Some(if is_function { 2 * POINTER } else { POINTER })
-                });
-                pointer(PointerForm::Member)
+                let pair = if self.is_function(to()) { 2 * POINTER } else { POINTER };
+                size = size.or(Some(pair));
+                let of = reference(&unit, &entry, constants::DW_AT_containing_type);
+                pointer(PointerForm::Member { of: of.unwrap_or(TypeId::VOID) })
             }
             constants::DW_TAG_structure_type => self.fields(&unit, offset, StructForm::Struct)?,
             constants::DW_TAG_class_type => self.fields(&unit, offset, StructForm::Class)?,
@@ -232,7 +239,7 @@ impl Info {
             return Some(MemberPlace::Bits { first: at.checked_mul(8)?, count });
         };
         // DWARF 3: counted from the highest bit of a storage unit (§5.5.6 there).
-        let storage = number(entry, constants::DW_AT_byte_size).or_else(|| self.size_of(ty))?;
+        let storage = number(entry, constants::DW_AT_byte_size).or_else(|| self.size_said(ty))?;
         let first = storage.checked_mul(8)?.checked_sub(from_top)?.checked_sub(count)?;
         Some(MemberPlace::Bits { first: at.checked_mul(8)?.checked_add(first)?, count })
     }
@@ -285,7 +292,7 @@ impl Info {
         });
         // A vector of a size, and no range.
         if counts.is_empty() {
-            let each = self.size_of(element).filter(|each| *each > 0);
+            let each = self.size_said(element).filter(|each| *each > 0);
             counts.push(size.zip(each).map(|(size, each)| size / each));
         }
         let mut element = element;
@@ -298,13 +305,7 @@ impl Info {
 
     fn enumeration(&self, unit: &UnitInfo, offset: UnitOffset) -> Option<Kind> {
         let entry = unit.unit.entry(offset).ok()?;
-        let base = reference(unit, &entry, constants::DW_AT_type).map(|id| self.plain(id).1);
-        let base = match base.flatten().as_deref() {
-            Some(Type { kind: Kind::Base(encoding), .. }) => {
-                Some(matches!(encoding, Encoding::Signed | Encoding::Char { signed: true }))
-            }
-            _ => None,
-        };
+        let base = reference(unit, &entry, constants::DW_AT_type).and_then(|id| self.is_signed(id));
         let mut values: Vec<(Arc<str>, i128)> = Vec::new();
         self.children(unit, offset, |child| {
             if child.tag() == constants::DW_TAG_enumerator {

@@ -1,14 +1,16 @@
 //! Debug information as it is written in a file: units, entries, types, scopes.
 
 mod attributes;
+mod imports;
 mod info;
 mod load;
 mod names;
 mod outline;
+mod said;
 mod scopes;
 mod types;
 
-pub(crate) use attributes::{Entry, reference};
+pub(crate) use attributes::{Entry, reference, text};
 pub use info::Info;
 pub(crate) use info::UnitInfo;
 pub use scopes::{FunctionScope, Role, Variable};

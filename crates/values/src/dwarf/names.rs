@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Info;
 use super::types::{AliasForm, Encoding, Kind, Language, PointerForm, StructForm, Type, TypeId};
+use crate::thread_keys;
 
 /// How deep the name of a type is written.
 const MAX_DEPTH: usize = 24;
@@ -29,8 +30,8 @@ impl Info {
     fn names(&self) -> &Names {
         self.names.get_or_init(|| {
             let mut names = Names::default();
-            for start in self.unit_starts() {
-                let Some(unit) = self.unit_at(start) else { continue };
+            let own = self.unit_starts().filter_map(|start| self.unit_at(start));
+            for unit in own.chain(self.units_of_types()) {
                 let outline = self.outline(&unit);
                 let all = [
                     (&outline.variables, &mut names.variables),
@@ -40,7 +41,11 @@ impl Info {
                 for (from, to) in all {
                     for named in from {
                         let found = Found { id: named.id, declared_only: named.declared_only };
-                        to.entry(named.name.clone()).or_default().push(found);
+                        // The variable of a `thread_local!` is known by what is around it.
+                        let key = (named.name == thread_keys::VARIABLE)
+                            .then(|| self.path_of(named.id).pop());
+                        let name = key.flatten().unwrap_or_else(|| named.name.clone());
+                        to.entry(name).or_default().push(found);
                     }
                 }
             }
@@ -100,6 +105,12 @@ impl Info {
         });
         let found = if around.is_empty() { whole.collect() } else { parts.collect::<Vec<_>>() };
         found.into_iter().map(|found| found.id).collect()
+    }
+
+    /// All names of numbers, and their entries.
+    pub(crate) fn all_constants(&self) -> impl Iterator<Item = (&str, TypeId)> {
+        let all = self.names().constants.iter();
+        all.flat_map(|(name, found)| found.iter().map(move |found| (name.as_str(), found.id)))
     }
 
     /// Whether a path means a variable outside of functions.
@@ -200,12 +211,18 @@ impl Info {
                     return;
                 }
                 self.write_name(*to, out, left);
+                if let PointerForm::Member { of } = form {
+                    out.push(' ');
+                    self.write_name(*of, out, left);
+                    out.push_str("::*");
+                    return;
+                }
                 out.push_str(match form {
                     PointerForm::Pointer if out.ends_with('*') => "*",
                     PointerForm::Pointer => " *",
                     PointerForm::Reference => " &",
                     PointerForm::RvalueReference => " &&",
-                    PointerForm::Member => " ::*",
+                    PointerForm::Member { .. } => " ::*",
                 });
             }
             Kind::Array { element, count } => {

@@ -1,12 +1,17 @@
 //! What a unit has: its functions, its variables outside of functions, and the names of its types.
 
+use std::sync::Arc;
+
 use gimli::{UnitOffset, constants};
 
 use super::attributes::{Entry, flag, reference, text};
 use super::{Info, TypeId, UnitInfo};
+use crate::thread_keys;
 
 /// Entries whose parents are followed outwards; compilers nest a dozen.
 const MAX_DEPTH: usize = 64;
+/// References to declarations and to units of types that are followed for one path.
+const MAX_HOPS: usize = 8;
 
 /// The outline of one unit.
 #[derive(Debug, Default)]
@@ -46,13 +51,8 @@ impl Outline {
                 around.last().map_or((0, false), |(_, at, inside)| (*at, *inside));
             let offset = entry.offset().0;
             let tag = entry.tag();
-            let is_scope = matches!(
-                tag,
-                constants::DW_TAG_compile_unit
-                    | constants::DW_TAG_partial_unit
-                    | constants::DW_TAG_namespace
-                    | constants::DW_TAG_module
-            );
+            let is_scope = matches!(tag, constants::DW_TAG_namespace | constants::DW_TAG_module)
+                || is_unit(tag);
             let is_type = is_named_type(tag);
             let is_function = tag == constants::DW_TAG_subprogram;
             if is_function || is_type || is_scope {
@@ -135,6 +135,15 @@ impl Outline {
     }
 }
 
+fn is_unit(tag: gimli::DwTag) -> bool {
+    matches!(
+        tag,
+        constants::DW_TAG_compile_unit
+            | constants::DW_TAG_partial_unit
+            | constants::DW_TAG_type_unit
+    )
+}
+
 fn is_named_type(tag: gimli::DwTag) -> bool {
     matches!(
         tag,
@@ -151,19 +160,42 @@ fn is_named_type(tag: gimli::DwTag) -> bool {
 impl Info {
     /// The names of what is around an entry, outermost first, and its own.
     pub(crate) fn path_of(&self, id: TypeId) -> Vec<String> {
+        self.path_within(id, MAX_HOPS)
+    }
+
+    /// The same, after so many references at most: hostile ones go round in circles.
+    fn path_within(&self, id: TypeId, left: usize) -> Vec<String> {
         let mut path = Vec::new();
-        let Some((unit, offset)) = self.find(id) else { return path };
-        let outline = self.outline(&unit);
-        let mut at = Some(offset);
+        let Some(left) = left.checked_sub(1) else { return path };
+        let Some((mut unit, offset)) = self.find(id) else { return path };
+        let (mut at, mut hops) = (Some(offset), left);
         while let Some(offset) = at.filter(|_| path.len() < MAX_DEPTH) {
             let Ok(entry) = unit.unit.entry(offset) else { break };
-            if matches!(
-                entry.tag(),
-                constants::DW_TAG_compile_unit | constants::DW_TAG_partial_unit
-            ) {
+            if is_unit(entry.tag()) {
                 break;
             }
-            match text(&unit, &entry, constants::DW_AT_name) {
+            let name = text(&unit, &entry, constants::DW_AT_name);
+            // A type that lies in a unit of its own: what is left of it has no name, and there the names around it
+            // are around its declaration.
+            let elsewhere = match name {
+                None => reference(&unit, &entry, constants::DW_AT_signature),
+                Some(_) if is_named_type(entry.tag()) => {
+                    reference(&unit, &entry, constants::DW_AT_specification)
+                }
+                Some(_) => None,
+            };
+            // One without a name there says nothing, and may lead back here.
+            let has_name = |(unit, at): &(Arc<UnitInfo>, UnitOffset)| {
+                let entry = unit.unit.entry(*at).ok();
+                entry.is_some_and(|e| text(unit, &e, constants::DW_AT_name).is_some())
+            };
+            let elsewhere = elsewhere.and_then(|other| self.find(other)).filter(has_name);
+            if let Some((other, inside)) = elsewhere.filter(|_| hops > 0) {
+                hops -= 1;
+                (unit, at) = (other, Some(inside));
+                continue;
+            }
+            match name {
                 Some(name) => path.push(name),
                 None if entry.tag() == constants::DW_TAG_namespace => {
                     path.push("(anonymous namespace)".to_owned());
@@ -173,18 +205,21 @@ impl Info {
                     let other = reference(&unit, &entry, constants::DW_AT_specification)
                         .or_else(|| reference(&unit, &entry, constants::DW_AT_abstract_origin));
                     if let Some(other) = other.filter(|_| path.is_empty()) {
-                        return if other == id { path } else { self.path_of_declared(other) };
+                        return if other == id { path } else { self.path_of_declared(other, left) };
                     }
                 }
             }
-            at = outline.parent(offset);
+            at = self.outline(&unit).parent(offset);
         }
         path.reverse();
+        if path.last().is_some_and(|last| last == thread_keys::VARIABLE) {
+            thread_keys::cut(&mut path);
+        }
         path
     }
 
     /// As [`Self::path_of`], of an entry that has a name of its own.
-    fn path_of_declared(&self, id: TypeId) -> Vec<String> {
+    fn path_of_declared(&self, id: TypeId, left: usize) -> Vec<String> {
         let Some((unit, offset)) = self.find(id) else { return Vec::new() };
         let named = unit.unit.entry(offset).ok();
         let has_name = named.is_some_and(|e| text(&unit, &e, constants::DW_AT_name).is_some());
@@ -193,17 +228,21 @@ impl Info {
         }
         // A member is not in the list of parents: look at what is around it.
         let outline = self.outline(&unit);
-        if outline.parent(offset).is_some() { self.path_of(id) } else { self.path_of_member(id) }
+        if outline.parent(offset).is_some() {
+            self.path_within(id, left)
+        } else {
+            self.path_of_member(id, left)
+        }
     }
 
-    fn path_of_member(&self, id: TypeId) -> Vec<String> {
+    fn path_of_member(&self, id: TypeId, left: usize) -> Vec<String> {
         let Some((unit, offset)) = self.find(id) else { return Vec::new() };
         let name = unit.unit.entry(offset).ok();
         let name = name.and_then(|entry| text(&unit, &entry, constants::DW_AT_name));
         let mut path = self
             .outline(&unit)
             .type_around(offset)
-            .map_or_else(Vec::new, |around| self.path_of(unit.id_of(around)));
+            .map_or_else(Vec::new, |around| self.path_within(unit.id_of(around), left));
         path.extend(name);
         path
     }

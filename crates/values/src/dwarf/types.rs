@@ -135,8 +135,11 @@ pub enum PointerForm {
     Reference,
     /// `T &&`
     RvalueReference,
-    /// A pointer to a member of a class.
-    Member,
+    /// `T C::*`: a pointer to a member of a class.
+    Member {
+        /// The class; [`TypeId::VOID`] if the debug information does not say which.
+        of: TypeId,
+    },
 }
 
 /// How an alias differs from its type.

@@ -92,9 +92,11 @@ impl At<'_> {
                     _ => Err(gone()),
                 };
             }
-            AttributeValue::UnitRef(offset) => unit.id_of(offset),
             AttributeValue::Sdata(value) => return Ok(value.into()),
-            value => return value.udata_value().map(i128::from).ok_or_else(gone),
+            value => match unit.id_referred(&value) {
+                Some(id) => id,
+                None => return value.udata_value().map(i128::from).ok_or_else(gone),
+            },
         };
         let (of, offset) = info.find(id).ok_or_else(gone)?;
         let entry = of.unit.entry(offset)?;

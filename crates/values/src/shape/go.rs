@@ -1,34 +1,52 @@
 //! Values of Go (runtime/string.go, slice.go, chan.go, runtime2.go).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gimli::{AttributeValue, DwAt};
+use gimli::DwAt;
 use retake_model::Addr;
 
+use super::go_interfaces::interface;
 use super::go_maps::entries;
 use super::show::{Shower, text_node};
 use super::shown::{Node, Shown, Style};
 use super::walk::{address, number, walk};
-use crate::dwarf::{Info, Kind, TypeId};
+use crate::dwarf::Kind;
 use crate::space::Space;
 use crate::value::Value;
 
-/// `DW_AT_go_runtime_type` (cmd/internal/dwarf/dwarf.go): where the runtime describes the type.
-const RUNTIME_TYPE: DwAt = DwAt(0x2904);
+/// `DW_AT_go_kind`: which of the kinds of `reflect`.
+const GO_KIND: DwAt = DwAt(0x2900);
+const SLICE: u64 = 23;
+const STRING: u64 = 24;
 /// Goroutines in one queue of a channel that are counted.
 const MAX_WAITING: u64 = 1 << 12;
 
-fn name_of(value: &Value) -> String {
+pub(super) fn name_of(value: &Value) -> String {
     let (_, ty) = value.plain();
     ty.and_then(|ty| ty.name.clone()).map(|name| name.to_string()).unwrap_or_default()
+}
+
+/// The kind of a type, whatever name the program gave it (internal/abi/type.go).
+fn kind_of(value: &Value) -> Option<u64> {
+    let (id, _) = value.plain();
+    let (unit, offset) = value.info().find(id)?;
+    let entry = unit.unit.entry(offset).ok()?;
+    entry.attr_value(GO_KIND).ok()??.udata_value()
+}
+
+fn is_string(value: &Value) -> bool {
+    kind_of(value) == Some(STRING)
+}
+
+fn is_slice(value: &Value) -> bool {
+    kind_of(value) == Some(SLICE)
 }
 
 /// A string, a slice or an interface.
 pub(super) fn structure(shower: &Shower<'_>, value: &Value, depth: usize) -> Option<Node> {
     let space = shower.space;
     let name = name_of(value);
-    if name == "string" {
+    if is_string(value) {
         let len = number(value, "len", space)?;
         let some = len.min(shower.limits.text);
         let from = address(value, "str", space)?;
@@ -41,7 +59,7 @@ pub(super) fn structure(shower: &Shower<'_>, value: &Value, depth: usize) -> Opt
             Err(why) => Node::Missing(why.to_string()),
         });
     }
-    if name.starts_with("[]") {
+    if is_slice(value) {
         let (len, cap) = (number(value, "len", space)?, number(value, "cap", space)?);
         if depth == 0 {
             return Some(Node::Cut);
@@ -61,75 +79,6 @@ pub(super) fn structure(shower: &Shower<'_>, value: &Value, depth: usize) -> Opt
         return interface(shower, value, depth);
     }
     None
-}
-
-/// The type that an interface holds, and the value.
-fn dynamic(value: &Value, space: &dyn Space) -> Option<Result<Value, Addr>> {
-    let pointer = match walk(value, "tab", space) {
-        Some(tab) => {
-            let addr = tab.address(space).ok()?;
-            if addr.is_null() {
-                return None;
-            }
-            walk(&tab, "*._type|*.Type|*.Type_", space)?.address(space).ok()?
-        }
-        None => address(value, "_type", space)?,
-    };
-    if pointer.is_null() {
-        return None;
-    }
-    let info = value.info();
-    let bias = space.bias(info)?;
-    let at = pointer.get().wrapping_sub(bias);
-    let Some(ty) = go_types(info).get(&at).copied() else { return Some(Err(pointer)) };
-    let data = address(value, "data", space)?;
-    // Types that are a pointer are kept as they are, others behind one.
-    let direct = match info.plain(ty).1.map(|ty| ty.kind.clone()) {
-        Some(Kind::Pointer { .. }) => true,
-        Some(Kind::Fields(fields)) => {
-            matches!(fields.members.as_slice(), [only]
-                if matches!(info.plain(only.ty).1.map(|ty| ty.kind.clone()), Some(Kind::Pointer { .. })))
-        }
-        _ => false,
-    };
-    Some(Ok(if direct {
-        Value::of_bytes(Arc::clone(info), ty, &data.get().to_le_bytes())
-    } else {
-        Value::at(Arc::clone(info), ty, data)
-    }))
-}
-
-fn interface(shower: &Shower<'_>, value: &Value, depth: usize) -> Option<Node> {
-    let declared = value.type_name();
-    let label = |inner: &str| match declared.as_str() {
-        "interface {}" | "runtime.eface" | "any" => format!("interface {{}}({inner})"),
-        declared => format!("{declared}({inner})"),
-    };
-    match dynamic(value, shower.space) {
-        None => Some(Node::Plain(format!("{declared} nil"))),
-        Some(Err(pointer)) => {
-            let symbol = shower.space.symbol(pointer);
-            let what = symbol.unwrap_or_else(|| format!("the type at {pointer}"));
-            Some(Node::Wrapped { label: label(&what), inner: None, notes: Vec::new() })
-        }
-        Some(Ok(held)) => {
-            if depth == 0 {
-                return Some(Node::Cut);
-            }
-            let ty = held.type_name();
-            let inner = Some(Box::new(shower.shown(&held, depth - 1)));
-            Some(Node::Wrapped { label: label(&ty), inner, notes: Vec::new() })
-        }
-    }
-}
-
-/// The value that an interface holds, for `x.(T)` and fields.
-pub(crate) fn held(value: &Value, space: &dyn Space) -> Option<Value> {
-    let name = name_of(value);
-    if !matches!(name.as_str(), "runtime.iface" | "runtime.eface") {
-        return None;
-    }
-    dynamic(value, space)?.ok()
 }
 
 /// A map or a channel, which are pointers.
@@ -258,8 +207,7 @@ fn waiting(chan: &Value, path: &str, space: &dyn Space) -> Vec<u64> {
 
 /// The length of a string, a slice, a map or the buffer of a channel.
 pub(super) fn length(value: &Value, space: &dyn Space) -> Option<u64> {
-    let name = name_of(value);
-    if name == "string" || name.starts_with("[]") {
+    if is_string(value) || is_slice(value) {
         return number(value, "len", space);
     }
     if is_map(value) || is_channel(value) {
@@ -274,42 +222,13 @@ pub(super) fn length(value: &Value, space: &dyn Space) -> Option<u64> {
 
 /// The length of a slice or a string, and one of its elements.
 pub(super) fn item(value: &Value, index: u64, space: &dyn Space) -> Option<(u64, Option<Value>)> {
-    let name = name_of(value);
-    let data = match name.as_str() {
-        "string" => "str",
-        name if name.starts_with("[]") => "array",
+    let data = match kind_of(value)? {
+        STRING => "str",
+        SLICE => "array",
         _ => return None,
     };
     let len = number(value, "len", space)?;
     let inside = index < len;
     let item = || value.field(data, space).ok()?.element(index.into(), space).ok();
     Some((len, inside.then(item).flatten()))
-}
-
-/// The types that the runtime describes, by the address of the description.
-fn go_types(info: &Arc<Info>) -> &BTreeMap<u64, TypeId> {
-    info.go_types.get_or_init(|| {
-        let first = info.module().object_named("runtime.types").map(retake_model::FileAddr::get);
-        let mut found = BTreeMap::new();
-        for start in info.unit_starts() {
-            let Some(unit) = info.unit_at(start) else { continue };
-            let mut entries = unit.unit.entries();
-            while let Ok(Some((_, entry))) = entries.next_dfs() {
-                let at = match entry.attr_value(RUNTIME_TYPE) {
-                    Ok(Some(AttributeValue::Addr(at))) => Some(at),
-                    Ok(Some(value)) => value.udata_value(),
-                    _ => None,
-                };
-                // Linkers since Go 1.18 count from where the runtime keeps all of them.
-                let at = at.filter(|at| *at != 0).map(|at| match first {
-                    Some(first) if at < first => first.wrapping_add(at),
-                    _ => at,
-                });
-                let Some(at) = at else { continue };
-                // A type under a name and the structure in it share the description: the name comes last.
-                found.insert(at, unit.id_of(entry.offset()));
-            }
-        }
-        found
-    })
 }

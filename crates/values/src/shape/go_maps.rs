@@ -74,6 +74,10 @@ impl Found {
         };
         for (from, count) in [(&old, old_count), (&buckets, 1 << shift)] {
             let start = from.address(space).ok()?;
+            // The buckets of an empty map are made when they are first needed.
+            if start.is_null() {
+                continue;
+            }
             let size = map.info().size_of(bucket)?;
             for index in 0..count.min(MAX_BUCKETS) {
                 let at = Addr::new(start.get().wrapping_add(size.wrapping_mul(index)));

@@ -1,5 +1,6 @@
 //! From values to what they look like.
 
+mod members;
 mod numbers;
 mod pointers;
 
@@ -12,7 +13,7 @@ use super::apply::apply;
 use super::shown::{Field, Node, Shown, Style};
 use super::table::shape_of;
 use super::walk::plain_path;
-use super::{dynamic, enums, go};
+use super::{dynamic, enums, go, go_constants};
 use crate::dwarf::{Encoding, Fields, Kind, Language, TypeId};
 use crate::space::Space;
 use crate::value::{Scalar, Value, integer};
@@ -148,7 +149,11 @@ impl Shower<'_> {
                 let single = value.size() == Some(4);
                 Node::Plain(float_text(number, single))
             }
-            Ok(Scalar::Int(number)) => Node::Plain(self.integer(value, encoding, number)),
+            Ok(Scalar::Int(number)) => {
+                let is_natural = self.limits.format == NumberFormat::Natural;
+                let named = is_natural.then(|| go_constants::named(value, number)).flatten();
+                Node::Plain(named.unwrap_or_else(|| self.integer(value, encoding, number)))
+            }
         }
     }
 

@@ -147,6 +147,10 @@ pub(super) const TABLE: &[(&str, Shape)] = &[
         "core::mem::manually_drop::ManuallyDrop",
         Shape::Wrapped { label: "", inner: "value", notes: &[] },
     ),
+    (
+        "core::mem::maybe_dangling::MaybeDangling",
+        Shape::Wrapped { label: "", inner: "0", notes: &[] },
+    ),
     ("core::num::nonzero::NonZero", Shape::Wrapped { label: "", inner: "0", notes: &[] }),
     ("core::num::wrapping::Wrapping", Shape::Wrapped { label: "", inner: "0", notes: &[] }),
     ("core::pin::Pin", Shape::Wrapped { label: "Pin", inner: "pointer|__pointer", notes: &[] }),

@@ -15,7 +15,7 @@ const MAX_DEPTH: usize = 12;
 const MAX_FIELDS: usize = 512;
 
 /// The part of a value at a path.
-pub(super) fn walk(value: &Value, path: &str, space: &dyn Space) -> Option<Value> {
+pub(crate) fn walk(value: &Value, path: &str, space: &dyn Space) -> Option<Value> {
     path.split('|').find_map(|path| walk_one(value, path, space))
 }
 
@@ -90,7 +90,7 @@ pub(super) fn parameter(value: &Value, name: &str) -> Option<TypeId> {
 }
 
 /// The path of a type without generic arguments and namespaces that only say a version.
-pub(super) fn plain_path(value: &Value) -> String {
+pub(crate) fn plain_path(value: &Value) -> String {
     let (id, _) = value.plain();
     let mut out = String::new();
     for part in value.info().path_of(id) {

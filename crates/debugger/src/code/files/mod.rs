@@ -62,7 +62,7 @@ fn read(path: &Path) -> Option<SharedBytes> {
 /// off to, which are opened when they are needed.
 pub(super) fn with_files(mut module: Module, path: &Path, shelf: &Shelf) -> Module {
     let debug = debug::attach(&mut module, path, shelf);
-    if module.split_files().is_empty() {
+    if module.split_files().is_empty() && module.shared_file().is_none() {
         return module;
     }
     module.with_split_files(Arc::new(split::Beside::new(path, debug, shelf.clone())))
@@ -88,7 +88,7 @@ pub fn files_beside(path: &Path, bytes: FileBytes) -> FilesBeside {
         return FilesBeside { files: vec![found], looked_at };
     }
     let module = with_files(module, path, &shelf);
-    let is_split = !module.split_files().is_empty();
+    let is_split = !module.split_files().is_empty() || module.shared_file().is_some();
     // This looks for all of them.
     let _ = module.missing_files();
     let mut taken = shelf.taken.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,6 +96,7 @@ pub fn files_beside(path: &Path, bytes: FileBytes) -> FilesBeside {
     FilesBeside { files: std::mem::take(&mut *taken), looked_at }
 }
 
+pub(crate) use sources::is_of_others;
 pub use sources::sources_of;
 
 /// A sentence about files that were split off and are not there.

@@ -35,7 +35,8 @@ pub fn sources_of(path: &Path, bytes: FileBytes) -> Vec<PathBuf> {
     own.map(PathBuf::from).filter(|file| fits(file, &mut left)).collect()
 }
 
-fn is_of_others(path: &str) -> bool {
+/// Whether a source is of the system, of a language or of a package.
+pub(crate) fn is_of_others(path: &str) -> bool {
     ROOTS.iter().any(|root| path.starts_with(root)) || PARTS.iter().any(|part| path.contains(part))
 }
 

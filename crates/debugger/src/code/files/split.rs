@@ -1,10 +1,11 @@
-//! Where `.dwo` files and `.dwp` packages may lie.
+//! Where `.dwo` files, `.dwp` packages and what modules share may lie.
 
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use retake_symbols::{SharedBytes, SplitFiles, SplitName, Taken};
+use retake_symbols::{SharedBytes, SharedName, SplitFiles, SplitName, Taken};
 
 use super::Shelf;
 
@@ -49,6 +50,28 @@ impl SplitFiles for Beside {
         // The program was moved, and they with it.
         if let (Some(folder), Some(own)) = (self.program.parent(), path.file_name()) {
             paths.push(folder.join(own));
+        }
+        self.shelf.offer(&paths, take);
+    }
+
+    fn shared(&self, name: &SharedName, take: &mut dyn FnMut(SharedBytes) -> Taken) {
+        let path = Path::new(OsStr::from_bytes(&name.path));
+        let mut paths = Vec::new();
+        // Beside the file that names it, which is not where the link of a build-id folder points to.
+        let owner = self.debug.as_ref().unwrap_or(&self.program);
+        if let Some(folder) = owner.parent() {
+            paths.push(folder.join(path));
+        }
+        if let Some(folder) = fs::canonicalize(owner).ok().as_deref().and_then(Path::parent) {
+            paths.push(folder.join(path));
+        }
+        if let Some((first, rest)) = name.id.split_first() {
+            let rest: String = rest.iter().map(|byte| format!("{byte:02x}")).collect();
+            let file = format!(".build-id/{first:02x}/{rest}.debug");
+            paths.push(self.shelf.global.join(file));
+        }
+        if let Some(own) = path.file_name() {
+            paths.push(self.shelf.global.join(".dwz").join(own));
         }
         self.shelf.offer(&paths, take);
     }

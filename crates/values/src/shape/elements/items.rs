@@ -5,7 +5,7 @@ use crate::dwarf::{Kind, Language};
 use crate::shape::maps::entries;
 use crate::shape::table::{Shape, shape_of};
 use crate::shape::walk::{number, plain_path, walk};
-use crate::shape::{Limits, Node, dynamic, enums, go, go_maps, show};
+use crate::shape::{Limits, Node, dynamic, enums, go, go_interfaces, go_maps, show};
 use crate::space::Space;
 use crate::value::{Scalar, Value};
 use crate::{Missing, ValueError};
@@ -170,7 +170,9 @@ pub fn payload_of(value: &Value, space: &dyn Space) -> Option<Value> {
 /// What a smart pointer, a cell, an optional value or an interface holds.
 pub fn held_in(value: &Value, space: &dyn Space) -> Option<Value> {
     let Kind::Fields(fields) = value.kind() else { return None };
-    if let Some(held) = go::held(value, space).or_else(|| dynamic::trait_object(value, space)) {
+    if let Some(held) =
+        go_interfaces::held(value, space).or_else(|| dynamic::trait_object(value, space))
+    {
         return Some(held);
     }
     if fields.variants.is_some() {

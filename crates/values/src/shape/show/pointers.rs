@@ -20,6 +20,9 @@ impl Shower<'_> {
         if let Stored::Pointing(target, skip) = &value.stored {
             return self.synthetic(value, target, *skip, form, depth);
         }
+        if let PointerForm::Member { of } = form {
+            return self.to_member(value, to, of);
+        }
         let addr = match value.address(self.space) {
             Ok(addr) => addr,
             Err(err) => return Node::Missing(err.to_string()),
@@ -49,7 +52,7 @@ impl Shower<'_> {
         let follows = match form {
             PointerForm::Reference | PointerForm::RvalueReference => true,
             PointerForm::Pointer => language == Language::Go || is_safe_pointer(value, language),
-            PointerForm::Member => false,
+            PointerForm::Member { .. } => false,
         };
         if !follows || addr.is_null() {
             // gdb says the same of a pointer to a class with virtual functions.
