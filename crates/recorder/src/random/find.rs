@@ -51,8 +51,8 @@ pub(super) fn in_file(file: &File) -> Vec<Found> {
 
 /// Where the two bytes of the opcode are, with a register behind them.
 fn candidates(code: &[u8]) -> impl Iterator<Item = usize> {
-    let is_one = |bytes: &[u8]| matches!(bytes, [0x0f, 0xc7, operand] if *operand >= 0xf0);
-    code.windows(3).enumerate().filter(move |(_, bytes)| is_one(bytes)).map(|(at, _)| at)
+    let is_register = |at: &usize| code.get(at + 2).is_some_and(|operand| *operand >= 0xf0);
+    memchr::memmem::find_iter(code, &[0x0f, 0xc7]).filter(is_register)
 }
 
 /// The instruction whose opcode is at `at`, if decoding comes to it from the function that it is in.
