@@ -241,7 +241,7 @@ fn restarts_checkpoints_and_ends() {
     let dir = recorded(&retake, "c", &fixture::c("c/calls.c", AT_NO_OPTIMIZATION));
     let script = "break work\ncontinue\ncontinue 4\necho <first>\\n\np i\nwhen\ncheckpoint\ncontinue\n\
                   info checkpoints\necho <restart>\\n\nrestart 1\np i\nwhen\necho <back>\\n\nback\nwhen\nforward\nwhen\n\
-                  echo <run>\\n\nrun 100\nwhen\necho <runs>\\n\nrun c1\nwhen\np i\necho <end>\\n\ndelete\ncontinue\n\
+                  echo <run>\\n\nrun 30\nwhen\necho <runs>\\n\nrun c1\nwhen\np i\necho <end>\\n\ndelete\ncontinue\n\
                   continue\nreverse-stepi\necho <start>\\n\nreverse-continue\nreverse-continue\nwhen\n\
                   echo <hits>\\n\nretake-hits work\necho <ticks>\\n\nrestart 1\nwhen-ticks\nelapsed-time\nwhen-tid\ndelete checkpoint 1\n\
                   info checkpoints\necho <last>\\n\n";
@@ -264,7 +264,7 @@ fn restarts_checkpoints_and_ends() {
     assert_eq!((value("restart"), whens("restart").concat()), (value("first"), first.clone()));
     let moved = whens("back");
     assert!(moved.len() == 2 && moved[0] != moved[1] && moved[1] == first, "{output}");
-    assert_eq!(whens("run"), ["Completed event: 100"], "{output}");
+    assert_eq!(whens("run"), ["Completed event: 30"], "{output}");
     assert_eq!((value("runs"), whens("runs").concat()), (value("first"), first), "{output}");
     assert_eq!(part(&output, "end").matches("received signal SIGKILL").count(), 2, "{output}");
     let start = part(&output, "start");
