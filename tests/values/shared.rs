@@ -100,3 +100,67 @@ fn what_programs_have_in_common() {
         fs::remove_dir_all(folder).unwrap();
     }
 }
+
+#[test]
+fn sections_that_are_packed() {
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let forms = [&["-gz=zlib"][..], &["-gz=zlib-gnu"], &["-gz=zlib", "-gsplit-dwarf"]];
+    for flags in forms {
+        let flags = [flags, &["-pthread", "-O0"]].concat();
+        let program = build(&retake, "gcc", c::SOURCE, &flags);
+        let (dir, _) = retake.record(&flags.concat(), &[], &[program]);
+        check(&retake, &dir, &mark(c::SOURCE, "all"), c::ROWS);
+    }
+}
+
+/// clang has a table of names of its own (`.debug_names`), and leaves the description of some types to the libraries
+/// that they are of.
+#[test]
+fn texts_of_a_program_of_clang() {
+    if require("texts_of_a_program_of_clang", "clang++").is_none() {
+        return;
+    }
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let forms = [
+        &["-gdwarf-5", "-gpubnames"][..],
+        &["-gdwarf-4", "-fdebug-types-section"],
+        &["-gdwarf-5", "-fdebug-types-section"],
+        &["-gdwarf-5", "-fdebug-types-section", "-gsplit-dwarf"],
+    ];
+    let wanted = [
+        "text",
+        "long_text",
+        "empty",
+        "len(text)",
+        "strings",
+        "strings[1] == \"yy\"",
+        "map",
+        "map[\"three\"]",
+        "hash[7]",
+        "some_text",
+        "pair",
+        "tuple",
+        "variant",
+        "dog",
+        "dog.age",
+        "animal",
+        "color",
+        "mode",
+        "point",
+        "member",
+        "point_map",
+        "set",
+        "deque",
+        "unique",
+        "shared",
+    ];
+    let rows: Vec<super::Row> =
+        cpp::ROWS.iter().filter(|(row, _)| wanted.contains(row)).copied().collect();
+    assert_eq!(rows.len(), wanted.len());
+    for flags in forms {
+        let flags = [flags, &["-std=c++17", "-pthread", "-O0", "-w"]].concat();
+        let program = build(&retake, "clang++", cpp::SOURCE, &flags);
+        let (dir, _) = retake.record(&flags.concat(), &[], &[program]);
+        check(&retake, &dir, &mark(cpp::SOURCE, "all"), &rows);
+    }
+}

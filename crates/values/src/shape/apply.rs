@@ -5,7 +5,7 @@ use super::maps::entries;
 use super::show::{Shower, missing};
 use super::shown::{Node, Shown, Style};
 use super::table::Shape;
-use super::walk::{address, number, walk};
+use super::walk::{address, number, parameter, walk};
 use crate::dwarf::Kind;
 use crate::space::Space;
 use crate::value::{Scalar, Value};
@@ -25,10 +25,11 @@ pub(super) fn apply(
             let len = number(value, len, space)?;
             let some = len.min(shower.limits.text);
             let first = walk(value, data, space)?;
-            let size = match first.kind() {
-                Kind::Pointer { to, .. } => value.info().size_of(to).unwrap_or(1).max(1),
-                _ => 1,
+            let unit = match first.kind() {
+                Kind::Pointer { to, .. } => Some(to),
+                _ => parameter(value, "_CharT"),
             };
+            let size = unit.and_then(|unit| value.info().size_of(unit)).unwrap_or(1).max(1);
             let mut bytes = vec![0; usize::try_from(some.checked_mul(size)?).ok()?];
             if let Err(why) = space.read_all(first.address(space).ok()?, &mut bytes) {
                 return Some(Node::Missing(why.to_string()));

@@ -168,7 +168,12 @@ pub(super) const TABLE: &[(&str, Shape)] = &[
     ("core::sync::atomic::AtomicPtr", Shape::Wrapped { label: "", inner: "p.value", notes: &[] }),
     ("core::sync::atomic::Atomic", ATOMIC),
     // C++ (libstdc++)
-    ("std::basic_string", Shape::Text { data: "_M_dataplus._M_p", len: "_M_string_length" }),
+    // clang leaves what is around the pointer to the library's debug information, which may not be there: nothing
+    // else is in it.
+    (
+        "std::basic_string",
+        Shape::Text { data: "_M_dataplus._M_p|_M_dataplus", len: "_M_string_length" },
+    ),
     ("std::basic_string_view", Shape::Text { data: "_M_str", len: "_M_len" }),
     (
         "std::vector",
