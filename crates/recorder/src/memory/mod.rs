@@ -166,7 +166,7 @@ impl World {
             Effect::Protect { range, prot } => space.table.protect(*range, *prot),
             Effect::Move { from, to, keep } => {
                 space.inheritance.moved(*from, *to, *keep);
-                space.random.moved(*from, to.start());
+                space.random.moved(*from, *to);
                 if !keep {
                     space.random.forget(*from);
                 }

@@ -118,14 +118,16 @@ impl Sites {
         self.0.retain(|at, _| !range.contains(*at));
     }
 
-    /// What was mapped there is somewhere else.
-    pub(crate) fn moved(&mut self, from: AddrRange, to: Addr) {
-        let moved: Vec<(Addr, Site)> =
-            self.0.range(from.start()..from.end()).map(|(at, site)| (*at, *site)).collect();
-        for (at, site) in moved {
-            let there = at.offset_from(from.start()).and_then(|offset| to.checked_add(offset));
-            self.0.extend(there.map(|there| (there, site)));
-        }
+    /// What was mapped there is somewhere else, in the place of what was there.
+    pub(crate) fn moved(&mut self, from: AddrRange, to: AddrRange) {
+        let sites = self.0.range(from.start()..from.end());
+        let there = sites.filter_map(|(at, site)| {
+            let at = to.start().checked_add(at.offset_from(from.start())?)?;
+            to.contains(at).then_some((at, *site))
+        });
+        let there: Vec<(Addr, Site)> = there.collect();
+        self.forget(to);
+        self.0.extend(there);
     }
 
     /// More of them.
@@ -201,9 +203,11 @@ mod tests {
     fn a_part_that_is_unmapped() {
         let range = |start| AddrRange::with_len(Addr::new(start), 0x1000).unwrap();
         let mut sites = Sites(BTreeMap::from([(Addr::new(0x1ff0), site(0, Width::Eight))]));
-        sites.moved(range(0x1000), Addr::new(0x5000));
+        sites.0.insert(Addr::new(0x5004), site(1, Width::Four));
+        sites.moved(range(0x1000), range(0x5000));
         sites.forget(range(0x1000));
         assert_eq!(sites.at(Addr::new(0x1ff0)), None);
         assert_eq!(sites.at(Addr::new(0x5ff0)), Some(site(0, Width::Eight)));
+        assert_eq!(sites.at(Addr::new(0x5004)), None, "what was there is gone");
     }
 }
