@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_trap_without_a_cause_is_a_watchpoint() {
-        let code = [0x90_u8, 0xf1, 0x90];
+        let code = [0x90_u8, 0x90, 0xf1, 0x90, 0x90, 0x90];
         let base = (&raw const code).addr() as u64;
         let memory =
             ProcessMemory::new(retake_model::Tid::new(i32::try_from(std::process::id()).unwrap()));
@@ -217,8 +217,9 @@ mod tests {
             (bytes[0], bytes[8]) = (signal, code);
             is_watchpoint(&SigInfo::from_bytes(bytes), Addr::new(pc), &memory)
         };
-        assert!(is_one(5, 4, base + 2) && is_one(5, 1, base + 1) && is_one(5, 1, base + 3));
-        assert!(!is_one(5, 1, base + 2), "int1");
+        assert!(is_one(5, 4, base + 3) && is_one(5, 1, base + 1) && is_one(5, 1, base + 4));
+        assert!(!is_one(5, 1, base + 3), "behind int1");
+        assert!(!is_one(5, 1, base + 2), "at int1");
         assert!(!is_one(5, 2, base + 1) && !is_one(11, 1, base + 1) && !is_one(5, 0, base));
         assert!(is_one(5, 1, 0x10), "nothing can be read there");
     }
