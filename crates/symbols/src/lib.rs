@@ -39,6 +39,7 @@ mod parallel;
 mod peek;
 mod plt;
 mod prologue;
+mod ranges;
 mod sections;
 mod split;
 mod statements;
@@ -65,6 +66,7 @@ pub use module::Module;
 pub use names::is_meant;
 pub use peek::{Peeked, peek};
 pub use plt::Trampoline;
+pub use ranges::{die_ranges, unit_ranges};
 pub use sections::{DebugSections, DwarfBytes};
 pub use split::{
     DebugUnits, Held, References, SharedName, SplitFiles, SplitName, Taken, WholeUnit,

@@ -96,7 +96,7 @@ impl<'a> Walk<'_, 'a> {
     /// Ranges and files.
     fn head(&mut self) {
         let (dwarf, unit) = self.whole.lines();
-        if let Ok(mut ranges) = dwarf.unit_ranges(unit) {
+        if let Ok(mut ranges) = crate::unit_ranges(dwarf, unit) {
             while let Ok(Some(range)) = ranges.next() {
                 if range.begin < range.end && self.elf.is_code(range.begin) {
                     self.contents.ranges.push((range.begin, range.end));

@@ -180,7 +180,8 @@ impl Info {
             let Ok(header) = main.debug_info.header_from_offset(DebugInfoOffset(start)) else {
                 continue;
             };
-            let ranges = main.unit(header).and_then(|unit| main.unit_ranges(&unit));
+            let ranges =
+                main.unit(header).and_then(|unit| retake_symbols::unit_ranges(main, &unit));
             let Ok(mut ranges) = ranges else { continue };
             while let Ok(Some(range)) = ranges.next() {
                 if range.begin < range.end {

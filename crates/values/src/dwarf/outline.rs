@@ -82,7 +82,9 @@ impl Outline {
     }
 
     fn add_function(&mut self, unit: &UnitInfo, entry: &Entry<'_, '_>) {
-        let Ok(mut ranges) = unit.dwarf.die_ranges(&unit.unit, entry) else { return };
+        let Ok(mut ranges) = retake_symbols::die_ranges(&unit.dwarf, &unit.unit, entry) else {
+            return;
+        };
         while let Ok(Some(range)) = ranges.next() {
             if range.begin < range.end {
                 self.functions.push((range.begin, range.end, entry.offset().0));

@@ -241,7 +241,9 @@ impl Walk<'_> {
 
 /// Whether code of an entry is at a place.
 pub(crate) fn contains(unit: &UnitInfo, entry: &Entry<'_, '_>, pc: u64) -> bool {
-    let Ok(mut ranges) = unit.dwarf.die_ranges(&unit.unit, entry) else { return false };
+    let Ok(mut ranges) = retake_symbols::die_ranges(&unit.dwarf, &unit.unit, entry) else {
+        return false;
+    };
     while let Ok(Some(range)) = ranges.next() {
         if (range.begin..range.end).contains(&pc) {
             return true;
