@@ -201,7 +201,7 @@ impl Session {
     }
 
     /// A task ends, or leaves its memory: the locks that it owns are the next waiters'. Adds that to the
-    /// next event.
+    /// event.
     pub(crate) fn leave_locks(
         &mut self,
         draft: &mut Draft,

@@ -130,7 +130,7 @@ impl World {
         Ok(())
     }
 
-    /// Adds what the kernel wrote to the next event, and moves it out of scratch memory.
+    /// Adds what the kernel wrote to the event, and moves it out of scratch memory.
     pub(crate) fn capture_outputs(
         &mut self,
         draft: &mut Draft,
@@ -302,7 +302,7 @@ impl Session {
             task.interrupted.take().filter(|_| no == retake_abi::nr::RESTART_SYSCALL)
         {
             let audit = self.audit_before(task)?;
-            let begun = task.begun();
+            let begun = task.take_begun();
             task.open = Some(OpenCall { entry, begun, audit, ..open });
             return self.enter_kernel(task, stopped, Next::Waiting);
         }
@@ -312,7 +312,7 @@ impl Session {
             args,
             before,
             entry,
-            begun: task.begun(),
+            begun: task.take_begun(),
             vector: if waits && !alone { Some(stopped.vector()?) } else { None },
             redirect: None,
             writes_directly: waits && !call.outputs.is_empty(),
@@ -377,7 +377,7 @@ impl Session {
         stopped.set_registers(&after)?;
         // The call is made, also where the task is killed while its site is led elsewhere.
         let led = self.world.speed_up(&mut draft, task, &mut stopped, entry, &after);
-        let begun = task.begun();
+        let begun = task.take_begun();
         self.book.retire(task, draft, Ended { no, begun, before: entry, after: &after })?;
         led?;
         Ok(Next::Ready(stopped))

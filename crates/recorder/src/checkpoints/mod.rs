@@ -64,9 +64,7 @@ impl World {
         states.sort_by_key(|state| state.task);
         Ok(Some(states))
     }
-}
 
-impl World {
     /// Has memory made ready for the pages of address spaces that no checkpoint has yet.
     pub(crate) fn prepare_checkpoint(&self, book: &mut Book) {
         let new = self.spaces.iter().filter(|(_, space)| !space.tracking.tried);

@@ -23,9 +23,7 @@ impl World {
         let mapped = mapped.filter_map(|m| m.backing.shared_object()).map(|(id, _)| id).collect();
         self.files.retain(&mapped);
     }
-}
 
-impl World {
     pub(super) fn shared_drafts(&self, book: &mut Book) -> Vec<SharedDraft> {
         let draft = |object: &SharedObject| {
             let pages = self.pages_of_object(book, object);

@@ -80,9 +80,7 @@ impl World {
         let fast = &self.spaces.get(&task.space)?.fast;
         fast.in_use.then_some(fast.taken)
     }
-}
 
-impl World {
     /// A task that slept in a call of the code was woken by a signal, or by the recorder: it goes on at its stub,
     /// where the call is traced, and others can run meanwhile.
     pub(crate) fn leave_to_stub(

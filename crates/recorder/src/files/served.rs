@@ -35,9 +35,7 @@ impl World {
         self.serves_files |=
             task.memory.read_exact(Addr::new(kind), &mut name).is_ok() && name == KIND;
     }
-}
 
-impl World {
     /// Refuses to map such a file.
     pub(crate) fn served_mapping(
         &mut self,

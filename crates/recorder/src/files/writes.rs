@@ -220,9 +220,7 @@ impl World {
         }
         Ok(())
     }
-}
 
-impl World {
     /// Notes what a call changed in memory other than through pointers.
     pub(crate) fn note_file_changes(
         &mut self,

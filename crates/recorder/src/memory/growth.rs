@@ -65,7 +65,7 @@ pub(crate) enum Growth {
 }
 
 impl World {
-    /// After a call that raised the limit of the stack: grows it, and adds that to the next event.
+    /// After a call that raised the limit of the stack: grows it, and adds that to the event.
     pub(crate) fn follow_stack_limit(
         &mut self,
         draft: &mut Draft,
@@ -104,9 +104,7 @@ impl World {
         }
         Ok(())
     }
-}
 
-impl World {
     /// A fault below a mapping that grows: maps what is between, by the kernel's rules. The task then
     /// executes the instruction again.
     pub(crate) fn grow_down(

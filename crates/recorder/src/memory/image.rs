@@ -94,9 +94,7 @@ impl World {
         let exists = retake_abi::Errno::from_result(done.result) == Some(retake_abi::Errno::EEXIST);
         Ok(done.result.cast_unsigned() == scratch.get() || exists)
     }
-}
 
-impl World {
     fn mappings_and_pages(
         &mut self,
         book: &mut Book,
@@ -164,7 +162,7 @@ impl World {
 
 impl Session {
     /// Makes a fresh image ours (our page in, clocks out, the stack at its full size) and adds it to
-    /// the next event. Gives the registers the program starts with.
+    /// the event. Gives the registers the program starts with.
     pub(crate) fn take_image(
         &mut self,
         draft: &mut Draft,

@@ -248,9 +248,7 @@ impl World {
         }
         Ok(())
     }
-}
 
-impl World {
     pub(crate) fn memory_call_done(
         &mut self,
         book: &mut Book,
@@ -358,7 +356,7 @@ impl World {
             return self.change(draft, task, Effect::Map { mapping: plain(Backing::Anonymous) });
         }
         if flags & MAP_ANONYMOUS != 0 {
-            return self.map_shared_anonymous(book, draft, task, range.start());
+            return self.map_shared_anonymous(book, draft, task, range.start()).map(|_| ());
         }
         let link = PathBuf::from(format!("/proc/{}/fd/{}", task.tid, descriptor(fd)));
         let path = std::fs::read_link(&link).unwrap_or_default();
@@ -395,7 +393,7 @@ impl World {
             return self.change(draft, task, Effect::Map { mapping: plain(backing) });
         }
         if shared && is_zero_device(&file) {
-            return self.map_shared_anonymous(book, draft, task, range.start());
+            return self.map_shared_anonymous(book, draft, task, range.start()).map(|_| ());
         }
         let part = offset.get()..offset.get().saturating_add(range.len());
         match self.files.keep(&mut book.writer, &path, &file, Some(part))? {
@@ -491,19 +489,20 @@ impl World {
         Ok(Some((backing, entry.range, entry.prot)))
     }
 
-    /// Where it could not be made of a memfd.
+    /// Memory that is shared without a descriptor was mapped at `addr`: where all of it is, as the kernel says.
     fn map_shared_anonymous(
         &mut self,
         book: &mut Book,
         draft: &mut Draft,
         task: &Task,
         addr: Addr,
-    ) -> Result<(), RecordError> {
-        if let Some((backing, range, prot)) = self.shared_at(book, draft, task, addr)? {
-            let mapping = Mapping { range, prot, backing, grows_down: false };
-            self.change(draft, task, Effect::Map { mapping })?;
-        }
-        Ok(())
+    ) -> Result<Option<AddrRange>, RecordError> {
+        let Some((backing, range, prot)) = self.shared_at(book, draft, task, addr)? else {
+            return Ok(None);
+        };
+        let mapping = Mapping { range, prot, backing, grows_down: false };
+        self.change(draft, task, Effect::Map { mapping })?;
+        Ok(Some(range))
     }
 
     fn segment_attached(
@@ -513,10 +512,8 @@ impl World {
         task: &Task,
         addr: Addr,
     ) -> Result<(), RecordError> {
-        if let Some((backing, range, prot)) = self.shared_at(book, draft, task, addr)? {
+        if let Some(range) = self.map_shared_anonymous(book, draft, task, addr)? {
             self.space(task.space)?.attached.insert(addr, range.len());
-            let mapping = Mapping { range, prot, backing, grows_down: false };
-            self.change(draft, task, Effect::Map { mapping })?;
         }
         Ok(())
     }

@@ -29,9 +29,7 @@ impl World {
             && mapping.prot.allows(Protection::READ.union(Protection::WRITE))
             && last.is_some_and(|last| mapping.range.contains(last))
     }
-}
 
-impl World {
     /// The task goes on. Gives the stop that came instead of the end of its update: then nothing has
     /// happened.
     pub(crate) fn end_update(

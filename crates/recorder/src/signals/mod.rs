@@ -217,7 +217,7 @@ impl World {
 }
 
 impl Task {
-    /// The first held signal that the self does not block.
+    /// The first held signal that the task does not block.
     pub(crate) fn take_deliverable(
         &mut self,
         stopped: &Stopped,

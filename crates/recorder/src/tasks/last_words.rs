@@ -28,9 +28,8 @@ impl World {
         words.filter(|word| has_sharer || word.shared.is_some()).collect()
     }
 
-    /// Adds what the kernel wrote to these words to the next event. The task has left the memory.
-    pub(crate) fn add_last_words(&mut self, draft: &mut Draft, task: &Task, words: &[LastWord]) {
-        let mut effects = Vec::new();
+    /// Adds what the kernel wrote to these words to the event. The task has left the memory.
+    pub(crate) fn add_last_words(&self, draft: &mut Draft, task: &Task, words: &[LastWord]) {
         for word in words {
             let mut now = [0; 4];
             let through_sharer = self
@@ -38,17 +37,14 @@ impl World {
                 .any(|other| other.memory.read_exact(word.addr, &mut now).is_ok());
             if through_sharer {
                 if now != word.before {
-                    effects.push(Effect::Write { addr: word.addr, bytes: now.to_vec() });
+                    draft.add(&Effect::Write { addr: word.addr, bytes: now.to_vec() });
                 }
             } else if let Some((shared, offset)) = word.shared
                 && self.read_object(shared, offset, &mut now)
                 && now != word.before
             {
-                effects.push(Effect::SharedWrite { shared, offset, bytes: now.to_vec() });
+                draft.add(&Effect::SharedWrite { shared, offset, bytes: now.to_vec() });
             }
-        }
-        for effect in &effects {
-            draft.add(effect);
         }
     }
 
@@ -80,23 +76,15 @@ impl World {
             file.is_some_and(|file| file.read_exact_at(out, offset).is_ok())
         }
     }
-}
 
-impl World {
     /// The same for a task that nobody saw go. What was there before is not known: all that is there now is
     /// written. Without its list of robust futexes, those are looked for whose owner has died.
-    pub(crate) fn add_unseen_last_words(
-        &mut self,
-        book: &mut Book,
-        draft: &mut Draft,
-        task: &Task,
-    ) {
-        let mut effects = Vec::new();
+    pub(crate) fn add_unseen_last_words(&self, book: &mut Book, draft: &mut Draft, task: &Task) {
         if let Some(sharer) = self.sharer(task) {
             for addr in addresses(task, &sharer.memory) {
                 let mut now = [0; 4];
                 if sharer.memory.read_exact(addr, &mut now).is_ok() {
-                    effects.push(Effect::Write { addr, bytes: now.to_vec() });
+                    draft.add(&Effect::Write { addr, bytes: now.to_vec() });
                 }
             }
         } else if !task.robust.is_null() {
@@ -114,14 +102,11 @@ impl World {
                         if u32::from_le_bytes(*word) & !WAITERS == OWNER_DIED {
                             let (shared, offset) = (object.id, page.addr().get() + n * 4);
                             let bytes = word.to_vec();
-                            effects.push(Effect::SharedWrite { shared, offset, bytes });
+                            draft.add(&Effect::SharedWrite { shared, offset, bytes });
                         }
                     }
                 }
             }
-        }
-        for effect in &effects {
-            draft.add(effect);
         }
     }
 }

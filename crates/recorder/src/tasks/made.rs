@@ -18,7 +18,7 @@ const OWN_ARGUMENTS: u64 = InjectPage::ADDR.get() + InjectPage::LEN / 4;
 /// Room for them. (`struct clone_args` has 88 bytes in Linux 6.)
 const ROOM: u64 = InjectPage::LEN / 4;
 
-/// Adds what the kernel has told the maker of a task to the next event. A call that fails may have done
+/// Adds what the kernel has told the maker of a task to the event. A call that fails may have done
 /// that before.
 pub(crate) fn add_told(draft: &mut Draft, task: &Task, new: &NewTask) {
     for addr in new.told() {

@@ -202,7 +202,7 @@ impl Task {
     }
 
     /// What is in the recording of the call that it is at the entry of.
-    pub(crate) fn begun(&mut self) -> Begun {
+    pub(crate) fn take_begun(&mut self) -> Begun {
         match std::mem::take(&mut self.entry_recorded) {
             true => Begun::Recorded,
             false => Begun::Unseen,

@@ -54,9 +54,7 @@ impl World {
         let _ = tid.map(|tid| self.poke(draft, tid, table, &bytes));
         Ok(())
     }
-}
 
-impl World {
     pub(super) fn change_traced(
         &mut self,
         book: &mut Book,

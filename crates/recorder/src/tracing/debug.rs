@@ -44,10 +44,8 @@ impl Task {
         }
         Ok(())
     }
-}
 
-impl Task {
-    /// Whether a SIGTRAP is that of a debug register which the self's tracer has set.
+    /// Whether a SIGTRAP is that of a debug register which the task's tracer has set.
     pub(crate) fn is_tracers_watchpoint(&self, info: &SigInfo, pc: Addr) -> bool {
         self.is_watched_by_tracer() && is_watchpoint(info, pc, &self.memory)
     }

@@ -165,9 +165,7 @@ impl World {
         }
         Ok(Ok(()))
     }
-}
 
-impl World {
     /// Does what a task asks of ptrace(2).
     pub(crate) fn trace_call(
         &mut self,

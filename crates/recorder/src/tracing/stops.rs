@@ -112,9 +112,7 @@ impl World {
         told::put(&mut bytes, 24, status.to_le_bytes());
         SigInfo::from_bytes(bytes)
     }
-}
 
-impl World {
     /// A signal is to be delivered to a traced task: its tracer decides. `before` are the registers where it came, as
     /// for its delivery.
     pub(crate) fn report_signal(

@@ -113,7 +113,7 @@ impl World {
 }
 
 impl Task {
-    /// A program was executed. (The event's message is the number that the self had before.)
+    /// A program was executed. (The event's message is the number that the task had before.)
     pub(crate) fn tell_of_program(&mut self) {
         let former = message(self.tid);
         let Some(traced) = &mut self.traced else { return };

@@ -39,9 +39,7 @@ impl World {
             mapping.backing.shared_object().is_some() && mapping.prot.allows(Protection::WRITE)
         }))
     }
-}
 
-impl World {
     /// Whether a task that is waited for sleeps, so that others are to run. Then it is as if it had made a call
     /// that waits.
     pub(crate) fn falls_asleep(
