@@ -103,6 +103,20 @@ fn what_predicates_cannot_say_is_interpreted() {
     assert_eq!(both(&[]), (true, None));
 }
 
+/// There is nothing at `$rbx`: that is an error, whoever uses what is read there.
+#[test]
+fn reads_that_nobody_uses() {
+    // Left on the stack; taken off it; in a way that is gone if `$rax` is not zero.
+    for code in [
+        &[0x26, 0, 1, 0x17, 0x22, 0, 0x27][..],
+        &[0x22, 0, 0x26, 0, 1, 0x17, 0x29, 0x27],
+        &[0x26, 0, 0, 0x20, 0, 8, 0x22, 0, 0x26, 0, 1, 0x17, 0x22, 0, 0x27],
+    ] {
+        let (interpreted, translated) = both(code);
+        assert_eq!((interpreted, translated), (true, None), "{code:x?}");
+    }
+}
+
 #[test]
 fn one_of_several_is_enough() {
     let layout = layout();

@@ -39,7 +39,10 @@ impl Translator<'_> {
         loop {
             self.left = self.left.checked_sub(1)?;
             match code.next()? {
-                Op::End => return Some(stack.pop()?.truth()),
+                Op::End => {
+                    let result = stack.pop()?;
+                    return (!stack.iter().any(Value::reads)).then(|| result.truth());
+                }
                 Op::Goto(to) => code.at = to,
                 Op::GotoIf(to) => {
                     let condition = stack.pop()?.truth();
@@ -109,7 +112,33 @@ fn nodes(term: &Term) -> usize {
     }
 }
 
+fn term_reads(term: &Term) -> bool {
+    match term {
+        Term::Constant(_) | Term::Register(_) => false,
+        Term::Memory(..) => true,
+        Term::Arithmetic(_, left, right) => term_reads(left) || term_reads(right),
+    }
+}
+
+fn predicate_reads(predicate: &Predicate) -> bool {
+    match predicate {
+        Predicate::Compare(_, left, right) => term_reads(left) || term_reads(right),
+        Predicate::Task(_) => false,
+        Predicate::Not(inner) => predicate_reads(inner),
+        Predicate::All(list) | Predicate::Any(list) => list.iter().any(predicate_reads),
+    }
+}
+
 impl Value {
+    /// Whether memory is read for it. Where that cannot be, the expression comes to an error: also if nobody uses the
+    /// value, which a predicate would then not have in it.
+    fn reads(&self) -> bool {
+        match self {
+            Self::Number(term) => term_reads(term),
+            Self::Truth(predicate) => predicate_reads(predicate),
+        }
+    }
+
     fn truth(self) -> Predicate {
         match self {
             Self::Truth(predicate) => predicate,
@@ -133,7 +162,7 @@ fn apply(op: Op, stack: &mut Vec<Value>) -> Option<()> {
         Op::Constant(value) => Value::Number(Term::Constant(value)),
         Op::Duplicate => stack.last()?.clone(),
         Op::Pick(nth) => stack.get(stack.len().checked_sub(nth + 1)?)?.clone(),
-        Op::Pop => return stack.pop().map(|_| ()),
+        Op::Pop => return stack.pop().filter(|value| !value.reads()).map(|_| ()),
         Op::Swap => {
             let last = stack.len().checked_sub(1)?;
             stack.swap(last.checked_sub(1)?, last);
