@@ -37,6 +37,13 @@ impl Machine {
             return Ok(None);
         }
         let next = self.peek()?.map(|(_, event)| event).filter(|event| event.task == id);
+        let is_killed_in_it = |before: &Registers| {
+            before.pc() == registers.pc() && before.orig_rax.cast_signed() >= 0
+        };
+        if next.is_some_and(|event| is_killed_in_it(&event.before)) {
+            // The question was never answered: the stop is that of its last event.
+            return Ok(None);
+        }
         let rax = next.map_or(0, |event| told(&code, registers, &event.before));
         // The processor has left the flags in `r11`, without those of a step, and the next address in `rcx`.
         let r11 = registers.r11 & !TRAP_FLAG;
