@@ -49,7 +49,7 @@ const LONGEST_TURN: Duration = Duration::from_micros(600);
 /// ran.
 const SHORTEST_CUT: Duration = Duration::from_millis(1);
 const LONGEST_CUT: Duration = Duration::from_millis(5);
-const SEEN_TO_COMPUTE: u32 = 4;
+const SEEN_TO_COMPUTE: u32 = 2;
 /// How long a task goes on from a place that replay finds fast, at most: loops are not always left where
 /// they end.
 const LONGEST_ASIDE: Duration = Duration::from_micros(40);
@@ -158,8 +158,10 @@ struct Turn {
     next_look: Duration,
     /// When it ends in code without events.
     ends: Duration,
-    /// It was found to compute so often.
+    /// It was found to compute so often, for the pace of the looks.
     examined: u32,
+    /// And so often by a look.
+    seen_to_compute: u32,
     /// How long it may last in code without events, if less than usual.
     short: Option<Duration>,
 }
@@ -188,6 +190,7 @@ impl Scheduler {
             next_look: Duration::ZERO,
             ends: Duration::ZERO,
             examined: 0,
+            seen_to_compute: 0,
             short: None,
         };
         let (budget, steps) = (Budget::default(), Budget::default());
@@ -421,6 +424,7 @@ impl Scheduler {
             next_look: now + self.first_look(),
             ends: Duration::ZERO,
             examined: 0,
+            seen_to_compute: 0,
             short,
         };
     }
@@ -451,7 +455,7 @@ impl Scheduler {
         }
         let contended = *self.turn.contended.get_or_insert(now);
         let lasted = now.saturating_sub(contended);
-        let short = self.turn.short.filter(|_| self.turn.examined >= SEEN_TO_COMPUTE);
+        let short = self.turn.short.filter(|_| self.turn.seen_to_compute >= SEEN_TO_COMPUTE);
         let slice = short.map_or(others.slice(), |short| short.min(others.slice()));
         let slice =
             self.turn.priority.share(slice, others.most_urgent.unwrap_or(self.turn.priority));
@@ -487,6 +491,7 @@ impl Scheduler {
     pub(crate) fn is_watched(&mut self) {
         if self.chaos.is_none() && self.turn.examined == 0 {
             self.turn.examined = WATCHED;
+            self.turn.seen_to_compute = SEEN_TO_COMPUTE - 1;
             self.turn.next_look = self.turn.next_look.max(self.turn.start + WATCHED_WAITS_AFTER);
         }
     }
@@ -499,6 +504,7 @@ impl Scheduler {
     /// The running task was examined: it computes.
     pub(crate) fn computes(&mut self, now: Duration) {
         self.turn.examined += 1;
+        self.turn.seen_to_compute += 1;
         self.look_after(now, WAITS_AFTER.saturating_mul(2 << self.turn.examined));
     }
 
