@@ -172,6 +172,30 @@ fn a_loop_with_checkpoints_in_it() {
     same(&dir, &[site(pc)], 900);
 }
 
+/// Between two arrivals are some calls that replay makes in one go.
+#[test]
+fn calls_without_a_stop() {
+    const FIXTURE: &str = "c/hot/calls_in_rows.c";
+    let retake = retake();
+    let program = fixture::c(FIXTURE, &["-O1", "-pthread"]).to_string_lossy().into_owned();
+    let recorded = |n: u32| {
+        let (name, turns) = (format!("recording-{n}"), (1000_u64 << n).to_string());
+        let options = ["--checkpoint-every", "20ms"];
+        let (dir, ended) = retake.record(&name, &options, &[&program, &turns, "mixed"]);
+        ended.good();
+        let recording = Recording::open(&dir).expect("the recording can be read");
+        (recording.checkpoints().len() > 2).then_some(dir)
+    };
+    let dir = (0..6).find_map(recorded).expect("three checkpoints");
+    let line = fixture::line_of(FIXTURE, "in each turn");
+    let told = retake.debug(&dir, &[], &format!("break calls_in_rows.c:{line}\nhits 1\n"));
+    let told = told.good().output();
+    let position = told.lines().find_map(|line| line.split('@').nth(1)).expect("a position");
+    let pc = position.split_whitespace().next().and_then(|text| text.strip_prefix("0x"));
+    let pc = pc.and_then(|text| u64::from_str_radix(text, 16).ok()).expect("an address");
+    same(&dir, &[site(Addr::new(pc))], 1000);
+}
+
 #[test]
 fn whoever_has_seen_enough_ends_it() {
     let retake = retake();

@@ -84,15 +84,17 @@ impl Timeline {
         let by_arrival = matches!(upper.place(), Place::Arrival(_));
         self.want_with(sites, own.filter(|_| by_arrival))?;
         while self.machine.done() < upper.event() || own.is_some() {
-            let event = self.machine.done();
+            let begun_at = self.machine.done();
             if own.is_none() {
                 self.machine.batch = Some(upper.event());
             }
             let step = self.machine.step(&mut no_sink);
             self.machine.batch = None;
+            // One step may be many events, and an arrival after those.
+            let done = self.machine.done();
             match step? {
                 Step::Hit { task, place } => {
-                    let at = Position::at_place(event, place);
+                    let at = Position::at_place(done, place);
                     if at == upper {
                         break;
                     }
@@ -103,18 +105,20 @@ impl Timeline {
                     }
                 }
                 Step::Watched { task, place } => {
-                    let at = Position::at_place(event, place);
+                    let at = Position::at_place(done, place);
                     if let Some(watch) = self.machine.watch_hit() {
                         arrived(self, Arrived::now(at, What::Access(watch), task))?;
                     }
                 }
-                Step::Event if event < upper.event() => {
-                    if let Some(watch) = self.machine.watched.take_by_event() {
-                        let task = self.recording.event(event)?.task;
-                        let at = Position::at_event(self.machine.done());
+                Step::Event if begun_at < upper.event() => {
+                    let last = done.get().checked_sub(1).map(EventIndex::new);
+                    if let (Some(watch), Some(last)) = (self.machine.watched.take_by_event(), last)
+                    {
+                        let task = self.recording.event(last)?.task;
+                        let at = Position::at_event(done);
                         arrived(self, Arrived::now(at, What::Effect(watch), task))?;
                     }
-                    self.machine.count.wanted = exact(self.machine.done());
+                    self.machine.count.wanted = exact(done);
                     self.snapshots.consider(&mut self.machine);
                 }
                 Step::Paused => {}
