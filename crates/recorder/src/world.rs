@@ -25,6 +25,8 @@ pub(crate) struct World {
     pub(crate) echo: Echo,
     /// Random numbers in the code of files. Nothing where the program is to stay as it is.
     pub(crate) random: Option<crate::random::Known>,
+    /// Call sites in files that were led to the code for calls without a stop.
+    pub(crate) remembered: crate::fast::remembered::Remembered,
     /// Locks that the recorder keeps.
     pub(crate) locks: InheritedLocks,
     /// Ends that tracers in the recording have not been told of.
@@ -49,6 +51,7 @@ impl World {
             descriptors: Descriptors::default(),
             echo: Echo::new(),
             random: Some(crate::random::Known::default()),
+            remembered: crate::fast::remembered::Remembered::default(),
             locks: InheritedLocks::default(),
             traced_ends: crate::tracing::ends::Ends::default(),
             early: BTreeMap::new(),

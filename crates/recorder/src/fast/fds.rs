@@ -175,6 +175,7 @@ impl World {
         if (meta.is_file() || meta.is_dir()) && kind.has(FdKind::READ) {
             let place = self.space(task.space)?.fast.fds.place_for_device(meta.dev());
             if let Some(place) = place {
+                self.remembered.note_device(meta.dev());
                 crate::calls::threads::write_now(draft, task, place, &meta.dev().to_le_bytes());
             }
         }

@@ -9,6 +9,7 @@
 mod fds;
 pub(crate) mod known;
 mod patch;
+pub(crate) mod remembered;
 mod sites;
 pub(crate) mod state;
 mod taken;

@@ -6,6 +6,7 @@ use retake_recording::Effect;
 use retake_tracee::MappingTable;
 use retake_tracee::fast::{STUB_LEN, may_be_fast, stub};
 
+use super::remembered::InFile;
 use super::sites::{Around, SEARCHED, SEARCHED_BEFORE, Way};
 use super::{Site, Stubs, map_at};
 use crate::book::Draft;
@@ -15,11 +16,11 @@ use crate::tasks::Task;
 use crate::world::World;
 
 /// A site is led to the code after so many calls.
-const OFTEN: u32 = 30;
+pub(super) const OFTEN: u32 = 30;
 /// `syscall`
-const SYSCALL: [u8; 2] = [0x0f, 0x05];
+pub(super) const SYSCALL: [u8; 2] = [0x0f, 0x05];
 /// How far a stub may be from its site: jumps reach 2 GiB.
-const FARTHEST: u64 = 1 << 30;
+pub(super) const FARTHEST: u64 = 1 << 30;
 /// A page of stubs goes into a gap of this size at least, and stays so far from what is above it.
 const GAP: u64 = 1 << 20;
 const DISTANCE: u64 = 16 * PAGE_SIZE;
@@ -27,7 +28,7 @@ const DISTANCE: u64 = 16 * PAGE_SIZE;
 const LOWEST: u64 = 1 << 16;
 
 /// Where a page of stubs can go: below what the site is in, as what grows there grows elsewhere too.
-fn room_for_stubs(table: &MappingTable, site: Addr) -> Option<Addr> {
+pub(super) fn room_for_stubs(table: &MappingTable, site: Addr) -> Option<Addr> {
     let mut below = LOWEST;
     let mut found = None;
     for mapping in table.iter().take_while(|mapping| mapping.range.start() <= site) {
@@ -60,14 +61,17 @@ impl World {
         if !space.fast.present || space.fast.is_in_stub(site) {
             return Ok(());
         }
-        let state = space.fast.sites.entry(site).or_insert(Site::Seen(0));
-        match state {
-            Site::Seen(count) if *count < OFTEN => *count += 1,
-            Site::Seen(_) => {
-                *state = Site::Settled;
-                self.lead_to_fast_code(draft, task, stopped, site, after)?;
-            }
-            Site::Settled => {}
+        let seen = match space.fast.sites.get(&site) {
+            Some(Site::Settled) => return Ok(()),
+            Some(Site::Seen(count)) => *count,
+            None => 0,
+        };
+        let place = space.table.find(site).and_then(|mapping| InFile::of(site, mapping));
+        let enough = self.remembered.enough(place);
+        let state = if seen < enough { Site::Seen(seen + 1) } else { Site::Settled };
+        self.space(task.space)?.fast.sites.insert(site, state);
+        if state == Site::Settled {
+            self.lead_to_fast_code(draft, task, stopped, site, after)?;
         }
         Ok(())
     }
@@ -110,7 +114,11 @@ impl World {
             behind: behind_it.get(..got).unwrap_or_default(),
         };
         // Before a page is mapped for it: is there a way at all?
-        let Some(way) = Way::find(&around) else { return Ok(()) };
+        let way = Way::find(&around);
+        if let Some(place) = InFile::of(site, &mapping) {
+            self.remembered.looked(place, site, way.as_ref());
+        }
+        let Some(way) = way else { return Ok(()) };
         let Some(slot) = self.stub_slot(draft, task, stopped, site, after)? else {
             return Ok(());
         };

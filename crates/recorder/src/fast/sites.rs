@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic};
-use retake_model::Addr;
+use retake_model::{Addr, AddrRange};
 use retake_tracee::fast::{jump, short_jump};
 
 /// Bytes behind a call site in which padding is looked for.
@@ -135,6 +135,31 @@ impl Way {
             }
         }
         None
+    }
+
+    /// The same way from a site elsewhere, with the same code around it.
+    pub(super) fn moved(&self, from: Addr, to: Addr) -> Self {
+        let moved = |at: &Addr| {
+            let skip = at.get().wrapping_sub(from.get());
+            Addr::new(to.get().wrapping_add(skip))
+        };
+        Self { stops: self.stops.iter().map(moved).collect(), room: moved(&self.room) }
+    }
+
+    /// Where there will be jumps.
+    fn ranges(&self) -> impl Iterator<Item = AddrRange> {
+        let short = self.stops.iter().map(|at| (*at, SHORT));
+        short.chain([(self.room, LONG)]).filter_map(|(at, len)| AddrRange::with_len(at, len))
+    }
+
+    /// Whether both need the same bytes.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        self.ranges().any(|own| other.ranges().any(|other| own.overlaps(other)))
+    }
+
+    /// Whether all of it lies in `range`.
+    pub(super) fn is_within(&self, range: AddrRange) -> bool {
+        self.ranges().all(|own| range.start() <= own.start() && own.end() <= range.end())
     }
 
     /// The jumps that lead to `stub`, the one at the site last.

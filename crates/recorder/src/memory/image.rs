@@ -99,12 +99,12 @@ impl World {
         &mut self,
         book: &mut Book,
         draft: &mut Draft,
-        task: &Task,
+        (task, stopped): (&mut Task, &mut Stopped),
+        fast: &mut FastCalls,
     ) -> Result<(Vec<Mapping>, PageBatch, Sites), RecordError> {
-        let map = PageMap::open(task.tid)?;
+        let registers = stopped.registers()?;
         let mut mappings = Vec::new();
         let mut sites = Sites::default();
-        let mut batch = book.writer.pool().batch();
         for entry in maps(task.tid)? {
             if entry.range.start() == InjectPage::ADDR || entry.path == "[vsyscall]" {
                 continue;
@@ -116,18 +116,24 @@ impl World {
                     .kept_backing(book, draft, task, &entry, &mut sites)?
                     .unwrap_or(Backing::Copied),
             };
-            let mut pages = Vec::new();
-            match backing {
-                Backing::Copied => pages.extend(entry.range.pages()),
-                _ => map.private_pages(entry.range, &mut pages)?,
-            }
-            copy_pages(&task.memory, &pages, &mut batch);
             mappings.push(Mapping {
                 range: entry.range,
                 prot: entry.prot,
                 backing,
                 grows_down: false,
             });
+        }
+        self.remembered.lead_all(task, stopped, &registers, fast, &mut mappings)?;
+        stopped.set_registers(&registers)?;
+        let map = PageMap::open(task.tid)?;
+        let mut batch = book.writer.pool().batch();
+        for mapping in &mappings {
+            let mut pages = Vec::new();
+            match mapping.backing {
+                Backing::Copied => pages.extend(mapping.range.pages()),
+                _ => map.private_pages(mapping.range, &mut pages)?,
+            }
+            copy_pages(&task.memory, &pages, &mut batch);
         }
         Ok((mappings, batch, sites))
     }
@@ -171,10 +177,10 @@ impl Session {
         path: Vec<u8>,
     ) -> Result<Registers, RecordError> {
         let registers = stopped.registers()?;
-        let (brk, fast) = self.furnish(task, stopped, &registers, &path)?;
+        let (brk, mut fast) = self.furnish(task, stopped, &registers, &path)?;
         stopped.set_registers(&registers)?;
         let (mappings, batch, random) =
-            self.world.mappings_and_pages(&mut self.book, draft, task)?;
+            self.world.mappings_and_pages(&mut self.book, draft, (task, stopped), &mut fast)?;
         let pages = self.book.writer.store_image_pages(batch);
         let table = MappingTable::new(mappings.iter().cloned());
         self.world

@@ -1,12 +1,13 @@
 //! Running forwards, to arrivals that count.
 
 use retake_execution::{Judge, RunPlan, Site, SiteId, Stop, StopReason, Verdict};
-use retake_model::{Addr, Place, Position, TaskId};
+use retake_model::{Addr, EventIndex, Place, Position, TaskId};
 
 use super::Timeline;
 use super::ends::{fatal, last_pc, pc_of_signal, survived};
 use super::travel::{OWN_SITE, own_site};
 use crate::failure::Failure;
+use crate::machine::Sink;
 use crate::run::Step;
 use crate::translated::CountFor;
 
@@ -79,9 +80,12 @@ impl Timeline {
                 _ if pc.is_some() => CountFor::NextEvent,
                 _ => CountFor::Nothing,
             };
-            let mut step = self.step_keeping(&mut sink)?;
+            // What is asked about each event holds for none of the calls that are made in one go.
+            let bound = plan.bound.map_or(self.last_moment, |bound| bound.event());
+            let batch = reason.is_none().then_some(bound.min(self.last_moment));
+            let mut step = self.step_together(batch, &mut sink)?;
             while let Step::Hit { task, place } | Step::Watched { task, place } = step {
-                let here = Position::at_place(index, place);
+                let here = Position::at_place(self.machine.done(), place);
                 if plan.bound == Some(here) {
                     self.stand(task, here);
                     return Ok(self.stop(StopReason::Reached));
@@ -102,7 +106,7 @@ impl Timeline {
                         }
                     }
                 }
-                step = self.step_keeping(&mut sink)?;
+                step = self.step_together(batch, &mut sink)?;
             }
             self.machine.count.wanted = CountFor::Nothing;
             if let Some(watch) = self.machine.watched.take_by_event() {
@@ -124,6 +128,18 @@ impl Timeline {
             }
             self.snapshots.consider(&mut self.machine);
         }
+    }
+
+    /// Steps to the next event, or over many calls in one go, of events before `until`.
+    fn step_together(
+        &mut self,
+        until: Option<EventIndex>,
+        sink: Sink<'_>,
+    ) -> Result<Step, Failure> {
+        self.machine.batch = until;
+        let step = self.step_keeping(sink);
+        self.machine.batch = None;
+        step
     }
 
     /// The machine has brought `task` to a place.
