@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use retake_model::{EventIndex, PAGE_SIZE};
+use retake_model::{EventIndex, PAGE_SIZE, TaskId};
 use retake_recording::{EventKind, Recording};
 use retake_testkit::{OFTEN, Retake, finish, fixture, rounds};
 
@@ -168,20 +168,53 @@ fn folder(retake: &Retake, name: &str) -> PathBuf {
     folder
 }
 
+/// Calls of a recording: whose, which, and whether it was made without a stop.
+fn calls(dir: &Path) -> Vec<(TaskId, &'static str, bool)> {
+    let recording = Recording::open(dir).expect("it opens");
+    let events = recording.events(EventIndex::ZERO).map(|event| event.expect("an event").1);
+    let calls = events.filter_map(|event| {
+        let EventKind::Syscall { no } = event.kind else { return None };
+        let is_fast = (CODE..CODE + PAGE_SIZE).contains(&event.before.pc().get());
+        Some((event.task, retake_abi::lookup(no).map_or("", |call| call.name), is_fast))
+    });
+    calls.collect()
+}
+
 /// How often each call was made without a stop.
 fn made_fast(dir: &Path) -> BTreeMap<&'static str, usize> {
-    let recording = Recording::open(dir).expect("it opens");
     let mut counts = BTreeMap::new();
-    for event in recording.events(EventIndex::ZERO) {
-        let (_, event) = event.expect("an event");
-        if let EventKind::Syscall { no } = event.kind
-            && (CODE..CODE + PAGE_SIZE).contains(&event.before.pc().get())
-        {
-            let name = retake_abi::lookup(no).map_or("", |call| call.name);
-            *counts.entry(name).or_default() += 1;
-        }
+    for (_, name, _) in calls(dir).into_iter().filter(|(.., is_fast)| *is_fast) {
+        *counts.entry(name).or_default() += 1;
     }
     counts
+}
+
+/// What the first processes have found is known to the last one from its first call on: its loader's calls.
+#[test]
+fn processes_that_make_few_calls() {
+    const LOOP: &str = "n=0; while [ $n -lt 60 ]; do \"$0\" $n; n=$((n+1)); done";
+    let program = fixture::c("c/hello.c", &[]);
+    let command = ["sh".as_ref(), "-c".as_ref(), LOOP.as_ref(), program.as_os_str()];
+    for retake in [retake(), contained()] {
+        for round in 0..rounds() {
+            let name = format!("recording-{round}");
+            let ended = retake.round_trip(&name, OFTEN, &command);
+            assert_eq!(ended.good().output().lines().count(), 60);
+            let calls = calls(&retake.path(&name));
+            let last = calls.iter().map(|(task, ..)| *task).max().expect("tasks");
+            let of_loader = |(_, name, _): &&(TaskId, &str, bool)| {
+                ["openat", "pread64", "close"].contains(name)
+            };
+            let how = |task: TaskId| {
+                let own = calls.iter().filter(|(of, ..)| *of == task).filter(of_loader);
+                let fast = own.clone().filter(|(.., is_fast)| *is_fast).count();
+                (fast, own.count() - fast)
+            };
+            let ((_, slow), (fast, late)) = (how(TaskId::new(1)), how(last));
+            assert!(slow >= 4, "{slow} in the first");
+            assert!(!can_be_fast() || (fast >= 4 && late == 0), "{fast} and {late} in the last");
+        }
+    }
 }
 
 /// A replay in which a byte of an answer is missing, or is one too many, adds up to something else.

@@ -79,6 +79,30 @@ fn more_than_debug_registers_hold_is_watched() {
     assert!(output.ends_with("(the end of the recording)\n"), "{output}");
 }
 
+/// Each write to the page would be a stop: there are fifty million.
+#[test]
+fn memory_beside_what_is_written_all_the_time() {
+    const BUSY: &str = "c/hot/busy_page.c";
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let program = fixture::c(BUSY, &["-O1"]);
+    let (dir, recorded) = retake.record("recording", &[], &[program]);
+    let printed = recorded.output();
+    let wide = printed.lines().next().expect("a line");
+    let write = u64::from(fixture::line_of(BUSY, "wide"));
+    let found =
+        stops(&retake, &dir, &format!("goto end\nlast -size 300 {wide}\nlast -size 300 {wide}"));
+    assert_eq!(found[1], (write, "[\"watch\"]".to_owned()), "{found:?}");
+    assert_eq!(found[2].1, "[\"start\"]", "{found:?}");
+    // The write comes right before a jump, of which the code cache has nothing.
+    let found = stops(&retake, &dir, &format!("goto end\nlast {wide}+208\nlast {wide}+208"));
+    assert_eq!([found[1].0, found[2].0], [write, 0], "{found:?}");
+    let script = format!("watch -w -size 300 {wide}\ncontinue\nprint *(u8)({wide}+211)\ncontinue");
+    let output = retake.debug(&dir, &[], &format!("goto main\n{script}")).good().output();
+    assert_eq!(output.matches("watched memory was accessed").count(), 1, "{output}");
+    assert!(output.lines().any(|text| text == "1"), "{output}");
+    assert!(output.ends_with("(the end of the recording)\n"), "{output}");
+}
+
 #[test]
 fn reads_of_more_than_debug_registers_hold_are_found() {
     let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));

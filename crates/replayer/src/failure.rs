@@ -13,6 +13,8 @@ pub(crate) enum Failure {
     Divergence(Box<Divergence>),
     #[error("interrupted")]
     Interrupted,
+    #[error("what is watched lies on a page that is written to all the time")]
+    BusyPage,
     #[error(
         "a replayed process was killed by {0}: by somebody, or by the kernel because memory ran out (`dmesg` says so then); the recording is unharmed, so try again, with more free memory if there was too little"
     )]

@@ -385,5 +385,5 @@ fn labour<W: Work>(
 }
 
 fn may_be_the_cpu(failure: &Failure) -> bool {
-    !matches!(failure, Failure::Interrupted | Failure::Killed(_))
+    !matches!(failure, Failure::Interrupted | Failure::Killed(_) | Failure::BusyPage)
 }

@@ -42,10 +42,6 @@ pub(crate) struct Points {
 
 impl Points {
     pub(crate) fn push(&mut self, point: Point) {
-        // What has no length is not seen.
-        if self.list.last().is_some_and(|last| last.offset == point.offset) {
-            self.list.pop();
-        }
         self.list.push(point);
     }
 
@@ -60,10 +56,18 @@ impl Points {
         self.list.len()
     }
 
-    /// The point that holds at an offset.
+    /// The point that holds at an offset: the last one there, as those before it have no length.
     pub(crate) fn find(&self, offset: u32) -> Option<&Point> {
         let behind = self.list.partition_point(|point| point.offset <= offset);
         self.list.get(behind.checked_sub(1)?)
+    }
+
+    /// The point right behind what was executed last: a jump that leads on has no length in the cache, but the
+    /// program stands before it then.
+    pub(crate) fn find_behind(&self, offset: u32) -> Option<&Point> {
+        let first = self.list.partition_point(|point| point.offset < offset);
+        let mut here = self.list.iter().skip(first).take_while(|point| point.offset == offset);
+        here.find(|point| point.kind == PointKind::Exact).or_else(|| self.find(offset))
     }
 }
 
@@ -79,6 +83,8 @@ mod tests {
             points.push(Point { offset, pc: Addr::new(pc), spilled, ahead: 0, kind });
         }
         let pc = |offset| points.find(offset).map(|point| point.pc.get());
+        let behind = |offset| points.find_behind(offset).map(|point| point.pc.get());
+        assert_eq!([behind(8), behind(9), behind(12)], [Some(1), Some(2), Some(3)]);
         assert_eq!(
             [pc(7), pc(8), pc(11), pc(12), pc(19), pc(99)],
             [None, Some(2), Some(2), Some(3), Some(3), Some(4)]

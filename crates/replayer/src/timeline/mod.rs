@@ -324,9 +324,7 @@ impl Execution for Timeline {
         let stop = self.moving(|timeline| match (plan.steps, plan.direction) {
             (Some(steps), Direction::Forward) => timeline.step_forward(steps),
             (Some(steps), Direction::Backward) => timeline.step_backward(steps),
-            (None, _) if passes::are_needed(plan.watches) => timeline.run_in_passes(plan, judge),
-            (None, Direction::Forward) => timeline.forward(plan, judge),
-            (None, Direction::Backward) => timeline.backward(plan, judge),
+            (None, _) => timeline.run_watching(plan, judge),
         });
         stop.map_err(|failure| {
             failure.while_doing(match plan.direction {

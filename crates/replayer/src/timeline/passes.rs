@@ -1,5 +1,6 @@
-//! Reads of more memory than debug registers hold: a run goes over the stretch several times, with other words in the
-//! registers each time, and no further than the best stop so far.
+//! Accesses of more memory than debug registers hold: a run goes over the stretch several times, with other words in the
+//! registers each time, and no further than the best stop so far. So it does for reads, and for writes to a
+//! page that is written to all the time.
 
 use retake_execution::{
     Access, DEBUG_REGISTERS, Direction, Judge, RunPlan, SignalSet, Stop, StopReason, Watch,
@@ -8,13 +9,21 @@ use retake_execution::{
 
 use super::Timeline;
 use crate::failure::Failure;
+use crate::watched::MOST_PIECES;
 
-/// More passes over a stretch take longer than anybody waits.
-const PASSES: usize = 64;
-/// Bytes that are watched in so many passes.
-const MOST: usize = PASSES * DEBUG_REGISTERS * 8;
+/// Bytes that are watched in as many passes as there may be.
+const MOST: usize = MOST_PIECES * 8;
 
-/// Whether the watches of a run take more than one pass. Writes never do: pages are protected for them.
+/// How writes are watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Writes {
+    /// In one pass: their pages are protected.
+    ByPages,
+    /// As reads are.
+    ByRegisters,
+}
+
+/// Whether the watches of a run take more than one pass at any rate. Writes do not.
 pub(super) fn are_needed(watches: &[Watch]) -> bool {
     let pieces = |watch: &Watch| register_pieces(watch.range, watch.access);
     let reads = watches.iter().any(|watch| watch.access != Access::Write);
@@ -22,20 +31,20 @@ pub(super) fn are_needed(watches: &[Watch]) -> bool {
 }
 
 /// What is watched in each pass.
-fn passes(watches: &[Watch]) -> Result<Vec<Vec<Watch>>, Failure> {
-    let is_write = |watch: &&Watch| watch.access == Access::Write;
+fn passes(watches: &[Watch], writes: Writes) -> Result<Vec<Vec<Watch>>, Failure> {
+    let by_pages = |watch: &Watch| watch.access == Access::Write && writes == Writes::ByPages;
     let mut passes = Vec::new();
-    let writes: Vec<Watch> = watches.iter().filter(is_write).copied().collect();
-    if !writes.is_empty() {
-        passes.push(writes);
+    let (whole, rest): (Vec<Watch>, Vec<Watch>) = watches.iter().partition(|watch| by_pages(watch));
+    if !whole.is_empty() {
+        passes.push(whole);
     }
     // As exact as pieces of writes are: there are registers enough in so many passes.
-    let pieces = watches.iter().filter(|watch| !is_write(watch)).flat_map(|watch| {
+    let pieces = rest.iter().flat_map(|watch| {
         let piece = |range| Watch { range, ..*watch };
         register_pieces(watch.range, Access::Write).map(piece)
     });
-    let pieces: Vec<Watch> = pieces.take(PASSES * DEBUG_REGISTERS + 1).collect();
-    if pieces.len() > PASSES * DEBUG_REGISTERS {
+    let pieces: Vec<Watch> = pieces.take(MOST_PIECES + 1).collect();
+    if pieces.len() > MOST_PIECES {
         return Err(Failure::Refused(format!(
             "reads of more than {MOST} bytes cannot be watched, as debug registers hold four words of 8 bytes \
              at a time: watch writes only, or a part of it"
@@ -46,13 +55,45 @@ fn passes(watches: &[Watch]) -> Result<Vec<Vec<Watch>>, Failure> {
 }
 
 impl Timeline {
-    /// Runs as planned, in several passes.
-    pub(super) fn run_in_passes(
+    /// Runs as planned: in one pass, unless what is watched takes several.
+    pub(super) fn run_watching(
         &mut self,
         plan: &RunPlan<'_>,
         mut judge: Option<&mut Judge<'_>>,
     ) -> Result<Stop, Failure> {
-        let passes = passes(plan.watches)?;
+        let (from, task) = (self.position, self.task);
+        let ran = match are_needed(plan.watches) {
+            true => self.run_in_passes(plan, Writes::ByPages, judge.as_deref_mut()),
+            false => self.run_once(plan, judge.as_deref_mut()),
+        };
+        if !matches!(ran, Err(Failure::BusyPage)) {
+            return ran;
+        }
+        self.lose();
+        self.machine.forget_watches()?;
+        self.bring(from)?;
+        self.task = task;
+        self.run_in_passes(plan, Writes::ByRegisters, judge)
+    }
+
+    fn run_once(
+        &mut self,
+        plan: &RunPlan<'_>,
+        judge: Option<&mut Judge<'_>>,
+    ) -> Result<Stop, Failure> {
+        match plan.direction {
+            Direction::Forward => self.forward(plan, judge),
+            Direction::Backward => self.backward(plan, judge),
+        }
+    }
+
+    fn run_in_passes(
+        &mut self,
+        plan: &RunPlan<'_>,
+        writes: Writes,
+        mut judge: Option<&mut Judge<'_>>,
+    ) -> Result<Stop, Failure> {
+        let passes = passes(plan.watches, writes)?;
         let mut left = plan.nth.get();
         loop {
             let stop = self.best_of(plan, &passes, judge.as_deref_mut())?;
@@ -90,10 +131,7 @@ impl Timeline {
                 self.bring(from)?;
             }
             let judge = judge.as_deref_mut().filter(|_| first);
-            let stop = match plan.direction {
-                Direction::Forward => self.forward(&pass, judge)?,
-                Direction::Backward => self.backward(&pass, judge)?,
-            };
+            let stop = self.run_once(&pass, judge)?;
             if first || stop.reasons.iter().any(|reason| matches!(reason, StopReason::Watch(_))) {
                 best = Some(stop);
             }

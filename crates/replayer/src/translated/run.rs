@@ -38,6 +38,15 @@ pub(crate) enum First {
     GoOn,
 }
 
+/// What a task stopped for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// The instruction that comes next, or whatever.
+    Executes,
+    /// The one before.
+    Executed,
+}
+
 /// What matters of an instruction that is executed where it lies.
 struct Outside {
     /// It stops the task, which needs no step for that.
@@ -75,7 +84,7 @@ impl Machine {
         self.disarm_watches(id)?;
         self.take_countdown(id)?;
         if matches!(ran, Err(Failure::Interrupted)) {
-            self.leave_cache(id)?;
+            self.leave_cache(id, Why::Executes)?;
         }
         ran
     }
@@ -215,10 +224,11 @@ impl Machine {
         // The way to behind an instruction may have had others.
         self.set_tests(id, tests)?;
         let now = self.task(id)?.stopped.registers()?;
-        Ok(match self.note_written(&instruction, &own, &now) {
-            true => Err(Halt::Watched(now.pc())),
-            false => Ok(now),
-        })
+        if self.note_written(&instruction, &own, &now) {
+            return Ok(Err(Halt::Watched(now.pc())));
+        }
+        self.watched.pages.passed()?;
+        Ok(Ok(now))
     }
 
     /// The registers of a task that was stopped in the cache to pause. `None` if its state is not whole there, or
@@ -246,7 +256,7 @@ impl Machine {
     /// The task has accessed watched memory: brings it to the instruction behind that.
     fn behind_access(&mut self, id: TaskId) -> Result<Halt, Failure> {
         self.disarm_watches(id)?;
-        self.leave_cache(id)?;
+        self.leave_cache(id, Why::Executed)?;
         if self.is_within_watched(id)? {
             let registers = self.task(id)?.stopped.registers()?;
             if let Some(behind) = self.behind_unsteppable(id, &registers)?
@@ -315,11 +325,21 @@ impl Machine {
         id: TaskId,
         registers: &Registers,
     ) -> Result<Option<Stop>, Failure> {
+        self.stopped_for(id, registers, Why::Executes)
+    }
+
+    fn stopped_for(
+        &mut self,
+        id: TaskId,
+        registers: &Registers,
+        why: Why,
+    ) -> Result<Option<Stop>, Failure> {
         let space = self.task(id)?.space;
-        match self.caches.get(space) {
-            Some(translator) => Ok(translator.stopped(registers)?),
-            None => Ok(None),
-        }
+        let Some(translator) = self.caches.get(space) else { return Ok(None) };
+        Ok(match why {
+            Why::Executes => translator.stopped(registers)?,
+            Why::Executed => translator.stopped_behind(registers)?,
+        })
     }
 
     /// Executes one instruction where it lies, and gives the registers after it, or why the task stands still.
@@ -437,10 +457,10 @@ impl Machine {
     }
 
     /// Gives a task that was stopped in the cache its own registers.
-    fn leave_cache(&mut self, id: TaskId) -> Result<(), Failure> {
+    fn leave_cache(&mut self, id: TaskId, why: Why) -> Result<(), Failure> {
         for _ in 0..STEPS_BETWEEN {
             let actual = self.task(id)?.stopped.registers()?;
-            let own = match self.stopped_in_cache(id, &actual)? {
+            let own = match self.stopped_for(id, &actual, why)? {
                 None => return Ok(()),
                 Some(
                     Stop::Moved(registers)

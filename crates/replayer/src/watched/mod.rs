@@ -12,6 +12,12 @@ use crate::failure::Failure;
 use crate::machine::Machine;
 use crate::stepping::repeats;
 pub(crate) use pages::WatchedPages;
+use pages::WhenBusy;
+
+/// More passes over a stretch take longer than anybody waits.
+const PASSES: usize = 64;
+/// What debug registers watch in so many passes.
+pub(crate) const MOST_PIECES: usize = PASSES * DEBUG_REGISTERS;
 
 /// What is watched.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +28,7 @@ pub(crate) struct Watched {
     /// Whose each register is.
     owners: Vec<WatchId>,
     /// Where debug registers are too few.
-    pages: WatchedPages,
+    pub(crate) pages: WatchedPages,
     /// What the last stop was for, where that is known.
     hit: Option<WatchId>,
     /// The event that took effect last wrote there.
@@ -73,10 +79,13 @@ impl Machine {
             self.watched.registers.extend(watchpoints(watch.range, watch.access));
             self.watched.owners.resize(self.watched.registers.len(), watch.id);
         }
-        if self.watched.registers.len() > DEBUG_REGISTERS {
+        let needed = self.watched.registers.len();
+        if needed > DEBUG_REGISTERS {
             // Reads of so much are watched in several passes.
             self.watched.registers.clear();
-            self.watched.pages = WatchedPages::of(watches.iter().map(|watch| watch.range));
+            let when_busy = if needed <= MOST_PIECES { WhenBusy::GiveUp } else { WhenBusy::GoOn };
+            let ranges = watches.iter().map(|watch| watch.range);
+            self.watched.pages = WatchedPages::of(ranges, when_busy);
         }
         Ok(())
     }

@@ -2,7 +2,8 @@
 //!
 //! A write to such a page faults. The instruction is executed by itself then, with the page open, and where it
 //! writes says whether the watched memory is meant. So each write to the same page costs some 100 µs, also
-//! one beside that memory.
+//! one beside that memory. Where there are many of these, and the watched memory is not too large, the run is
+//! given up ([`Failure::BusyPage`]): debug registers find it in several passes.
 
 use std::collections::BTreeSet;
 
@@ -19,19 +20,43 @@ use crate::stepping::repeats;
 /// `SEGV_ACCERR` (sigaction(2)): the page is there, but not for this access.
 const NOT_ALLOWED: i32 = 2;
 
+/// Writes beside the watched memory that are put up with: half a second.
+const MOST_BESIDE: u32 = 5_000;
+
+/// What becomes of a run in which many writes are beside the watched memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum WhenBusy {
+    /// There is no other way.
+    #[default]
+    GoOn,
+    GiveUp,
+}
+
 /// Pages of watched memory.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WatchedPages {
     wanted: BTreeSet<PageAddr>,
     /// Those that are write-protected now.
     shut: BTreeSet<PageAddr>,
+    when_busy: WhenBusy,
+    /// Writes to them that were beside the watched memory.
+    beside: u32,
 }
 
 impl WatchedPages {
     /// The pages of these ranges.
-    pub(super) fn of(ranges: impl Iterator<Item = AddrRange>) -> Self {
+    pub(super) fn of(ranges: impl Iterator<Item = AddrRange>, when_busy: WhenBusy) -> Self {
         let wanted = ranges.flat_map(|range| range.to_pages().pages()).collect();
-        Self { wanted, shut: BTreeSet::new() }
+        Self { wanted, shut: BTreeSet::new(), when_busy, beside: 0 }
+    }
+
+    /// A write was beside the watched memory.
+    pub(crate) fn passed(&mut self) -> Result<(), Failure> {
+        self.beside = self.beside.saturating_add(1);
+        match self.when_busy {
+            WhenBusy::GiveUp if self.beside > MOST_BESIDE => Err(Failure::BusyPage),
+            WhenBusy::GiveUp | WhenBusy::GoOn => Ok(()),
+        }
     }
 
     /// The protection of `range` is another one, or its memory is.

@@ -7,7 +7,7 @@ use retake_model::{Addr, Registers};
 use super::{Pending, Translator, UNKNOWN};
 use crate::layout::Left;
 use crate::memory::CacheMemory;
-use crate::points::{Point, PointKind};
+use crate::points::{Point, PointKind, Points};
 use crate::register::{Gpr, Spilled};
 use crate::unit::{Exit, IndirectBranch};
 
@@ -38,12 +38,30 @@ impl<M: CacheMemory> Translator<M> {
     /// # Errors
     /// When the memory cannot be read.
     pub fn stopped(&mut self, registers: &Registers) -> io::Result<Option<Stop>> {
+        self.stopped_at(registers, Points::find)
+    }
+
+    /// The same of a task that stopped for what it has just executed.
+    ///
+    /// # Errors
+    /// When the memory cannot be read.
+    pub fn stopped_behind(&mut self, registers: &Registers) -> io::Result<Option<Stop>> {
+        self.stopped_at(registers, Points::find_behind)
+    }
+
+    fn stopped_at(
+        &mut self,
+        registers: &Registers,
+        which: impl Fn(&Points, u32) -> Option<&Point>,
+    ) -> io::Result<Option<Stop>> {
         let Some(offset) = self.room.offset(registers.pc()) else { return Ok(None) };
         let left = self.left()?;
         if offset == self.common_stop || offset == self.miss_stop {
             return self.left_by_exit(registers, &left).map(Some);
         }
-        let Some(point) = self.point(offset).copied() else { return Ok(Some(Stop::Between)) };
+        let Some(point) = self.point_by(offset, which).copied() else {
+            return Ok(Some(Stop::Between));
+        };
         let mut program = restored(registers, &left, point.spilled);
         program.rip = point.pc.get();
         if matches!(point.kind, PointKind::Exact | PointKind::Call | PointKind::Fallible) {
@@ -117,12 +135,16 @@ impl<M: CacheMemory> Translator<M> {
 
     /// The program counter of the program where a task is at an address in the cache.
     pub fn program_counter(&self, at: Addr) -> Option<Addr> {
-        self.point(self.room.offset(at)?).map(|point| point.pc)
+        self.point_by(self.room.offset(at)?, Points::find).map(|point| point.pc)
     }
 
-    fn point(&self, offset: u32) -> Option<&Point> {
+    fn point_by(
+        &self,
+        offset: u32,
+        which: impl Fn(&Points, u32) -> Option<&Point>,
+    ) -> Option<&Point> {
         let (_, points) = self.units.range(..=offset).next_back()?;
-        points.find(offset)
+        which(points, offset)
     }
 }
 
