@@ -116,7 +116,8 @@ impl World {
         // Before a page is mapped for it: is there a way at all?
         let way = Way::find(&around);
         if let Some(place) = InFile::of(site, &mapping) {
-            self.remembered.looked(place, site, way.as_ref());
+            let found = way.as_ref().and_then(|way| Some((way, way.bytes(&task.memory)?)));
+            self.remembered.looked(place, site, found);
         }
         let Some(way) = way else { return Ok(()) };
         let Some(slot) = self.stub_slot(draft, task, stopped, site, after)? else {

@@ -53,15 +53,15 @@ enum KnownWay {
     Unknown,
     /// There is none.
     Missing,
-    /// From a site at this address.
-    Found(Addr, Way),
+    /// From a site at this address, with these bytes where the jumps go.
+    Found(Addr, Way, Vec<Vec<u8>>),
 }
 
 impl KnownWay {
     /// The same from a site at `to`.
     fn from(&self, to: Addr) -> Option<Way> {
         match self {
-            Self::Found(from, way) => Some(way.moved(*from, to)),
+            Self::Found(from, way, _) => Some(way.moved(*from, to)),
             Self::Unknown | Self::Missing => None,
         }
     }
@@ -88,8 +88,8 @@ impl Remembered {
         }
     }
 
-    /// A way was looked for, from a site at this address.
-    pub(super) fn looked(&mut self, place: InFile, site: Addr, way: Option<&Way>) {
+    /// A way was looked for, from a site at this address, and found with these bytes.
+    pub(super) fn looked(&mut self, place: InFile, site: Addr, way: Option<(&Way, Vec<Vec<u8>>)>) {
         // Two processes may have found the same room for different sites.
         let is_taken = |way: &Way| {
             let others =
@@ -100,8 +100,8 @@ impl Remembered {
             });
             ways.any(|other| other.overlaps(way))
         };
-        let known = match way.filter(|way| !is_taken(way)) {
-            Some(way) => KnownWay::Found(site, way.clone()),
+        let known = match way.filter(|(way, _)| !is_taken(way)) {
+            Some((way, bytes)) => KnownWay::Found(site, way.clone(), bytes),
             None => KnownWay::Missing,
         };
         if let Some(place) = self.sites.get_mut(&place) {
@@ -116,8 +116,8 @@ impl Remembered {
         }
     }
 
-    /// The sites in a mapping, with their ways.
-    fn within(&self, mapping: &Mapping) -> Vec<(Addr, Way)> {
+    /// The sites in a mapping, with their ways and what stands there.
+    fn within(&self, mapping: &Mapping) -> Vec<(Addr, Way, &[Vec<u8>])> {
         let Backing::File { file, offset } = &mapping.backing else { return Vec::new() };
         let is_text =
             mapping.prot.allows(Protection::EXEC) && !mapping.prot.allows(Protection::WRITE);
@@ -129,8 +129,9 @@ impl Remembered {
             InFile { file: *file, offset: offset.get().saturating_add(mapping.range.len()) };
         let sites = self.sites.range(first..behind).filter_map(|(place, known)| {
             let site = mapping.range.start().checked_add(place.offset - offset.get())?;
-            let way = known.way.from(site)?;
-            way.is_within(mapping.range).then_some((site, way))
+            let KnownWay::Found(from, way, bytes) = &known.way else { return None };
+            let way = way.moved(*from, site);
+            way.is_within(mapping.range).then_some((site, way, bytes.as_slice()))
         });
         sites.collect()
     }
@@ -148,9 +149,8 @@ impl Remembered {
         if !fast.present {
             return Ok(());
         }
-        let all: Vec<(Addr, Way)> =
-            mappings.iter().flat_map(|mapping| self.within(mapping)).collect();
-        let Some((first, _)) = all.first() else { return Ok(()) };
+        let all: Vec<_> = mappings.iter().flat_map(|mapping| self.within(mapping)).collect();
+        let Some((first, ..)) = all.first() else { return Ok(()) };
         let table = MappingTable::new(mappings.iter().cloned());
         let Some(page) = room_for_stubs(&table, *first) else { return Ok(()) };
         let prot = Protection::READ.union(Protection::EXEC);
@@ -162,27 +162,27 @@ impl Remembered {
         let behind = mappings.partition_point(|other| other.range.start() < page);
         mappings.insert(behind, mapping);
         let mut stubs = Stubs { page, used: 0 };
-        for (site, way) in all {
+        for (site, way, bytes) in all {
             let is_near = page.get().abs_diff(site.get()) < FARTHEST;
             let has_room = (stubs.used + 1) * STUB_LEN <= PAGE_SIZE;
             let slot = page.checked_add(stubs.used * STUB_LEN).filter(|_| is_near && has_room);
             let behind = site.checked_add(SYSCALL.len() as u64);
             let (Some(slot), Some(behind)) = (slot, behind) else { continue };
-            let mut call = [0; SYSCALL.len()];
-            let is_call = task.memory.read_exact(site, &mut call).is_ok() && call == SYSCALL;
             let (Some(stub), Some(patches)) = (stub(slot, behind), way.patches(slot)) else {
                 continue;
             };
-            if !is_call {
+            // Something else may have changed the code.
+            if way.bytes(&task.memory).as_deref() != Some(bytes) {
                 continue;
             }
             stubs.used += 1;
-            task.memory.write(slot, &stub)?;
-            for (at, bytes) in patches {
-                task.memory.write(at, &bytes)?;
+            // The site comes last: what cannot be written leaves it as it was.
+            let all = [(slot, stub.to_vec())].into_iter().chain(patches);
+            let mut written = all.map(|(at, bytes)| task.memory.write(at, &bytes));
+            if written.all(|written| written.is_ok()) {
+                fast.sites.insert(site, Site::Settled);
+                fast.in_use = true;
             }
-            fast.sites.insert(site, Site::Settled);
-            fast.in_use = true;
         }
         fast.stubs.push(stubs);
         for device in &self.devices {
@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(enough.iter().filter(|enough| **enough == OFTEN).count(), OFTEN as usize);
         assert_eq!(enough.last(), Some(&0));
         assert!(remembered.within(&mapping).is_empty(), "no way is known yet");
-        remembered.looked(place.unwrap(), site, Some(&way(site)));
+        remembered.looked(place.unwrap(), site, Some((&way(site), vec![vec![0x0f, 5]])));
         assert_eq!(remembered.enough(place), SOON);
         let elsewhere = text(0x7f00_0000_0000, 0x1000);
         let found = remembered.within(&elsewhere);
@@ -238,6 +238,7 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].0, there);
         assert_eq!(found[0].1.patches(stub), way(there).patches(stub));
+        assert_eq!(found[0].2, [[0x0f, 5]]);
         // Another part of the file, and memory of no file.
         assert!(remembered.within(&text(START, 0x8000)).is_empty());
         let copied = Mapping { backing: Backing::Copied, ..mapping };
@@ -254,9 +255,9 @@ mod tests {
         for (site, way) in [(one, way(one)), (other, way(one))] {
             let place = InFile::of(site, &mapping).unwrap();
             remembered.enough(Some(place));
-            remembered.looked(place, site, Some(&way));
+            remembered.looked(place, site, Some((&way, Vec::new())));
         }
-        let found: Vec<Addr> = remembered.within(&mapping).iter().map(|(at, _)| *at).collect();
+        let found: Vec<Addr> = remembered.within(&mapping).iter().map(|(at, ..)| *at).collect();
         assert_eq!(found, [one]);
         // Where there is none, the usual number of calls is waited for.
         let place = InFile::of(other, &mapping);

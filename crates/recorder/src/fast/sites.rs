@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic};
 use retake_model::{Addr, AddrRange};
+use retake_ptrace::ProcessMemory;
 use retake_tracee::fast::{jump, short_jump};
 
 /// Bytes behind a call site in which padding is looked for.
@@ -150,6 +151,16 @@ impl Way {
     fn ranges(&self) -> impl Iterator<Item = AddrRange> {
         let short = self.stops.iter().map(|at| (*at, SHORT));
         short.chain([(self.room, LONG)]).filter_map(|(at, len)| AddrRange::with_len(at, len))
+    }
+
+    /// What stands there.
+    pub(super) fn bytes(&self, memory: &ProcessMemory) -> Option<Vec<Vec<u8>>> {
+        let read = |range: AddrRange| {
+            let mut bytes = vec![0; usize::try_from(range.len()).ok()?];
+            memory.read_exact(range.start(), &mut bytes).ok()?;
+            Some(bytes)
+        };
+        self.ranges().map(read).collect()
     }
 
     /// Whether both need the same bytes.
