@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use retake_testkit::{Guarded, Retake, fixture};
+use retake_testkit::{Guarded, Retake, finish, fixture};
 use serde_json::Value;
 
 fn retake() -> Retake {
@@ -114,6 +114,26 @@ fn what_cannot_be_executed_is_named() {
     check(&retake, "./plain", 126, "./plain: it is not executable: `chmod +x ./plain`");
     check(&retake, "/tmp", 126, "/tmp: it is a folder");
     check(&retake, "./nothing", 126, "./nothing: it is neither a program");
+}
+
+/// Where not even the beginning of a recording can be written, nothing of it is left.
+#[test]
+fn a_full_disk_at_the_start_leaves_nothing() {
+    let retake = retake();
+    let (made, found) = (retake.path("made"), retake.path("found"));
+    fs::create_dir(&found).expect("a folder");
+    for dir in [&made, &found] {
+        let mut command = Command::new("sh");
+        // No file may have any bytes; a signal says so, unless it is ignored.
+        command.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh"]);
+        command.args([env!("CARGO_BIN_EXE_retake"), "record", "-o"]).arg(dir).arg("true");
+        let ended = finish(command);
+        assert_eq!(ended.code(), 125, "{}", ended.errors());
+        assert!(ended.errors().contains("failed to create"), "{}", ended.errors());
+        assert_eq!(ended.errors().lines().count(), 1, "{}", ended.errors());
+    }
+    assert!(!made.exists());
+    assert_eq!(fs::read_dir(&found).expect("it is there").count(), 0);
 }
 
 #[track_caller]

@@ -48,7 +48,11 @@ pub fn hold(dir: &Path) -> Result<Lock, RecordingError> {
     let unseen = dir.join(format!("{RECORDER}.{}", std::process::id()));
     let failed = |error: std::io::Error| RecordingError::new("create", &unseen, error);
     let mut file = File::create(&unseen).map_err(failed)?;
-    writeln!(file, "{}", std::process::id()).map_err(failed)?;
+    if let Err(error) = writeln!(file, "{}", std::process::id()) {
+        // A full disk: nothing is left on it.
+        let _ = fs::remove_file(&unseen);
+        return Err(failed(error));
+    }
     if file.try_lock().is_err() {
         fs::remove_file(&unseen).map_err(failed)?;
         return Ok(Lock { path, held: None });

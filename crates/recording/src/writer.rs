@@ -1,5 +1,7 @@
 //! Writing a recording.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Write;
 use std::ops::Range;
@@ -94,11 +96,26 @@ fn create(dir: &Path, (name, kind): (&str, [u8; 6])) -> Result<File, RecordingEr
     Ok(file)
 }
 
+/// What is in a folder.
+fn names(dir: &Path) -> BTreeSet<OsString> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name()).collect()
+}
+
+/// Takes what is new out of a folder, as far as that can be done.
+fn take_back(dir: &Path, before: &BTreeSet<OsString>) {
+    for name in names(dir).difference(before) {
+        let path = dir.join(name);
+        // The error that led here is the one to tell of.
+        let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
+    }
+}
+
 impl RecordingWriter {
     /// Starts a recording in `dir`, which is made if need be.
     ///
     /// # Errors
-    /// When there is a recording in it already, or the system refuses.
+    /// When there is a recording in it already, or the system refuses: nothing is left in it then.
     pub fn create(
         dir: &Path,
         manifest: Manifest,
@@ -109,7 +126,19 @@ impl RecordingWriter {
         if dir.join(names::FINISHED).exists() || dir.join(names::PARTIAL).exists() {
             return Err(RecordingError::new("create", dir, RecordingErrorKind::Exists));
         }
+        let before = names(dir);
         let lock = hold(dir)?;
+        // From here on all that is new is ours.
+        Self::begin(dir, lock, manifest, options).inspect_err(|_| take_back(dir, &before))
+    }
+
+    fn begin(
+        dir: &Path,
+        lock: Lock,
+        manifest: Manifest,
+        options: WriterOptions,
+    ) -> Result<Self, RecordingError> {
+        let failed = |error: std::io::Error| RecordingError::new("create", dir, error);
         let outputs = Outputs {
             events: create(dir, names::EVENTS)?,
             pages: create(dir, names::PAGES)?,

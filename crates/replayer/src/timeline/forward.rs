@@ -131,7 +131,7 @@ impl Timeline {
     }
 
     /// Steps to the next event, or over many calls in one go, of events before `until`.
-    fn step_together(
+    pub(super) fn step_together(
         &mut self,
         until: Option<EventIndex>,
         sink: Sink<'_>,

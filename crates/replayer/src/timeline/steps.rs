@@ -49,7 +49,7 @@ impl Timeline {
                 if index == self.last_moment {
                     return self.last();
                 }
-                self.machine.step(&mut no_sink)?;
+                self.step_together(Some(self.last_moment), &mut no_sink)?;
                 self.snapshots.consider(&mut self.machine);
                 continue;
             }
