@@ -81,14 +81,10 @@ impl ReplayThread {
         self.number == 0 || self.is_as_recorded()
     }
 
-    /// How many intervals are gone through at the same time where nobody says: as many as there are CPUs, if any
-    /// of them will do.
+    /// How many intervals are gone through at the same time where nobody says: as many as there are CPUs. (Away
+    /// from the recorded one the state at the end of an interval is compared, and a few may have to be repeated.)
     pub(crate) fn intervals_at_once(&self) -> usize {
-        match self.cpuid {
-            Cpuid::Trapped => allowed_cpus().len().max(1),
-            // Away from the recorded CPU an interval may have to be repeated.
-            Cpuid::Executed => 1,
-        }
+        allowed_cpus().len().max(1)
     }
 
     /// Traps in this thread what is trapped in its processes, for as long as that is kept.
