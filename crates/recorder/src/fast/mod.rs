@@ -87,7 +87,7 @@ pub(crate) fn map_fast_code(
     if let Some(page) = below_vdso.filter(|_| present)
         && map_at(task, stopped, registers, page, PAGE_SIZE, READ_EXEC)?
     {
-        stubs.push(Stubs { page, used: 0 });
+        stubs.push(Stubs::at(page));
     }
     Ok(FastCalls { present, stubs, ..FastCalls::absent() })
 }

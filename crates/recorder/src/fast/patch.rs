@@ -4,10 +4,11 @@ use retake_model::{Addr, AddrRange, Backing, Mapping, PAGE_SIZE, Protection, Reg
 use retake_ptrace::Stopped;
 use retake_recording::Effect;
 use retake_tracee::MappingTable;
-use retake_tracee::fast::{STUB_LEN, may_be_fast, stub};
+use retake_tracee::fast::{may_be_fast, stub};
 
 use super::remembered::InFile;
 use super::sites::{Around, SEARCHED, SEARCHED_BEFORE, Way};
+use super::state::FARTHEST;
 use super::{Site, Stubs, map_at};
 use crate::book::Draft;
 use crate::error::RecordError;
@@ -19,8 +20,6 @@ use crate::world::World;
 pub(super) const OFTEN: u32 = 30;
 /// `syscall`
 pub(super) const SYSCALL: [u8; 2] = [0x0f, 0x05];
-/// How far a stub may be from its site: jumps reach 2 GiB.
-pub(super) const FARTHEST: u64 = 1 << 30;
 /// A page of stubs goes into a gap of this size at least, and stays so far from what is above it.
 const GAP: u64 = 1 << 20;
 const DISTANCE: u64 = 16 * PAGE_SIZE;
@@ -28,7 +27,7 @@ const DISTANCE: u64 = 16 * PAGE_SIZE;
 const LOWEST: u64 = 1 << 16;
 
 /// Where a page of stubs can go: below what the site is in, as what grows there grows elsewhere too.
-pub(super) fn room_for_stubs(table: &MappingTable, site: Addr) -> Option<Addr> {
+fn room_for_stubs(table: &MappingTable, site: Addr) -> Option<Addr> {
     let mut below = LOWEST;
     let mut found = None;
     for mapping in table.iter().take_while(|mapping| mapping.range.start() <= site) {
@@ -40,6 +39,24 @@ pub(super) fn room_for_stubs(table: &MappingTable, site: Addr) -> Option<Addr> {
     }
     let found = found.filter(|at| site.get() - at < FARTHEST).map(Addr::new);
     found.filter(|at| !retake_tracee::is_ours(*at))
+}
+
+/// Maps a page for stubs near a site, if there is room. The task's registers are whoever's afterwards.
+pub(super) fn map_stubs(
+    task: &mut Task,
+    stopped: &mut Stopped,
+    registers: &Registers,
+    table: &MappingTable,
+    site: Addr,
+) -> Result<Option<(Stubs, Mapping)>, RecordError> {
+    let Some(page) = room_for_stubs(table, site) else { return Ok(None) };
+    let prot = Protection::READ.union(Protection::EXEC);
+    let is_mapped = map_at(task, stopped, registers, page, PAGE_SIZE, prot.bits())?;
+    let range = AddrRange::with_len(page, PAGE_SIZE).filter(|_| is_mapped);
+    Ok(range.map(|range| {
+        let mapping = Mapping { range, prot, backing: Backing::Anonymous, grows_down: false };
+        (Stubs::at(page), mapping)
+    }))
 }
 
 impl World {
@@ -143,32 +160,15 @@ impl World {
         site: Addr,
         after: &Registers,
     ) -> Result<Option<Addr>, RecordError> {
-        let is_near = |at: Addr| at.get().abs_diff(site.get()) < FARTHEST;
-        let take = |stubs: &mut Stubs| {
-            let slot = stubs.page.checked_add(stubs.used * STUB_LEN);
-            stubs.used += 1;
-            slot
-        };
         let space = self.space(task.space)?;
-        let has_room = |stubs: &&mut Stubs| (stubs.used + 1) * STUB_LEN <= PAGE_SIZE;
-        if let Some(stubs) =
-            space.fast.stubs.iter_mut().filter(has_room).find(|stubs| is_near(stubs.page))
-        {
-            return Ok(take(stubs));
+        if let Some(slot) = space.fast.stubs.iter_mut().find_map(|stubs| stubs.take(site)) {
+            return Ok(Some(slot));
         }
-        let Some(page) = room_for_stubs(&space.table, site) else {
-            return Ok(None);
-        };
-        let prot = Protection::READ.union(Protection::EXEC);
-        let is_mapped = map_at(task, stopped, after, page, PAGE_SIZE, prot.bits())?;
+        let mapped = map_stubs(task, stopped, after, &space.table, site)?;
         stopped.set_registers(after)?;
-        let Some(range) = AddrRange::with_len(page, PAGE_SIZE).filter(|_| is_mapped) else {
-            return Ok(None);
-        };
-        let mapping = Mapping { range, prot, backing: Backing::Anonymous, grows_down: false };
+        let Some((mut stubs, mapping)) = mapped else { return Ok(None) };
         self.change(draft, task, Effect::Map { mapping })?;
-        let mut stubs = Stubs { page, used: 0 };
-        let slot = take(&mut stubs);
+        let slot = stubs.take(site);
         self.space(task.space)?.fast.stubs.push(stubs);
         Ok(slot)
     }

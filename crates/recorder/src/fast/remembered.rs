@@ -6,15 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use retake_model::{Addr, AddrRange, Backing, FileId, Mapping, PAGE_SIZE, Protection, Registers};
+use retake_model::{Addr, Backing, FileId, Mapping, Protection, Registers};
 use retake_ptrace::Stopped;
 use retake_tracee::MappingTable;
-use retake_tracee::fast::{PLAIN_DEVICE_COUNT, STUB_LEN, stub};
+use retake_tracee::fast::{PLAIN_DEVICE_COUNT, stub};
 
-use super::map_at;
-use super::patch::{FARTHEST, OFTEN, SYSCALL, room_for_stubs};
+use super::patch::{OFTEN, SYSCALL, map_stubs};
 use super::sites::Way;
-use super::state::{FastCalls, Site, Stubs};
+use super::state::{FastCalls, Site};
 use crate::error::RecordError;
 use crate::tasks::Task;
 
@@ -152,30 +151,18 @@ impl Remembered {
         let all: Vec<_> = mappings.iter().flat_map(|mapping| self.within(mapping)).collect();
         let Some((first, ..)) = all.first() else { return Ok(()) };
         let table = MappingTable::new(mappings.iter().cloned());
-        let Some(page) = room_for_stubs(&table, *first) else { return Ok(()) };
-        let prot = Protection::READ.union(Protection::EXEC);
-        if !map_at(task, stopped, registers, page, PAGE_SIZE, prot.bits())? {
-            return Ok(());
-        }
-        let Some(range) = AddrRange::with_len(page, PAGE_SIZE) else { return Ok(()) };
-        let mapping = Mapping { range, prot, backing: Backing::Anonymous, grows_down: false };
-        let behind = mappings.partition_point(|other| other.range.start() < page);
-        mappings.insert(behind, mapping);
-        let mut stubs = Stubs { page, used: 0 };
+        let mapped = map_stubs(task, stopped, registers, &table, *first)?;
+        let Some((mut stubs, mapping)) = mapped else { return Ok(()) };
         for (site, way, bytes) in all {
-            let is_near = page.get().abs_diff(site.get()) < FARTHEST;
-            let has_room = (stubs.used + 1) * STUB_LEN <= PAGE_SIZE;
-            let slot = page.checked_add(stubs.used * STUB_LEN).filter(|_| is_near && has_room);
-            let behind = site.checked_add(SYSCALL.len() as u64);
-            let (Some(slot), Some(behind)) = (slot, behind) else { continue };
-            let (Some(stub), Some(patches)) = (stub(slot, behind), way.patches(slot)) else {
-                continue;
-            };
             // Something else may have changed the code.
             if way.bytes(&task.memory).as_deref() != Some(bytes) {
                 continue;
             }
-            stubs.used += 1;
+            let behind = site.checked_add(SYSCALL.len() as u64);
+            let (Some(slot), Some(behind)) = (stubs.take(site), behind) else { continue };
+            let (Some(stub), Some(patches)) = (stub(slot, behind), way.patches(slot)) else {
+                continue;
+            };
             // The site comes last: what cannot be written leaves it as it was.
             let all = [(slot, stub.to_vec())].into_iter().chain(patches);
             let mut written = all.map(|(at, bytes)| task.memory.write(at, &bytes));
@@ -185,6 +172,9 @@ impl Remembered {
             }
         }
         fast.stubs.push(stubs);
+        let start = mapping.range.start();
+        let behind = mappings.partition_point(|other| other.range.start() < start);
+        mappings.insert(behind, mapping);
         for device in &self.devices {
             if let Some(place) = fast.fds.place_for_device(*device) {
                 task.memory.write(place, &device.to_le_bytes())?;
@@ -196,7 +186,7 @@ impl Remembered {
 
 #[cfg(test)]
 mod tests {
-    use retake_model::FileOffset;
+    use retake_model::{AddrRange, FileOffset};
 
     use super::*;
     use crate::fast::sites::Around;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use retake_model::{Addr, AddrRange};
-use retake_tracee::fast::FIRST_ENTRY;
+use retake_model::{Addr, AddrRange, PAGE_SIZE};
+use retake_tracee::fast::{FIRST_ENTRY, STUB_LEN};
 
 use super::known::KnownFds;
 
@@ -21,6 +21,24 @@ pub(super) enum Site {
 pub(super) struct Stubs {
     pub(super) page: Addr,
     pub(super) used: u64,
+}
+
+/// How far a stub may be from its site: jumps reach 2 GiB.
+pub(super) const FARTHEST: u64 = 1 << 30;
+
+impl Stubs {
+    pub(super) fn at(page: Addr) -> Self {
+        Self { page, used: 0 }
+    }
+
+    /// Room for the stub of a site, if there is some and it is near.
+    pub(super) fn take(&mut self, site: Addr) -> Option<Addr> {
+        let is_near = self.page.get().abs_diff(site.get()) < FARTHEST;
+        let has_room = (self.used + 1) * STUB_LEN <= PAGE_SIZE;
+        let slot = self.page.checked_add(self.used * STUB_LEN).filter(|_| is_near && has_room)?;
+        self.used += 1;
+        Some(slot)
+    }
 }
 
 /// How far the buffer was filled.

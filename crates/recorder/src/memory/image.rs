@@ -95,14 +95,14 @@ impl World {
         Ok(done.result.cast_unsigned() == scratch.get() || exists)
     }
 
+    /// What is in a fresh image, with the calls of its loader led to the code. Sets the task's registers back.
     fn mappings_and_pages(
         &mut self,
         book: &mut Book,
         draft: &mut Draft,
-        (task, stopped): (&mut Task, &mut Stopped),
+        (task, stopped, registers): (&mut Task, &mut Stopped, &Registers),
         fast: &mut FastCalls,
     ) -> Result<(Vec<Mapping>, PageBatch, Sites), RecordError> {
-        let registers = stopped.registers()?;
         let mut mappings = Vec::new();
         let mut sites = Sites::default();
         for entry in maps(task.tid)? {
@@ -123,8 +123,8 @@ impl World {
                 grows_down: false,
             });
         }
-        self.remembered.lead_all(task, stopped, &registers, fast, &mut mappings)?;
-        stopped.set_registers(&registers)?;
+        self.remembered.lead_all(task, stopped, registers, fast, &mut mappings)?;
+        stopped.set_registers(registers)?;
         let map = PageMap::open(task.tid)?;
         let mut batch = book.writer.pool().batch();
         for mapping in &mappings {
@@ -178,9 +178,12 @@ impl Session {
     ) -> Result<Registers, RecordError> {
         let registers = stopped.registers()?;
         let (brk, mut fast) = self.furnish(task, stopped, &registers, &path)?;
-        stopped.set_registers(&registers)?;
-        let (mappings, batch, random) =
-            self.world.mappings_and_pages(&mut self.book, draft, (task, stopped), &mut fast)?;
+        let (mappings, batch, random) = self.world.mappings_and_pages(
+            &mut self.book,
+            draft,
+            (task, stopped, &registers),
+            &mut fast,
+        )?;
         let pages = self.book.writer.store_image_pages(batch);
         let table = MappingTable::new(mappings.iter().cloned());
         self.world
