@@ -112,22 +112,18 @@ fn ctrl_c_ends_a_long_search() {
     let mut screen = open(&of, 80, &[]);
     let line = fixture::line_of("c/computes.c", "mixes");
     // What no predicate says is looked at at each of millions of arrivals.
-    screen.send(&format!("break computes.c:{line} if len(\"x\") == 2\n"));
-    screen.expect("breakpoint 1: ");
-    screen.expect("(retake) ");
+    let set = screen.answer(&format!("break computes.c:{line} if len(\"x\") == 2"));
+    assert!(set.contains("breakpoint 1: "), "{set}");
     for search in ["continue", "hits 1", "rewind"] {
-        screen.send("when\n");
-        let before = screen.expect("(retake) ");
+        let before = screen.answer("when");
         screen.send(&format!("{search}\n"));
         screen.expect("Ctrl-C stops");
         screen.send(CTRL_C);
         screen.expect("interrupted");
         screen.expect("(retake) ");
-        screen.send("when\n");
-        assert_eq!(screen.expect("(retake) "), before, "after {search}");
-        screen.send("goto 50%\n");
-        screen.expect("%\r");
-        screen.expect("(retake) ");
+        assert_eq!(screen.answer("when"), before, "after {search}");
+        let half = screen.answer("goto 50%");
+        assert!(half.contains("(reached)"), "{half}");
     }
 }
 
@@ -151,18 +147,15 @@ fn ctrl_c_ends_a_script_that_only_computes() {
 fn a_narrow_terminal_without_colors() {
     let of = visits();
     let mut screen = open(&of, 60, &[("NO_COLOR", "1")]);
-    screen.send("break visit\n");
-    screen.expect("(retake) ");
-    screen.send("continue\n");
-    let shown = screen.expect("(retake) ");
+    screen.answer("break visit");
+    let shown = screen.answer("continue");
     // The lines of the source, and where in the run this is.
     assert!(shown.contains("void visit(long n)"), "{shown}");
     assert!(shown.contains(">") && shown.contains(" %"), "{shown}");
     let marked = shown.lines().filter(|line| line.starts_with("=>") || line.starts_with('['));
     assert_eq!(marked.clone().count(), 2, "{shown}");
     assert!(marked.clone().all(|line| line.chars().count() <= 60), "{shown}");
-    screen.send("list main\n");
-    let shown = screen.expect("(retake) ");
+    let shown = screen.answer("list main");
     let source = shown.lines().filter(|line| line.starts_with("    "));
     assert!(source.clone().count() > 3, "{shown}");
     assert!(source.clone().all(|line| line.chars().count() <= 60), "{shown}");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use retake_testkit::fixture;
 
-use super::screen::{CTRL_C, Screen};
+use super::screen::CTRL_C;
 use super::{open, recorded};
 
 /// A third of a second is what is promised, on a machine that does nothing else.
@@ -42,14 +42,6 @@ fn searches(once: &str, wide: &str) -> Vec<Search> {
     all
 }
 
-/// What a line is answered.
-fn asks(screen: &mut Screen, line: &str) -> String {
-    screen.send(&format!("{line}\n"));
-    // The terminal shows the line first.
-    screen.expect("\n");
-    screen.expect("(retake) ")
-}
-
 #[test]
 fn ctrl_c_brings_the_prompt_back_soon() {
     let program = fixture::c("c/hot/written_once.c", &["-O1"]);
@@ -60,11 +52,11 @@ fn ctrl_c_brings_the_prompt_back_soon() {
     let mut took = Vec::new();
     for Search { from, set, movement } in searches(once, wide) {
         let mut screen = open(&of, 80, &[]);
-        asks(&mut screen, &format!("goto {from}"));
+        screen.answer(&format!("goto {from}"));
         for line in set.lines() {
-            asks(&mut screen, line);
+            screen.answer(line);
         }
-        let before = asks(&mut screen, "when");
+        let before = screen.answer("when");
         screen.send(&format!("{movement}\n"));
         screen.expect("Ctrl-C stops");
         let since = Instant::now();
@@ -72,7 +64,7 @@ fn ctrl_c_brings_the_prompt_back_soon() {
         screen.expect("interrupted");
         screen.expect("(retake) ");
         took.push((since.elapsed(), format!("{movement} from the {from}, {set:?}")));
-        assert_eq!(asks(&mut screen, "when"), before, "after {movement}");
+        assert_eq!(screen.answer("when"), before, "after {movement}");
     }
     took.sort();
     // With --nocapture: the figures.

@@ -66,6 +66,15 @@ impl Screen {
         self.terminal.write_all(text.as_bytes()).expect("typed");
     }
 
+    /// Types a line at the prompt; gives what it is answered, up to the next prompt.
+    #[track_caller]
+    pub(crate) fn answer(&mut self, line: &str) -> String {
+        self.send(&format!("{line}\n"));
+        // The prompt is drawn again with each key, but only Enter begins a line.
+        self.expect("\n");
+        self.expect("(retake) ")
+    }
+
     /// Waits for a text; gives what was written before it since the last one.
     #[track_caller]
     pub(crate) fn expect(&mut self, wanted: &str) -> String {
