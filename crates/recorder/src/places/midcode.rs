@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use retake_model::{Addr, Backing, PageAddr, Protection, Registers};
 use retake_ptrace::{
-    PageMap, PtraceError, PtraceStop, Resume, Stopped, interrupt, monotonic, others_have_stopped,
-    own_cpu_time,
+    PageMap, PtraceError, PtraceStop, Resume, Stopped, WatchLen, interrupt, monotonic,
+    others_have_stopped, own_cpu_time,
 };
 use retake_recording::{EventKind, ExitStatus, Fingerprint, PageDigest, PageHasher, Where};
 
@@ -20,6 +20,7 @@ use crate::scheduler::{Look, TICK};
 use crate::session::Session;
 use crate::tasks::{Space, Task};
 use crate::turns::{AGAIN, Turns};
+use crate::waiting::glance::Glance;
 use crate::waiting::{Examined, Way};
 use crate::world::World;
 
@@ -44,7 +45,11 @@ impl World {
         registers: &Registers,
         watch: Option<Addr>,
     ) -> Result<Where, RecordError> {
-        let probes = probes::words(task, self.spaces.get(&task.space), registers);
+        let probes = probes::words(
+            &Glance::of(&task.memory, stopped),
+            self.spaces.get(&task.space),
+            registers,
+        );
         let vector = stopped.vector()?;
         let pages = Some(self.digest(task)?);
         self.space(task.space)?.tracking.placed();
@@ -352,8 +357,10 @@ impl Session {
         if before == task.registers {
             return self.preempt(task, stopped, watch);
         }
-        let mut probes = probes::frame_words(task, self.world.spaces.get(&task.space), &before);
-        probes.extend(watch.and_then(|word| Some((word, task.memory.read_u64(word).ok()?))));
+        let memory = Glance::of(&task.memory, &stopped);
+        let space = self.world.spaces.get(&task.space);
+        let mut probes = probes::frame_words(&memory, space, &before);
+        probes.extend(watch.and_then(|word| Some((word, memory.word(word, WatchLen::Eight)?))));
         let vector = stopped.vector()?;
         let print = Fingerprint { vector, watch, probes, pages: None };
         self.world.append_preempt(

@@ -9,6 +9,7 @@ use crate::places::Found;
 use crate::signals::holding::hold_meanwhile;
 use crate::tasks::Task;
 use crate::waiting::code::{Known, LONGEST, Step};
+use crate::waiting::glance::Glance;
 
 /// So many instructions are looked at. A step costs 3 to 40 µs.
 const AHEAD: usize = 32;
@@ -23,47 +24,18 @@ const OWN_FRAMES: u64 = 4096;
 /// So many words that they write.
 const MOST_WORDS: usize = 16;
 
-/// Code of a task, read in pieces of many instructions: each read is a system call.
-struct Code<'a> {
-    memory: &'a ProcessMemory,
-    pieces: Vec<(Addr, Vec<u8>)>,
-}
-
-impl<'a> Code<'a> {
-    /// Bytes of a piece.
-    const PIECE: usize = 192;
-
-    fn of(memory: &'a ProcessMemory) -> Self {
-        Self { memory, pieces: Vec::new() }
-    }
-
-    /// The bytes from `pc` on, as many as an instruction has at most.
-    fn at(&mut self, pc: Addr) -> &[u8] {
-        let within = |(start, bytes): &(Addr, Vec<u8>)| {
-            let skip = usize::try_from(pc.offset_from(*start)?).ok()?;
-            (skip + LONGEST <= bytes.len()).then_some(skip)
-        };
-        let known = self.pieces.iter().enumerate().find_map(|(n, piece)| Some((n, within(piece)?)));
-        let (n, skip) = known.unwrap_or_else(|| {
-            let mut bytes = vec![0; Self::PIECE];
-            let got = self.memory.read(pc, &mut bytes).unwrap_or(0);
-            bytes.truncate(got);
-            self.pieces.push((pc, bytes));
-            (self.pieces.len() - 1, 0)
-        });
-        let bytes = self.pieces.get(n).and_then(|(_, bytes)| bytes.get(skip..)).unwrap_or_default();
-        bytes.get(..LONGEST).unwrap_or(bytes)
-    }
-
-    /// The instruction at `pc`, if it only works on registers and memory.
-    fn step(&mut self, pc: Addr) -> Option<Step> {
-        Step::decode(pc, self.at(pc))
-    }
-}
-
 /// The instruction at `pc`, if it only works on registers and memory.
+fn step_in(memory: &Glance<'_>, pc: Addr) -> Option<Step> {
+    let mut code = [0; LONGEST];
+    let got = memory.read(pc, &mut code);
+    Step::decode(pc, code.get(..got)?)
+}
+
+/// The same where it is looked at once.
 fn step_at(memory: &ProcessMemory, pc: Addr) -> Option<Step> {
-    Code::of(memory).step(pc)
+    let mut code = [0; LONGEST];
+    let got = memory.read(pc, &mut code).unwrap_or(0);
+    Step::decode(pc, code.get(..got)?)
 }
 
 /// A way that code may go.
@@ -78,14 +50,14 @@ struct Way {
 
 impl Way {
     /// Goes on from `pc`, once around a loop if there is one.
-    fn extend(&mut self, code: &mut Code<'_>, pc: Addr) {
+    fn extend(&mut self, memory: &Glance<'_>, pc: Addr) {
         let mut at = Some(pc);
         self.is_open = false;
         while let Some(pc) = at.filter(|_| self.steps.len() < AHEAD) {
             if self.steps.iter().any(|step| step.is_at(pc)) {
                 return;
             }
-            let step = code.step(pc);
+            let step = step_in(memory, pc);
             at = step.as_ref().and_then(Step::next);
             self.is_open = at.is_none();
             let Some(step) = step else { return };
@@ -97,30 +69,29 @@ impl Way {
     }
 
     /// The way that takes the last of its branches that were not taken.
-    fn other(mut self, code: &mut Code<'_>) -> Option<Self> {
+    fn other(mut self, memory: &Glance<'_>) -> Option<Self> {
         let (len, target) = self.untaken.pop()?;
         self.steps.truncate(len);
-        self.extend(code, target);
+        self.extend(memory, target);
         Some(self)
     }
 }
 
 /// The instructions from `pc` on, up to where registers or memory say how the code goes on.
-fn ahead(memory: &ProcessMemory, pc: Addr) -> Vec<Step> {
+fn ahead(memory: &Glance<'_>, pc: Addr) -> Vec<Step> {
     let mut way = Way::default();
-    way.extend(&mut Code::of(memory), pc);
+    way.extend(memory, pc);
     way.steps
 }
 
 /// The same, and where that ends at a call or the like, the ways around it: sanitizers have a call that is never
 /// made at each access of memory.
-fn ways_ahead(memory: &ProcessMemory, pc: Addr) -> Vec<Vec<Step>> {
-    let mut code = Code::of(memory);
+fn ways_ahead(memory: &Glance<'_>, pc: Addr) -> Vec<Vec<Step>> {
     let mut way = Way::default();
-    way.extend(&mut code, pc);
+    way.extend(memory, pc);
     let mut ways = vec![way.steps.clone()];
     while way.is_open && ways.len() < MOST_WAYS {
-        let Some(other) = way.other(&mut code) else { break };
+        let Some(other) = way.other(memory) else { break };
         ways.push(other.steps.clone());
         way = other;
     }
@@ -129,9 +100,9 @@ fn ways_ahead(memory: &ProcessMemory, pc: Addr) -> Vec<Vec<Step>> {
 
 /// Words of memory that the code around `registers` writes: by aligned addresses, of what needs no register
 /// that changes on the way.
-pub(crate) fn written_nearby(task: &Task, registers: &Registers) -> Vec<Addr> {
+pub(crate) fn written_nearby(memory: &Glance<'_>, registers: &Registers) -> Vec<Addr> {
     let mut words = Vec::new();
-    for way in ways_ahead(&task.memory, registers.pc()) {
+    for way in ways_ahead(memory, registers.pc()) {
         let mut known = Known::all(registers);
         for step in way {
             let accesses = step.accesses(&known).unwrap_or_default();
@@ -141,7 +112,7 @@ pub(crate) fn written_nearby(task: &Task, registers: &Registers) -> Vec<Addr> {
                     words.push(word);
                 }
             }
-            step.pass(&mut known, &task.memory);
+            step.pass(&mut known, memory);
         }
     }
     words
@@ -254,7 +225,7 @@ pub(crate) fn step_on(
 /// Steps on to an instruction that writes to memory which others may see, if one is near.
 pub(crate) fn step_to_write(task: &mut Task, mut stopped: Stopped) -> Result<Found, RecordError> {
     let start = normal(&stopped.registers()?);
-    let steps = ahead(&task.memory, start.pc());
+    let steps = ahead(&Glance::of(&task.memory, &stopped), start.pc());
     if !steps.iter().any(|step| writes_for_others(step, &start)) {
         return Ok(Found::Place(stopped, None));
     }

@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 
 use retake_model::{Addr, Protection, RegisterName, Registers};
-use retake_ptrace::read_words;
+use retake_ptrace::{WatchLen, read_words};
 
 use crate::places::nearby::written_nearby;
-use crate::tasks::{Space, Task};
+use crate::tasks::Space;
+use crate::waiting::glance::Glance;
 
 /// Words above the stack pointer, and below the frame pointer.
 const FRAME_WORDS: usize = 48;
@@ -22,7 +23,7 @@ const MOST_BEHIND: usize = 24;
 /// Words above the stack pointer, below the frame pointer, and those that the code around the place writes,
 /// which tell one turn of a loop from another.
 pub(crate) fn frame_words(
-    task: &Task,
+    memory: &Glance<'_>,
     space: Option<&Space>,
     registers: &Registers,
 ) -> Vec<(Addr, u64)> {
@@ -32,16 +33,16 @@ pub(crate) fn frame_words(
         // `rbp` may hold anything, such as an address that the program cannot read.
         let mapping = space.and_then(|space| space.table.find(start));
         if mapping.is_some_and(|mapping| mapping.prot.allows(Protection::READ)) {
-            words.extend(read(task, start, FRAME_WORDS));
+            words.extend(read(memory, start, FRAME_WORDS));
         }
     }
-    for addr in written_nearby(task, registers) {
+    for addr in written_nearby(memory, registers) {
         let is_known = words.iter().any(|(known, _)| *known == addr);
         // On a way that is not taken an address may be anything. Replay has the task itself read the word.
         let is_its_own = space.is_some_and(|space| space.can_write(addr, 8));
         if is_its_own
             && !is_known
-            && let Ok(word) = task.memory.read_u64(addr)
+            && let Some(word) = memory.word(addr, WatchLen::Eight)
         {
             words.push((addr, word));
         }
@@ -51,8 +52,12 @@ pub(crate) fn frame_words(
 
 /// The same, and words of the objects that registers lead to, over one pointer or two. An interpreter comes by
 /// with equal registers and an equal stack millions of times: what it counts is in an object.
-pub(crate) fn words(task: &Task, space: Option<&Space>, registers: &Registers) -> Vec<(Addr, u64)> {
-    let mut words = frame_words(task, space, registers);
+pub(crate) fn words(
+    memory: &Glance<'_>,
+    space: Option<&Space>,
+    registers: &Registers,
+) -> Vec<(Addr, u64)> {
+    let mut words = frame_words(memory, space, registers);
     let mut known: BTreeSet<Addr> = words.iter().map(|(addr, _)| *addr).collect();
     let is_its_own = |start: Addr, words: usize| {
         space.is_some_and(|space| space.can_write(start, words as u64 * 8))
@@ -62,8 +67,10 @@ pub(crate) fn words(task: &Task, space: Option<&Space>, registers: &Registers) -
             return Vec::new();
         }
         // Parts of it may be known by another register.
-        let new: Vec<_> =
-            read(task, start, count).into_iter().filter(|(addr, _)| known.insert(*addr)).collect();
+        let new: Vec<_> = read(memory, start, count)
+            .into_iter()
+            .filter(|(addr, _)| known.insert(*addr))
+            .collect();
         let values = new.iter().map(|(_, word)| *word).collect();
         words.extend(new);
         values
@@ -83,9 +90,9 @@ pub(crate) fn words(task: &Task, space: Option<&Space>, registers: &Registers) -
 }
 
 /// So many words from `start` on, as far as they can be read.
-fn read(task: &Task, start: Addr, count: usize) -> Vec<(Addr, u64)> {
+fn read(memory: &Glance<'_>, start: Addr, count: usize) -> Vec<(Addr, u64)> {
     let mut bytes = vec![0_u8; count * 8];
-    let got = task.memory.read(start, &mut bytes).unwrap_or(0);
+    let got = memory.read(start, &mut bytes);
     let words = read_words(bytes.get(..got / 8 * 8).unwrap_or_default());
     (0..).zip(words).filter_map(|(n, word)| Some((start.checked_add(n * 8)?, word))).collect()
 }

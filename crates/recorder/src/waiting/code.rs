@@ -7,7 +7,8 @@ use iced_x86::{
     Mnemonic, OpAccess, OpKind, Register, RflagsBits, UsedMemory, UsedRegister,
 };
 use retake_model::{Addr, Registers};
-use retake_ptrace::ProcessMemory;
+
+use super::glance::Glance;
 
 /// Longest instruction (Intel SDM vol. 2, 2.3.11).
 pub(crate) const LONGEST: usize = 15;
@@ -85,7 +86,7 @@ impl Anew {
 
 /// The registers of a task before one of the instructions of a loop, as far as they can be told without
 /// executing those before it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
     registers: Registers,
     unknown: BTreeSet<Register>,
@@ -95,6 +96,11 @@ impl Known {
     /// All of them.
     pub(crate) fn all(registers: &Registers) -> Self {
         Self { registers: *registers, unknown: BTreeSet::new() }
+    }
+
+    /// Whether no register is unknown.
+    pub(super) fn is_complete(&self) -> bool {
+        self.unknown.is_empty()
     }
 
     pub(super) fn value(&self, register: Register) -> Option<u64> {
@@ -226,7 +232,7 @@ impl Step {
     }
 
     /// The registers after it. What it loads from memory is read there.
-    pub(crate) fn pass(&self, known: &mut Known, memory: &ProcessMemory) {
+    pub(crate) fn pass(&self, known: &mut Known, memory: &Glance<'_>) {
         let loaded = self.loads(known, memory);
         self.forget_written(known);
         if let Some(value) = loaded {
@@ -235,7 +241,7 @@ impl Step {
     }
 
     /// What it puts into its first operand, for plain loads and moves of 32 and 64 bits.
-    fn loads(&self, known: &Known, memory: &ProcessMemory) -> Option<u64> {
+    fn loads(&self, known: &Known, memory: &Glance<'_>) -> Option<u64> {
         let to = self.instruction.op0_register();
         let is_move = self.instruction.mnemonic() == Mnemonic::Mov
             && self.instruction.op1_kind() == OpKind::Register
@@ -250,7 +256,7 @@ impl Step {
         let mut bytes = [0; 8];
         let part = bytes.get_mut(..if to.is_gpr32() { 4 } else { 8 })?;
         let from = access(only, known).filter(|_| is_load)?;
-        memory.read_exact(from.addr, part).ok()?;
+        memory.read_exact(from.addr, part)?;
         Some(u64::from_le_bytes(bytes))
     }
 }
@@ -363,6 +369,7 @@ pub(crate) fn can_be_left(instruction: &Instruction) -> bool {
 #[cfg(test)]
 mod tests {
     use retake_model::Tid;
+    use retake_ptrace::ProcessMemory;
 
     use super::*;
 
@@ -431,6 +438,7 @@ mod tests {
         let target = Box::new(5_u64);
         let pointer = Box::new(std::ptr::from_ref(&*target).addr() as u64);
         let own = ProcessMemory::new(Tid::new(std::process::id().cast_signed()));
+        let own = Glance::of_own(&own);
         let registers =
             Registers { rbx: std::ptr::from_ref(&*pointer).addr() as u64, ..Registers::default() };
         let mut known = Known::all(&registers);
@@ -445,6 +453,7 @@ mod tests {
     #[test]
     fn what_is_computed_is_not_known() {
         let own = ProcessMemory::new(Tid::new(std::process::id().cast_signed()));
+        let own = Glance::of_own(&own);
         let mut known = Known::all(&Registers { rax: 0x6000, ..Registers::default() });
         step(&[0x48, 0xff, 0xc0]).unwrap().pass(&mut known, &own); // inc rax
         assert_eq!(step(&[0x8b, 0x10]).unwrap().accesses(&known), None, "mov edx, [rax]");

@@ -5,9 +5,9 @@
 //! go first.
 
 use retake_model::{Addr, Registers};
-use retake_ptrace::ProcessMemory;
 
 use super::code::{LONGEST, Step};
+use super::glance::Glance;
 
 /// So many instructions such a loop has at most.
 const MOST_STEPS: usize = 24;
@@ -56,12 +56,12 @@ impl Counters {
 }
 
 /// Whether the code around `pc` is a short loop with a `pause` in it.
-pub(super) fn pauses(memory: &ProcessMemory, pc: Addr) -> bool {
+pub(super) fn pauses(memory: &Glance<'_>, pc: Addr) -> bool {
     let mut at = pc;
     let mut has_pause = false;
     for _ in 0..MOST_STEPS {
         let mut code = [0; LONGEST];
-        let got = memory.read(at, &mut code).unwrap_or(0);
+        let got = memory.read(at, &mut code);
         let Some(step) = Step::decode(at, code.get(..got).unwrap_or_default()) else {
             return false;
         };
@@ -78,6 +78,7 @@ pub(super) fn pauses(memory: &ProcessMemory, pc: Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use retake_model::Tid;
+    use retake_ptrace::ProcessMemory;
 
     use super::*;
 
@@ -99,7 +100,7 @@ mod tests {
         let own = ProcessMemory::new(Tid::new(std::process::id().cast_signed()));
         let pauses = |code: &[u8], at: u64| {
             let code = code.to_vec();
-            pauses(&own, Addr::new(code.as_ptr().addr() as u64 + at))
+            pauses(&Glance::of_own(&own), Addr::new(code.as_ptr().addr() as u64 + at))
         };
         // pause; add rax, 1; cmp rax, rsi; je +9; mov ecx, [rdi]; cmp edx, ecx; je back.
         let barrier = [

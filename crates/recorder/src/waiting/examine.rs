@@ -4,12 +4,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use retake_model::{Addr, Protection, Registers, Signal, VectorState};
-use retake_ptrace::{PtraceStop, Resume, StopEvent, Stopped, Watchpoint, monotonic, own_cpu_time};
+use retake_ptrace::{
+    PtraceStop, Resume, StopEvent, Stopped, WatchLen, Watchpoint, monotonic, own_cpu_time,
+};
 
 use super::code::{Access, Known, LONGEST, Step};
 use super::counting::{Counters, Turns, pauses};
+use super::glance::Glance;
 use super::loops::{Kind, Loop};
-use super::{MOST_WORDS, Waiting, Word, read};
+use super::{MOST_WORDS, Waiting, Word};
 use crate::error::RecordError;
 use crate::next::normal;
 use crate::places::{Ran, run_once_more, run_to_watchpoint};
@@ -60,6 +63,24 @@ enum Turn {
     Stop(PtraceStop),
 }
 
+/// What is known of the loop where a task stands.
+enum Seen {
+    Nothing,
+    Computes,
+    /// It goes around until somebody writes to that.
+    Waits(Waiting),
+    /// What one turn accesses, if that can be told, and what is where it writes.
+    Loop {
+        known: Rc<Loop>,
+        way: Way,
+        steady: Option<Vec<Access>>,
+        held: Option<Written>,
+    },
+}
+
+/// What is at addresses, as far as it can be read.
+type Written = Vec<(Addr, Option<u64>)>;
+
 /// What a turn of a long loop came to.
 enum Long {
     /// The registers are as they were.
@@ -73,6 +94,7 @@ impl World {
     fn waiting(
         &mut self,
         task: &Task,
+        memory: &Glance<'_>,
         registers: &Registers,
         accesses: &[Access],
     ) -> Result<Waiting, RecordError> {
@@ -92,11 +114,36 @@ impl World {
         let (own, foreign): (Vec<&Access>, Vec<&Access>) = changing.into_iter().partition(is_own);
         let mut words: Vec<Word> = Vec::new();
         for access in foreign.into_iter().chain(own) {
-            let word = Word::at(&task.memory, access.addr, access.len);
+            let word = Word::at(memory, access.addr, access.len);
             let fresh = word.filter(|word| !words.iter().any(|known| known.addr == word.addr));
             words.extend(fresh.filter(|_| words.len() < MOST_WORDS));
         }
         Ok(Waiting { words, space: task.space })
+    }
+
+    /// What is known of the loop where a task stands, without letting it run.
+    fn seen_of_loop(
+        &mut self,
+        task: &Task,
+        stopped: &Stopped,
+        before: &Registers,
+    ) -> Result<Seen, RecordError> {
+        let memory = Glance::of(&task.memory, stopped);
+        let known = self.space(task.space)?.loops.at(before.pc());
+        let Some(known) = known.filter(|known| known.is_there(&memory)) else {
+            return Ok(Seen::Nothing);
+        };
+        if known.kind == Kind::Computes {
+            return Ok(Seen::Computes);
+        }
+        let sure = known.sure_turn(before, &memory);
+        if let Some(turn) = sure.as_ref().filter(|turn| turn.lasts && known.is_general) {
+            return Ok(Seen::Waits(self.waiting(task, &memory, before, &turn.accesses)?));
+        }
+        let way = if sure.is_some() { Way::Sure } else { Way::Open };
+        let steady = sure.map(|turn| turn.accesses).or_else(|| known.accesses(before, &memory));
+        let held = steady.as_ref().map(|accesses| written_values(&memory, accesses));
+        Ok(Seen::Loop { known, way, steady, held })
     }
 }
 
@@ -111,19 +158,19 @@ impl Session {
         let mut earlier = Vec::new();
         for _ in 0..TURNS {
             let before = normal(&stopped.registers()?);
-            let known = self.world.space(task.space)?.loops.at(before.pc());
-            let known = known.filter(|known| known.is_there(&task.memory));
-            if known.as_ref().is_some_and(|known| known.kind == Kind::Computes) {
-                break;
-            }
+            let (known, way, steady, held) =
+                match self.world.seen_of_loop(task, &stopped, &before)? {
+                    Seen::Nothing => (None, Way::Open, None, None),
+                    Seen::Computes => break,
+                    Seen::Waits(waiting) => {
+                        return Ok(Examined::Waits(stopped, waiting, Way::Sure));
+                    }
+                    Seen::Loop { known, way, steady, held } => (Some(known), way, steady, held),
+                };
             let is_general = known.as_ref().is_some_and(|known| known.is_general);
-            let sure = known.as_ref().and_then(|known| known.sure_accesses(&before, &task.memory));
-            let way = if sure.is_some() { Way::Sure } else { Way::Open };
-            let steady = sure.or_else(|| known.as_ref()?.accesses(&before, &task.memory));
             // Where none of its instructions touches that, it is the same.
             let vector =
                 if is_general && steady.is_some() { None } else { Some(stopped.vector()?) };
-            let held = steady.as_ref().map(|accesses| written_values(task, accesses));
             let Some(ticker) = &self.turns.ticker else { break };
             if !task.watch_arrivals_at(&mut stopped, before.pc())? {
                 break;
@@ -152,7 +199,7 @@ impl Session {
                 if is_new
                     && earlier.len() == 1
                     && Counters::between(&before, &now).is_some()
-                    && pauses(&task.memory, now.pc())
+                    && pauses(&Glance::of(&task.memory, &stopped), now.pc())
                 {
                     task.disarm(&mut stopped)?;
                     return self.step_around(task, stopped, &now, Turns::Counted);
@@ -173,10 +220,12 @@ impl Session {
                 task.disarm(&mut stopped)?;
                 return self.step_around(task, stopped, &before, Turns::Same);
             };
-            if held != Some(written_values(task, &accesses)) {
+            let memory = Glance::of(&task.memory, &stopped);
+            if held != Some(written_values(&memory, &accesses)) {
                 break;
             }
-            let waiting = self.world.waiting(task, &before, &accesses)?;
+            let waiting = self.world.waiting(task, &memory, &before, &accesses)?;
+            drop(memory);
             let way = if came_so_before { Way::Open } else { way };
             return Ok(Examined::Waits(stopped, waiting, way));
         }
@@ -196,7 +245,8 @@ impl Session {
         // What it writes must be looked at before it writes: the first turn tells where that is.
         let (stopped, held, first) = match step_once_around(task, stopped, before, turns)? {
             Turn::Around(stopped, _, accesses, _) => {
-                (stopped, written_values(task, &accesses), accesses)
+                let held = written_values(&Glance::of(&task.memory, &stopped), &accesses);
+                (stopped, held, accesses)
             }
             Turn::Elsewhere(stopped) if turns == Turns::Counted => {
                 return Ok(Examined::Computes(stopped));
@@ -214,15 +264,17 @@ impl Session {
                 Turn::Stop(stop) => return Ok(Examined::Stop(stop)),
             };
         // It looks at the same memory each time: else it goes through some.
-        let same =
-            held == written_values(task, &accesses) && (turns == Turns::Same || first == accesses);
-        let waiting = self.world.waiting(task, before, &accesses)?;
+        let memory = Glance::of(&task.memory, &stopped);
+        let same = held == written_values(&memory, &accesses)
+            && (turns == Turns::Same || first == accesses);
+        let waiting = self.world.waiting(task, &memory, before, &accesses)?;
         // What only counts and looks at nothing comes to its end by itself.
         let same = same && (turns == Turns::Same || !waiting.words.is_empty());
         let kind = if same { Kind::CanWait } else { Kind::Computes };
-        if let Some(found) = Loop::new(kind, &list, counters, &task.memory) {
+        if let Some(found) = Loop::new(kind, &list, counters, &memory) {
             self.world.space(task.space)?.loops.add(&list, found);
         }
+        drop(memory);
         if !same {
             return Ok(Examined::Computes(stopped));
         }
@@ -293,11 +345,8 @@ impl Session {
 }
 
 /// What is where these accesses write.
-fn written_values(task: &Task, accesses: &[Access]) -> Vec<(Addr, Option<u64>)> {
-    let value = |access: &Access| {
-        let len = retake_ptrace::WatchLen::holding(access.len)?;
-        read(&task.memory, access.addr, len)
-    };
+fn written_values(memory: &Glance<'_>, accesses: &[Access]) -> Written {
+    let value = |access: &Access| memory.word(access.addr, WatchLen::holding(access.len)?);
     let writes = accesses.iter().filter(|access| access.writes);
     writes.map(|access| (access.addr, value(access))).collect()
 }

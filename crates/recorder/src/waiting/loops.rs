@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use retake_model::{Addr, Registers};
-use retake_ptrace::ProcessMemory;
 
 use super::code::{Access, Anew, Known, Step};
 use super::counting::Counters;
-use super::path::accesses_of_turn;
+use super::glance::Glance;
+use super::path::{SureTurn, sure_turn};
 
 /// So many instructions have a place in the list at most.
 const MOST: usize = 4096;
 /// Longest code of a loop that is compared, in bytes.
-const LONGEST_CODE: u64 = 512;
+const LONGEST_CODE: usize = 512;
 
 /// What one turn of a loop comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,25 +43,23 @@ impl Loop {
         kind: Kind,
         list: &[(Addr, Step)],
         counters: Counters,
-        memory: &ProcessMemory,
+        memory: &Glance<'_>,
     ) -> Option<Self> {
         let start = list.iter().map(|(pc, _)| *pc).min()?;
         let end = list.iter().map(|(pc, step)| pc.get() + step.len() as u64).max()?;
-        let len = end - start.get();
-        if len > LONGEST_CODE {
-            return None;
-        }
-        let mut code = vec![0; usize::try_from(len).ok()?];
-        memory.read_exact(start, &mut code).ok()?;
+        let len = usize::try_from(end - start.get()).ok().filter(|len| *len <= LONGEST_CODE)?;
+        let mut code = vec![0; len];
+        memory.read_exact(start, &mut code)?;
         let steps = list.iter().map(|(_, step)| step.clone()).collect();
         let is_general = list.iter().all(|(_, step)| step.is_general());
         Some(Self { kind, steps, is_general, counters, start, code })
     }
 
     /// Whether its code is still there.
-    pub(super) fn is_there(&self, memory: &ProcessMemory) -> bool {
-        let mut now = vec![0; self.code.len()];
-        memory.read_exact(self.start, &mut now).is_ok() && now == self.code
+    pub(super) fn is_there(&self, memory: &Glance<'_>) -> bool {
+        let mut now = [0; LONGEST_CODE];
+        let now = now.get_mut(..self.code.len());
+        now.is_some_and(|now| memory.read_exact(self.start, now).is_some() && *now == *self.code)
     }
 
     /// What it reads and writes in a turn that begins with these registers, at any of its instructions.
@@ -69,7 +67,7 @@ impl Loop {
     pub(super) fn accesses(
         &self,
         registers: &Registers,
-        memory: &ProcessMemory,
+        memory: &Glance<'_>,
     ) -> Option<Vec<Access>> {
         let mut known = Known::all(registers);
         let mut list = Vec::new();
@@ -80,14 +78,10 @@ impl Loop {
         Some(list)
     }
 
-    /// The same, if such a turn surely executes these instructions and no others.
-    pub(super) fn sure_accesses(
-        &self,
-        registers: &Registers,
-        memory: &ProcessMemory,
-    ) -> Option<Vec<Access>> {
+    /// What such a turn comes to, if it surely executes these instructions and no others.
+    pub(super) fn sure_turn(&self, registers: &Registers, memory: &Glance<'_>) -> Option<SureTurn> {
         let turn: Vec<&Step> = self.turn_from(registers.pc())?.collect();
-        accesses_of_turn(&turn, registers, memory)
+        sure_turn(&turn, registers, memory)
     }
 
     /// Whether a turn that leads from one of these to the other leads there again.

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use iced_x86::{ConditionCode, FlowControl, Instruction, Mnemonic, OpKind, Register};
 use retake_model::{Addr, Registers};
-use retake_ptrace::ProcessMemory;
+use retake_ptrace::WatchLen;
 
 use super::code::{Access, Known, Step};
+use super::glance::Glance;
 
 /// The flags that conditions depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,32 +62,36 @@ impl Flags {
 struct State<'a> {
     known: Known,
     flags: Option<Flags>,
-    memory: &'a ProcessMemory,
+    memory: &'a Glance<'a>,
     /// What the turn has written by now: length and, if that is known, value.
     written: BTreeMap<Addr, (usize, Option<u64>)>,
 }
 
-/// The accesses of a turn that begins with these registers, if it surely executes just these instructions and
-/// then the first one again.
-pub(super) fn accesses_of_turn(
+/// A turn that surely executes just the instructions of its loop, and then the first one again.
+#[derive(Debug)]
+pub(super) struct SureTurn {
+    pub(super) accesses: Vec<Access>,
+    /// All turns from the next one on do the same, and leave everything as it is: until somebody else writes to
+    /// what they read. These are the accesses of such a turn then.
+    pub(super) lasts: bool,
+}
+
+/// What a turn comes to that begins with these registers, if that is sure.
+pub(super) fn sure_turn(
     turn: &[&Step],
     registers: &Registers,
-    memory: &ProcessMemory,
-) -> Option<Vec<Access>> {
+    memory: &Glance<'_>,
+) -> Option<SureTurn> {
     let flags = Some(Flags::of(registers.eflags));
     let known = Known::all(registers);
     let mut state = State { known, flags, memory, written: BTreeMap::new() };
-    let mut list = Vec::new();
-    for (n, step) in turn.iter().enumerate() {
-        let next = turn.get(n + 1).or(turn.first())?.instruction().ip();
-        if state.next(step.instruction())? != next {
-            return None;
-        }
-        let accesses = step.accesses(&state.known)?;
-        state.execute(step, &accesses);
-        list.extend(accesses);
-    }
-    Some(list)
+    let accesses = state.turn(turn)?;
+    let (known, flags) = (state.known.clone(), state.flags);
+    let again = state.turn(turn).filter(|_| {
+        known.is_complete() && state.known == known && state.flags == flags && state.is_unwritten()
+    });
+    let lasts = again.is_some();
+    Some(SureTurn { accesses: again.unwrap_or(accesses), lasts })
 }
 
 fn mask(bits: u32) -> u64 {
@@ -94,6 +99,30 @@ fn mask(bits: u32) -> u64 {
 }
 
 impl State<'_> {
+    /// Executes a turn, if it surely takes this way: gives its accesses.
+    fn turn(&mut self, turn: &[&Step]) -> Option<Vec<Access>> {
+        let mut list = Vec::new();
+        for (n, step) in turn.iter().enumerate() {
+            let next = turn.get(n + 1).or(turn.first())?.instruction().ip();
+            if self.next(step.instruction())? != next {
+                return None;
+            }
+            let accesses = step.accesses(&self.known)?;
+            self.execute(step, &accesses);
+            list.extend(accesses);
+        }
+        Some(list)
+    }
+
+    /// Whether all that was written was there before.
+    fn is_unwritten(&self) -> bool {
+        self.written.iter().all(|(addr, (len, value))| {
+            let whole = WatchLen::holding(*len).filter(|whole| whole.bytes() == *len);
+            let before = whole.and_then(|whole| self.memory.word(*addr, whole));
+            value.is_some() && before == *value
+        })
+    }
+
     /// Where the code goes on after this instruction.
     fn next(&self, instruction: &Instruction) -> Option<u64> {
         match instruction.flow_control() {
@@ -118,7 +147,7 @@ impl State<'_> {
         match (written.next(), written.next()) {
             (None, _) => {
                 let mut bytes = [0; 8];
-                self.memory.read_exact(access.addr, bytes.get_mut(..access.len)?).ok()?;
+                self.memory.read_exact(access.addr, bytes.get_mut(..access.len)?)?;
                 Some(u64::from_le_bytes(bytes))
             }
             (Some((at, (len, value))), None) if *at == access.addr && *len == access.len => *value,
@@ -300,11 +329,15 @@ fn add(to: u64, what: u64, bits: u32) -> (Flags, u64) {
 #[cfg(test)]
 mod tests {
     use retake_model::Tid;
+    use retake_ptrace::ProcessMemory;
 
     use super::*;
 
-    /// What a loop of these instructions accesses, with memory of this process.
-    fn turn(code: &[&[u8]], registers: Registers) -> Option<usize> {
+    const LASTS: bool = true;
+    const ONCE: bool = false;
+
+    /// How much a loop of these instructions accesses, with memory of this process, and whether that lasts.
+    fn turn(code: &[&[u8]], registers: Registers) -> Option<(usize, bool)> {
         let me = Tid::new(i32::try_from(std::process::id()).unwrap());
         let mut at = 0x1000;
         let mut steps = Vec::new();
@@ -313,7 +346,9 @@ mod tests {
             at += bytes.len() as u64;
         }
         let steps: Vec<&Step> = steps.iter().collect();
-        accesses_of_turn(&steps, &registers, &ProcessMemory::new(me)).map(|list| list.len())
+        let memory = ProcessMemory::new(me);
+        let turn = sure_turn(&steps, &registers, &Glance::of_own(&memory))?;
+        Some((turn.accesses.len(), turn.lasts))
     }
 
     #[test]
@@ -323,20 +358,27 @@ mod tests {
         // mov eax, [rbx]; cmp eax, ecx; je -6: as long as they are equal.
         let code: [&[u8]; 3] = [&[0x8b, 0x03], &[0x39, 0xc8], &[0x74, 0xfa]];
         let registers = |rcx| Registers { rip: 0x1000, rbx: at, rcx, ..Registers::default() };
-        assert_eq!(turn(&code, registers(5)), Some(1));
+        assert_eq!(
+            turn(&code, registers(5)),
+            Some((1, LASTS)),
+            "and `eax` is another one at first"
+        );
         assert_eq!(turn(&code, registers(6)), None);
         // pause; mov eax, 1; xchg [rbx], eax; test eax, eax; jne: a lock that another task holds.
         let code: [&[u8]; 5] =
             [&[0xf3, 0x90], &[0xb8, 1, 0, 0, 0], &[0x87, 0x03], &[0x85, 0xc0], &[0x75, 0xf3]];
-        assert_eq!(turn(&code, registers(0)), Some(1));
+        assert_eq!(turn(&code, registers(0)), Some((1, ONCE)), "it writes the 1 itself");
+        let locked = Box::new(1_u32);
+        let held = Registers { rbx: std::ptr::from_ref(&*locked) as u64, ..registers(0) };
+        assert_eq!(turn(&code, held), Some((1, LASTS)));
         // add rdx, 1; cmp rdx, rcx; je on; cmp eax, [rbx]; je back: as long as the counter is another one.
         let code: [&[u8]; 5] =
             [&[0x48, 0x83, 0xc2, 1], &[0x48, 0x39, 0xca], &[0x74, 9], &[0x3b, 0x03], &[0x74, 0xf3]];
-        assert_eq!(turn(&code, Registers { rax: 5, ..registers(9) }), Some(1));
+        assert_eq!(turn(&code, Registers { rax: 5, ..registers(9) }), Some((1, ONCE)));
         assert_eq!(turn(&code, Registers { rax: 5, ..registers(1) }), None);
         // lock cmpxchg [rbx], edx; jne: fails as long as eax is another one; then eax is what is there.
         let code: [&[u8]; 2] = [&[0xf0, 0x0f, 0xb1, 0x13], &[0x75, 0xfa]];
-        assert_eq!(turn(&code, Registers { rax: 6, ..registers(0) }), Some(1));
+        assert_eq!(turn(&code, Registers { rax: 6, ..registers(0) }), Some((1, ONCE)));
         assert_eq!(turn(&code, Registers { rax: 5, ..registers(0) }), None);
     }
 
@@ -346,7 +388,12 @@ mod tests {
         // imul eax, eax; je.
         assert_eq!(turn(&[&[0x0f, 0xaf, 0xc0], &[0x74, 0xfb]], registers), None);
         // xor eax, eax; je.
-        assert_eq!(turn(&[&[0x31, 0xc0], &[0x74, 0xfc]], registers), Some(0));
+        assert_eq!(turn(&[&[0x31, 0xc0], &[0x74, 0xfc]], registers), Some((0, LASTS)));
+        // mov al, [rbx]; test al, al; jne. The rest of `rax` is not followed.
+        let one = Box::new(1_u8);
+        let registers = Registers { rbx: std::ptr::from_ref(&*one) as u64, ..registers };
+        let loads_a_byte: [&[u8]; 3] = [&[0x8a, 0x03], &[0x84, 0xc0], &[0x75, 0xfa]];
+        assert_eq!(turn(&loads_a_byte, registers), None);
         // jmp rax.
         assert_eq!(turn(&[&[0xff, 0xe0]], registers), None);
     }

@@ -3,6 +3,8 @@
 use retake_model::{Addr, SpaceId};
 use retake_ptrace::{ProcessMemory, WatchLen};
 
+use super::glance::Glance;
+
 /// Words of one wait that are compared.
 pub(super) const MOST_WORDS: usize = 8;
 
@@ -17,7 +19,7 @@ pub(super) struct Word {
 
 impl Word {
     /// The aligned word that holds these bytes, with what it holds now.
-    pub(super) fn at(memory: &ProcessMemory, addr: Addr, len: usize) -> Option<Self> {
+    pub(super) fn at(memory: &Glance<'_>, addr: Addr, len: usize) -> Option<Self> {
         let mut watched = WatchLen::holding(len.min(8))?;
         loop {
             let size = watched.bytes() as u64;
@@ -25,7 +27,7 @@ impl Word {
             let fits = addr.get() + len.min(8) as u64 <= start + size;
             if fits || watched == WatchLen::Eight {
                 let addr = Addr::new(start);
-                return Some(Self { addr, len: watched, value: read(memory, addr, watched)? });
+                return Some(Self { addr, len: watched, value: memory.word(addr, watched)? });
             }
             watched = WatchLen::holding(watched.bytes() * 2)?;
         }
@@ -36,7 +38,7 @@ impl Word {
     }
 }
 
-pub(super) fn read(memory: &ProcessMemory, addr: Addr, len: WatchLen) -> Option<u64> {
+fn read(memory: &ProcessMemory, addr: Addr, len: WatchLen) -> Option<u64> {
     let mut bytes = [0; 8];
     memory.read_exact(addr, bytes.get_mut(..len.bytes())?).ok()?;
     Some(u64::from_le_bytes(bytes))
