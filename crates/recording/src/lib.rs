@@ -23,6 +23,7 @@ pub mod live;
 mod manage;
 mod manifest;
 mod mmap;
+mod noted;
 mod output_hash;
 mod pages;
 mod place;
@@ -51,6 +52,7 @@ pub use event::{
 pub use manage::{disk_usage, is_recording, list, remove};
 pub use manifest::{Cut, End, Machine, Manifest};
 pub use mmap::MappedFile;
+pub use noted::NoteSubject;
 pub use output_hash::{OutputHash, PageHasher};
 pub use place::KeptPlace;
 pub use reader::{CheckpointSummary, EventCursor, PageSink, Recording};

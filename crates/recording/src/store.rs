@@ -51,6 +51,12 @@ impl FileKey {
         }
     }
 
+    /// As part of a file's name.
+    pub(crate) fn name(&self) -> String {
+        let Self { dev, ino, size, mtime_ns, ctime_ns } = self;
+        format!("{dev:x}-{ino:x}-{size:x}-{mtime_ns:x}-{ctime_ns:x}")
+    }
+
     /// Whether it was changed just now: another change may leave the same key.
     pub(crate) fn is_fresh(&self) -> bool {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -195,8 +201,7 @@ impl FileStore {
     }
 
     fn key_path(&self, key: FileKey, part: Option<&Range<u64>>) -> PathBuf {
-        let FileKey { dev, ino, size, mtime_ns, ctime_ns } = key;
-        let mut name = format!("{dev:x}-{ino:x}-{size:x}-{mtime_ns:x}-{ctime_ns:x}");
+        let mut name = key.name();
         if let Some(Range { start, end }) = part {
             name.push_str(&format!("-{start:x}-{end:x}"));
         }

@@ -11,6 +11,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use retake_model::{EventIndex, PageAddr, PageId, Registers, TaskId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::background::Shared;
 use crate::batch::{PageBatch, PagePool};
@@ -23,6 +25,7 @@ use crate::event::{Event, EventKind};
 use crate::live::{Lock, hold};
 use crate::manifest::{End, Manifest};
 use crate::mmap::MappedFile;
+use crate::noted::{self, NoteSubject};
 use crate::remembered;
 use crate::store::{FileEntry, FileKey, FileStore, KeptFile};
 use crate::worker::{Outputs, run};
@@ -328,6 +331,16 @@ impl RecordingWriter {
     /// contents of what was at the paths in `looked` has led to that.
     pub fn remember_beside(&self, of: &FileEntry, looked: &[PathBuf], found: &[PathBuf]) {
         remembered::remember(self.files.store(), of.hash, &of.path, (looked, found));
+    }
+
+    /// What was noted of the contents of a file ([`Self::note`]); none if nothing was.
+    pub fn noted<T: DeserializeOwned>(&self, of: FileKey, subject: NoteSubject) -> Option<T> {
+        noted::noted(self.files.store(), of, subject)
+    }
+
+    /// Notes, for all recordings, what nothing but the contents of a file has led to.
+    pub fn note<T: Serialize>(&self, of: FileKey, subject: NoteSubject, what: &T) {
+        noted::note(self.files.store(), of, subject, what);
     }
 
     /// Changes the manifest. It is written when this returns, if the system lets it be.

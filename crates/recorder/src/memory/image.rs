@@ -154,7 +154,8 @@ impl World {
         }
         if let Some(known) = self.random.as_mut().filter(|_| entry.prot.allows(Protection::EXEC)) {
             let place = (entry.range, entry.offset);
-            sites.extend(known.replace(&file, place, &task.memory, |at, code| {
+            let with = (&task.memory, &book.writer);
+            sites.extend(known.replace(&file, place, with, |at, code| {
                 // A page that cannot be written stays as it is: the image has what there is.
                 let _ = ProcessMemory::new(task.tid).write(at, code);
             }));

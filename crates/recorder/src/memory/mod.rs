@@ -401,7 +401,7 @@ impl World {
                 let backing = Backing::File { file: kept, offset };
                 self.change(draft, task, Effect::Map { mapping: plain(backing) })?;
                 if !shared && prot.allows(Protection::EXEC) {
-                    self.replace_random(draft, task, &file, (range, offset))?;
+                    self.replace_random(book, draft, task, &file, (range, offset))?;
                 }
                 Ok(())
             }
@@ -417,13 +417,14 @@ impl World {
     /// Replaces the random numbers in the code of a file that has just been mapped.
     fn replace_random(
         &mut self,
+        book: &Book,
         draft: &mut Draft,
         task: &Task,
         file: &File,
         place: (AddrRange, FileOffset),
     ) -> Result<(), RecordError> {
         let Some(known) = &mut self.random else { return Ok(()) };
-        let sites = known.replace(file, place, &task.memory, |at, code| {
+        let sites = known.replace(file, place, (&task.memory, &book.writer), |at, code| {
             crate::calls::threads::write_now(draft, task, at, code);
         });
         self.space(task.space)?.random.extend(sites);

@@ -21,6 +21,15 @@ pub(super) struct Found {
     pub(super) site: Site,
 }
 
+impl Found {
+    /// The one at this place in a file that these bytes are, if they are one.
+    pub(super) fn of_code(offset: u64, code: Vec<u8>) -> Option<Self> {
+        let one = Decoder::new(64, &code, DecoderOptions::NONE).decode();
+        let site = site(&one).filter(|_| one.len() == code.len())?;
+        Some(Self { offset, code, site })
+    }
+}
+
 /// All of them in a file. None where it is no ELF file, or cannot be read.
 pub(super) fn in_file(file: &File) -> Vec<Found> {
     let cache = ReadCache::new(file);
@@ -40,9 +49,8 @@ pub(super) fn in_file(file: &File) -> Vec<Found> {
             let one = instruction_at(code, section.address(), at, functions);
             found.extend(one.and_then(|one| {
                 let start = usize::try_from(one.ip() - section.address()).ok()?;
-                let site = site(&one)?;
                 let code = code.get(start..start + one.len())?.to_vec();
-                Some(Found { offset: offset + start as u64, code, site })
+                Found::of_code(offset + start as u64, code)
             }));
         }
     }
@@ -152,6 +160,16 @@ mod tests {
             [to(0, Width::Four), to(9, Width::Eight), to(2, Width::Two)]
         );
         assert_eq!(sites.get(1).unwrap().instruction, RandomInstruction::Seed);
+    }
+
+    #[test]
+    fn what_was_noted_is_looked_at_again() {
+        let found = |code: &[u8]| Found::of_code(9, code.to_vec());
+        let rdrand = found(&[0x0f, 0xc7, 0xf0]).unwrap();
+        assert_eq!((rdrand.offset, usize::from(rdrand.site.len)), (9, 3));
+        assert_eq!(found(&[0x0f, 0xc7, 0xf0, 0x90]), None, "and more");
+        assert_eq!(found(&[0x0f, 0xc7]), None, "cut");
+        assert_eq!(found(&[0x90]), None, "another instruction");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::rc::Rc;
 
 use retake_model::{Addr, AddrRange, FileOffset, Registers};
 use retake_ptrace::{ProcessMemory, RandomInstruction};
-use retake_recording::{FileKey, TrappedInstruction};
+use retake_recording::{FileKey, NoteSubject, RecordingWriter, TrappedInstruction};
 use retake_tracee::IN_ITS_PLACE;
 
 use find::Found;
@@ -146,11 +146,11 @@ impl Known {
         &mut self,
         file: &File,
         (range, offset): (AddrRange, FileOffset),
-        memory: &ProcessMemory,
+        (memory, writer): (&ProcessMemory, &RecordingWriter),
         mut put: impl FnMut(Addr, &[u8]),
     ) -> Sites {
         let mut sites = Sites::default();
-        for found in self.of(file).iter() {
+        for found in self.of(file, writer).iter() {
             let at =
                 found.offset.checked_sub(offset.get()).and_then(|at| range.start().checked_add(at));
             let Some(at) = at.filter(|at| range.contains(*at)) else { continue };
@@ -167,14 +167,28 @@ impl Known {
         sites
     }
 
-    fn of(&mut self, file: &File) -> Rc<[Found]> {
+    fn of(&mut self, file: &File, writer: &RecordingWriter) -> Rc<[Found]> {
         // What cannot be looked at is mapped all the same, and has no sites.
         let Ok(key) = file.metadata().map(|meta| FileKey::of(&meta)) else { return Rc::default() };
         match self.0.entry(key) {
             Entry::Occupied(known) => Rc::clone(known.get()),
-            Entry::Vacant(place) => Rc::clone(place.insert(find::in_file(file).into())),
+            Entry::Vacant(place) => Rc::clone(place.insert(found_in(file, key, writer).into())),
         }
     }
+}
+
+/// Those in a file. A large one takes 30 ms to look through, so what was found is noted for later recordings.
+fn found_in(file: &File, key: FileKey, writer: &RecordingWriter) -> Vec<Found> {
+    const SUBJECT: NoteSubject = NoteSubject::RandomInstructions;
+    let noted: Option<Vec<(u64, Vec<u8>)>> = writer.noted(key, SUBJECT);
+    if let Some(noted) = noted {
+        return noted.into_iter().filter_map(|(at, code)| Found::of_code(at, code)).collect();
+    }
+    let found = find::in_file(file);
+    let to_note: Vec<(u64, &[u8])> =
+        found.iter().map(|found| (found.offset, found.code.as_slice())).collect();
+    writer.note(key, SUBJECT, &to_note);
+    found
 }
 
 #[cfg(test)]
