@@ -18,6 +18,7 @@ mod front;
 mod handle;
 mod holes;
 mod known;
+mod limits;
 mod memory;
 mod pagemap;
 mod paths;
@@ -52,6 +53,7 @@ pub use front::{
 pub use handle::ProcessHandle;
 pub use holes::{data_ranges, punch_hole};
 pub use known::{KnownFile, file_system, known_file};
+pub use limits::stack_limit;
 pub use memory::{ProcessMemory, read_words};
 pub use pagemap::{PageMap, PageScan, private_page_count};
 pub use paths::{find_file, find_file_in};

@@ -194,7 +194,11 @@ impl ProcessMemory {
         }
     }
 
-    fn write_forced(&mut self, addr: Addr, bytes: &[u8]) -> Result<(), PtraceError> {
+    /// The same for pages that the process itself may mostly not write, such as code: spares trying.
+    ///
+    /// # Errors
+    /// When part of it is not mapped or the process is gone.
+    pub fn write_forced(&mut self, addr: Addr, bytes: &[u8]) -> Result<(), PtraceError> {
         let file = match self.mem.take() {
             Some(file) => file,
             None => OpenOptions::new()

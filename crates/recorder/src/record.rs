@@ -191,6 +191,7 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     let mut untraced = vec![InjectPage::AFTER.get(), InjectPage::OTHER_AFTER.get()];
     let fast_code = code.as_ref().map(|code| code.places());
     untraced.extend(fast_code.into_iter().flatten().map(retake_model::Addr::get));
+    untraced.push(InjectPage::BATCH_AFTER.get());
     let stops = crate::calls::outer_filter::call_stops();
     let passes = match stops {
         CallStops::AtEntry => None,
@@ -241,6 +242,7 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     };
     let writer = RecordingWriter::create(&options.dir, manifest, writer_options)?;
     let mut session = Session::new(writer, root, options.checkpoint_every);
+    session.world.call_stops = stops;
     session.hardware.traps_cpuid = traps_cpuid;
     session.hardware.processor = processor;
     session.hardware.cpu = cpu;
@@ -249,7 +251,7 @@ pub fn record(options: &RecordOptions, link: Link) -> Result<Recorded, RecordErr
     // Chaos wants a stop at each call, and the audit too.
     let stops_anyway = options.chaos.is_some() || options.audit;
     if options.calls == Calls::Traced {
-        session.world.random = None;
+        session.world.replaced = None;
     }
     let wants_fast = options.calls == Calls::MayBeFast && !stops_anyway;
     session.fast_code = code.filter(|_| wants_fast);

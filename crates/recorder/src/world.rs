@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use retake_model::{SpaceId, TaskId, Tid};
-use retake_ptrace::Stopped;
+use retake_ptrace::{CallStops, Stopped};
 
 use crate::calls::waits::InheritedLocks;
 use crate::error::RecordError;
@@ -23,8 +23,10 @@ pub(crate) struct World {
     pub(crate) descriptors: Descriptors,
     /// Which of them are the program's output.
     pub(crate) echo: Echo,
-    /// Random numbers in the code of files. Nothing where the program is to stay as it is.
-    pub(crate) random: Option<crate::random::Known>,
+    /// Instructions in files that are replaced. Nothing where the program is to stay as it is.
+    pub(crate) replaced: Option<crate::replaced::Replaced>,
+    /// How tasks stop at calls.
+    pub(crate) call_stops: CallStops,
     /// Call sites in files that were led to the code for calls without a stop.
     pub(crate) remembered: crate::fast::remembered::Remembered,
     /// Locks that the recorder keeps.
@@ -50,7 +52,8 @@ impl World {
             files: Files::default(),
             descriptors: Descriptors::default(),
             echo: Echo::new(),
-            random: Some(crate::random::Known::default()),
+            replaced: Some(crate::replaced::Replaced::default()),
+            call_stops: CallStops::AtEntry,
             remembered: crate::fast::remembered::Remembered::default(),
             locks: InheritedLocks::default(),
             traced_ends: crate::tracing::ends::Ends::default(),

@@ -14,12 +14,15 @@ use crate::store::FileKey;
 pub enum NoteSubject {
     /// Where instructions are in it that give random numbers.
     RandomInstructions,
+    /// Where instructions are in it that look at the time-stamp counter.
+    ClockInstructions,
 }
 
 impl NoteSubject {
     fn name(self) -> &'static str {
         match self {
             Self::RandomInstructions => "random-1",
+            Self::ClockInstructions => "clocks-1",
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use retake_model::{Addr, PAGE_SIZE};
 
+use crate::batch;
+
 /// First scratch slot; see [`SCRATCH_ROOM`].
 pub const SCRATCH_BASE: Addr = Addr::new(0x7010_0000);
 /// Bytes in one task's scratch slot.
@@ -38,6 +40,26 @@ impl InjectPage {
     pub const OTHER_AFTER: Addr = Addr::new(0x7000_0012);
     /// What is there: `int 0x80; int3`.
     pub const OTHER_CODE: [u8; 3] = [0xcd, 0x80, 0xcc];
+    /// Code that makes several calls in a row ([`crate::inject_batch`]), whose list is behind it.
+    pub const BATCH_ADDR: Addr = Addr::new(0x7000_0020);
+    /// The address after its calls.
+    pub const BATCH_AFTER: Addr = Addr::new(Self::BATCH_ADDR.get() + batch::AFTER);
+    /// What the recorder puts into the page: the `syscall` instruction, `int 0x80`, and the code for several calls.
+    pub fn contents() -> Vec<u8> {
+        let mut all = Vec::new();
+        let parts: [(Addr, &[u8]); 3] = [
+            (Self::ADDR, &Self::CODE),
+            (Self::OTHER_ADDR, &Self::OTHER_CODE),
+            (Self::BATCH_ADDR, &batch::CODE),
+        ];
+        for (at, code) in parts {
+            let start = at.get() - Self::ADDR.get();
+            all.resize(usize::try_from(start).unwrap_or(all.len()), 0);
+            all.extend(code);
+        }
+        all
+    }
+
     /// The descriptor, which the kernel does not look at, of the `mmap` that makes the page: the recorder's filter
     /// lets that call through, wherever it is made.
     pub const MAPPED_WITH: u64 = 0x6b61_7465_722d_7331;

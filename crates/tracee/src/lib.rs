@@ -1,11 +1,12 @@
 //! The live process: what its address space holds, and calls injected into it.
 //!
-//! Principal types: [`MappingTable`], [`InjectPage`] with [`inject`], [`parse_maps`], and the code in
+//! Principal types: [`MappingTable`], [`InjectPage`] with [`inject`] and [`inject_batch`], [`parse_maps`], and the code in
 //! [`fast`].
 //!
 //! Recorder and replayer both build on this; it decides nothing about either.
 
 mod answers;
+mod batch;
 pub mod fast;
 mod image;
 mod inject;
@@ -15,6 +16,7 @@ mod table;
 mod vsyscall;
 
 pub use answers::{ANSWERS_LEN, Answer, Answering, MOST_SITES, Moved};
+pub use batch::{Batch, BatchedCall, inject_batch};
 pub use image::{InjectPage, SCRATCH_BASE, SCRATCH_ROOM, SCRATCH_SLOTS, is_ours};
 pub use inject::{InjectError, Injected, call_in_place, inject, inject_in_replay};
 pub use maps::{MapsEntry, parse_maps, read_maps};

@@ -14,11 +14,13 @@ mod sites;
 pub(crate) mod state;
 mod taken;
 
+use std::rc::Rc;
+
 use retake_abi::nr;
 use retake_model::{Addr, PAGE_SIZE, Registers};
 use retake_ptrace::{Stopped, read_words};
 use retake_tracee::fast::{BUFFER_LEN, CODE, CODE_LEN, CURSOR, FIRST_ENTRY, FastCode};
-use retake_tracee::inject;
+use retake_tracee::{BatchedCall, inject};
 
 use crate::book::Draft;
 use crate::error::RecordError;
@@ -62,34 +64,49 @@ impl World {
     }
 }
 
-/// Puts the code and its buffer into a fresh image, and a page for the stubs of the vdso where there is
-/// one. (Near it there is hardly any room.)
-pub(crate) fn map_fast_code(
-    task: &mut Task,
-    stopped: &mut Stopped,
-    registers: &Registers,
+/// The code and its buffer in a fresh image, and a page for the stubs of the vdso where there is one. (Near it there
+/// is hardly any room.)
+#[derive(Debug)]
+pub(crate) struct InFreshImage {
+    code: Rc<FastCode>,
     below_vdso: Option<Addr>,
-) -> Result<FastCalls, RecordError> {
-    const READ_WRITE: u64 = 3;
-    const READ_EXEC: u64 = 5;
-    let Some(code) =
-        task.fast_code.clone().filter(|_| task.confinement.is_free() && task.traced.is_none())
-    else {
-        return Ok(FastCalls::absent());
-    };
-    let has_buffer = map_at(task, stopped, registers, CURSOR, BUFFER_LEN, READ_WRITE)?;
-    let present = has_buffer && map_at(task, stopped, registers, CODE, CODE_LEN, READ_EXEC)?;
-    if present {
+}
+
+impl InFreshImage {
+    /// Nothing where this task makes no calls without a stop.
+    pub(crate) fn of(task: &Task, below_vdso: Option<Addr>) -> Option<Self> {
+        let may_be_fast = task.confinement.is_free() && task.traced.is_none();
+        let code = task.fast_code.clone().filter(|_| may_be_fast)?;
+        Some(Self { code, below_vdso })
+    }
+
+    /// The calls that map them.
+    pub(crate) fn mappings(&self) -> Vec<BatchedCall> {
+        let buffer = mapping_at(CURSOR, BUFFER_LEN, READ_WRITE);
+        let code = mapping_at(CODE, CODE_LEN, READ_EXEC);
+        let stubs = self.below_vdso.map(|page| mapping_at(page, PAGE_SIZE, READ_EXEC));
+        [buffer, code].into_iter().chain(stubs).collect()
+    }
+
+    /// Fills them in, as far as they were mapped: `made` says that of each call.
+    pub(crate) fn fill(self, task: &mut Task, made: &[bool]) -> Result<FastCalls, RecordError> {
+        let [true, true, rest @ ..] = made else { return Ok(FastCalls::absent()) };
         task.memory.write(CURSOR, &FIRST_ENTRY.get().to_le_bytes())?;
-        task.memory.write(CODE, &code.pages())?;
+        task.memory.write_forced(CODE, &self.code.pages())?;
+        let stubs = self.below_vdso.filter(|_| rest == [true]);
+        let stubs = stubs.map(Stubs::at).into_iter().collect();
+        Ok(FastCalls { present: true, stubs, ..FastCalls::absent() })
     }
-    let mut stubs = Vec::new();
-    if let Some(page) = below_vdso.filter(|_| present)
-        && map_at(task, stopped, registers, page, PAGE_SIZE, READ_EXEC)?
-    {
-        stubs.push(Stubs::at(page));
-    }
-    Ok(FastCalls { present, stubs, ..FastCalls::absent() })
+}
+
+const READ_WRITE: u64 = 3;
+const READ_EXEC: u64 = 5;
+
+/// The call that maps private memory at an address, if there is room.
+fn mapping_at(at: Addr, len: u64, prot: u64) -> BatchedCall {
+    const PRIVATE_ANONYMOUS_FIXED_NOREPLACE: u64 = 0x10_0022;
+    let args = [at.get(), len, prot, PRIVATE_ANONYMOUS_FIXED_NOREPLACE, u64::MAX, 0];
+    BatchedCall { no: nr::MMAP, args, expected: Some(at.get()) }
 }
 
 /// Maps private memory at an address, if there is room.
@@ -101,9 +118,8 @@ pub(crate) fn map_at(
     len: u64,
     prot: u64,
 ) -> Result<bool, RecordError> {
-    const PRIVATE_ANONYMOUS_FIXED_NOREPLACE: u64 = 0x10_0022;
-    let args = [at.get(), len, prot, PRIVATE_ANONYMOUS_FIXED_NOREPLACE, u64::MAX, 0];
-    let done = inject(stopped, registers, nr::MMAP, args)?;
+    let BatchedCall { no, args, .. } = mapping_at(at, len, prot);
+    let done = inject(stopped, registers, no, args)?;
     task.held.extend(done.signals);
     Ok(done.result.cast_unsigned() == at.get())
 }

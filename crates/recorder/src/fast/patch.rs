@@ -11,6 +11,7 @@ use super::sites::{Around, SEARCHED, SEARCHED_BEFORE, Way};
 use super::state::FARTHEST;
 use super::{Site, Stubs, map_at};
 use crate::book::Draft;
+use crate::calls::view::View;
 use crate::error::RecordError;
 use crate::next::call_number;
 use crate::tasks::Task;
@@ -133,7 +134,7 @@ impl World {
         // Before a page is mapped for it: is there a way at all?
         let way = Way::find(&around);
         if let Some(place) = InFile::of(site, &mapping) {
-            let found = way.as_ref().and_then(|way| Some((way, way.bytes(&task.memory)?)));
+            let found = way.as_ref().and_then(|way| Some((way, way.bytes(&View(&task.memory))?)));
             self.remembered.looked(place, site, found);
         }
         let Some(way) = way else { return Ok(()) };

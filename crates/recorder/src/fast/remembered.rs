@@ -15,6 +15,7 @@ use super::patch::{OFTEN, SYSCALL, map_stubs};
 use super::sites::Way;
 use super::state::{FastCalls, Site};
 use crate::error::RecordError;
+use crate::memory::page_patches::PagePatches;
 use crate::tasks::Task;
 
 /// Traced calls of a site before it is led to the code, where that is often done: what is called once is not
@@ -143,7 +144,7 @@ impl Remembered {
         stopped: &mut Stopped,
         registers: &Registers,
         fast: &mut FastCalls,
-        mappings: &mut Vec<Mapping>,
+        (mappings, patches): (&mut Vec<Mapping>, &mut PagePatches),
     ) -> Result<(), RecordError> {
         if !fast.present {
             return Ok(());
@@ -155,18 +156,17 @@ impl Remembered {
         let Some((mut stubs, mapping)) = mapped else { return Ok(()) };
         for (site, way, bytes) in all {
             // Something else may have changed the code.
-            if way.bytes(&task.memory).as_deref() != Some(bytes) {
+            if way.bytes(patches).as_deref() != Some(bytes) {
                 continue;
             }
             let behind = site.checked_add(SYSCALL.len() as u64);
             let (Some(slot), Some(behind)) = (stubs.take(site), behind) else { continue };
-            let (Some(stub), Some(patches)) = (stub(slot, behind), way.patches(slot)) else {
+            let (Some(stub), Some(ways)) = (stub(slot, behind), way.patches(slot)) else {
                 continue;
             };
-            // The site comes last: what cannot be written leaves it as it was.
-            let all = [(slot, stub.to_vec())].into_iter().chain(patches);
-            let mut written = all.map(|(at, bytes)| task.memory.write(at, &bytes));
-            if written.all(|written| written.is_ok()) {
+            // The site comes last: what is no memory leaves it as it was.
+            let mut all = [(slot, stub.to_vec())].into_iter().chain(ways);
+            if all.all(|(at, bytes)| patches.put(at, &bytes)) {
                 fast.sites.insert(site, Site::Settled);
                 fast.in_use = true;
             }

@@ -7,8 +7,8 @@
 use std::collections::VecDeque;
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic};
+use retake_abi::ReadMemory;
 use retake_model::{Addr, AddrRange};
-use retake_ptrace::ProcessMemory;
 use retake_tracee::fast::{jump, short_jump};
 
 /// Bytes behind a call site in which padding is looked for.
@@ -154,11 +154,10 @@ impl Way {
     }
 
     /// What stands there.
-    pub(super) fn bytes(&self, memory: &ProcessMemory) -> Option<Vec<Vec<u8>>> {
+    pub(super) fn bytes(&self, memory: &impl ReadMemory) -> Option<Vec<Vec<u8>>> {
         let read = |range: AddrRange| {
             let mut bytes = vec![0; usize::try_from(range.len()).ok()?];
-            memory.read_exact(range.start(), &mut bytes).ok()?;
-            Some(bytes)
+            memory.read(range.start(), &mut bytes).then_some(bytes)
         };
         self.ranges().map(read).collect()
     }

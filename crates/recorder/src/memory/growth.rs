@@ -8,9 +8,9 @@ use retake_abi::nr;
 use retake_model::{
     Addr, AddrRange, Backing, Mapping, PAGE_SIZE, Protection, Registers, SigInfo, Signal, Tid,
 };
-use retake_ptrace::Stopped;
+use retake_ptrace::{Stopped, stack_limit};
 use retake_recording::{Delivery, Effect, EventKind, Where};
-use retake_tracee::inject;
+use retake_tracee::{BatchedCall, inject};
 
 use crate::book::{Book, Draft};
 use crate::error::RecordError;
@@ -25,31 +25,32 @@ const RLIMIT_STACK: u64 = 3;
 /// `SEGV_MAPERR`: nothing is mapped there.
 const NOT_MAPPED: i32 = 1;
 
-/// How large a stack may be now.
-fn stack_limit(tid: Tid) -> u64 {
-    let limits = std::fs::read_to_string(format!("/proc/{tid}/limits")).unwrap_or_default();
-    let line = limits.lines().find(|line| line.starts_with("Max stack size"));
-    let soft = line.and_then(|line| line.split_whitespace().nth(3));
-    soft.and_then(|soft| soft.parse().ok()).unwrap_or(u64::MAX)
+/// How large a stack may be now. Of a process that is gone it does not matter.
+fn limit_of(tid: Tid) -> u64 {
+    stack_limit(tid).unwrap_or(u64::MAX)
 }
 
 /// The lowest page of a stack that ends at `end`.
 fn lowest(tid: Tid, end: Addr) -> Addr {
-    let full = stack_limit(tid).min(LARGEST_STACK);
+    let full = limit_of(tid).min(LARGEST_STACK);
     Addr::new(end.get().saturating_sub(full).next_multiple_of(PAGE_SIZE))
 }
 
-/// Has the kernel grow the stack to its full size: it does so for an access of its own, looking up an
-/// empty path.
-pub(crate) fn grow_stack(
+/// The call that has the kernel grow the stack to its full size: it does so for an access of its own, looking up
+/// an empty path.
+pub(crate) fn growing_stack(tid: Tid, stack_end: Addr) -> BatchedCall {
+    let args = [lowest(tid, stack_end).get(), 0, 0, 0, 0, 0];
+    BatchedCall { no: nr::ACCESS, args, expected: None }
+}
+
+fn grow_stack(
     task: &mut Task,
     stopped: &mut Stopped,
     registers: &Registers,
     stack_end: Addr,
 ) -> Result<(), RecordError> {
-    let at = lowest(task.tid, stack_end);
-    let done = inject(stopped, registers, nr::ACCESS, [at.get(), 0, 0, 0, 0, 0])?;
-    task.held.extend(done.signals);
+    let BatchedCall { no, args, .. } = growing_stack(task.tid, stack_end);
+    task.held.extend(inject(stopped, registers, no, args)?.signals);
     Ok(())
 }
 
@@ -125,7 +126,7 @@ impl World {
             return Ok(Growth::None);
         };
         let size = above.range.end().offset_from(start).unwrap_or(u64::MAX);
-        if !above.grows_down || size > stack_limit(task.tid) {
+        if !above.grows_down || size > limit_of(task.tid) {
             return Ok(Growth::None);
         }
         let below = space.table.iter().take_while(|m| m.range.end() <= start).last();

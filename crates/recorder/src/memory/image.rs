@@ -6,17 +6,24 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use retake_abi::nr;
-use retake_model::{Addr, Backing, Mapping, PAGE_LEN, PageAddr, Protection, Registers, Tid};
-use retake_ptrace::{PageMap, ProcessMemory, Stopped};
+use retake_model::{
+    Addr, Backing, Mapping, PAGE_LEN, PageAddr, Protection, Registers, SyscallNo, Tid,
+};
+use retake_ptrace::{CallStops, PageMap, ProcessMemory, Stopped};
 use retake_recording::{Effect, Image, PageBatch};
-use retake_tracee::{InjectPage, MappingTable, MapsEntry, call_in_place, inject, read_maps};
+use retake_tracee::{
+    BatchedCall, InjectPage, MappingTable, MapsEntry, call_in_place, inject, inject_batch,
+    read_maps,
+};
 
 use crate::book::{Book, Draft};
 use crate::error::RecordError;
+use crate::fast::InFreshImage;
 use crate::fast::state::FastCalls;
 use crate::files::Mapped;
-use crate::memory::growth::grow_stack;
-use crate::random::Sites;
+use crate::memory::growth::growing_stack;
+use crate::memory::page_patches::PagePatches;
+use crate::replaced::random::Sites;
 use crate::session::Session;
 use crate::tasks::{Space, Task};
 use crate::world::World;
@@ -73,6 +80,14 @@ fn hide_vdso_pointer(memory: &mut ProcessMemory, sp: Addr) -> Result<(), RecordE
     }
 }
 
+/// What a file is mapped for in a fresh image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// The program starts in it, and it is not the program.
+    Loader,
+    Other,
+}
+
 impl World {
     /// Maps a scratch slot in the space of a task that stands at a call's entry. The call is set
     /// aside for the time being.
@@ -105,6 +120,8 @@ impl World {
     ) -> Result<(Vec<Mapping>, PageBatch, Sites), RecordError> {
         let mut mappings = Vec::new();
         let mut sites = Sites::default();
+        let program = program_path(task.tid);
+        let mut patches = PagePatches::of(ProcessMemory::new(task.tid));
         for entry in maps(task.tid)? {
             if entry.range.start() == InjectPage::ADDR || entry.path == "[vsyscall]" {
                 continue;
@@ -112,9 +129,14 @@ impl World {
             let backing = match entry.ino {
                 0 if entry.path == VDSO => Backing::Copied,
                 0 => Backing::Anonymous,
-                _ => self
-                    .kept_backing(book, draft, task, &entry, &mut sites)?
-                    .unwrap_or(Backing::Copied),
+                _ => {
+                    let starts = entry.range.contains(registers.pc());
+                    let is_loader = starts && entry.path.as_bytes() != program;
+                    let part = if is_loader { Part::Loader } else { Part::Other };
+                    let into = (&mut sites, &mut patches);
+                    self.kept_backing(book, draft, task, (&entry, part), into)?
+                        .unwrap_or(Backing::Copied)
+                }
             };
             mappings.push(Mapping {
                 range: entry.range,
@@ -123,7 +145,9 @@ impl World {
                 grows_down: false,
             });
         }
-        self.remembered.lead_all(task, stopped, registers, fast, &mut mappings)?;
+        let into = (&mut mappings, &mut patches);
+        self.remembered.lead_all(task, stopped, registers, fast, into)?;
+        patches.write()?;
         stopped.set_registers(registers)?;
         let map = PageMap::open(task.tid)?;
         let mut batch = book.writer.pool().batch();
@@ -143,8 +167,8 @@ impl World {
         book: &mut Book,
         draft: &mut Draft,
         task: &Task,
-        entry: &MapsEntry,
-        sites: &mut Sites,
+        (entry, part): (&MapsEntry, Part),
+        (sites, patches): (&mut Sites, &mut PagePatches),
     ) -> Result<Option<Backing>, RecordError> {
         let Some(file) = open_mapped(task.tid, entry) else {
             return Ok(None);
@@ -152,13 +176,17 @@ impl World {
         if let Ok(meta) = file.metadata() {
             self.file_gets_mapped(draft, task, (meta.dev(), meta.ino()))?;
         }
-        if let Some(known) = self.random.as_mut().filter(|_| entry.prot.allows(Protection::EXEC)) {
+        if let Some(known) = self.replaced.as_mut().filter(|_| entry.prot.allows(Protection::EXEC))
+        {
             let place = (entry.range, entry.offset);
             let with = (&task.memory, &book.writer);
-            sites.extend(known.replace(&file, place, with, |at, code| {
+            sites.extend(known.random.replace(&file, place, with, |at, code| {
                 // A page that cannot be written stays as it is: the image has what there is.
                 let _ = ProcessMemory::new(task.tid).write(at, code);
             }));
+            if part == Part::Loader {
+                known.clocks.take_out(&file, place, (task.tid, &book.writer), patches);
+            }
         }
         Ok(match self.files.keep(&mut book.writer, Path::new(&entry.path), &file, None)? {
             Mapped::Kept(file) => Some(Backing::File { file, offset: entry.offset }),
@@ -216,8 +244,7 @@ impl Session {
             )));
         }
         task.held.extend(made.signals);
-        task.memory.write(page, &InjectPage::CODE)?;
-        task.memory.write(InjectPage::OTHER_ADDR, &InjectPage::OTHER_CODE)?;
+        task.memory.write_forced(page, &InjectPage::contents())?;
         if self.hardware.traps_cpuid {
             // Executing a program ended it. Until it is on again, each switch to the program is dear (`SameTraps`).
             let args = [retake_ptrace::ARCH_SET_CPUID, 0, 0, 0, 0, 0];
@@ -230,23 +257,58 @@ impl Session {
             .iter()
             .filter(|e| is_clock(&e.path) || e.path == VDSO)
             .partition(|entry| vdso.is_some_and(|vdso| vdso.range == entry.range));
-        for entry in &taken_away {
-            let args = [entry.range.start().get(), entry.range.len(), 0, 0, 0, 0];
-            task.held.extend(inject(stopped, registers, nr::MUNMAP, args)?.signals);
-        }
+        let taking_away = |entry: &&MapsEntry| BatchedCall {
+            no: nr::MUNMAP,
+            args: [entry.range.start().get(), entry.range.len(), 0, 0, 0, 0],
+            expected: Some(0),
+        };
+        let mut calls: Vec<BatchedCall> = taken_away.iter().map(taking_away).collect();
         if shown.is_empty() {
             hide_vdso_pointer(&mut task.memory, registers.sp())?;
         }
         if let Some(stack) = entries.iter().find(|entry| entry.path == "[stack]") {
-            grow_stack(task, stopped, registers, stack.range.end())?;
+            calls.push(growing_stack(task.tid, stack.range.end()));
         }
-        let done = inject(stopped, registers, nr::BRK, [0; 6])?;
-        task.held.extend(done.signals);
-        let brk = done.result.cast_unsigned();
-        self.hardware.answer_in_loader(task, stopped, registers, (program, &entries))?;
         // The kernel has nothing there any more.
         let below = vdso.and_then(|vdso| crate::memory::vdso::page_below(vdso, &taken_away));
-        Ok((brk, crate::fast::map_fast_code(task, stopped, registers, below)?))
+        let fast = InFreshImage::of(task, below);
+        let first_of_fast = calls.len();
+        calls.extend(fast.iter().flat_map(InFreshImage::mappings));
+        let (made, brk) = self.world.make_all(task, stopped, registers, &calls)?;
+        self.hardware.answer_in_loader(task, stopped, registers, (program, &entries))?;
+        let of_fast = made.get(first_of_fast..).unwrap_or_default();
+        let fast = fast.map(|fast| fast.fill(task, of_fast)).transpose()?;
+        Ok((brk, fast.unwrap_or_else(FastCalls::absent)))
+    }
+}
+
+impl World {
+    /// Has a task with a fresh image make these calls, and then ask for the end of its heap. Says of each whether it
+    /// gave what was expected, and where the heap ends.
+    fn make_all(
+        &self,
+        task: &mut Task,
+        stopped: &mut Stopped,
+        registers: &Registers,
+        calls: &[BatchedCall],
+    ) -> Result<(Vec<bool>, u64), RecordError> {
+        const LAST: (SyscallNo, [u64; 6]) = (nr::BRK, [0; 6]);
+        // A filter from outside would have its say in each of them.
+        if self.call_stops == CallStops::AtEntry
+            && let Some(batch) = inject_batch(stopped, &mut task.memory, registers, calls, LAST)?
+        {
+            task.held.extend(batch.last.signals);
+            return Ok((batch.as_expected, batch.last.result.cast_unsigned()));
+        }
+        let mut made = Vec::new();
+        for BatchedCall { no, args, expected } in calls {
+            let done = inject(stopped, registers, *no, *args)?;
+            task.held.extend(done.signals);
+            made.push(expected.is_none_or(|expected| expected == done.result.cast_unsigned()));
+        }
+        let done = inject(stopped, registers, LAST.0, LAST.1)?;
+        task.held.extend(done.signals);
+        Ok((made, done.result.cast_unsigned()))
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod inheritance;
 pub(crate) mod marks;
 pub(crate) mod own;
 pub(crate) mod page_diff;
+pub(crate) mod page_patches;
 pub(crate) mod partial;
 pub(crate) mod scratch;
 pub(crate) mod shared;
@@ -423,10 +424,11 @@ impl World {
         file: &File,
         place: (AddrRange, FileOffset),
     ) -> Result<(), RecordError> {
-        let Some(known) = &mut self.random else { return Ok(()) };
-        let sites = known.replace(file, place, (&task.memory, &book.writer), |at, code| {
-            crate::calls::threads::write_now(draft, task, at, code);
-        });
+        let Some(replaced) = &mut self.replaced else { return Ok(()) };
+        let sites =
+            replaced.random.replace(file, place, (&task.memory, &book.writer), |at, code| {
+                crate::calls::threads::write_now(draft, task, at, code);
+            });
         self.space(task.space)?.random.extend(sites);
         Ok(())
     }

@@ -186,7 +186,8 @@ pub(crate) fn lead_to_calls(memory: &mut ProcessMemory, vdso: &MapsEntry) -> boo
     let len = usize::try_from(vdso.range.len().min(LARGEST)).unwrap_or(0);
     let mut image = vec![0; len];
     memory.read_exact(vdso.range.start(), &mut image).is_ok()
-        && with_calls(&image).is_some_and(|new| memory.write(vdso.range.start(), &new).is_ok())
+        && with_calls(&image)
+            .is_some_and(|new| memory.write_forced(vdso.range.start(), &new).is_ok())
 }
 
 /// The page below the vdso, where what its functions read was.

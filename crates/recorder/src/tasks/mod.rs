@@ -360,7 +360,7 @@ pub(crate) struct Space {
     /// Calls that are made without a stop.
     pub(crate) fast: crate::fast::state::FastCalls,
     /// Random numbers in its code.
-    pub(crate) random: crate::random::Sites,
+    pub(crate) random: crate::replaced::random::Sites,
     /// Loops that tasks were found in.
     pub(crate) loops: Loops,
 }
@@ -380,7 +380,7 @@ impl Space {
             foreign_changes: 0,
             inheritance: crate::memory::marks::Inheritance::default(),
             fast: crate::fast::state::FastCalls::absent(),
-            random: crate::random::Sites::default(),
+            random: crate::replaced::random::Sites::default(),
             loops: Loops::default(),
         }
     }

@@ -1,12 +1,10 @@
 //! Random numbers of the processor: `rdrand` and `rdseed`.
 //!
 //! Nothing can make them fault, and where `cpuid` does not fault either the program sees that they are there. So they are
-//! looked for in the code of each file that is mapped ([`find`]), and replaced by an instruction that does fault: the
+//! looked for in the code of each file that is mapped ([`super::find`]), and replaced by an instruction that does fault: the
 //! recorder executes them then, and writes down the result. Only what surely is such an instruction is replaced. What is
 //! not found (code that is made at run time, files without a list of their functions) makes a replay differ, which is
 //! noticed and said.
-
-mod find;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -15,10 +13,10 @@ use std::rc::Rc;
 
 use retake_model::{Addr, AddrRange, FileOffset, Registers};
 use retake_ptrace::{ProcessMemory, RandomInstruction};
-use retake_recording::{FileKey, NoteSubject, RecordingWriter, TrappedInstruction};
+use retake_recording::{FileKey, RecordingWriter, TrappedInstruction};
 use retake_tracee::IN_ITS_PLACE;
 
-use find::Found;
+use super::find::{Found, Wanted, found_in};
 
 /// Carry, parity, auxiliary carry, zero, sign, overflow: the instructions set the first and clear the others.
 const FLAGS: u64 = 0x8d5;
@@ -53,6 +51,24 @@ pub(crate) struct Site {
 }
 
 impl Site {
+    /// The site that this instruction is.
+    fn of(one: &iced_x86::Instruction) -> Option<Self> {
+        let instruction = match one.mnemonic() {
+            iced_x86::Mnemonic::Rdrand => RandomInstruction::Rand,
+            iced_x86::Mnemonic::Rdseed => RandomInstruction::Seed,
+            _ => return None,
+        };
+        let register = one.op0_register();
+        let width = match register.size() {
+            2 => Width::Two,
+            4 => Width::Four,
+            8 => Width::Eight,
+            _ => return None,
+        };
+        let to = Destination { number: register.number(), width };
+        Some(Self { instruction, len: u8::try_from(one.len()).ok()?, to })
+    }
+
     /// What it is called in an event.
     pub(crate) fn instruction(self) -> TrappedInstruction {
         match self.instruction {
@@ -138,7 +154,7 @@ impl Sites {
 
 /// What is known of files, for as long as the recording lasts.
 #[derive(Debug, Default)]
-pub(crate) struct Known(BTreeMap<FileKey, Rc<[Found]>>);
+pub(crate) struct Known(BTreeMap<FileKey, Rc<[(Found, Site)]>>);
 
 impl Known {
     /// Replaces the sites in a part of a file that has just been mapped privately, to be executed. `put` writes.
@@ -150,7 +166,7 @@ impl Known {
         mut put: impl FnMut(Addr, &[u8]),
     ) -> Sites {
         let mut sites = Sites::default();
-        for found in self.of(file, writer).iter() {
+        for (found, site) in self.of(file, writer).iter() {
             let at =
                 found.offset.checked_sub(offset.get()).and_then(|at| range.start().checked_add(at));
             let Some(at) = at.filter(|at| range.contains(*at)) else { continue };
@@ -162,38 +178,49 @@ impl Known {
             let Some(head) = code.first_chunk_mut() else { continue };
             *head = IN_ITS_PLACE;
             put(at, &code);
-            sites.0.insert(at, found.site);
+            sites.0.insert(at, *site);
         }
         sites
     }
 
-    fn of(&mut self, file: &File, writer: &RecordingWriter) -> Rc<[Found]> {
+    fn of(&mut self, file: &File, writer: &RecordingWriter) -> Rc<[(Found, Site)]> {
         // What cannot be looked at is mapped all the same, and has no sites.
         let Ok(key) = file.metadata().map(|meta| FileKey::of(&meta)) else { return Rc::default() };
         match self.0.entry(key) {
             Entry::Occupied(known) => Rc::clone(known.get()),
-            Entry::Vacant(place) => Rc::clone(place.insert(found_in(file, key, writer).into())),
+            Entry::Vacant(place) => Rc::clone(place.insert(sites_in(file, key, writer))),
         }
     }
 }
 
-/// Those in a file. A large one takes 30 ms to look through, so what was found is noted for later recordings.
-fn found_in(file: &File, key: FileKey, writer: &RecordingWriter) -> Vec<Found> {
-    const SUBJECT: NoteSubject = NoteSubject::RandomInstructions;
-    let noted: Option<Vec<(u64, Vec<u8>)>> = writer.noted(key, SUBJECT);
-    if let Some(noted) = noted {
-        return noted.into_iter().filter_map(|(at, code)| Found::of_code(at, code)).collect();
-    }
-    let found = find::in_file(file);
-    let to_note: Vec<(u64, &[u8])> =
-        found.iter().map(|found| (found.offset, found.code.as_slice())).collect();
-    writer.note(key, SUBJECT, &to_note);
-    found
+fn sites_in(file: &File, key: FileKey, writer: &RecordingWriter) -> Rc<[(Found, Site)]> {
+    let found = found_in(file, key, Wanted::Random, writer);
+    let site = |found: Found| {
+        let site = Site::of(&found.instruction(Wanted::Random)?)?;
+        Some((found, site))
+    };
+    found.into_iter().filter_map(site).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use iced_x86::{Decoder, DecoderOptions};
+
     use super::*;
+
+    #[test]
+    fn sites_of_all_forms() {
+        // rdrand eax; rdseed r9; rdrand dx; ret
+        let code = [0x0f, 0xc7, 0xf0, 0x49, 0x0f, 0xc7, 0xf9, 0x66, 0x0f, 0xc7, 0xf2, 0xc3];
+        let all = Decoder::new(64, &code, DecoderOptions::NONE).into_iter();
+        let sites: Vec<Site> = all.filter_map(|one| Site::of(&one)).collect();
+        let to = |number, width| Destination { number, width };
+        assert_eq!(
+            sites.iter().map(|site| site.to).collect::<Vec<_>>(),
+            [to(0, Width::Four), to(9, Width::Eight), to(2, Width::Two)]
+        );
+        assert_eq!(sites.get(1).unwrap().instruction, RandomInstruction::Seed);
+    }
 
     fn site(number: usize, width: Width) -> Site {
         Site { instruction: RandomInstruction::Rand, len: 4, to: Destination { number, width } }

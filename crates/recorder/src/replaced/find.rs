@@ -1,4 +1,4 @@
-//! Which bytes of a file are `rdrand` and `rdseed`.
+//! Which bytes of a file are `rdrand` and `rdseed`, or `rdtsc`.
 //!
 //! The bytes of one may be a part of something else. Only those are taken that decoding comes to from the start of the
 //! function that they are in, as the unwind table names it, which stripped files have too (`.eh_frame_hdr`, Linux
@@ -8,9 +8,55 @@ use std::fs::File;
 
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic};
 use object::read::{Object, ObjectSection, ObjectSymbol, ReadCache, SectionKind, SymbolKind};
-use retake_ptrace::RandomInstruction;
+use retake_recording::{FileKey, NoteSubject, RecordingWriter};
 
-use super::{Destination, Site, Width};
+/// What is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// `rdrand` and `rdseed`.
+    Random,
+    /// `rdtsc`.
+    Clock,
+}
+
+impl Wanted {
+    fn opcode(self) -> [u8; 2] {
+        match self {
+            Self::Random => [0x0f, 0xc7],
+            Self::Clock => [0x0f, 0x31],
+        }
+    }
+
+    /// Bytes from the opcode to the end.
+    fn len(self) -> u64 {
+        match self {
+            Self::Random => 3,
+            Self::Clock => 2,
+        }
+    }
+
+    /// Whether what follows the opcode may be of such an instruction.
+    fn may_go_on(self, next: Option<&u8>) -> bool {
+        match self {
+            Self::Random => next.is_some_and(|operand| *operand >= 0xf0),
+            Self::Clock => true,
+        }
+    }
+
+    fn is(self, instruction: &Instruction) -> bool {
+        match self {
+            Self::Random => matches!(instruction.mnemonic(), Mnemonic::Rdrand | Mnemonic::Rdseed),
+            Self::Clock => instruction.mnemonic() == Mnemonic::Rdtsc,
+        }
+    }
+
+    fn subject(self) -> NoteSubject {
+        match self {
+            Self::Random => NoteSubject::RandomInstructions,
+            Self::Clock => NoteSubject::ClockInstructions,
+        }
+    }
+}
 
 /// An instruction in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,20 +64,43 @@ pub(super) struct Found {
     /// In the file.
     pub(super) offset: u64,
     pub(super) code: Vec<u8>,
-    pub(super) site: Site,
 }
 
 impl Found {
     /// The one at this place in a file that these bytes are, if they are one.
-    pub(super) fn of_code(offset: u64, code: Vec<u8>) -> Option<Self> {
-        let one = Decoder::new(64, &code, DecoderOptions::NONE).decode();
-        let site = site(&one).filter(|_| one.len() == code.len())?;
-        Some(Self { offset, code, site })
+    fn of_code(wanted: Wanted, offset: u64, code: Vec<u8>) -> Option<Self> {
+        let found = Self { offset, code };
+        found.instruction(wanted)?;
+        Some(found)
+    }
+
+    pub(super) fn instruction(&self, wanted: Wanted) -> Option<Instruction> {
+        let one = Decoder::new(64, &self.code, DecoderOptions::NONE).decode();
+        (wanted.is(&one) && one.len() == self.code.len()).then_some(one)
     }
 }
 
+/// Those in a file. A large one takes 30 ms to look through, so what was found is noted for later recordings.
+pub(super) fn found_in(
+    file: &File,
+    key: FileKey,
+    wanted: Wanted,
+    writer: &RecordingWriter,
+) -> Vec<Found> {
+    let noted: Option<Vec<(u64, Vec<u8>)>> = writer.noted(key, wanted.subject());
+    if let Some(noted) = noted {
+        let found = |(at, code)| Found::of_code(wanted, at, code);
+        return noted.into_iter().filter_map(found).collect();
+    }
+    let found = in_file(file, wanted);
+    let to_note: Vec<(u64, &[u8])> =
+        found.iter().map(|found| (found.offset, found.code.as_slice())).collect();
+    writer.note(key, wanted.subject(), &to_note);
+    found
+}
+
 /// All of them in a file. None where it is no ELF file, or cannot be read.
-pub(super) fn in_file(file: &File) -> Vec<Found> {
+fn in_file(file: &File, wanted: Wanted) -> Vec<Found> {
     let cache = ReadCache::new(file);
     let Ok(object) = object::File::parse(&cache) else { return Vec::new() };
     let mut found = Vec::new();
@@ -40,31 +109,37 @@ pub(super) fn in_file(file: &File) -> Vec<Found> {
         let (Some((offset, _)), Ok(code)) = (section.file_range(), section.data()) else {
             continue;
         };
-        let mut candidates = candidates(code).peekable();
+        let mut candidates = candidates(code, wanted).peekable();
         if candidates.peek().is_none() {
             continue;
         }
         let functions: &Vec<u64> = functions.get_or_insert_with(|| functions_of(&object));
         for at in candidates {
-            let one = instruction_at(code, section.address(), at, functions);
+            let one = instruction_at(code, section.address(), (at, wanted), functions);
             found.extend(one.and_then(|one| {
                 let start = usize::try_from(one.ip() - section.address()).ok()?;
                 let code = code.get(start..start + one.len())?.to_vec();
-                Found::of_code(offset + start as u64, code)
+                Found::of_code(wanted, offset + start as u64, code)
             }));
         }
     }
     found
 }
 
-/// Where the two bytes of the opcode are, with a register behind them.
-fn candidates(code: &[u8]) -> impl Iterator<Item = usize> {
-    let is_register = |at: &usize| code.get(at + 2).is_some_and(|operand| *operand >= 0xf0);
-    memchr::memmem::find_iter(code, &[0x0f, 0xc7]).filter(is_register)
+/// Where the two bytes of the opcode are, with what may follow.
+fn candidates(code: &[u8], wanted: Wanted) -> impl Iterator<Item = usize> {
+    let opcode = wanted.opcode();
+    let places = memchr::memmem::find_iter(code, &opcode).collect::<Vec<_>>();
+    places.into_iter().filter(move |at| wanted.may_go_on(code.get(at + 2)))
 }
 
 /// The instruction whose opcode is at `at`, if decoding comes to it from the function that it is in.
-fn instruction_at(code: &[u8], address: u64, at: usize, functions: &[u64]) -> Option<Instruction> {
+fn instruction_at(
+    code: &[u8],
+    address: u64,
+    (at, wanted): (usize, Wanted),
+    functions: &[u64],
+) -> Option<Instruction> {
     let opcode = address + at as u64;
     let next = functions.partition_point(|start| *start <= opcode);
     let start = *functions.get(next.checked_sub(1)?)?;
@@ -75,24 +150,7 @@ fn instruction_at(code: &[u8], address: u64, at: usize, functions: &[u64]) -> Op
         .take_while(|one| !one.is_invalid() && one.ip() <= opcode)
         .find(|one| one.next_ip() > opcode)?;
     // Of the instruction, no other bytes can be these.
-    (found.next_ip() == opcode + 3).then_some(found)
-}
-
-fn site(one: &Instruction) -> Option<Site> {
-    let instruction = match one.mnemonic() {
-        Mnemonic::Rdrand => RandomInstruction::Rand,
-        Mnemonic::Rdseed => RandomInstruction::Seed,
-        _ => return None,
-    };
-    let register = one.op0_register();
-    let width = match register.size() {
-        2 => Width::Two,
-        4 => Width::Four,
-        8 => Width::Eight,
-        _ => return None,
-    };
-    let to = Destination { number: register.number(), width };
-    Some(Site { instruction, len: u8::try_from(one.len()).ok()?, to })
+    (found.next_ip() == opcode + wanted.len()).then_some(found)
 }
 
 /// Where functions start, in ascending order.
@@ -139,8 +197,12 @@ mod tests {
     const BASE: u64 = 0x1000;
 
     fn found(code: &[u8], functions: &[u64]) -> Vec<(u64, usize)> {
-        candidates(code)
-            .filter_map(|at| instruction_at(code, BASE, at, functions))
+        wanted(Wanted::Random, code, functions)
+    }
+
+    fn wanted(wanted: Wanted, code: &[u8], functions: &[u64]) -> Vec<(u64, usize)> {
+        candidates(code, wanted)
+            .filter_map(|at| instruction_at(code, BASE, (at, wanted), functions))
             .map(|one| (one.ip(), one.len()))
             .collect()
     }
@@ -150,23 +212,19 @@ mod tests {
         // rdrand eax; rdseed r9; rdrand dx; ret
         let code = [0x0f, 0xc7, 0xf0, 0x49, 0x0f, 0xc7, 0xf9, 0x66, 0x0f, 0xc7, 0xf2, 0xc3];
         assert_eq!(found(&code, &[BASE]), [(BASE, 3), (BASE + 3, 4), (BASE + 7, 4)]);
-        let sites: Vec<Site> = Decoder::with_ip(64, &code, BASE, DecoderOptions::NONE)
-            .into_iter()
-            .filter_map(|one| site(&one))
-            .collect();
-        let to = |number, width| Destination { number, width };
-        assert_eq!(
-            sites.iter().map(|site| site.to).collect::<Vec<_>>(),
-            [to(0, Width::Four), to(9, Width::Eight), to(2, Width::Two)]
-        );
-        assert_eq!(sites.get(1).unwrap().instruction, RandomInstruction::Seed);
+    }
+
+    #[test]
+    fn clocks() {
+        // rdtsc; mov eax, 0x310f; rdtsc; ret
+        let code = [0x0f, 0x31, 0xb8, 0x0f, 0x31, 0, 0, 0x0f, 0x31, 0xc3];
+        assert_eq!(wanted(Wanted::Clock, &code, &[BASE]), [(BASE, 2), (BASE + 7, 2)]);
     }
 
     #[test]
     fn what_was_noted_is_looked_at_again() {
-        let found = |code: &[u8]| Found::of_code(9, code.to_vec());
-        let rdrand = found(&[0x0f, 0xc7, 0xf0]).unwrap();
-        assert_eq!((rdrand.offset, usize::from(rdrand.site.len)), (9, 3));
+        let found = |code: &[u8]| Found::of_code(Wanted::Random, 9, code.to_vec());
+        assert_eq!(found(&[0x0f, 0xc7, 0xf0]).unwrap().offset, 9);
         assert_eq!(found(&[0x0f, 0xc7, 0xf0, 0x90]), None, "and more");
         assert_eq!(found(&[0x0f, 0xc7]), None, "cut");
         assert_eq!(found(&[0x90]), None, "another instruction");
