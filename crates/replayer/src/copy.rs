@@ -9,6 +9,7 @@ use retake_model::{AddrRange, Backing, PAGE_LEN, PageAddr, Position, Registers, 
 use retake_ptrace::PageMap;
 
 use crate::failure::Failure;
+use crate::fresh::FreshTasks;
 use crate::machine::Machine;
 use crate::translated::{Caches, Count};
 
@@ -74,6 +75,7 @@ impl Machine {
             watch: Arc::clone(&self.watch),
             control: self.control.clone(),
             processor_fits: self.processor_fits,
+            fresh: FreshTasks::default(),
         };
         for (id, task) in &mut self.tasks {
             let vector = task.stopped.vector()?;

@@ -18,6 +18,7 @@ mod describe;
 mod displaced;
 mod diversion;
 mod failure;
+mod fresh;
 mod intervals;
 mod live;
 mod looking;

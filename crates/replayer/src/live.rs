@@ -232,9 +232,14 @@ impl LiveTask {
         self.clone_process(identity, identity.space == self.space)
     }
 
+    /// A new task with a copy of this one's memory.
+    pub(crate) fn spawn_apart(&mut self, identity: Identity) -> Result<Self, Failure> {
+        self.clone_process(identity, false)
+    }
+
     /// The same task once more, over a copy of its memory.
     pub(crate) fn copy(&mut self) -> Result<Self, Failure> {
-        self.clone_process(self.identity(), false)
+        self.spawn_apart(self.identity())
     }
 
     /// The numbers that tell this task from others.

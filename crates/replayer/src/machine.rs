@@ -14,6 +14,7 @@ use retake_translator::Limits;
 
 use crate::ahead::Ahead;
 use crate::failure::Failure;
+use crate::fresh::FreshTasks;
 use crate::live::LiveTask;
 use crate::search::Control;
 use crate::sites::SiteTable;
@@ -100,6 +101,7 @@ pub struct Machine {
     pub(crate) control: Control,
     /// This machine's processor was found to do.
     pub(crate) processor_fits: bool,
+    pub(crate) fresh: FreshTasks,
 }
 
 /// An address space of the replay.
@@ -148,6 +150,7 @@ impl Machine {
             watch: Arc::new(Watch::new(control.clone())),
             control,
             processor_fits: !thread.asks_for_processor(),
+            fresh: FreshTasks::default(),
         }
     }
 

@@ -20,7 +20,7 @@ impl Machine {
             self.check_processor(cpuid)?;
             self.processor_fits = true;
         }
-        LiveTask::start(identity, cpuid)
+        self.fresh.start(identity, cpuid)
     }
 
     fn check_processor(&self, how: Cpuid) -> Result<(), Failure> {
