@@ -31,19 +31,21 @@ impl FreshTasks {
             };
             *self = Self::More(Box::new(LiveTask::start(nobody, cpuid)?));
         }
-        match self {
-            Self::More(kept) => kept.spawn_apart(identity),
-            Self::None | Self::One => {
-                *self = Self::One;
-                LiveTask::start(identity, cpuid)
-            }
+        if let Self::More(kept) = self
+            && let Ok(task) = kept.spawn_beside(identity)
+        {
+            return Ok(task);
         }
+        // The first one, or the one that was kept was killed.
+        *self = Self::One;
+        LiveTask::start(identity, cpuid)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use retake_model::{Addr, Protection};
+    use retake_ptrace::kill_process;
     use retake_tracee::read_maps;
 
     use super::*;
@@ -52,7 +54,11 @@ mod tests {
     fn each_is_empty_whatever_the_others_have() {
         let mut fresh = FreshTasks::default();
         let mut tasks: Vec<LiveTask> = Vec::new();
-        for n in 0..4 {
+        for n in 0..6 {
+            if let (4, FreshTasks::More(kept)) = (n, &fresh) {
+                // As the kernel does when memory runs out.
+                kill_process(kept.stopped.tid());
+            }
             let (id, tid, space) = (TaskId::new(n), Tid::new(1), SpaceId::new(n));
             let identity = Identity { id, tid, pid: tid, space };
             let mut task = fresh.start(identity, Cpuid::Executed).unwrap();
@@ -65,6 +71,6 @@ mod tests {
         }
         let pids: std::collections::BTreeSet<Tid> =
             tasks.iter().map(|task| task.stopped.tid()).collect();
-        assert_eq!(pids.len(), 4);
+        assert_eq!(pids.len(), 6);
     }
 }

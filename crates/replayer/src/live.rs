@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use retake_abi::consts::clone::CLONE_VM;
+use retake_abi::consts::clone::{CLONE_PARENT, CLONE_VM};
 use retake_abi::{Errno, nr};
 use retake_model::{
     Addr, AddrRange, FileOffset, Protection, Registers, SpaceId, SyscallNo, TaskId, Tid,
@@ -229,17 +229,18 @@ impl LiveTask {
 
     /// A new task: a sharer of this one's memory if it is in the same address space, else a copy.
     pub(crate) fn spawn(&mut self, identity: Identity) -> Result<Self, Failure> {
-        self.clone_process(identity, identity.space == self.space)
+        let shares = identity.space == self.space;
+        self.clone_process(identity, if shares { CLONE_VM | SIGCHLD } else { SIGCHLD })
     }
 
-    /// A new task with a copy of this one's memory.
-    pub(crate) fn spawn_apart(&mut self, identity: Identity) -> Result<Self, Failure> {
-        self.clone_process(identity, false)
+    /// A new task with a copy of this one's memory, and no child of it: a child of the replayer's, as it is one.
+    pub(crate) fn spawn_beside(&mut self, identity: Identity) -> Result<Self, Failure> {
+        self.clone_process(identity, CLONE_PARENT | SIGCHLD)
     }
 
     /// The same task once more, over a copy of its memory.
     pub(crate) fn copy(&mut self) -> Result<Self, Failure> {
-        self.spawn_apart(self.identity())
+        self.clone_process(self.identity(), SIGCHLD)
     }
 
     /// The numbers that tell this task from others.
@@ -247,8 +248,7 @@ impl LiveTask {
         Identity { id: self.id, tid: self.tid, pid: self.pid, space: self.space }
     }
 
-    fn clone_process(&mut self, identity: Identity, shares: bool) -> Result<Self, Failure> {
-        let flags = if shares { CLONE_VM | SIGCHLD } else { SIGCHLD };
+    fn clone_process(&mut self, identity: Identity, flags: u64) -> Result<Self, Failure> {
         self.borrowed = true;
         let done = inject_in_replay(
             &mut self.stopped,
