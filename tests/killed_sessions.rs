@@ -124,7 +124,10 @@ fn a_killed_session_comes_back_soon() {
     debugger.ask("config source-list-line-count 2");
     let mut took = Vec::new();
     for n in 0..kills {
-        for line in moves() {
+        let moves = moves();
+        // With --nocapture, or where it fails: how it came to where it is.
+        println!("kill {n}: {moves:?}");
+        for line in moves {
             debugger.ask(&line);
         }
         debugger.ask(&format!("bookmark b{n}"));

@@ -1,8 +1,9 @@
 //! Finding a place in the middle of code by the state that the recording has of it.
 
 use retake_model::{Addr, EventIndex, PAGE_LEN, Registers, Signal, TaskId};
-use retake_ptrace::{StopEvent, monotonic};
+use retake_ptrace::{StopEvent, WatchLen, monotonic};
 use retake_recording::{Event, Fingerprint, PageDigest, PageHasher};
+use retake_tracee::Glance;
 
 use crate::check::same_vector;
 use crate::failure::Failure;
@@ -148,9 +149,11 @@ impl Machine {
             if self.is_place(id, &actual, event, print)? {
                 return Ok(Candidate::Here);
             }
-            let memory = &self.task(id)?.memory;
+            let task = self.task(id)?;
+            let memory = Glance::of(&task.memory, &task.stopped);
             search.passed(|| {
-                let probed = |(addr, _): &(Addr, u64)| memory.read_u64(*addr).unwrap_or(0);
+                let probed =
+                    |(addr, _): &(Addr, u64)| memory.word(*addr, WatchLen::Eight).unwrap_or(0);
                 counting_words(&actual).into_iter().chain(print.probes.iter().map(probed)).collect()
             });
             if means.stopped_by(stopper, monotonic().saturating_sub(began)) {
@@ -198,8 +201,10 @@ impl Machine {
             return Ok(false);
         }
         let task = self.task(id)?;
-        let same_words =
-            print.probes.iter().all(|(addr, word)| task.memory.read_u64(*addr).ok() == Some(*word));
+        let memory = Glance::of(&task.memory, &task.stopped);
+        let is_same =
+            |(addr, word): &(Addr, u64)| memory.word(*addr, WatchLen::Eight) == Some(*word);
+        let same_words = print.probes.iter().all(is_same);
         if !same_words || !same_vector(&task.stopped.vector()?, &print.vector) {
             return Ok(false);
         }

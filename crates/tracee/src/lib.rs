@@ -8,6 +8,7 @@
 mod answers;
 mod batch;
 pub mod fast;
+mod glance;
 mod image;
 mod inject;
 mod maps;
@@ -17,6 +18,7 @@ mod vsyscall;
 
 pub use answers::{ANSWERS_LEN, Answer, Answering, MOST_SITES, Moved};
 pub use batch::{Batch, BatchedCall, inject_batch};
+pub use glance::Glance;
 pub use image::{InjectPage, SCRATCH_BASE, SCRATCH_ROOM, SCRATCH_SLOTS, is_ours};
 pub use inject::{InjectError, Injected, call_in_place, inject, inject_in_replay};
 pub use maps::{MapsEntry, parse_maps, read_maps};

@@ -8,6 +8,7 @@ use retake_ptrace::{
     others_have_stopped, own_cpu_time,
 };
 use retake_recording::{EventKind, ExitStatus, Fingerprint, PageDigest, PageHasher, Where};
+use retake_tracee::Glance;
 
 use crate::book::{Book, Draft};
 use crate::error::RecordError;
@@ -20,7 +21,6 @@ use crate::scheduler::{Look, TICK};
 use crate::session::Session;
 use crate::tasks::{Space, Task};
 use crate::turns::{AGAIN, Turns};
-use crate::waiting::glance::Glance;
 use crate::waiting::{Examined, Way};
 use crate::world::World;
 
@@ -45,15 +45,16 @@ impl World {
         registers: &Registers,
         watch: Option<Addr>,
     ) -> Result<Where, RecordError> {
-        let probes = probes::words(
-            &Glance::of(&task.memory, stopped),
-            self.spaces.get(&task.space),
-            registers,
-        );
         let vector = stopped.vector()?;
-        let pages = Some(self.digest(task)?);
+        let pages = self.digest(task)?;
+        let memory = Glance::of(&task.memory, stopped);
+        let space = self.spaces.get(&task.space);
+        let mut probes = probes::words(&memory, space, registers);
+        if let Some(space) = space {
+            probes::add_written(&mut probes, &memory, space, (registers, &pages.pages));
+        }
         self.space(task.space)?.tracking.placed();
-        Ok(Where::MidCode(Box::new(Fingerprint { vector, watch, probes, pages })))
+        Ok(Where::MidCode(Box::new(Fingerprint { vector, watch, probes, pages: Some(pages) })))
     }
 
     /// Digest of all pages that may differ from what they were at the last event. Since then no call has

@@ -2,6 +2,7 @@
 
 use retake_model::{Addr, Registers, Signal};
 use retake_ptrace::{ProcessMemory, PtraceStop, Resume, StopEvent, Stopped};
+use retake_tracee::Glance;
 
 use crate::error::RecordError;
 use crate::next::normal;
@@ -9,7 +10,6 @@ use crate::places::Found;
 use crate::signals::holding::hold_meanwhile;
 use crate::tasks::Task;
 use crate::waiting::code::{Known, LONGEST, Step};
-use crate::waiting::glance::Glance;
 
 /// So many instructions are looked at. A step costs 3 to 40 µs.
 const AHEAD: usize = 32;

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use retake_model::{Addr, Protection, RegisterName, Registers};
+use retake_model::{Addr, PAGE_LEN, PageAddr, Protection, RegisterName, Registers};
 use retake_ptrace::{WatchLen, read_words};
+use retake_tracee::Glance;
 
 use crate::places::nearby::written_nearby;
 use crate::tasks::Space;
-use crate::waiting::glance::Glance;
 
 /// Words above the stack pointer, and below the frame pointer.
 const FRAME_WORDS: usize = 48;
@@ -19,6 +19,10 @@ const AROUND: usize = 8;
 /// Words at an address that one of those holds, and at most so many of these addresses.
 const BEHIND: usize = 4;
 const MOST_BEHIND: usize = 24;
+/// Where fewer pages than that were written, so many are looked through, and so many words of them are taken.
+const MANY_PAGES: usize = 48;
+const MOST_PAGES: usize = 4;
+const MOST_WRITTEN: usize = 512;
 
 /// Words above the stack pointer, below the frame pointer, and those that the code around the place writes,
 /// which tell one turn of a loop from another.
@@ -87,6 +91,35 @@ pub(crate) fn words(
         }
     }
     words
+}
+
+/// Adds what is in those pages that were written since the task's last event, where these are few: a loop may count in
+/// a word that nothing near its code leads to. Not of the task's own stack, and not code: replay may have breakpoints there.
+pub(crate) fn add_written(
+    words: &mut Vec<(Addr, u64)>,
+    memory: &Glance<'_>,
+    space: &Space,
+    (registers, pages): (&Registers, &[PageAddr]),
+) {
+    let is_data = |page: &&PageAddr| {
+        space.table.find(page.addr()).is_some_and(|mapping| {
+            let prot = mapping.prot;
+            prot.allows(Protection::READ.union(Protection::WRITE))
+                && !prot.allows(Protection::EXEC)
+                && !mapping.range.contains(registers.sp())
+        })
+    };
+    let data: Vec<&PageAddr> = pages.iter().filter(is_data).take(MANY_PAGES).collect();
+    if data.len() == MANY_PAGES {
+        return;
+    }
+    // The program's own data is mostly below that of its libraries.
+    let data = data.into_iter().take(MOST_PAGES);
+    let known: BTreeSet<Addr> = words.iter().map(|(addr, _)| *addr).collect();
+    let of_page = |page: &PageAddr| read(memory, page.addr(), PAGE_LEN / 8);
+    let new = data.flat_map(of_page);
+    let tells = |(addr, word): &(Addr, u64)| *word != 0 && !known.contains(addr);
+    words.extend(new.filter(tells).take(MOST_WRITTEN));
 }
 
 /// So many words from `start` on, as far as they can be read.

@@ -7,8 +7,7 @@ use iced_x86::{
     Mnemonic, OpAccess, OpKind, Register, RflagsBits, UsedMemory, UsedRegister,
 };
 use retake_model::{Addr, Registers};
-
-use super::glance::Glance;
+use retake_tracee::Glance;
 
 /// Longest instruction (Intel SDM vol. 2, 2.3.11).
 pub(crate) const LONGEST: usize = 15;
@@ -438,7 +437,7 @@ mod tests {
         let target = Box::new(5_u64);
         let pointer = Box::new(std::ptr::from_ref(&*target).addr() as u64);
         let own = ProcessMemory::new(Tid::new(std::process::id().cast_signed()));
-        let own = Glance::of_own(&own);
+        let own = Glance::of_still(&own);
         let registers =
             Registers { rbx: std::ptr::from_ref(&*pointer).addr() as u64, ..Registers::default() };
         let mut known = Known::all(&registers);
@@ -453,7 +452,7 @@ mod tests {
     #[test]
     fn what_is_computed_is_not_known() {
         let own = ProcessMemory::new(Tid::new(std::process::id().cast_signed()));
-        let own = Glance::of_own(&own);
+        let own = Glance::of_still(&own);
         let mut known = Known::all(&Registers { rax: 0x6000, ..Registers::default() });
         step(&[0x48, 0xff, 0xc0]).unwrap().pass(&mut known, &own); // inc rax
         assert_eq!(step(&[0x8b, 0x10]).unwrap().accesses(&known), None, "mov edx, [rax]");

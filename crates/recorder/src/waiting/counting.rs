@@ -5,9 +5,9 @@
 //! go first.
 
 use retake_model::{Addr, Registers};
+use retake_tracee::Glance;
 
 use super::code::{LONGEST, Step};
-use super::glance::Glance;
 
 /// So many instructions such a loop has at most.
 const MOST_STEPS: usize = 24;
@@ -100,7 +100,7 @@ mod tests {
         let own = ProcessMemory::new(Tid::new(std::process::id().cast_signed()));
         let pauses = |code: &[u8], at: u64| {
             let code = code.to_vec();
-            pauses(&Glance::of_own(&own), Addr::new(code.as_ptr().addr() as u64 + at))
+            pauses(&Glance::of_still(&own), Addr::new(code.as_ptr().addr() as u64 + at))
         };
         // pause; add rax, 1; cmp rax, rsi; je +9; mov ecx, [rdi]; cmp edx, ecx; je back.
         let barrier = [

@@ -7,10 +7,10 @@ use retake_model::{Addr, Protection, Registers, Signal, VectorState};
 use retake_ptrace::{
     PtraceStop, Resume, StopEvent, Stopped, WatchLen, Watchpoint, monotonic, own_cpu_time,
 };
+use retake_tracee::Glance;
 
 use super::code::{Access, Known, LONGEST, Step};
 use super::counting::{Counters, Turns, pauses};
-use super::glance::Glance;
 use super::loops::{Kind, Loop};
 use super::{MOST_WORDS, Waiting, Word};
 use crate::error::RecordError;

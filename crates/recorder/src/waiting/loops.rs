@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use retake_model::{Addr, Registers};
+use retake_tracee::Glance;
 
 use super::code::{Access, Anew, Known, Step};
 use super::counting::Counters;
-use super::glance::Glance;
 use super::path::{SureTurn, sure_turn};
 
 /// So many instructions have a place in the list at most.

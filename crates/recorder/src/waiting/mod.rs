@@ -5,13 +5,12 @@
 //! found soon and gives way. [`examine`] finds it: a task whose registers, vector state and written
 //! memory are the same after one turn of its loop only waits, and one that pauses may count as well ([`counting`]). [`code`] decodes what the loop looks at,
 //! [`path`] tells whether a turn takes the known way through it, and [`watch`] has a debug register tell when a
-//! task that runs next writes there. Memory of a task that stands still is looked at through a [`glance`].
+//! task that runs next writes there.
 
 pub(crate) mod armed;
 pub(crate) mod code;
 mod counting;
 mod examine;
-pub(crate) mod glance;
 pub(crate) mod loops;
 mod path;
 mod watch;

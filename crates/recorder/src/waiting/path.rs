@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use iced_x86::{ConditionCode, FlowControl, Instruction, Mnemonic, OpKind, Register};
 use retake_model::{Addr, Registers};
 use retake_ptrace::WatchLen;
+use retake_tracee::Glance;
 
 use super::code::{Access, Known, Step};
-use super::glance::Glance;
 
 /// The flags that conditions depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -347,7 +347,7 @@ mod tests {
         }
         let steps: Vec<&Step> = steps.iter().collect();
         let memory = ProcessMemory::new(me);
-        let turn = sure_turn(&steps, &registers, &Glance::of_own(&memory))?;
+        let turn = sure_turn(&steps, &registers, &Glance::of_still(&memory))?;
         Some((turn.accesses.len(), turn.lasts))
     }
 

@@ -2,8 +2,7 @@
 
 use retake_model::{Addr, SpaceId};
 use retake_ptrace::{ProcessMemory, WatchLen};
-
-use super::glance::Glance;
+use retake_tracee::Glance;
 
 /// Words of one wait that are compared.
 pub(super) const MOST_WORDS: usize = 8;

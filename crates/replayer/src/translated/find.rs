@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use retake_model::{Addr, EventIndex, Protection, TaskId};
+use retake_ptrace::WatchLen;
 use retake_recording::{Event, Fingerprint};
+use retake_tracee::Glance;
 use retake_translator::{Filter, Test, can_be_compiled};
 
 use super::order::Order;
@@ -107,7 +109,8 @@ impl Machine {
             first = First::GoOn;
             let task = self.task(id)?;
             let (registers, vector) = (task.stopped.registers()?, task.stopped.vector()?);
-            let memory = |addr| task.memory.read_u64(addr).ok();
+            let memory = Glance::of(&task.memory, &task.stopped);
+            let memory = |addr| memory.word(addr, WatchLen::Eight);
             if !asked_for
                 && let Some(test) = learned.order.passed(&registers, vector.as_bytes(), memory)
             {

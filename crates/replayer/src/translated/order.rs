@@ -5,6 +5,8 @@ use retake_translator::{Condition, Test, Word, XmmHalf};
 
 /// Passes that are looked at before words are chosen.
 const SAMPLES: u32 = 6;
+/// So many words are tested by the task itself. The rest is compared where it stops.
+const MOST_TESTED: usize = 128;
 
 /// A word of the wanted state, and how often it was another one.
 #[derive(Clone, Copy, Debug)]
@@ -63,8 +65,8 @@ impl Order {
         let is_tested = |candidate: &&Candidate| {
             candidate.differed > 0 || !matches!(candidate.condition.word, Word::Xmm(..))
         };
-        let conditions =
-            self.candidates.iter().filter(is_tested).map(|candidate| candidate.condition);
+        let tested = self.candidates.iter().filter(is_tested).take(MOST_TESTED);
+        let conditions = tested.map(|candidate| candidate.condition);
         Some(Test::of(conditions.collect()))
     }
 }

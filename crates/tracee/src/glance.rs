@@ -17,25 +17,25 @@ type Block = Option<[u8; BLOCK]>;
 /// Memory of a task as it is for as long as the task is stopped. What is looked at again and again is read once.
 /// Nothing else may write to it meanwhile.
 #[derive(Debug)]
-pub(crate) struct Glance<'a> {
+pub struct Glance<'a> {
     memory: &'a ProcessMemory,
     blocks: RefCell<Vec<(u64, Block)>>,
     stopped: PhantomData<&'a Stopped>,
 }
 
 impl<'a> Glance<'a> {
-    pub(crate) fn of(memory: &'a ProcessMemory, _stopped: &'a Stopped) -> Self {
+    /// Of a stopped task.
+    pub fn of(memory: &'a ProcessMemory, _stopped: &'a Stopped) -> Self {
+        Self::of_still(memory)
+    }
+
+    /// Of a task that the caller knows to stand still.
+    pub fn of_still(memory: &'a ProcessMemory) -> Self {
         Self { memory, blocks: RefCell::new(Vec::with_capacity(USUAL)), stopped: PhantomData }
     }
 
-    /// Memory of this process, which the caller does not change.
-    #[cfg(test)]
-    pub(crate) fn of_own(memory: &'a ProcessMemory) -> Self {
-        Self { memory, blocks: RefCell::new(Vec::new()), stopped: PhantomData }
-    }
-
     /// Reads as much of `out` as is mapped, and says how much.
-    pub(crate) fn read(&self, addr: Addr, out: &mut [u8]) -> usize {
+    pub fn read(&self, addr: Addr, out: &mut [u8]) -> usize {
         let mut done = 0;
         while let Some(rest) = out.get_mut(done..).filter(|rest| !rest.is_empty()) {
             let at = addr.get().wrapping_add(done as u64);
@@ -55,12 +55,12 @@ impl<'a> Glance<'a> {
     }
 
     /// Fills all of `out`; nothing if part of it is not mapped.
-    pub(crate) fn read_exact(&self, addr: Addr, out: &mut [u8]) -> Option<()> {
+    pub fn read_exact(&self, addr: Addr, out: &mut [u8]) -> Option<()> {
         (self.read(addr, out) == out.len()).then_some(())
     }
 
     /// A word of one to eight bytes.
-    pub(crate) fn word(&self, addr: Addr, len: WatchLen) -> Option<u64> {
+    pub fn word(&self, addr: Addr, len: WatchLen) -> Option<u64> {
         let mut bytes = [0; 8];
         self.read_exact(addr, bytes.get_mut(..len.bytes())?)?;
         Some(u64::from_le_bytes(bytes))
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn blocks_are_read_once() {
         let own = ProcessMemory::new(Tid::new(std::process::id().cast_signed()));
-        let glance = Glance::of_own(&own);
+        let glance = Glance::of_still(&own);
         let mut words: Vec<u64> = (0..1000).collect();
         let at = Addr::new(words.as_ptr() as u64);
         let mut out = [0; 4000];
@@ -99,13 +99,13 @@ mod tests {
         words[3] = 7;
         let fourth = at.checked_add(24).unwrap();
         assert_eq!(glance.word(fourth, WatchLen::Eight), Some(3), "as it was");
-        assert_eq!(Glance::of_own(&own).word(fourth, WatchLen::Eight), Some(words[3]));
+        assert_eq!(Glance::of_still(&own).word(fourth, WatchLen::Eight), Some(words[3]));
     }
 
     #[test]
     fn what_is_not_mapped_is_not_read() {
         let own = ProcessMemory::new(Tid::new(std::process::id().cast_signed()));
-        let glance = Glance::of_own(&own);
+        let glance = Glance::of_still(&own);
         assert_eq!(glance.read(Addr::NULL, &mut [0; 8]), 0);
         assert_eq!(glance.read(Addr::new(u64::MAX - 3), &mut [0; 8]), 0);
         assert_eq!(glance.word(Addr::NULL, WatchLen::One), None);
