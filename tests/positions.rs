@@ -53,3 +53,25 @@ fn what_is_printed_can_be_typed() {
     let said = answer.output() + &answer.errors();
     assert!(said.contains("there is no moment"), "{said}");
 }
+
+/// Between calls that were recorded without a stop: a way back and the steps from there count from the same event.
+#[test]
+fn positions_between_calls_without_a_stop() {
+    let retake = Retake::new(env!("CARGO_BIN_EXE_retake"));
+    let program = fixture::c("c/hot/works_between_calls.c", &["-O1"]);
+    let (dir, _) = retake.record("recording", &[], &[program]);
+    let events = retake.run(["events".as_ref(), dir.as_os_str()]).good().output();
+    let clocks = events.lines().filter(|line| line.contains("clock_gettime("));
+    let clocks: Vec<&str> = clocks.filter_map(|line| line.split_whitespace().next()).collect();
+    // The call site is led to the code at its 31st call.
+    let around: Vec<&str> = clocks.iter().copied().skip(29).take(5).collect();
+    assert_eq!(around.len(), 5, "{events}");
+    let ways: Vec<String> =
+        around.iter().map(|event| format!("goto {event}\nrewind\nstepout\nrev next")).collect();
+    let script = format!("break mix\n{}", ways.join("\n"));
+    let there = stops(&retake.debug(&dir, &["--json"], &script).good().output());
+    assert_eq!(there.len(), around.len() * 4, "{there:?}");
+    let back: Vec<Position> = there.iter().rev().copied().collect();
+    let script: Vec<String> = back.iter().map(|position| format!("goto {position}")).collect();
+    assert_eq!(stops(&retake.debug(&dir, &["--json"], &script.join("\n")).good().output()), back);
+}

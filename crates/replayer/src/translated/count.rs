@@ -44,6 +44,11 @@ impl Count {
         self.since = None;
     }
 
+    /// Whether the running task has executed nothing since the last event.
+    pub(super) fn is_at_event(&self) -> bool {
+        !self.uncounted && self.since.is_none() && self.begin.is_none()
+    }
+
     /// The cache's clock was set to zero when `event` events had taken effect.
     pub(super) fn starts_at_zero(&mut self, event: EventIndex) {
         self.uncounted = false;

@@ -70,7 +70,8 @@ impl Machine {
         sink: Sink<'_>,
     ) -> Result<Option<Ran>, Failure> {
         let Some(code) = self.fast_code.clone() else { return Ok(None) };
-        if !self.patience.allows(self.done) {
+        // The clock begins at zero: what was executed since the last event would not be counted.
+        if !self.patience.allows(self.done) || !self.count.is_at_event() {
             return Ok(None);
         }
         for n in 0..LEAST {
