@@ -233,6 +233,17 @@ impl Timeline {
         if place.branches == 0 && place.pc == begins_at {
             return Ok(None);
         }
+        if place.branches == 0 {
+            // It need not stop where it stands.
+            let first = self.machine.instruction_at(task, begins_at)?;
+            let leads =
+                first.flow_control() == FlowControl::Next && first.next_ip() == place.pc.get();
+            if leads {
+                self.stand(task, Position::at_event(event));
+                self.lost = false;
+                return Ok(Some(Exact { branches: 0, pc: begins_at }));
+            }
+        }
         let mut wanted = vec![place];
         for instruction in self.machine.instructions_before(task, place.pc)? {
             if instruction.flow_control() == FlowControl::Next {
