@@ -78,7 +78,7 @@ pub fn inject_batch(
     let words = calls.iter().chain([&end]).flat_map(words_of);
     let list: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
     let list_at = Addr::new(InjectPage::BATCH_ADDR.get() + LIST_AT);
-    memory.write(list_at, &list)?;
+    memory.write_forced(list_at, &list)?;
     task.set_registers(&Registers {
         rip: InjectPage::BATCH_ADDR.get(),
         orig_rax: u64::MAX,

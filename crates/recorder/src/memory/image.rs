@@ -116,11 +116,10 @@ impl World {
         book: &mut Book,
         draft: &mut Draft,
         (task, stopped, registers): (&mut Task, &mut Stopped, &Registers),
-        fast: &mut FastCalls,
+        (program, fast): (&[u8], &mut FastCalls),
     ) -> Result<(Vec<Mapping>, PageBatch, Sites), RecordError> {
         let mut mappings = Vec::new();
         let mut sites = Sites::default();
-        let program = program_path(task.tid);
         let mut patches = PagePatches::of(ProcessMemory::new(task.tid));
         for entry in maps(task.tid)? {
             if entry.range.start() == InjectPage::ADDR || entry.path == "[vsyscall]" {
@@ -181,8 +180,7 @@ impl World {
             let place = (entry.range, entry.offset);
             let with = (&task.memory, &book.writer);
             sites.extend(known.random.replace(&file, place, with, |at, code| {
-                // A page that cannot be written stays as it is: the image has what there is.
-                let _ = ProcessMemory::new(task.tid).write(at, code);
+                patches.put(at, code);
             }));
             if part == Part::Loader {
                 known.clocks.take_out(&file, place, (task.tid, &book.writer), patches);
@@ -211,7 +209,7 @@ impl Session {
             &mut self.book,
             draft,
             (task, stopped, &registers),
-            &mut fast,
+            (&path, &mut fast),
         )?;
         let pages = self.book.writer.store_image_pages(batch);
         let table = MappingTable::new(mappings.iter().cloned());

@@ -9,7 +9,7 @@ use crate::next::normal;
 use crate::places::Found;
 use crate::signals::holding::hold_meanwhile;
 use crate::tasks::Task;
-use crate::waiting::code::{Known, LONGEST, Step};
+use crate::waiting::code::{Known, Step};
 
 /// So many instructions are looked at. A step costs 3 to 40 µs.
 const AHEAD: usize = 32;
@@ -25,17 +25,8 @@ const OWN_FRAMES: u64 = 4096;
 const MOST_WORDS: usize = 16;
 
 /// The instruction at `pc`, if it only works on registers and memory.
-fn step_in(memory: &Glance<'_>, pc: Addr) -> Option<Step> {
-    let mut code = [0; LONGEST];
-    let got = memory.read(pc, &mut code);
-    Step::decode(pc, code.get(..got)?)
-}
-
-/// The same where it is looked at once.
 fn step_at(memory: &ProcessMemory, pc: Addr) -> Option<Step> {
-    let mut code = [0; LONGEST];
-    let got = memory.read(pc, &mut code).unwrap_or(0);
-    Step::decode(pc, code.get(..got)?)
+    Step::read(&Glance::of_still(memory), pc)
 }
 
 /// A way that code may go.
@@ -57,7 +48,7 @@ impl Way {
             if self.steps.iter().any(|step| step.is_at(pc)) {
                 return;
             }
-            let step = step_in(memory, pc);
+            let step = Step::read(memory, pc);
             at = step.as_ref().and_then(Step::next);
             self.is_open = at.is_none();
             let Some(step) = step else { return };

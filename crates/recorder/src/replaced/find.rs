@@ -8,6 +8,7 @@ use std::fs::File;
 
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic};
 use object::read::{Object, ObjectSection, ObjectSymbol, ReadCache, SectionKind, SymbolKind};
+use retake_model::{Addr, AddrRange, FileOffset};
 use retake_recording::{FileKey, NoteSubject, RecordingWriter};
 
 /// What is looked for.
@@ -20,10 +21,10 @@ pub(super) enum Wanted {
 }
 
 impl Wanted {
-    fn opcode(self) -> [u8; 2] {
+    fn opcode(self) -> &'static [u8; 2] {
         match self {
-            Self::Random => [0x0f, 0xc7],
-            Self::Clock => [0x0f, 0x31],
+            Self::Random => &[0x0f, 0xc7],
+            Self::Clock => &[0x0f, 0x31],
         }
     }
 
@@ -72,6 +73,12 @@ impl Found {
         let found = Self { offset, code };
         found.instruction(wanted)?;
         Some(found)
+    }
+
+    /// Where it is in a part of the file that is mapped there from an offset on, if it is in that.
+    pub(super) fn place_in(&self, (range, offset): (AddrRange, FileOffset)) -> Option<Addr> {
+        let skip = self.offset.checked_sub(offset.get())?;
+        range.start().checked_add(skip).filter(|at| range.contains(*at))
     }
 
     pub(super) fn instruction(&self, wanted: Wanted) -> Option<Instruction> {
@@ -128,9 +135,8 @@ fn in_file(file: &File, wanted: Wanted) -> Vec<Found> {
 
 /// Where the two bytes of the opcode are, with what may follow.
 fn candidates(code: &[u8], wanted: Wanted) -> impl Iterator<Item = usize> {
-    let opcode = wanted.opcode();
-    let places = memchr::memmem::find_iter(code, &opcode).collect::<Vec<_>>();
-    places.into_iter().filter(move |at| wanted.may_go_on(code.get(at + 2)))
+    let places = memchr::memmem::find_iter(code, wanted.opcode());
+    places.filter(move |at| wanted.may_go_on(code.get(at + 2)))
 }
 
 /// The instruction whose opcode is at `at`, if decoding comes to it from the function that it is in.

@@ -29,7 +29,7 @@ impl Clocks {
     pub(crate) fn take_out(
         &mut self,
         file: &File,
-        (range, offset): (AddrRange, FileOffset),
+        place: (AddrRange, FileOffset),
         (tid, writer): (Tid, &RecordingWriter),
         patches: &mut PagePatches,
     ) {
@@ -37,9 +37,7 @@ impl Clocks {
             return;
         }
         for found in self.of(file, writer).iter() {
-            let skip = found.offset.checked_sub(offset.get());
-            let at = skip.and_then(|skip| range.start().checked_add(skip));
-            let Some(at) = at.filter(|at| range.contains(*at)) else { continue };
+            let Some(at) = found.place_in(place) else { continue };
             let mut now = [0; NOTHING.len()];
             if patches.read(at, &mut now) && now == *found.code {
                 patches.put(at, &NOTHING);

@@ -161,15 +161,13 @@ impl Known {
     pub(crate) fn replace(
         &mut self,
         file: &File,
-        (range, offset): (AddrRange, FileOffset),
+        place: (AddrRange, FileOffset),
         (memory, writer): (&ProcessMemory, &RecordingWriter),
         mut put: impl FnMut(Addr, &[u8]),
     ) -> Sites {
         let mut sites = Sites::default();
         for (found, site) in self.of(file, writer).iter() {
-            let at =
-                found.offset.checked_sub(offset.get()).and_then(|at| range.start().checked_add(at));
-            let Some(at) = at.filter(|at| range.contains(*at)) else { continue };
+            let Some(at) = found.place_in(place) else { continue };
             let mut now = vec![0; found.code.len()];
             if memory.read_exact(at, &mut now).is_err() || now != found.code {
                 continue;

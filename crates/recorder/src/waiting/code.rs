@@ -145,6 +145,13 @@ impl Step {
         })
     }
 
+    /// The instruction at `pc`, where that is one of these.
+    pub(crate) fn read(memory: &Glance<'_>, pc: Addr) -> Option<Self> {
+        let mut code = [0; LONGEST];
+        let got = memory.read(pc, &mut code);
+        Self::decode(pc, code.get(..got)?)
+    }
+
     /// Where the code goes on: around the loop, for a jump back. None where registers or memory say it.
     pub(crate) fn next(&self) -> Option<Addr> {
         let here = self.instruction.ip();

@@ -7,7 +7,7 @@
 use retake_model::{Addr, Registers};
 use retake_tracee::Glance;
 
-use super::code::{LONGEST, Step};
+use super::code::Step;
 
 /// So many instructions such a loop has at most.
 const MOST_STEPS: usize = 24;
@@ -60,11 +60,7 @@ pub(super) fn pauses(memory: &Glance<'_>, pc: Addr) -> bool {
     let mut at = pc;
     let mut has_pause = false;
     for _ in 0..MOST_STEPS {
-        let mut code = [0; LONGEST];
-        let got = memory.read(at, &mut code);
-        let Some(step) = Step::decode(at, code.get(..got).unwrap_or_default()) else {
-            return false;
-        };
+        let Some(step) = Step::read(memory, at) else { return false };
         has_pause |= step.is_pause();
         match step.next() {
             Some(next) if next == pc => return has_pause,

@@ -230,10 +230,10 @@ impl Timeline {
         self.lost = true;
         self.machine.caches.note_branches()?;
         let begins_at = self.machine.task(task)?.registers.pc();
-        if place.branches == 0 && place.pc == begins_at {
-            return Ok(None);
-        }
         if place.branches == 0 {
+            if place.pc == begins_at {
+                return Ok(None);
+            }
             // It need not stop where it stands.
             let first = self.machine.instruction_at(task, begins_at)?;
             let leads =
@@ -257,11 +257,7 @@ impl Timeline {
         self.machine.count.wanted = CountFor::Nothing;
         match found? {
             Some(found) if found != place => {
-                let at = match found == (Exact { branches: 0, pc: begins_at }) {
-                    true => Position::at_event(event),
-                    false => Position::at_place(event, Place::Exact(found)),
-                };
-                self.stand(task, at);
+                self.stand(task, Position::at_place(event, Place::Exact(found)));
                 self.lost = false;
                 Ok(Some(found))
             }

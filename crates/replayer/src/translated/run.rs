@@ -240,8 +240,7 @@ impl Machine {
         tests: &BTreeMap<Addr, Test>,
     ) -> Result<Option<Registers>, Failure> {
         let space = self.task(id)?.space;
-        // Asking where it stopped sets the clock right, which must not be done for a task that goes on from there.
-        let cache = self.caches.get(space).filter(|cache| cache.is_exact(actual.pc()));
+        let cache = self.caches.get(space);
         let pc = cache.and_then(|cache| cache.program_counter(actual.pc()));
         let Some(pc) = pc.filter(|pc| !tests.contains_key(pc)) else { return Ok(None) };
         let instruction = self.instruction_at(id, pc)?;

@@ -138,16 +138,6 @@ impl<M: CacheMemory> Translator<M> {
         self.point_by(self.room.offset(at)?, Points::find).map(|point| point.pc)
     }
 
-    /// Whether what [`Self::stopped`] says of a task at an address in the cache is [`Stop::At`]. Nothing is changed by
-    /// asking: a task that stands elsewhere may go on.
-    pub fn is_exact(&self, at: Addr) -> bool {
-        self.room
-            .offset(at)
-            .filter(|offset| ![self.common_stop, self.miss_stop].contains(offset))
-            .and_then(|offset| self.point_by(offset, Points::find))
-            .is_some_and(|point| matches!(point.kind, PointKind::Exact | PointKind::Call))
-    }
-
     fn point_by(
         &self,
         offset: u32,
