@@ -280,12 +280,14 @@ impl Session {
                     (Arrivals::Seen, Way::Sure) => self.preempt_at_first(task, stopped, None)?,
                     _ => self.preempt(task, stopped, None)?,
                 };
+                task.seen_to_compute = 0;
                 task.waited_at.note(task.registers.pc());
                 task.waiting = Some(waiting);
                 self.go_on_at_event(task, stopped)
             }
             Examined::Computes(stopped) => {
                 task.expects = None;
+                task.seen_to_compute = task.seen_to_compute.saturating_add(1);
                 self.turns.scheduler.computes(monotonic());
                 self.turns.go_on_meanwhile(task, stopped)
             }

@@ -18,6 +18,8 @@ pub(super) enum Terms {
     AtRandom,
     /// Instructions stepped through one by one.
     Steps,
+    /// Comparisons of pages that showed that a task computes.
+    Comparisons,
 }
 
 impl Terms {
@@ -26,6 +28,7 @@ impl Terms {
         match self {
             Self::Usual | Self::AtRandom => 19,
             Self::Steps => 3,
+            Self::Comparisons => 49,
         }
     }
 
@@ -35,13 +38,14 @@ impl Terms {
             Self::Usual => 20,
             Self::AtRandom => 400,
             Self::Steps => 150,
+            Self::Comparisons => 100,
         })
     }
 
     /// What costs no more is a price worth paying each time.
     fn cheap(self) -> Duration {
         match self {
-            Self::Usual | Self::Steps => Duration::ZERO,
+            Self::Usual | Self::Steps | Self::Comparisons => Duration::ZERO,
             Self::AtRandom => Duration::from_micros(400),
         }
     }

@@ -41,6 +41,9 @@ const WOKEN_WAITS_AFTER: Duration = Duration::from_micros(200);
 /// so often.
 const WATCHED_WAITS_AFTER: Duration = Duration::from_micros(500);
 const WATCHED: u32 = 3;
+/// A task that was seen to compute each time it was looked at is looked at later and later in its next turns, up to
+/// as if it had been seen so often in them already.
+const COMPUTES_ON: u32 = 5;
 /// How long the others wait at least and at most, until the turn ends at an event.
 const SHORTEST_TURN: Duration = Duration::from_micros(100);
 const LONGEST_TURN: Duration = Duration::from_micros(600);
@@ -92,6 +95,8 @@ pub(crate) struct Candidate {
     pub(crate) priority: Priority,
     /// How long its last turn has lasted.
     pub(crate) last_turn: Duration,
+    /// It was looked at so often, one time after the other, and did not only wait.
+    pub(crate) seen_to_compute: u32,
 }
 
 impl Candidate {
@@ -176,6 +181,8 @@ pub(crate) struct Scheduler {
     budget: Budget,
     /// For steps after events.
     steps: Budget,
+    /// For comparisons of pages.
+    comparisons: Budget,
 }
 
 impl Scheduler {
@@ -193,8 +200,15 @@ impl Scheduler {
             seen_to_compute: 0,
             short: None,
         };
-        let (budget, steps) = (Budget::default(), Budget::default());
-        Self { chaos: None, random: Random::new(seed), current: None, turn, budget, steps }
+        Self {
+            chaos: None,
+            random: Random::new(seed),
+            current: None,
+            turn,
+            budget: Budget::default(),
+            steps: Budget::default(),
+            comparisons: Budget::default(),
+        }
     }
 
     /// Schedules at random from here on.
@@ -257,6 +271,16 @@ impl Scheduler {
     /// Whether an event in the middle of code is too expensive to make two of them.
     pub(crate) fn ends_are_expensive(&self) -> bool {
         self.budget.last() >= EXPENSIVE
+    }
+
+    /// Whether the pages of a process may be compared to find out what a task does.
+    pub(crate) fn may_compare_pages(&self, now: Duration) -> bool {
+        now >= self.comparisons.free_from(Terms::Comparisons)
+    }
+
+    /// The pages of a process were compared for nothing: the task computes.
+    pub(crate) fn compared_pages(&mut self, now: Duration, cost: Duration) {
+        self.comparisons.spend(now, cost, Terms::Comparisons);
     }
 
     /// How soon after this event the current task loses the CPU, if it does not go on until something else
@@ -346,6 +370,7 @@ impl Scheduler {
         if claim == Some(Claim::Woken) && self.chaos.is_none() {
             self.turn.next_look = now + WOKEN_WAITS_AFTER;
         }
+        self.is_known_to_compute(next_one.map_or(0, |candidate| candidate.seen_to_compute));
         next.map_or(Decision::Nobody, Decision::Begins)
     }
 
@@ -489,10 +514,25 @@ impl Scheduler {
 
     /// The running task stops by itself where it is likely to wait.
     pub(crate) fn is_watched(&mut self) {
-        if self.chaos.is_none() && self.turn.examined == 0 {
-            self.turn.examined = WATCHED;
+        if self.turn.examined == 0 {
+            self.is_likely_to_compute(WATCHED, WATCHED_WAITS_AFTER);
+        }
+    }
+
+    /// The running task was seen to compute in a row of looks before this turn.
+    fn is_known_to_compute(&mut self, looks: u32) {
+        let looks = looks.min(COMPUTES_ON);
+        if looks >= SEEN_TO_COMPUTE {
+            self.is_likely_to_compute(looks, WAITS_AFTER.saturating_mul(1 << looks));
+        }
+    }
+
+    /// The running task is looked at after so long, as if it had been seen so often in this turn to compute.
+    fn is_likely_to_compute(&mut self, looks: u32, first_look: Duration) {
+        if self.chaos.is_none() {
+            self.turn.examined = looks;
             self.turn.seen_to_compute = SEEN_TO_COMPUTE - 1;
-            self.turn.next_look = self.turn.next_look.max(self.turn.start + WATCHED_WAITS_AFTER);
+            self.turn.next_look = self.turn.next_look.max(self.turn.start + first_look);
         }
     }
 

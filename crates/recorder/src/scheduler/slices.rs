@@ -108,6 +108,7 @@ mod tests {
             is_in_code: *is_in_code,
             priority: Priority::default(),
             last_turn: Duration::ZERO,
+            seen_to_compute: 0,
         };
         Others::count(ms(1000), list.iter().map(candidate), false)
     }

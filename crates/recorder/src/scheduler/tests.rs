@@ -16,7 +16,15 @@ fn ms(millis: u64) -> Duration {
 
 fn candidate(tid: Tid, claim: Claim, since: Duration) -> Candidate {
     let priority = Priority::default();
-    Candidate { tid, claim, since, is_in_code: false, priority, last_turn: Duration::ZERO }
+    Candidate {
+        tid,
+        claim,
+        since,
+        is_in_code: false,
+        priority,
+        last_turn: Duration::ZERO,
+        seen_to_compute: 0,
+    }
 }
 
 fn runs(tid: Tid, since: Duration) -> Candidate {
@@ -173,6 +181,41 @@ fn a_task_without_events_is_examined_soon() {
     // Not while it makes calls.
     let look = scheduler.look(now + us(100), now + us(90), others.into_iter(), false);
     assert_eq!(look, Look::GoOn);
+}
+
+#[test]
+fn a_task_that_computed_each_time_is_examined_later_and_may_be_cut_as_soon() {
+    let mut first_looks = Vec::new();
+    for looks in [0, 1, 2, 3, 5, 50] {
+        let mut cut = 0;
+        for seed in 0..30 {
+            let mut scheduler = Scheduler::new(seed);
+            let task = Candidate { seen_to_compute: looks, ..runs(A, Duration::ZERO) };
+            assert_eq!(scheduler.next(Duration::ZERO, &[task]), Decision::Begins(A));
+            if seed == 0 {
+                first_looks.push(scheduler.next_look(Duration::ZERO));
+            }
+            let others = [runs(B, Duration::ZERO)];
+            let (now, examined) = turn_in_code(&mut scheduler, &others);
+            assert!(looks < 5 || examined <= 3, "examined {examined} times");
+            cut += usize::from(now < LONGEST_CUT * 2);
+        }
+        assert!(cut >= 10, "{cut} of 30 were cut after {looks} looks");
+    }
+    assert_eq!(first_looks, [us(50), us(50), us(200), us(400), us(1600), us(1600)]);
+}
+
+#[test]
+fn comparisons_of_pages_for_nothing_take_little_of_the_time() {
+    let mut scheduler = started();
+    let mut spent = Duration::ZERO;
+    for now in (1..1000).map(ms) {
+        if scheduler.may_compare_pages(now) {
+            scheduler.compared_pages(now, ms(2));
+            spent += ms(2);
+        }
+    }
+    assert!((ms(10)..ms(30)).contains(&spent), "{spent:?}");
 }
 
 #[test]

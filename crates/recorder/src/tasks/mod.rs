@@ -67,6 +67,8 @@ pub(crate) struct Task {
     pub(crate) woken: bool,
     /// How long its last turn has lasted.
     pub(crate) last_turn: Duration,
+    /// It was looked at so often, one time after the other, and did not only wait.
+    pub(crate) seen_to_compute: u32,
     /// It gave the CPU away at its last event.
     pub(crate) yielded: bool,
     /// So many of its last events were looks at a clock, in its present turn.
@@ -157,6 +159,7 @@ impl Task {
             expects: None,
             woken: false,
             last_turn: Duration::ZERO,
+            seen_to_compute: 0,
             yielded: false,
             clock_reads: 0,
             polls: false,
@@ -223,6 +226,7 @@ impl Task {
             is_in_code: self.mid_code,
             priority: self.told.priority,
             last_turn: self.last_turn,
+            seen_to_compute: self.seen_to_compute,
         }
     }
 

@@ -285,6 +285,23 @@ impl Session {
     fn compare_pages(
         &mut self,
         task: &mut Task,
+        stopped: Stopped,
+    ) -> Result<Examined, RecordError> {
+        if !self.turns.scheduler.may_compare_pages(monotonic()) {
+            return Ok(Examined::Computes(stopped));
+        }
+        let started = own_cpu_time();
+        let examined = self.compare_pages_of_turns(task, stopped)?;
+        if !matches!(examined, Examined::Waits(..)) {
+            let cost = own_cpu_time().saturating_sub(started);
+            self.turns.scheduler.compared_pages(monotonic(), cost);
+        }
+        Ok(examined)
+    }
+
+    fn compare_pages_of_turns(
+        &mut self,
+        task: &mut Task,
         mut stopped: Stopped,
     ) -> Result<Examined, RecordError> {
         self.world.start_tracking_with(task, &mut stopped)?;
@@ -296,9 +313,7 @@ impl Session {
                 Long::Examined(found) => return Ok(found),
             }
         }
-        let started = own_cpu_time();
         let digest = self.world.digest(task)?;
-        self.turns.scheduler.spent(monotonic(), own_cpu_time().saturating_sub(started));
         match self.once_more_as_before(task, stopped, &before, &vector)? {
             Long::Same(stopped) if self.world.digest(task)? == digest => {
                 let waiting = Waiting { words: Vec::new(), space: task.space };
