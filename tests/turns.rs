@@ -51,6 +51,31 @@ fn a_mutex_that_is_nearly_always_held() {
     check("c/turns/polled_mutex.c", &["--chaos"], &[], "done\n");
 }
 
+/// One thread reads a clock in a loop, without a stop, when another one has slept: that gets its turn long before
+/// the buffer of such calls is full (some 5,600 of them).
+#[test]
+fn a_turn_ends_at_a_call_that_is_made_without_a_stop() {
+    let retake = retake();
+    let program = fixture::c("c/turns/polled_mutex.c", &[]);
+    let (recording, ended) = retake.record("recording", &[], &[&program]);
+    assert_eq!(ended.output(), "done\n", "{}", ended.errors());
+    let events = retake.run(["events".as_ref(), recording.as_os_str()]).good().output();
+    let (mut since, mut waits) = (None, Vec::new());
+    for line in events.lines() {
+        let of_first = line.contains(" task 0 ");
+        if of_first && line.contains("clock_nanosleep =") {
+            since = Some(0);
+        } else if of_first {
+            waits.extend(since.take());
+        } else if let Some(calls) = &mut since {
+            *calls += 1;
+        }
+    }
+    let soon = waits.iter().filter(|calls| **calls < 4000).count();
+    assert!(waits.len() > 40, "{waits:?}");
+    assert!(soon * 2 > waits.len(), "calls that others make before it goes on: {waits:?}");
+}
+
 /// Natively nearly always the maker.
 #[test]
 fn a_new_thread_begins_after_its_maker_goes_on() {

@@ -1,14 +1,17 @@
 //! The recording loop: which task runs, and what its stops mean.
 
+use std::time::Duration;
+
 use retake_model::{Signal, Tid};
 use retake_ptrace::{PtraceStop, Resume, StopEvent, Stopped, WaitFlags, monotonic, wait};
 use retake_recording::ExitStatus;
 
 use crate::checkpoints::schedule::Due;
 use crate::error::RecordError;
+use crate::fast::AtEnd;
 use crate::next::{Next, resumed};
 use crate::places::leaving::Left;
-use crate::scheduler::{Decision, Soon, TICK};
+use crate::scheduler::{Decision, Soon, TICK, WAITS_AFTER};
 use crate::session::Session;
 use crate::tasks::{Run, Task};
 use crate::tracing::onward::Onward;
@@ -52,7 +55,10 @@ impl Session {
         let now = monotonic();
         let ran = self.turns.scheduler.ran(now);
         let tid = match self.turns.scheduler.next(now, &self.turns.candidates) {
-            Decision::GoesOn(tid) => return Some(tid),
+            Decision::GoesOn(tid) => {
+                self.look_at_fast_calls(tid, now);
+                return Some(tid);
+            }
             Decision::Begins(tid) => Some(tid),
             Decision::Nobody => None,
         };
@@ -66,6 +72,18 @@ impl Session {
             ticker.first_then(self.turns.scheduler.next_look(now), AGAIN);
         }
         tid
+    }
+
+    /// Others could run from now on, and the task that goes on may make no event for long: its calls without a stop
+    /// are looked at soon.
+    fn look_at_fast_calls(&self, tid: Tid, now: Duration) {
+        let makes_them = self.world.tasks.get(&tid).is_some_and(|task| task.makes_fast_calls(now));
+        if makes_them
+            && self.turns.candidates.len() > 1
+            && let Some(ticker) = &self.turns.ticker
+        {
+            ticker.first_then(WAITS_AFTER, AGAIN);
+        }
     }
 
     /// Lets a ready task run until its turn ends, which is soon.
@@ -292,7 +310,8 @@ impl Session {
             && (signal != Signal::TRAP || task.asked_to_stop)
             && let Some(end) = task.end_of_fast_code(stopped.registers()?.pc())
         {
-            return self.leave_fast_code(task, stopped, signal, end);
+            let at_end = if signal == Signal::TRAP { AtEnd::Asked } else { AtEnd::Again };
+            return self.leave_fast_code(task, stopped, at_end, end);
         }
         match event {
             StopEvent::Seccomp => self.call_entered(task, stopped),

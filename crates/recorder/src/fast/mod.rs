@@ -14,6 +14,8 @@ mod sites;
 pub(crate) mod state;
 mod taken;
 
+pub(crate) use taken::AtEnd;
+
 use std::rc::Rc;
 
 use retake_abi::nr;

@@ -63,6 +63,8 @@ pub(crate) struct FastCalls {
     pub(super) in_use: bool,
     /// Up to here the entries of the buffer are events.
     pub(super) taken: Progress,
+    /// Up to here they were seen.
+    pub(super) seen: Progress,
     pub(super) sites: BTreeMap<Addr, Site>,
     pub(super) stubs: Vec<Stubs>,
     /// What the code knows of descriptors.
@@ -76,6 +78,7 @@ impl FastCalls {
             present: false,
             in_use: false,
             taken: Progress::START,
+            seen: Progress::START,
             sites: BTreeMap::new(),
             stubs: Vec::new(),
             fds: KnownFds::default(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use retake_abi::consts::fcntl::{F_DUPFD, F_DUPFD_CLOEXEC};
 use retake_abi::{Errno, nr};
-use retake_model::{Addr, Registers, Signal};
+use retake_model::{Addr, Registers};
 use retake_ptrace::{Resume, StopEvent, Stopped, monotonic, read_words};
 use retake_recording::{Effect, OutputHash, Stream};
 use retake_tracee::fast::{CURSOR, ENTRIES_END, Entry, FIRST_ENTRY, FastCode, FdKind};
@@ -41,6 +41,17 @@ fn unfinished(
     let mut header = [0; HEADER_LEN];
     task.memory.read_exact(taken.cursor, &mut header).ok()?;
     Entry::unfinished(&header, registers)
+}
+
+/// What a task is brought to the end of the code for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AtEnd {
+    /// It was asked to stop.
+    Asked,
+    /// Its turn ends there.
+    TurnEnds,
+    /// Another stop, which comes again there.
+    Again,
 }
 
 impl Progress {
@@ -79,6 +90,19 @@ impl World {
     fn fast_calls_taken(&self, task: &Task) -> Option<Progress> {
         let fast = &self.spaces.get(&task.space)?.fast;
         fast.in_use.then_some(fast.taken)
+    }
+
+    /// Looks whether a running task has made calls without a stop since it was last looked at.
+    pub(crate) fn note_fast_calls(&mut self, task: &mut Task, now: Duration) {
+        let Some(taken) = self.fast_calls_taken(task) else { return };
+        let Some(space) = self.spaces.get_mut(&task.space) else { return };
+        if let Some(progress) = Progress::read(task)
+            && progress != taken
+            && progress != space.fast.seen
+        {
+            space.fast.seen = progress;
+            task.made_fast_calls = Some(now);
+        }
     }
 
     /// A task that slept in a call of the code was woken by a signal, or by the recorder: it goes on at its stub,
@@ -248,7 +272,7 @@ impl Session {
         };
         self.turns.scheduler.end_turn();
         task.asked_to_stop = false;
-        self.leave_fast_code(task, stopped, Signal::TRAP, end)
+        self.leave_fast_code(task, stopped, AtEnd::TurnEnds, end)
     }
 
     /// A task that was stopped in the middle of the code goes on to its end first; the stop is then what
@@ -257,11 +281,10 @@ impl Session {
         &mut self,
         task: &mut Task,
         stopped: Stopped,
-        signal: Signal,
+        at_end: AtEnd,
         end: Addr,
     ) -> Result<Next, RecordError> {
-        let asked = signal == Signal::TRAP;
-        if asked {
+        if at_end != AtEnd::Again {
             task.asked_to_stop = false;
         }
         let Some(ticker) = &self.turns.ticker else {
@@ -273,10 +296,15 @@ impl Session {
             Found::Place(mut stopped, _) => {
                 let is_out = stopped.registers()?.pc() == end;
                 self.take_fast_calls(task)?;
-                if !asked {
-                    stopped.stop_again()?;
-                } else if is_out {
-                    return self.stopped_as_asked(task, stopped);
+                match at_end {
+                    AtEnd::Again => stopped.stop_again()?,
+                    AtEnd::Asked if is_out => return self.stopped_as_asked(task, stopped),
+                    // It comes to the end of the code once after each call.
+                    AtEnd::TurnEnds if is_out => {
+                        let stopped = self.preempt_at_first(task, stopped, None)?;
+                        return self.go_on_at_event(task, stopped);
+                    }
+                    AtEnd::Asked | AtEnd::TurnEnds => {}
                 }
                 Ok(resumed(stopped.resume(Resume::Continue, None)?, Next::Soon))
             }

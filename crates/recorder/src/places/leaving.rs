@@ -17,8 +17,6 @@ use crate::session::Session;
 use crate::tasks::Task;
 use crate::turns::{AGAIN, Turns};
 
-/// A task that has made calls without a stop so short ago is likely to make more.
-const SAME_PHASE: Duration = Duration::from_millis(60);
 /// How long a task may run on to its next call, if its calls are made without a stop.
 const TO_NEXT_CALL: Duration = Duration::from_millis(10);
 
@@ -65,10 +63,9 @@ impl Session {
         mut stopped: Stopped,
     ) -> Result<Next, RecordError> {
         let now = monotonic();
-        let makes_fast_calls =
-            task.made_fast_calls.is_some_and(|last| now.saturating_sub(last) < SAME_PHASE);
-        if makes_fast_calls && task.to_next_call.is_none() {
+        if task.makes_fast_calls(now) && task.to_next_call.is_none() {
             // Its next call is a better place, and not far.
+            task.disarm(&mut stopped)?;
             task.to_next_call = Some(now + TO_NEXT_CALL);
             if let Some(ticker) = &self.turns.ticker {
                 ticker.first_then(TO_NEXT_CALL, AGAIN);

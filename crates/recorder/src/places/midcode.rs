@@ -208,9 +208,11 @@ impl Session {
     }
 
     /// What the scheduler wants with the running task.
-    fn look(&mut self, task: &Task, now: Duration) -> Look {
+    fn look(&mut self, task: &mut Task, now: Duration) -> Look {
         let events = self.book.event_count();
-        if self.turns.quiet_since.0 != events {
+        self.world.note_fast_calls(task, now);
+        let makes_calls = task.made_fast_calls.is_some_and(|at| at >= self.turns.quiet_since.1);
+        if makes_calls || self.turns.quiet_since.0 != events {
             self.turns.quiet_since = (events, now);
         }
         if self.world.somebody_waits() {
@@ -220,6 +222,9 @@ impl Session {
         let unseen = others_have_stopped(task.tid);
         let ready = self.world.tasks.values().filter(|other| other.can_run());
         let others = ready.map(Task::candidate);
+        if makes_calls && self.turns.scheduler.ends_at_call(now, task.candidate(), others.clone()) {
+            return Look::Leave;
+        }
         self.turns.scheduler.look(now, self.turns.quiet_since.1, others, unseen)
     }
 

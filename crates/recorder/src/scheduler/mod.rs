@@ -109,6 +109,11 @@ impl Candidate {
         self.claim != Claim::Waits || self.waited(now) >= WAITS_AT_EVENT
     }
 
+    /// Whether `own`, which runs, may lose the CPU to it at an event.
+    fn is_due_to(&self, own: Candidate, gives_way: bool, now: Duration) -> bool {
+        self.is_due(now) && (gives_way || !self.lets_go_first(own.priority, now))
+    }
+
     /// Whether it lets a task with this priority go first.
     fn lets_go_first(&self, first: Priority, now: Duration) -> bool {
         self.waited(now) < self.patience(first)
@@ -344,12 +349,9 @@ impl Scheduler {
         let own = candidates.iter().find(is_current).copied();
         if let Some(own) = own {
             self.turn.priority = own.priority;
+            let others = candidates.iter().filter(|candidate| !is_current(candidate)).copied();
             let gives_way = self.turn.over || own.gives_way() || self.chaos.is_some();
-            let others = candidates.iter().filter(|candidate| !is_current(candidate));
-            let is_due = |other: &&Candidate| {
-                other.is_due(now) && (gives_way || !other.lets_go_first(own.priority, now))
-            };
-            let mut due = others.filter(is_due).peekable();
+            let mut due = others.filter(|other| other.is_due_to(own, gives_way, now)).peekable();
             if due.peek().is_none() {
                 // Nobody is kept from anything; but who only waits leaves the CPU to others like it.
                 let alone = candidates.len() == 1 || own.claim != Claim::Waits;
@@ -375,11 +377,11 @@ impl Scheduler {
     }
 
     /// Whether the turn of `own` ends at this event for one of `due`.
-    fn ends_at_event<'a>(
+    fn ends_at_event(
         &mut self,
         now: Duration,
         own: Candidate,
-        mut due: impl Iterator<Item = &'a Candidate>,
+        mut due: impl Iterator<Item = Candidate>,
     ) -> bool {
         let contended = *self.turn.contended.get_or_insert(now);
         if self.turn.over || own.claim == Claim::Waits {
@@ -461,6 +463,18 @@ impl Scheduler {
     /// When the running task is to be looked at next, from `now` on.
     pub(crate) fn next_look(&self, now: Duration) -> Duration {
         self.turn.next_look.saturating_sub(now).max(SHORTEST_LOOK)
+    }
+
+    /// Whether the turn of `own`, which makes calls without a stop, ends at its next one. At random, no task does.
+    pub(crate) fn ends_at_call(
+        &mut self,
+        now: Duration,
+        own: Candidate,
+        others: impl Iterator<Item = Candidate>,
+    ) -> bool {
+        let gives_way = self.turn.over || own.gives_way();
+        let mut due = others.filter(|other| other.is_due_to(own, gives_way, now)).peekable();
+        due.peek().is_some() && self.ends_at_event(now, own, due)
     }
 
     /// What to do about the running task, whose last event was at `last_event`. `others` are the tasks

@@ -130,6 +130,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_millis(10);
 /// the time. (Each takes 0.7 µs without a stop, and up to 30 µs with one.)
 const POLLS: u32 = 8;
 const POLL_TIME: Duration = Duration::from_micros(40);
+/// A task that has made calls without a stop so short ago is likely to make more.
+const SAME_PHASE: Duration = Duration::from_millis(60);
 
 impl Task {
     /// A task that is about to run.
@@ -228,6 +230,11 @@ impl Task {
             last_turn: self.last_turn,
             seen_to_compute: self.seen_to_compute,
         }
+    }
+
+    /// Whether it is likely to make more calls without a stop.
+    pub(crate) fn makes_fast_calls(&self, now: Duration) -> bool {
+        self.made_fast_calls.is_some_and(|last| now.saturating_sub(last) < SAME_PHASE)
     }
 
     /// An event of this task was recorded: what it last did is something else.
