@@ -101,6 +101,51 @@ fn ends_of_pid_namespaces() {
     }
 }
 
+/// As a user records them, and at random.
+const WAYS: [&[&str]; 2] = [OFTEN, &["--chaos"]];
+
+#[test]
+fn groups_that_are_killed_as_wholes() {
+    let program = fixture::c("c/groups/many_killed.c", &["-pthread"]);
+    let killed = |signal: u8| format!("killed with {signal}, ended by {signal}\n");
+    let control = "stopped by 19\ncontinued: 1\nstopped by 19\n";
+    let wanted = [&killed(9), &killed(15), control, &killed(9), &killed(6), &killed(11)].concat();
+    for options in WAYS.repeat(rounds()) {
+        let ended = retake().round_trip("recording", options, &[&program]);
+        assert_eq!(ended.output(), wanted, "{options:?}: {}", ended.errors());
+    }
+}
+
+#[test]
+fn ends_and_execve_without_a_leader() {
+    let program = fixture::c("c/groups/without_leader.c", &["-pthread"]);
+    let wanted = "exited: 1, with 8\nexecuted, as the leader: 1\nexited: 1, with 2\n";
+    for options in WAYS.repeat(rounds()) {
+        let ended = retake().round_trip("recording", options, &[&program]);
+        assert_eq!(ended.output(), wanted, "{options:?}: {}", ended.errors());
+    }
+}
+
+#[test]
+fn execve_and_ends_in_pid_namespaces() {
+    let program = fixture::c("c/groups/namespace_exec.c", &["-pthread"]);
+    let made = "first is 1\nmade 2\nmade 3\nmade 4\n";
+    let ends = [
+        "exited: 1, with 5\nall are gone\n",
+        "executed inside as 1\nexited: 1, with 6\nall are gone\n",
+        "not killed by itself\nexited: 1, with 5\nall are gone\n",
+    ];
+    let wanted = ends.map(|end| [made, end].concat()).concat();
+    for options in WAYS.repeat(rounds()) {
+        let ended = retake().round_trip("recording", options, &[&program]);
+        if ended.code() == 77 {
+            skip("execve_and_ends_in_pid_namespaces", "making a PID namespace is not permitted");
+            return;
+        }
+        assert_eq!(ended.output(), wanted, "{options:?}: {}", ended.errors());
+    }
+}
+
 /// Output with what differs from run to run taken out.
 fn without_numbers(output: &str) -> String {
     let mut text = String::new();
