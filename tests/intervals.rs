@@ -217,3 +217,12 @@ fn whoever_has_seen_enough_ends_it() {
     let Err(error) = listed else { panic!("it goes on") };
     assert!(matches!(error.kind(), ErrorKind::Interrupted), "{error}");
 }
+
+/// Where `cpuid` cannot be trapped, a program may go by the CPU that it is on, and never end on another one.
+#[test]
+fn a_stretch_that_never_ends_on_another_cpu() {
+    let program = fixture::c("c/asks_its_cpu.c", &[]);
+    let often = &["--checkpoint-every", "20ms"];
+    let ended = retake().round_trip("recording", often, &[&program]);
+    assert_eq!(ended.output(), "many rounds\n", "{}", ended.errors());
+}

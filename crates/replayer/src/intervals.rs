@@ -3,7 +3,8 @@
 //! Each thread has its own processes, as only the thread that has started a process may ask anything of it. What
 //! the threads find comes to the caller in the order of the stretches. Where the CPU may show in what
 //! is replayed ([`ReplayThread`]), nothing is given out before the state at the end of the stretch was found to
-//! be that of the checkpoint there; a stretch that differs is gone through again on the recorded CPU.
+//! be that of the checkpoint there; a stretch that differs is gone through again on the recorded CPU. What differs may
+//! also never end: a stretch that takes much longer than others is taken over there.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +25,10 @@ const MOST_AT_ONCE: usize = 512;
 const AT_LEAST_EVERY: Duration = Duration::from_millis(50);
 /// Stretches that are gone through before the caller has come to them, for each thread.
 const AHEAD: usize = 2;
+/// A stretch that is gone through elsewhere is taken over after so long at the soonest, and after so many times what
+/// the longest one has taken.
+const TAKEN_OVER_AFTER: Duration = Duration::from_secs(1);
+const TIMES_THE_LONGEST: u32 = 3;
 /// How often somebody looks whether the whole was interrupted.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -140,11 +145,39 @@ struct Plan {
     waiting: BTreeSet<usize>,
     /// To be gone through again, on the recorded CPU.
     again: BTreeSet<usize>,
+    /// Gone through elsewhere.
+    elsewhere: BTreeMap<usize, Elsewhere>,
+    /// One that was gone through elsewhere did not end: the program goes by its CPU.
+    goes_by_cpu: bool,
+    /// How long the longest stretch has taken.
+    longest: Duration,
     /// How many the caller is through with.
     taken: usize,
     recorded_cpu: RecordedCpu,
     /// On the monotonic clock.
     begins: Duration,
+}
+
+/// A stretch that is gone through on another CPU than the recorded one.
+#[derive(Debug)]
+struct Elsewhere {
+    /// On the monotonic clock.
+    since: Duration,
+    /// Set to have its thread leave it.
+    leave: Arc<AtomicBool>,
+}
+
+impl Plan {
+    /// The first stretch elsewhere that seems not to end is to be gone through here.
+    fn take_over(&mut self) -> Option<usize> {
+        let patience = TAKEN_OVER_AFTER.max(self.longest * TIMES_THE_LONGEST);
+        let now = monotonic();
+        let is_late = |of: &Elsewhere| now.saturating_sub(of.since) >= patience;
+        let n = self.elsewhere.iter().find_map(|(n, of)| is_late(of).then_some(*n))?;
+        self.elsewhere.remove(&n)?.leave.store(true, Ordering::Relaxed);
+        self.goes_by_cpu = true;
+        Some(n)
+    }
 }
 
 impl Board {
@@ -168,23 +201,32 @@ impl Board {
     }
 
     /// The next stretch for a thread; none if there will be no more.
-    fn next(&self, role: Role, intervals: &[Interval], ahead: usize) -> Option<usize> {
+    fn next(&self, seat: &Seat, intervals: &[Interval]) -> Option<usize> {
+        let role = seat.role();
         let mut plan = self.lock();
         loop {
-            if self.is_cancelled() {
+            if self.is_cancelled() || role == Role::Checked && plan.goes_by_cpu {
                 return None;
             }
             let left = plan.begins.saturating_sub(monotonic());
             let held = role == Role::First && plan.recorded_cpu == RecordedCpu::Busy;
-            let last = plan.taken + ahead;
+            let last = plan.taken + seat.ahead;
             if left.is_zero() && !held {
                 let again = if role == Role::First { plan.again.pop_first() } else { None };
                 let suits = |n: &usize| {
                     *n < last && intervals.get(*n).is_some_and(|interval| role.can_do(interval))
                 };
-                let next = again.or_else(|| plan.waiting.iter().copied().find(suits));
+                let mut next = again.or_else(|| plan.waiting.iter().copied().find(suits));
+                if next.is_none() && role == Role::First {
+                    next = plan.take_over();
+                }
                 if let Some(n) = next {
                     plan.waiting.remove(&n);
+                    if role == Role::Checked {
+                        seat.leave.store(false, Ordering::Relaxed);
+                        let (since, leave) = (monotonic(), Arc::clone(&seat.leave));
+                        plan.elsewhere.insert(n, Elsewhere { since, leave });
+                    }
                     return Some(n);
                 }
             }
@@ -192,7 +234,11 @@ impl Board {
             if role != Role::First && !plan.waiting.iter().any(can_do) {
                 return None;
             }
-            let patience = if left.is_zero() { Duration::from_secs(1) } else { left };
+            let patience = match (left.is_zero(), plan.elsewhere.is_empty()) {
+                (false, _) => left,
+                (true, false) => LOOK_EVERY,
+                (true, true) => Duration::from_secs(1),
+            };
             let woken = self.changed.wait_timeout(plan, patience);
             plan = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -294,6 +340,9 @@ pub(crate) fn side_by_side<W: Work, R>(
     let plan = Plan {
         waiting: (0..intervals.len()).collect(),
         again: BTreeSet::new(),
+        elsewhere: BTreeMap::new(),
+        goes_by_cpu: false,
+        longest: Duration::ZERO,
         taken: 0,
         recorded_cpu: crew.recorded_cpu,
         begins: monotonic() + crew.after,
@@ -306,9 +355,18 @@ pub(crate) fn side_by_side<W: Work, R>(
             let (sender, board) = (sender.clone(), &board);
             let hand = move || {
                 let thread = ReplayThread::beside(crew.recording, n);
-                let control = crew.control.beside(Arc::clone(&board.cancelled));
+                let leave = Arc::new(AtomicBool::new(false));
+                let cancel = vec![Arc::clone(&board.cancelled), Arc::clone(&leave)];
+                let control = crew.control.beside(cancel);
                 let ahead = threads * AHEAD;
-                labour(work, Seat { n, thread, ahead }, board, &control, intervals, &sender);
+                labour(
+                    work,
+                    &Seat { n, thread, ahead, leave },
+                    board,
+                    &control,
+                    intervals,
+                    &sender,
+                );
             };
             let started = std::thread::Builder::new()
                 .name(format!("retake-replay-{n}"))
@@ -333,20 +391,29 @@ struct Seat {
     n: usize,
     thread: ReplayThread,
     ahead: usize,
+    /// Set to have it leave its stretch.
+    leave: Arc<AtomicBool>,
+}
+
+impl Seat {
+    fn role(&self) -> Role {
+        Role::of(self.n, &self.thread)
+    }
 }
 
 fn labour<W: Work>(
     work: &W,
-    seat: Seat,
+    seat: &Seat,
     board: &Board,
     control: &Control,
     intervals: &[Interval],
     sender: &Sender<Message<W::Found>>,
 ) {
     let _others_end_too = OnPanic(board);
-    let (role, ahead) = (Role::of(seat.n, &seat.thread), seat.ahead);
+    let role = seat.role();
     let mut hand = None;
-    while let Some(n) = board.next(role, intervals, ahead) {
+    while let Some(n) = board.next(seat, intervals) {
+        let began = monotonic();
         let Some(interval) = intervals.get(n) else { return };
         // Waiting takes the time from the counter, which lifts the trap.
         let _as_in_the_program = seat.thread.traps();
@@ -364,6 +431,14 @@ fn labour<W: Work>(
         });
         if board.is_cancelled() {
             return;
+        }
+        if role == Role::Checked && board.lock().elsewhere.remove(&n).is_none() {
+            // It was taken over.
+            continue;
+        }
+        if result.is_ok() {
+            let took = monotonic().saturating_sub(began);
+            board.change(|plan| plan.longest = plan.longest.max(took));
         }
         let part = match result {
             Ok(()) => {

@@ -65,8 +65,8 @@ pub struct Control {
     pub audience: Option<Arc<dyn Audience>>,
     /// The event that a run has come to.
     pub(crate) reached: Arc<AtomicU64>,
-    /// Set to have one of several runs end early.
-    cancel: Option<Arc<AtomicBool>>,
+    /// Any of these is set to have one of several runs end early.
+    cancel: Vec<Arc<AtomicBool>>,
 }
 
 impl Control {
@@ -75,14 +75,14 @@ impl Control {
         Self { observer: Some(observer), ..Self::default() }
     }
 
-    /// For a run beside others: it ends with them, or alone once `cancel` is set.
-    pub(crate) fn beside(&self, cancel: Arc<AtomicBool>) -> Self {
+    /// For a run beside others: it ends with them, or alone once one of `cancel` is set.
+    pub(crate) fn beside(&self, cancel: Vec<Arc<AtomicBool>>) -> Self {
         Self {
             interrupt: Arc::clone(&self.interrupt),
             observer: self.observer.clone(),
             audience: None,
             reached: Arc::default(),
-            cancel: Some(cancel),
+            cancel,
         }
     }
 
@@ -94,7 +94,7 @@ impl Control {
     /// Whether the run is to end.
     pub(crate) fn is_interrupted(&self) -> bool {
         let is_set = |flag: &Arc<AtomicBool>| flag.load(Ordering::Relaxed);
-        is_set(&self.interrupt) || self.cancel.as_ref().is_some_and(is_set)
+        is_set(&self.interrupt) || self.cancel.iter().any(is_set)
     }
 }
 
