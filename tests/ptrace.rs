@@ -75,6 +75,11 @@ fn a_tracer_sees_and_changes_calls() {
 }
 
 #[test]
+fn a_tracer_is_asked_by_a_filter() {
+    as_natively(&fixture::c("c/tracers/filters.c", &[]));
+}
+
+#[test]
 fn a_tracer_is_told_of_tasks() {
     as_natively(&fixture::c("c/tracers/tasks.c", &[]));
 }

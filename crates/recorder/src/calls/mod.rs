@@ -32,7 +32,7 @@ use crate::calls::retire::Ended;
 use crate::calls::view::View;
 use crate::error::RecordError;
 use crate::next::Next;
-use crate::seccomp::act::Judged;
+use crate::seccomp::act::{Filters, Judged};
 use crate::session::Session;
 use crate::tasks::new_task::NewTask;
 use crate::tasks::{OpenCall, Task};
@@ -208,7 +208,7 @@ impl Session {
         if task.stops_at_call(&entry) {
             return self.world.stop_at_call(&mut self.book, task, stopped, &entry);
         }
-        self.make_call(task, stopped, &entry)
+        self.make_call(task, stopped, &entry, Filters::Ask)
     }
 
     /// A call is made from its entry on, with these registers.
@@ -217,17 +217,18 @@ impl Session {
         task: &mut Task,
         mut stopped: Stopped,
         entry: &Registers,
+        filters: Filters,
     ) -> Result<Next, RecordError> {
         let entry = *entry;
         let made = Made::at(&stopped, &entry)?;
-        if task.dispatch.is_some() {
+        if task.dispatch.is_some() && filters == Filters::Ask {
             match self.dispatch(task, stopped, &entry, &made)? {
                 Judged::Allowed(allowed) => stopped = allowed,
                 Judged::Done(next) => return Ok(next),
             }
         }
         if !task.confinement.is_free() {
-            match self.judge(task, stopped, &entry, &made)? {
+            match self.judge(task, stopped, &entry, &made, filters)? {
                 Judged::Allowed(allowed) => stopped = allowed,
                 Judged::Done(next) => return Ok(next),
             }

@@ -33,6 +33,15 @@ impl Cause {
     }
 }
 
+/// What filters may do about a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filters {
+    /// They may ask the task's tracer.
+    Ask,
+    /// They have; that verdict is now "allowed" (kernel/seccomp.c, `recheck_after_trace`).
+    HaveAsked,
+}
+
 /// `exit` in the 32-bit table.
 const I386_EXIT: u64 = 1;
 
@@ -52,6 +61,7 @@ impl Session {
         stopped: Stopped,
         entry: &Registers,
         made: &Made,
+        filters: Filters,
     ) -> Result<Judged, RecordError> {
         let verdict = task.confinement.judge(entry, made);
         let next = match verdict {
@@ -60,11 +70,17 @@ impl Session {
                 let draft = self.book.draft();
                 self.answer(task, draft, stopped, made.no, entry, -i64::from(errno))?
             }
-            Verdict::Ask => {
-                let result = Errno::ENOSYS.to_result();
-                let draft = self.book.draft();
-                self.answer(task, draft, stopped, made.no, entry, result)?
+            Verdict::Trace(_) if filters == Filters::HaveAsked => {
+                return Ok(Judged::Allowed(stopped));
             }
+            Verdict::Trace(data) => {
+                let call = (entry, made.no);
+                match self.world.stop_for_filter(&mut self.book, task, stopped, call, data)? {
+                    Ok(next) => next,
+                    Err(stopped) => self.answer_nobody(task, stopped, made, entry)?,
+                }
+            }
+            Verdict::Notify => self.answer_nobody(task, stopped, made, entry)?,
             Verdict::Trap(data) => {
                 self.send_sigsys(task, stopped, (entry, made), Cause::Trap(data))?
             }
@@ -88,6 +104,18 @@ impl Session {
             }
         };
         Ok(Judged::Done(next))
+    }
+
+    /// A filter asks about a call, and nobody is there to be asked.
+    fn answer_nobody(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+        made: &Made,
+        entry: &Registers,
+    ) -> Result<Next, RecordError> {
+        let draft = self.book.draft();
+        self.answer(task, draft, stopped, made.no, entry, Errno::ENOSYS.to_result())
     }
 
     /// The kernel skips the call and forces SIGSYS on the task (kernel/seccomp.c,

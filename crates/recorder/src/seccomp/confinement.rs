@@ -50,8 +50,10 @@ pub(super) enum Verdict {
     Allow,
     Fail(u16),
     Trap(u16),
-    /// `SECCOMP_RET_TRACE` and `SECCOMP_RET_USER_NOTIF`, with nobody there to ask.
-    Ask,
+    /// The task's tracer is asked.
+    Trace(u16),
+    /// `SECCOMP_RET_USER_NOTIF`, with nobody there to ask: listeners are refused.
+    Notify,
     KillThread(u16),
     KillProcess(u16),
     /// Strict mode: as by SIGKILL.
@@ -116,7 +118,8 @@ pub(super) fn verdict(value: u32) -> Verdict {
     let data = u16::try_from(value & 0xffff).unwrap_or(0);
     match value & 0xffff_0000 {
         0x7fff_0000 | 0x7ffc_0000 => Verdict::Allow,
-        0x7ff0_0000 | 0x7fc0_0000 => Verdict::Ask,
+        0x7ff0_0000 => Verdict::Trace(data),
+        0x7fc0_0000 => Verdict::Notify,
         0x0005_0000 => Verdict::Fail(data.min(4095)),
         0x0003_0000 => Verdict::Trap(data),
         0x0000_0000 => Verdict::KillThread(data),

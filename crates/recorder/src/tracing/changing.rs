@@ -9,7 +9,7 @@ use super::looking::{
     FLOATING, GENERAL, NT_PRFPREG, NT_PRSTATUS, NT_X86_XSTATE, Request, SIGNAL_SET, SOFTWARE,
     bytes_of, parts, shown, vector,
 };
-use super::told::{self, Why};
+use super::told::{self, Event, Why};
 use super::{Standing, Stop, Traced};
 use crate::book::{Book, Draft};
 use crate::error::RecordError;
@@ -158,7 +158,7 @@ fn call_of(before: &Registers, wanted: &Registers, why: Option<&Why>) -> u64 {
     let asked = wanted.orig_rax.cast_signed();
     match why {
         _ if asked < 0 => u64::MAX,
-        Some(Why::CallEntry) => wanted.orig_rax,
+        Some(Why::CallEntry | Why::Event(Event::Seccomp, _)) => wanted.orig_rax,
         _ => before.orig_rax,
     }
 }
@@ -293,6 +293,8 @@ mod tests {
         let wanted = Registers { orig_rax: 1, ..before };
         let none = Registers { orig_rax: u64::MAX, ..before };
         assert_eq!(call_of(&before, &wanted, Some(&Why::CallEntry)), 1);
+        assert_eq!(call_of(&before, &wanted, Some(&Why::Event(Event::Seccomp, 0))), 1);
+        assert_eq!(call_of(&before, &wanted, Some(&Why::Event(Event::Exit, 0))), 39);
         assert_eq!(call_of(&before, &wanted, Some(&Why::CallExit(39))), 39);
         assert_eq!(call_of(&none, &wanted, Some(&Why::CallExit(1))), u64::MAX, "answered");
         assert_eq!(call_of(&before, &none, Some(&Why::Attached)), u64::MAX);

@@ -5,7 +5,7 @@ use retake_model::{Addr, Registers, Tid, VectorState};
 use retake_ptrace::PtraceError;
 
 use super::Traced;
-use super::told::Why;
+use super::told::{Event, Why};
 use crate::book::Draft;
 use crate::error::RecordError;
 use crate::next::normal;
@@ -64,7 +64,8 @@ impl World {
                 _ => None,
             },
             request::PTRACE_GET_SYSCALL_INFO => {
-                let info = call_info(&shown(other), traced.why());
+                let told = traced.why().filter(|why| traced.tells_of_call(why));
+                let info = call_info(&shown(other), told);
                 let given = info.get(..info.len().min(usize::try_from(addr).unwrap_or(0)));
                 let told =
                     self.give_traced(draft, task, Addr::new(data), given.unwrap_or_default());
@@ -173,6 +174,7 @@ fn call_info(registers: &Registers, why: Option<&Why>) -> Vec<u8> {
     let kind: u32 = match why {
         Some(Why::CallEntry) => 1,
         Some(Why::CallExit(_)) => 2,
+        Some(Why::Event(Event::Seccomp, _)) => 3,
         _ => 0,
     };
     let mut bytes: Vec<u8> = [kind, ARCH_X86_64].into_iter().flat_map(u32::to_le_bytes).collect();
@@ -180,7 +182,7 @@ fn call_info(registers: &Registers, why: Option<&Why>) -> Vec<u8> {
     let result = registers.rax.cast_signed();
     let is_error = (-LARGEST_ERROR..0).contains(&result);
     match why {
-        Some(Why::CallEntry) => {
+        Some(Why::CallEntry | Why::Event(Event::Seccomp, _)) => {
             words.push(registers.orig_rax);
             words.extend(registers.args());
         }
@@ -188,8 +190,11 @@ fn call_info(registers: &Registers, why: Option<&Why>) -> Vec<u8> {
         _ => {}
     }
     bytes.extend(words.into_iter().flat_map(u64::to_le_bytes));
-    if kind == 2 {
-        bytes.push(u8::from(is_error));
+    match why {
+        Some(Why::CallExit(_)) => bytes.push(u8::from(is_error)),
+        // `SECCOMP_RET_DATA`: 16 bits, in a word of 32.
+        Some(Why::Event(Event::Seccomp, data)) => bytes.extend(data.to_le_bytes().iter().take(4)),
+        _ => {}
     }
     bytes
 }
@@ -218,6 +223,9 @@ mod tests {
         let failed = Registers { rax: (-2_i64).cast_unsigned(), ..registers };
         let exit = call_info(&failed, Some(&Why::CallExit(3)));
         assert_eq!((exit.len(), exit[0], exit[24], exit[32]), (33, 2, 0xfe, 1));
+        let asked = call_info(&registers, Some(&Why::Event(Event::Seccomp, 0x1234)));
+        assert_eq!((asked.len(), asked[0], asked[24]), (84, 3, 3));
+        assert_eq!(asked[80..], [0x34, 0x12, 0, 0]);
         assert_eq!(call_info(&registers, Some(&Why::Attached)).len(), 24);
     }
 }

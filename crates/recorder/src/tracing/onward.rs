@@ -10,6 +10,7 @@ use crate::error::RecordError;
 use crate::next::{Next, call_number, resumed};
 use crate::places::Found;
 use crate::places::nearby::{TRAP_FLAG, step_once};
+use crate::seccomp::act::Filters;
 use crate::session::Session;
 use crate::signals::disposition::{Disposition, disposition};
 use crate::signals::holding::is_synchronous;
@@ -36,7 +37,12 @@ impl Session {
         };
         match standing {
             Standing::Event => {}
-            Standing::CallEntry => return self.call_goes_on(task, stopped).map(Onward::To),
+            Standing::CallEntry => {
+                return self.call_goes_on(task, stopped, Filters::Ask).map(Onward::To);
+            }
+            Standing::FilterAsked => {
+                return self.call_goes_on(task, stopped, Filters::HaveAsked).map(Onward::To);
+            }
             Standing::InCall => {
                 return Ok(Onward::To(resumed(
                     stopped.resume(Resume::Syscall, None)?,
@@ -121,11 +127,16 @@ impl Session {
     }
 
     /// A task goes on from the entry of a call that its tracer was told of.
-    fn call_goes_on(&mut self, task: &mut Task, mut stopped: Stopped) -> Result<Next, RecordError> {
+    fn call_goes_on(
+        &mut self,
+        task: &mut Task,
+        mut stopped: Stopped,
+        filters: Filters,
+    ) -> Result<Next, RecordError> {
         let entry = stopped.registers()?;
         let emulated = task.traced.as_ref().is_some_and(|traced| traced.emulates);
         if !emulated && entry.orig_rax.cast_signed() >= 0 {
-            return self.make_call(task, stopped, &entry);
+            return self.make_call(task, stopped, &entry, filters);
         }
         // No call is made, and the task has the result that its tracer has put there.
         task.entry_recorded = false;

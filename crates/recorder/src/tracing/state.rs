@@ -105,6 +105,8 @@ pub(super) enum Standing {
     Event,
     /// At the entry of a call, which is an event.
     CallEntry,
+    /// The same, and a filter has asked about that call.
+    FilterAsked,
     /// In a call.
     InCall,
     /// At its exit stop.

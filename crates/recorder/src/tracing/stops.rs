@@ -1,11 +1,11 @@
 //! Stops of traced tasks, and telling their tracers.
 
 use retake_abi::nr;
-use retake_model::{Registers, SigInfo, Signal, Tid};
+use retake_model::{Registers, SigInfo, Signal, SyscallNo, Tid};
 use retake_ptrace::{Stopped, interrupt, send_signal};
 use retake_recording::{Delivery, EventKind, Where};
 
-use super::told::{self, Why};
+use super::told::{self, Event, Why};
 use super::{Mode, Resumption, Standing, Stop, Tracer};
 use crate::book::Book;
 use crate::calls::convention::Made;
@@ -145,9 +145,7 @@ impl World {
         entry: &Registers,
     ) -> Result<Next, RecordError> {
         let no = Made::at(&stopped, entry)?.no;
-        let draft = book.draft();
-        book.append(task, draft, &EventKind::SyscallEnter { no }, entry, entry)?;
-        task.entry_recorded = true;
+        book.record_entry(task, no, entry)?;
         if let Some(traced) = &mut task.traced {
             traced.call = Some(entry.orig_rax);
             traced.emulates = traced.mode.emulates();
@@ -155,10 +153,49 @@ impl World {
         self.begin_stop(task, Why::CallEntry, Standing::CallEntry);
         Ok(Next::Ready(stopped))
     }
+
+    /// A filter asks the tracer about a call (seccomp(2), `SECCOMP_RET_TRACE`): the task stands at its entry. Gives
+    /// the task back if its tracer does not want to know.
+    pub(crate) fn stop_for_filter(
+        &mut self,
+        book: &mut Book,
+        task: &mut Task,
+        stopped: Stopped,
+        (entry, no): (&Registers, SyscallNo),
+        data: u16,
+    ) -> Result<Result<Next, Stopped>, RecordError> {
+        let Some(traced) =
+            task.traced.as_mut().filter(|traced| traced.wants(Event::Seccomp.option()))
+        else {
+            return Ok(Err(stopped));
+        };
+        traced.call = Some(entry.orig_rax);
+        traced.emulates = false;
+        if !task.entry_recorded {
+            book.record_entry(task, no, entry)?;
+        }
+        self.begin_stop(task, Why::Event(Event::Seccomp, data.into()), Standing::FilterAsked);
+        Ok(Ok(Next::Ready(stopped)))
+    }
+}
+
+impl Book {
+    /// The entry of a call is an event of its own.
+    fn record_entry(
+        &mut self,
+        task: &mut Task,
+        no: SyscallNo,
+        entry: &Registers,
+    ) -> Result<(), RecordError> {
+        let draft = self.draft();
+        self.append(task, draft, &EventKind::SyscallEnter { no }, entry, entry)?;
+        task.entry_recorded = true;
+        Ok(())
+    }
 }
 
 impl Task {
-    /// A self is at the entry of a call: does its tracer want to know?
+    /// It is at the entry of a call: does its tracer want to know?
     pub(crate) fn stops_at_call(&self, entry: &Registers) -> bool {
         let wants = self.traced.as_ref().is_some_and(|traced| traced.mode.stops_at_calls());
         wants && !is_of_vdso(self, entry)

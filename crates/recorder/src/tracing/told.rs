@@ -7,8 +7,8 @@ use super::{Kind, Traced};
 /// Options (ptrace(2), `PTRACE_SETOPTIONS`). Those for events are 1 shifted by the event's number.
 pub(super) const TRACESYSGOOD: u64 = 1;
 pub(super) const EXITKILL: u64 = 1 << 20;
-/// All but those for seccomp filters, which the recorder runs itself.
-pub(super) const ALL_OPTIONS: u64 = 0x7f | EXITKILL;
+/// All but `PTRACE_O_SUSPEND_SECCOMP`.
+pub(super) const ALL_OPTIONS: u64 = 0xff | EXITKILL;
 
 /// `PTRACE_EVENT_STOP`
 const EVENT_STOP: u32 = 128;
@@ -29,6 +29,8 @@ pub(super) enum Event {
     Exec = 4,
     VforkDone = 5,
     Exit = 6,
+    /// A filter asks about the call that the task has entered (`SECCOMP_RET_TRACE`).
+    Seccomp = 7,
 }
 
 impl Event {
@@ -104,6 +106,12 @@ pub(super) fn sent_by(signal: Signal, sender: Tid) -> SigInfo {
 }
 
 impl Traced {
+    /// Whether `PTRACE_GET_SYSCALL_INFO` tells of the call: at stops at calls only if they are marked (kernel/ptrace.c,
+    /// `ptrace_get_syscall_info_op`).
+    pub(super) fn tells_of_call(&self, why: &Why) -> bool {
+        self.marks_calls || !matches!(why, Why::CallEntry | Why::CallExit(_))
+    }
+
     /// SIGTRAP of a stop at a call, as it was asked for when the task stopped.
     fn trap_of_call(&self) -> u32 {
         let mark = if self.marks_calls { CALL } else { 0 };
