@@ -113,6 +113,10 @@ fn functions_of_go_are_called() {
     assert!(early.errors().contains("does not run code of Go here"), "{}", early.errors());
 }
 
+/// What gdb 13 says where the processor has AMX: of a live program it reads less of the vector state than there is, and
+/// cannot write that back. A recording's registers it can write.
+const LARGE_STATE: &str = "Couldn't write extended state status";
+
 /// gdb itself cannot call functions of Go: results are arguments to it, and it passes arguments as C does. It says
 /// the same on a recording as on the program itself.
 #[test]
@@ -144,5 +148,12 @@ fn gdb_says_of_calls_in_go_what_it_says_live() {
     let (live, replayed) = (told(&live), told(&replayed));
     assert_eq!(live.len(), 3, "{live:?}");
     assert!(live[0].contains("Too few arguments"), "gdb can do it by now: {live:?}");
-    assert_eq!(live, replayed);
+    assert_eq!(live.len(), replayed.len(), "{replayed:?}");
+    for (live, replayed) in live.iter().zip(&replayed) {
+        if live.contains(LARGE_STATE) {
+            assert!(replayed.contains(" $"), "{replayed}");
+        } else {
+            assert_eq!(live, replayed);
+        }
+    }
 }

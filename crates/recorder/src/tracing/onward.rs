@@ -1,9 +1,10 @@
 //! How a task goes on that its tracer has let go.
 
 use retake_model::Registers;
-use retake_ptrace::{PtraceStop, Resume, Stopped, kill_task};
+use retake_ptrace::{PtraceStop, Resume, StopEvent, Stopped, kill_task};
 
-use super::{Resumption, Standing};
+use super::told::Step;
+use super::{Mode, Resumption, Standing};
 use crate::calls::begun::Begun;
 use crate::calls::retire::Ended;
 use crate::error::RecordError;
@@ -66,7 +67,7 @@ impl Session {
                 // A step ends at the first instruction of a handler.
                 let steps = task.traced.as_ref().is_some_and(|traced| traced.mode.steps());
                 if let (Ok(Next::Ready(_)), Some(traced)) = (&next, &mut task.traced) {
-                    traced.steps = steps;
+                    traced.steps = steps.then_some(Step::Handler);
                 }
                 return next.map(Onward::To);
             }
@@ -101,10 +102,13 @@ impl Session {
         task.watch_for_tracer(&mut stopped)?;
         let before = PushedFlags::at(task);
         if let Some(traced) = &mut task.traced {
-            traced.steps = true;
+            traced.steps = Some(Step::Instruction);
         }
         if let Some(event) = step_once(task, &mut stopped)? {
             // A call, a signal: the step ends with that.
+            if let (StopEvent::Seccomp, Some(traced)) = (event, &mut task.traced) {
+                traced.steps = Some(Step::Call);
+            }
             return self.handle(task, stopped, event);
         }
         task.note_hit(&stopped)?;
@@ -135,6 +139,9 @@ impl Session {
     ) -> Result<Next, RecordError> {
         let entry = stopped.registers()?;
         let emulated = task.traced.as_ref().is_some_and(|traced| traced.emulates);
+        if let Some(traced) = task.traced.as_mut().filter(|traced| traced.mode == Mode::Steps) {
+            traced.steps = Some(Step::Call);
+        }
         if !emulated && entry.orig_rax.cast_signed() >= 0 {
             return self.make_call(task, stopped, &entry, filters);
         }

@@ -7,7 +7,7 @@ use retake_model::{Registers, SigInfo, TaskId, Tid};
 use retake_ptrace::Stopped;
 
 use super::debug_registers::DebugRegisters;
-use super::told::Why;
+use super::told::{Step, Why};
 use crate::error::RecordError;
 
 /// That a task is traced by another one of the recording.
@@ -32,8 +32,8 @@ pub(crate) struct Traced {
     pub(super) debug: DebugRegisters,
     /// The processor has them.
     pub(super) watches: bool,
-    /// A step of its is to end when the call ends that it has entered.
-    pub(super) steps: bool,
+    /// A step of its that ends at the next event.
+    pub(super) steps: Option<Step>,
     /// It waits for the end of a group-stop (`PTRACE_LISTEN`).
     pub(super) listens: bool,
     /// Its end was told (`PTRACE_O_TRACEEXIT`).
@@ -147,7 +147,7 @@ impl Traced {
             emulates: false,
             debug: DebugRegisters::default(),
             watches: false,
-            steps: false,
+            steps: None,
             listens: false,
             end_told: false,
             message: 0,

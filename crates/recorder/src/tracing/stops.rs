@@ -25,7 +25,7 @@ impl World {
         }
         traced.stop = Stop::Unreported(why);
         traced.marks_calls = traced.wants(told::TRACESYSGOOD);
-        traced.steps = false;
+        traced.steps = None;
         let by = traced.by;
         task.resumes = Some(Resumption::at(standing));
         self.tell_tracer(by, task.tid);
@@ -60,8 +60,8 @@ impl World {
             let events = traced.due.iter().take_while(|why| matches!(why, Why::Event(..))).count();
             traced.due.insert(events, Why::CallExit(call));
         }
-        if !is_in_call && std::mem::take(&mut traced.steps) {
-            traced.due.push_back(Why::step(task.registers.rip));
+        if let Some(step) = traced.steps.take_if(|_| !is_in_call) {
+            traced.due.push_back(Why::step(step, task.registers.rip, task.pid));
         }
         if let Some(why) = traced.due.pop_front() {
             self.begin_stop(task, why, Standing::Event);
@@ -145,7 +145,7 @@ impl World {
         entry: &Registers,
     ) -> Result<Next, RecordError> {
         let no = Made::at(&stopped, entry)?.no;
-        book.record_entry(task, no, entry)?;
+        book.record_told_entry(task, no, entry)?;
         if let Some(traced) = &mut task.traced {
             traced.call = Some(entry.orig_rax);
             traced.emulates = traced.mode.emulates();
@@ -172,7 +172,7 @@ impl World {
         traced.call = Some(entry.orig_rax);
         traced.emulates = false;
         if !task.entry_recorded {
-            book.record_entry(task, no, entry)?;
+            book.record_told_entry(task, no, entry)?;
         }
         self.begin_stop(task, Why::Event(Event::Seccomp, data.into()), Standing::FilterAsked);
         Ok(Ok(Next::Ready(stopped)))
@@ -180,8 +180,8 @@ impl World {
 }
 
 impl Book {
-    /// The entry of a call is an event of its own.
-    fn record_entry(
+    /// The entry of a call that a tracer is told of is an event of its own.
+    fn record_told_entry(
         &mut self,
         task: &mut Task,
         no: SyscallNo,

@@ -117,7 +117,7 @@ impl Task {
     pub(crate) fn tell_of_program(&mut self) {
         let former = message(self.tid);
         let Some(traced) = &mut self.traced else { return };
-        traced.steps = false;
+        traced.steps = None;
         (traced.debug, traced.watches) = (super::debug_registers::DebugRegisters::default(), false);
         if traced.wants(Event::Exec.option()) {
             traced.due.push_back(Why::Event(Event::Exec, former));

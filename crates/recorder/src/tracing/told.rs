@@ -14,8 +14,6 @@ pub(super) const ALL_OPTIONS: u64 = 0xff | EXITKILL;
 const EVENT_STOP: u32 = 128;
 /// What tells stops at calls from other SIGTRAPs (`PTRACE_O_TRACESYSGOOD`).
 const CALL: u32 = 0x80;
-/// `TRAP_TRACE`
-const STEP: i32 = 2;
 const SI_KERNEL: i32 = 0x80;
 /// Low bits of a status that say "stopped".
 const STOPPED: u32 = 0x7f;
@@ -43,6 +41,28 @@ impl Event {
     }
 }
 
+/// What a step of a traced task was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Instruction,
+    /// To the end of the call that it has entered.
+    Call,
+    /// To the first instruction of a handler.
+    Handler,
+}
+
+impl Step {
+    /// `si_code` at its end: `TRAP_TRACE`; `TRAP_BRKPT` (arch/x86/kernel/ptrace.c, `user_single_step_report`); what
+    /// `ptrace_notify` says (kernel/signal.c, `signal_setup_done`).
+    fn code(self) -> i32 {
+        match self {
+            Self::Instruction => 2,
+            Self::Call => 1,
+            Self::Handler => Signal::TRAP.number(),
+        }
+    }
+}
+
 /// Why a traced task stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Why {
@@ -66,12 +86,13 @@ fn number(signal: Signal) -> u32 {
 }
 
 impl Why {
-    /// The stop after a single step.
-    pub(super) fn step(pc: u64) -> Self {
-        let mut bytes = description(Signal::TRAP, STEP);
-        let [_, _, address @ ..] = bytes.as_chunks_mut::<8>().0 else { return Self::Interrupted };
-        if let Some(address) = address.first_mut() {
-            *address = pc.to_le_bytes();
+    /// The stop after a single step of process `pid`.
+    pub(super) fn step(step: Step, pc: u64, pid: Tid) -> Self {
+        const ADDRESS_OR_SENDER: usize = 16;
+        let mut bytes = description(Signal::TRAP, step.code());
+        match step {
+            Step::Instruction | Step::Call => put(&mut bytes, ADDRESS_OR_SENDER, pc.to_le_bytes()),
+            Step::Handler => put(&mut bytes, ADDRESS_OR_SENDER, pid.get().to_le_bytes()),
         }
         Self::Signal(SigInfo::from_bytes(bytes))
     }
@@ -169,7 +190,7 @@ mod tests {
         assert_eq!(plain.status(&Why::Attached), 0x137f);
         assert_eq!(plain.status(&Why::CallEntry), 0x057f);
         assert_eq!(plain.status(&Why::Group(Signal::TSTP)), 0x147f);
-        assert_eq!(plain.status(&Why::step(7)), 0x057f);
+        assert_eq!(plain.status(&Why::step(Step::Instruction, 7, Tid::new(1))), 0x057f);
         let seized = Traced { marks_calls: true, ..traced(Kind::Seized, TRACESYSGOOD) };
         assert_eq!(seized.status(&Why::Interrupted), 0x80_057f);
         assert_eq!(seized.status(&Why::CallExit(1)), 0x857f);
@@ -181,9 +202,12 @@ mod tests {
     fn signals_of_stops() {
         let plain = traced(Kind::Attached, 0);
         assert!(plain.siginfo(&Why::Group(Signal::STOP)).is_none());
-        let step = plain.siginfo(&Why::step(0x1234)).unwrap();
+        let after = |step| plain.siginfo(&Why::step(step, 0x1234, Tid::new(6))).unwrap();
+        let step = after(Step::Instruction);
         assert_eq!((step.signal(), step.code()), (Ok(Signal::TRAP), 2));
         assert_eq!(step.fault_addr().get(), 0x1234);
+        assert_eq!((after(Step::Call).code(), after(Step::Call).fault_addr().get()), (1, 0x1234));
+        assert_eq!((after(Step::Handler).code(), after(Step::Handler).sender()), (5, 6));
         let fork = plain.siginfo(&Why::Event(Event::Fork, 9)).unwrap();
         assert_eq!(fork.code(), 0x105);
         assert_eq!(sent_by(Signal::USR1, Tid::new(5)).sender(), 5);
