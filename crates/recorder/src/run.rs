@@ -267,7 +267,7 @@ impl Session {
             }
             Next::Soon => return Ok(Some((task, None))),
             Next::Waiting => {
-                let stop = self.give_it_a_chance(tid)?;
+                let stop = self.give_it_a_chance(&task)?;
                 if stop.is_some() {
                     return Ok(Some((task, stop)));
                 }

@@ -23,6 +23,15 @@ fn copies_to(no: SyscallNo, args: &[u64; 6]) -> Option<i32> {
     }
 }
 
+/// Whether a call that writes takes its bytes from several places. `None`: it does not write.
+fn is_vectored_write(no: SyscallNo) -> Option<bool> {
+    match no {
+        nr::WRITE | nr::PWRITE64 | nr::SENDTO => Some(false),
+        nr::WRITEV | nr::PWRITEV | nr::PWRITEV2 => Some(true),
+        _ => None,
+    }
+}
+
 impl World {
     /// Calls that would move bytes to the program's output inside the kernel are refused, with the
     /// error after which programs copy through memory: a replay must be able to show them.
@@ -33,6 +42,14 @@ impl World {
             }
             _ => Answer::Kernel,
         }
+    }
+
+    /// Whether a task is in a call that writes to the recording's standard output or error.
+    pub(crate) fn writes_output(&mut self, task: &Task) -> bool {
+        let Some(open) = &task.open else { return false };
+        let [fd, ..] = open.args;
+        is_vectored_write(open.call.no).is_some()
+            && self.echo.stream(task.process(), descriptor(fd)).is_some()
     }
 
     /// Notes which bytes of memory a write took, and a hash of them.
@@ -47,11 +64,7 @@ impl World {
             return;
         };
         let [fd, data, len, ..] = open.args;
-        let vectored = match open.call.no {
-            nr::WRITE | nr::PWRITE64 | nr::SENDTO => false,
-            nr::WRITEV | nr::PWRITEV | nr::PWRITEV2 => true,
-            _ => return,
-        };
+        let Some(vectored) = is_vectored_write(open.call.no) else { return };
         let stream = self.echo.stream(task.process(), descriptor(fd));
         if !vectored {
             self.note_piece(draft, task, stream, data, left.min(len));

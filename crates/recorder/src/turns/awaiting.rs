@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use retake_model::Tid;
-use retake_ptrace::{PtraceError, PtraceStop, WaitFlags, monotonic, wait, wait_any, yield_cpu};
+use retake_ptrace::{
+    PtraceError, PtraceStop, TaskStat, WaitFlags, monotonic, wait, wait_any, yield_cpu,
+};
 
 use crate::ending::AtDeadlock;
 use crate::error::RecordError;
@@ -18,6 +20,8 @@ use crate::world::World;
 const POLL: Duration = Duration::from_micros(100);
 /// How often a task in a call that may wait is given the CPU before another one runs.
 const YIELDS: usize = 2;
+/// For so long one may write to the recording's output before others run. On a busy machine it waits for the CPU.
+const WRITES_FOR: Duration = Duration::from_millis(50);
 
 impl World {
     /// The next stop of any task. When there is none left to wait for, whatever is still listed has
@@ -31,6 +35,11 @@ impl World {
             other => Ok(other?),
         }
     }
+}
+
+/// Whether a task does not sleep.
+fn wants_cpu(tid: Tid) -> bool {
+    TaskStat::read(tid).is_some_and(|stat| stat.is_in(&['R']))
 }
 
 impl Turns {
@@ -91,8 +100,14 @@ impl Session {
         Ok(())
     }
 
-    /// Most calls that may wait do not: let the task run, and look.
-    pub(crate) fn give_it_a_chance(&mut self, tid: Tid) -> Result<Option<PtraceStop>, RecordError> {
+    /// Most calls that may wait do not: let the task run, and look. What is written to the recording's output is shown
+    /// when the call's end is seen: others, whose calls may be made without a stop, do not run before that unless the
+    /// task sleeps.
+    pub(crate) fn give_it_a_chance(
+        &mut self,
+        task: &Task,
+    ) -> Result<Option<PtraceStop>, RecordError> {
+        let tid = task.tid;
         // (The task itself is not in the list while it is followed.)
         if self.world.tasks.is_empty() && self.world.early.is_empty() {
             self.book.schedule.pause();
@@ -103,16 +118,23 @@ impl Session {
                 other => Ok(other?),
             };
         }
-        for _ in 0..YIELDS {
+        let since = monotonic();
+        let mut yields = 0;
+        loop {
             yield_cpu();
+            yields += 1;
             match wait(tid, WaitFlags::Poll) {
                 Ok(Some(stop)) => return Ok(Some(stop)),
                 Ok(None) => {}
                 Err(error) if error.has_no_child() => return Ok(None),
                 Err(error) => return Err(error.into()),
             }
+            let has_time = || monotonic().saturating_sub(since) < WRITES_FOR;
+            if yields >= YIELDS && !(self.world.writes_output(task) && wants_cpu(tid) && has_time())
+            {
+                return Ok(None);
+            }
         }
-        Ok(None)
     }
 
     /// Waits for the only task, looking seldom once that takes longer.
