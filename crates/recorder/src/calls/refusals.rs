@@ -90,6 +90,17 @@ impl Session {
         self.book.warn_once(format!(
             "the program made the {which} system call {what}, which is refused (ENOSYS) while it is recorded"
         ));
+        self.fail_as_unknown(task, stopped, made, entry)
+    }
+
+    /// The call is not made: it fails as one that the kernel does not have (`ENOSYS`).
+    pub(crate) fn fail_as_unknown(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+        made: &Made,
+        entry: &Registers,
+    ) -> Result<Next, RecordError> {
         let draft = self.book.draft();
         self.answer(task, draft, stopped, made.no, entry, Errno::ENOSYS.to_result())
     }

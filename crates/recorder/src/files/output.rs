@@ -23,12 +23,23 @@ fn copies_to(no: SyscallNo, args: &[u64; 6]) -> Option<i32> {
     }
 }
 
-/// Whether a call that writes takes its bytes from several places. `None`: it does not write.
-fn is_vectored_write(no: SyscallNo) -> Option<bool> {
-    match no {
-        nr::WRITE | nr::PWRITE64 | nr::SENDTO => Some(false),
-        nr::WRITEV | nr::PWRITEV | nr::PWRITEV2 => Some(true),
-        _ => None,
+/// Where a call that writes to a descriptor takes its bytes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// Its arguments are address and length.
+    Memory,
+    /// Its arguments are a list of `struct iovec` and its length.
+    Pieces,
+}
+
+impl Source {
+    /// `None`: the call does not write.
+    fn of(no: SyscallNo) -> Option<Self> {
+        match no {
+            nr::WRITE | nr::PWRITE64 | nr::SENDTO => Some(Self::Memory),
+            nr::WRITEV | nr::PWRITEV | nr::PWRITEV2 => Some(Self::Pieces),
+            _ => None,
+        }
     }
 }
 
@@ -48,7 +59,7 @@ impl World {
     pub(crate) fn writes_output(&mut self, task: &Task) -> bool {
         let Some(open) = &task.open else { return false };
         let [fd, ..] = open.args;
-        is_vectored_write(open.call.no).is_some()
+        Source::of(open.call.no).is_some()
             && self.echo.stream(task.process(), descriptor(fd)).is_some()
     }
 
@@ -64,9 +75,9 @@ impl World {
             return;
         };
         let [fd, data, len, ..] = open.args;
-        let Some(vectored) = is_vectored_write(open.call.no) else { return };
+        let Some(source) = Source::of(open.call.no) else { return };
         let stream = self.echo.stream(task.process(), descriptor(fd));
-        if !vectored {
+        if source == Source::Memory {
             self.note_piece(draft, task, stream, data, left.min(len));
             return;
         }

@@ -1,6 +1,6 @@
 //! What a filter's verdict does to a call.
 
-use retake_abi::{Convention, Errno, nr};
+use retake_abi::{Convention, nr};
 use retake_model::{Registers, SigInfo, Signal};
 use retake_ptrace::{Stopped, kill_process};
 use retake_recording::EventKind;
@@ -77,10 +77,10 @@ impl Session {
                 let call = (entry, made.no);
                 match self.world.stop_for_filter(&mut self.book, task, stopped, call, data)? {
                     Ok(next) => next,
-                    Err(stopped) => self.answer_nobody(task, stopped, made, entry)?,
+                    Err(stopped) => self.fail_as_unknown(task, stopped, made, entry)?,
                 }
             }
-            Verdict::Notify => self.answer_nobody(task, stopped, made, entry)?,
+            Verdict::Notify => self.fail_as_unknown(task, stopped, made, entry)?,
             Verdict::Trap(data) => {
                 self.send_sigsys(task, stopped, (entry, made), Cause::Trap(data))?
             }
@@ -104,18 +104,6 @@ impl Session {
             }
         };
         Ok(Judged::Done(next))
-    }
-
-    /// A filter asks about a call, and nobody is there to be asked.
-    fn answer_nobody(
-        &mut self,
-        task: &mut Task,
-        stopped: Stopped,
-        made: &Made,
-        entry: &Registers,
-    ) -> Result<Next, RecordError> {
-        let draft = self.book.draft();
-        self.answer(task, draft, stopped, made.no, entry, Errno::ENOSYS.to_result())
     }
 
     /// The kernel skips the call and forces SIGSYS on the task (kernel/seccomp.c,

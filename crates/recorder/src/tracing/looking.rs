@@ -171,31 +171,22 @@ fn word_of_user(general: &[u8], offset: u64) -> Option<Vec<u8>> {
 fn call_info(registers: &Registers, why: Option<&Why>) -> Vec<u8> {
     const ARCH_X86_64: u32 = 0xc000_003e;
     const LARGEST_ERROR: i64 = 4095;
-    let kind: u32 = match why {
-        Some(Why::CallEntry) => 1,
-        Some(Why::CallExit(_)) => 2,
-        Some(Why::Event(Event::Seccomp, _)) => 3,
-        _ => 0,
-    };
-    let mut bytes: Vec<u8> = [kind, ARCH_X86_64].into_iter().flat_map(u32::to_le_bytes).collect();
-    let mut words = vec![registers.rip, registers.rsp];
     let result = registers.rax.cast_signed();
     let is_error = (-LARGEST_ERROR..0).contains(&result);
-    match why {
-        Some(Why::CallEntry | Why::Event(Event::Seccomp, _)) => {
-            words.push(registers.orig_rax);
-            words.extend(registers.args());
-        }
-        Some(Why::CallExit(_)) => words.push(registers.rax),
-        _ => {}
-    }
-    bytes.extend(words.into_iter().flat_map(u64::to_le_bytes));
-    match why {
-        Some(Why::CallExit(_)) => bytes.push(u8::from(is_error)),
+    let entered = || [&[registers.orig_rax], registers.args().as_slice()].concat();
+    let (kind, words, last) = match why {
+        Some(Why::CallEntry) => (1_u32, entered(), Vec::new()),
+        Some(Why::CallExit(_)) => (2, vec![registers.rax], vec![u8::from(is_error)]),
         // `SECCOMP_RET_DATA`: 16 bits, in a word of 32.
-        Some(Why::Event(Event::Seccomp, data)) => bytes.extend(data.to_le_bytes().iter().take(4)),
-        _ => {}
-    }
+        Some(Why::Event(Event::Seccomp, data)) => {
+            (3, entered(), data.to_le_bytes().into_iter().take(4).collect())
+        }
+        _ => (0, Vec::new(), Vec::new()),
+    };
+    let mut bytes: Vec<u8> = [kind, ARCH_X86_64].into_iter().flat_map(u32::to_le_bytes).collect();
+    let place = [registers.rip, registers.rsp];
+    bytes.extend(place.into_iter().chain(words).flat_map(u64::to_le_bytes));
+    bytes.extend(last);
     bytes
 }
 

@@ -37,6 +37,15 @@ impl World {
     }
 }
 
+/// Lets others have the CPU, and gives the stop that a task has come to by then.
+fn stop_after_yield(tid: Tid) -> Result<Option<PtraceStop>, RecordError> {
+    yield_cpu();
+    match wait(tid, WaitFlags::Poll) {
+        Err(error) if error.has_no_child() => Ok(None),
+        other => Ok(other?),
+    }
+}
+
 /// Whether a task does not sleep.
 fn wants_cpu(tid: Tid) -> bool {
     TaskStat::read(tid).is_some_and(|stat| stat.is_in(&['R']))
@@ -118,23 +127,21 @@ impl Session {
                 other => Ok(other?),
             };
         }
-        let since = monotonic();
-        let mut yields = 0;
-        loop {
-            yield_cpu();
-            yields += 1;
-            match wait(tid, WaitFlags::Poll) {
-                Ok(Some(stop)) => return Ok(Some(stop)),
-                Ok(None) => {}
-                Err(error) if error.has_no_child() => return Ok(None),
-                Err(error) => return Err(error.into()),
-            }
-            let has_time = || monotonic().saturating_sub(since) < WRITES_FOR;
-            if yields >= YIELDS && !(self.world.writes_output(task) && wants_cpu(tid) && has_time())
-            {
-                return Ok(None);
+        for _ in 0..YIELDS {
+            if let Some(stop) = stop_after_yield(tid)? {
+                return Ok(Some(stop));
             }
         }
+        if !self.world.writes_output(task) {
+            return Ok(None);
+        }
+        let since = monotonic();
+        while wants_cpu(tid) && monotonic().saturating_sub(since) < WRITES_FOR {
+            if let Some(stop) = stop_after_yield(tid)? {
+                return Ok(Some(stop));
+            }
+        }
+        Ok(None)
     }
 
     /// Waits for the only task, looking seldom once that takes longer.
