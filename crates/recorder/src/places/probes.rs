@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use retake_model::{Addr, PAGE_LEN, PageAddr, Protection, RegisterName, Registers};
 use retake_ptrace::{WatchLen, read_words};
 use retake_tracee::Glance;
+use retake_tracee::fast;
 
 use crate::places::nearby::written_nearby;
 use crate::tasks::Space;
@@ -19,8 +20,10 @@ const AROUND: usize = 8;
 /// Words at an address that one of those holds, and at most so many of these addresses.
 const BEHIND: usize = 4;
 const MOST_BEHIND: usize = 24;
-/// Where fewer pages than that were written, so many are looked through, and so many words of them are taken.
+/// Where as many pages were written, only those that are so near to the code, in bytes, are thought of. So many are looked
+/// through, and so many words of them are taken.
 const MANY_PAGES: usize = 48;
+const NEAR: u64 = 16 << 20;
 const MOST_PAGES: usize = 4;
 const MOST_WRITTEN: usize = 512;
 
@@ -93,33 +96,65 @@ pub(crate) fn words(
     words
 }
 
-/// Adds what is in those pages that were written since the task's last event, where these are few: a loop may count in
-/// a word that nothing near its code leads to. Not of the task's own stack, and not code: replay may have breakpoints there.
+/// Adds what is in those pages that were written since the task's last event, where these are few, and else of those near
+/// its code: a loop may count in a word that nothing leads to. Not of the task's own stack, not of the buffer of
+/// calls, and not code: replay may have breakpoints there.
 pub(crate) fn add_written(
     words: &mut Vec<(Addr, u64)>,
     memory: &Glance<'_>,
     space: &Space,
     (registers, pages): (&Registers, &[PageAddr]),
 ) {
-    let is_data = |page: &&PageAddr| {
+    let is_data = |page: &PageAddr| {
         space.table.find(page.addr()).is_some_and(|mapping| {
             let prot = mapping.prot;
             prot.allows(Protection::READ.union(Protection::WRITE))
                 && !prot.allows(Protection::EXEC)
                 && !mapping.range.contains(registers.sp())
+                && !fast::is_buffer(page.addr())
         })
     };
-    let data: Vec<&PageAddr> = pages.iter().filter(is_data).take(MANY_PAGES).collect();
-    if data.len() == MANY_PAGES {
-        return;
-    }
-    // The program's own data is mostly below that of its libraries.
-    let data = data.into_iter().take(MOST_PAGES);
+    let data: Vec<PageAddr> = pages.iter().copied().filter(is_data).collect();
+    let data = likely_counted_in(data, &code_around(words, space, registers));
     let known: BTreeSet<Addr> = words.iter().map(|(addr, _)| *addr).collect();
-    let of_page = |page: &PageAddr| read(memory, page.addr(), PAGE_LEN / 8);
-    let new = data.flat_map(of_page);
+    let of_page = |page: PageAddr| read(memory, page.addr(), PAGE_LEN / 8);
+    let new = data.into_iter().flat_map(of_page);
     let tells = |(addr, word): &(Addr, u64)| *word != 0 && !known.contains(addr);
     words.extend(new.filter(tells).take(MOST_WRITTEN));
+}
+
+/// The place, and where it seems to return to, one address for each mapping.
+fn code_around(words: &[(Addr, u64)], space: &Space, registers: &Registers) -> Vec<Addr> {
+    let mut mappings = BTreeSet::new();
+    let mut is_new = |addr: &Addr| {
+        let mapping = space.table.find(*addr);
+        let code = mapping.filter(|mapping| mapping.prot.allows(Protection::EXEC));
+        code.is_some_and(|code| mappings.insert(code.range.start()))
+    };
+    let values = words.iter().map(|(_, word)| Addr::new(*word));
+    [registers.pc()]
+        .into_iter()
+        .chain(values)
+        .filter(|addr| is_new(addr))
+        .take(MOST_PAGES)
+        .collect()
+}
+
+/// The pages of data in which this code counts most likely: a program and each of its libraries have their own behind
+/// their code.
+fn likely_counted_in(mut pages: Vec<PageAddr>, code: &[Addr]) -> Vec<PageAddr> {
+    let only_near = pages.len() >= MANY_PAGES;
+    let mut chosen = Vec::new();
+    for pc in code.iter().cycle().take(MOST_PAGES) {
+        let distance = |page: &PageAddr| page.addr().get().abs_diff(pc.get());
+        let nearest = (0..pages.len()).min_by_key(|n| pages.get(*n).map(distance));
+        let Some(nearest) = nearest else { break };
+        let page = pages.swap_remove(nearest);
+        if !only_near || distance(&page) < NEAR {
+            chosen.push(page);
+        }
+    }
+    chosen
 }
 
 /// So many words from `start` on, as far as they can be read.
@@ -128,4 +163,23 @@ fn read(memory: &Glance<'_>, start: Addr, count: usize) -> Vec<(Addr, u64)> {
     let got = memory.read(start, &mut bytes);
     let words = read_words(bytes.get(..got / 8 * 8).unwrap_or_default());
     (0..).zip(words).filter_map(|(n, word)| Some((start.checked_add(n * 8)?, word))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_near_the_code_comes_first() {
+        let page = |addr: u64| Addr::new(addr).page();
+        let (code, caller) = (Addr::new(0x7f13_0010_0000), Addr::new(0x5555_0000_1276));
+        let (own, heap) = (page(0x5555_0000_4000), page(0x5555_4000_0000));
+        let (library, other) = (page(0x7f13_0020_0000), page(0x7f13_4000_0000));
+        let all = vec![heap, own, other, library];
+        assert_eq!(likely_counted_in(all.clone(), &[code, caller]), [library, own, other, heap]);
+        assert_eq!(likely_counted_in(all.clone(), &[caller]), [own, heap, library, other]);
+        assert_eq!(likely_counted_in(all.clone(), &[]), []);
+        let many = (0..60).map(|n| page(0x7fff_0000_0000 + n * 4096)).chain(all);
+        assert_eq!(likely_counted_in(many.collect(), &[code, caller]), [library, own]);
+    }
 }

@@ -43,3 +43,8 @@ pub(super) const MOST_BYTES: u64 = 0x4_0000;
 pub(super) const LAST_START: u64 = ENTRIES_END.get() - super::entry::HEADER - MOST_FIXED;
 /// Bytes that calls with a fixed number of them write at most.
 pub(super) const MOST_FIXED: u64 = 0x200;
+
+/// Whether an address lies in the buffer.
+pub fn is_buffer(addr: Addr) -> bool {
+    (CURSOR.get()..CURSOR.get() + BUFFER_LEN).contains(&addr.get())
+}

@@ -31,6 +31,6 @@ pub use fds::FdKind;
 pub use jumps::{STUB_LEN, jump, short_jump, stub};
 pub use layout::{
     BUFFER_LEN, CODE, CODE_LEN, CURSOR, ENTRIES_END, FD_COUNT, FD_KINDS, FIRST_ENTRY,
-    PLAIN_DEVICE_COUNT, PLAIN_DEVICES,
+    PLAIN_DEVICE_COUNT, PLAIN_DEVICES, is_buffer,
 };
 pub use rows::{may_be_fast, needs_descriptor};
