@@ -1,0 +1,5 @@
+//! What is written is read.
+
+mod checkpoints;
+mod files;
+mod records;
