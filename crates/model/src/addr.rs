@@ -86,8 +86,33 @@ impl fmt::LowerHex for Addr {
 
 /// The first address of a page.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "Addr", into = "Addr")]
 pub struct PageAddr(u64);
+
+/// What was read as a [`PageAddr`] or an [`AddrRange`] and is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidAddr {
+    /// It lies within a page.
+    #[error("{0} is not the first address of a page")]
+    Page(Addr),
+    /// It ends before it starts.
+    #[error("a range from {0} cannot end at {1}")]
+    Range(Addr, Addr),
+}
+
+impl TryFrom<Addr> for PageAddr {
+    type Error = InvalidAddr;
+
+    fn try_from(addr: Addr) -> Result<Self, InvalidAddr> {
+        if addr.is_page_aligned() { Ok(addr.page()) } else { Err(InvalidAddr::Page(addr)) }
+    }
+}
+
+impl From<PageAddr> for Addr {
+    fn from(page: PageAddr) -> Self {
+        page.addr()
+    }
+}
 
 impl PageAddr {
     /// The address of the page's first byte.
@@ -123,9 +148,25 @@ impl fmt::Display for PageAddr {
 
 /// A half-open range of addresses: `start <= x < end`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Ends")]
 pub struct AddrRange {
     start: Addr,
     end: Addr,
+}
+
+/// A range as it was read.
+#[derive(Deserialize)]
+struct Ends {
+    start: Addr,
+    end: Addr,
+}
+
+impl TryFrom<Ends> for AddrRange {
+    type Error = InvalidAddr;
+
+    fn try_from(Ends { start, end }: Ends) -> Result<Self, InvalidAddr> {
+        Self::new(start, end).ok_or(InvalidAddr::Range(start, end))
+    }
 }
 
 impl AddrRange {

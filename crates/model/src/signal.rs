@@ -6,8 +6,22 @@ use serde::{Deserialize, Serialize};
 
 /// A signal number, 1 to 64 (signal(7)).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "u8", into = "u8")]
 pub struct Signal(u8);
+
+impl TryFrom<u8> for Signal {
+    type Error = UnknownSignal;
+
+    fn try_from(number: u8) -> Result<Self, UnknownSignal> {
+        Self::from_number(i64::from(number))
+    }
+}
+
+impl From<Signal> for u8 {
+    fn from(signal: Signal) -> Self {
+        signal.0
+    }
+}
 
 /// A number that is no signal's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -2,11 +2,12 @@
 //! lists them; replay needs none of them.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::mmap::open_regular;
 use crate::store::file_name;
 
 /// The list's name in the recording.
@@ -61,8 +62,10 @@ pub(crate) fn read(dir: &Path) -> Result<Vec<BesideFile>, String> {
     let why = |text: String| {
         format!("{NAME} cannot be read ({text}): debug files are looked for where they were")
     };
-    match fs::read(dir.join(NAME)) {
-        Ok(text) => serde_json::from_slice(&text).map_err(|err| why(err.to_string())),
+    match open_regular(&dir.join(NAME)) {
+        Ok(file) => {
+            serde_json::from_reader(BufReader::new(file)).map_err(|err| why(err.to_string()))
+        }
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(err) => Err(why(err.to_string())),
     }

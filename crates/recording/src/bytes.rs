@@ -1,4 +1,5 @@
-//! Serde helper: byte strings as one length and one copy, not element by element.
+//! Serde helper: byte strings as one length and one copy, not element by element. The copy is made when all of them are
+//! there: see [`crate::codec::take`].
 
 use std::fmt;
 
@@ -10,7 +11,7 @@ pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S:
 }
 
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-    deserializer.deserialize_byte_buf(Bytes)
+    deserializer.deserialize_bytes(Bytes)
 }
 
 struct Bytes;

@@ -1,5 +1,7 @@
 //! Encoding of values, and the frame that every record on disk has.
 
+use std::io::Read;
+
 use retake_model::Registers;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,6 +19,13 @@ const LEVEL: i32 = 1;
 
 /// No record decodes to more than this many bytes.
 pub(crate) const LARGEST_RECORD: usize = 1 << 30;
+
+/// Nothing is packed with a larger window (as a power of two), and what asks for one is not unpacked: zstd takes memory
+/// for all of it before the first byte comes, 128 MiB unless it is told.
+pub(crate) const WINDOW_LOG: u32 = 22;
+
+/// So many bytes are made room for because a header says that they come.
+const BELIEVED: usize = 1 << 20;
 
 /// A version of the format on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,22 +133,34 @@ impl Frame {
 
     /// The payload decompressed.
     pub(crate) fn unpack(&self, payload: &[u8]) -> Option<Vec<u8>> {
-        let raw = self.raw_len()?;
-        let bytes = zstd::bulk::decompress(payload, raw).ok()?;
-        (bytes.len() == raw).then_some(bytes)
+        unpack(payload, self.raw_len()?)
     }
 
-    /// The payload decompressed into `buffer`, whatever was there before; false if it is damaged.
+    /// The payload, which is `raw` bytes when decompressed, in `buffer`, whatever was there before; false if it is
+    /// damaged.
     pub(crate) fn unpack_into(
         &self,
+        raw: usize,
         payload: &[u8],
         unpacker: &mut Decompressor<'_>,
         buffer: &mut Vec<u8>,
     ) -> bool {
-        let Some(raw) = self.raw_len() else { return false };
+        if self.raw_len() != Some(raw) {
+            return false;
+        }
         buffer.resize(raw, 0);
         unpacker.decompress_to_buffer(payload, buffer.as_mut_slice()).is_ok_and(|len| len == raw)
     }
+}
+
+/// Decompresses what is to be `raw` bytes then. Memory is taken as they come.
+pub(crate) fn unpack(packed: &[u8], raw: usize) -> Option<Vec<u8>> {
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(packed).ok()?;
+    decoder.window_log_max(WINDOW_LOG).ok()?;
+    let mut bytes = Vec::with_capacity(raw.min(BELIEVED));
+    // One more shows that there are more.
+    decoder.take((raw as u64).saturating_add(1)).read_to_end(&mut bytes).ok()?;
+    (bytes.len() == raw).then_some(bytes)
 }
 
 /// Compresses and frames records.
@@ -212,8 +233,11 @@ pub(crate) fn put<T: Serialize>(value: &T, out: &mut Vec<u8>) {
 }
 
 /// Takes a value from the front.
+///
+/// The bytes are borrowed: byte strings and text that are read as such ([`crate::bytes`], [`crate::text`]) are copied
+/// when they are there. An owning decoder makes room for as many as their length says, up to [`LARGEST_RECORD`].
 pub(crate) fn take<T: DeserializeOwned>(bytes: &mut &[u8]) -> Option<T> {
-    let (value, used) = bincode::serde::decode_from_slice(bytes, config()).ok()?;
+    let (value, used) = bincode::serde::borrow_decode_from_slice(bytes, config()).ok()?;
     *bytes = bytes.get(used..)?;
     Some(value)
 }
@@ -242,9 +266,8 @@ pub(crate) fn take_registers(base: &Registers, bytes: &mut &[u8]) -> Option<Regi
     let mut values = base.to_array();
     while mask != 0 {
         let (word, tail) = rest.split_first_chunk::<8>()?;
-        if let Some(value) = values.get_mut(mask.trailing_zeros() as usize) {
-            *value = u64::from_le_bytes(*word);
-        }
+        // A bit beyond the last register was never written.
+        *values.get_mut(mask.trailing_zeros() as usize)? = u64::from_le_bytes(*word);
         rest = tail;
         mask &= mask - 1;
     }

@@ -311,7 +311,8 @@ pub enum Effect {
     In {
         /// Which.
         space: SpaceId,
-        /// What happened to it.
+        /// What happened to it. It is about no third one.
+        #[serde(deserialize_with = "crate::nested::deserialize")]
         effect: Box<Effect>,
     },
     /// A segment of the program's own was set.

@@ -23,6 +23,7 @@ pub mod live;
 mod manage;
 mod manifest;
 mod mmap;
+mod nested;
 mod noted;
 mod output_hash;
 mod pages;
@@ -35,6 +36,7 @@ mod segment;
 mod sparse;
 mod store;
 mod stream;
+mod text;
 mod worker;
 mod writer;
 

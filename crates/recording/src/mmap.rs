@@ -1,12 +1,22 @@
 //! Files mapped for reading.
 #![expect(unsafe_code, reason = "mapping a file")]
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 
 use memmap2::Mmap;
 
 use crate::error::RecordingError;
+
+/// Opens a file of a recording. A stranger's recording may have anything under its name: a pipe would not open, and a
+/// device not end.
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    File::open(path)
+}
 
 /// The bytes of a file as they are now.
 ///
@@ -17,8 +27,8 @@ pub struct MappedFile(Option<Mmap>);
 
 impl MappedFile {
     pub(crate) fn open(path: &Path) -> Result<Self, RecordingError> {
-        let failed = |error: std::io::Error| RecordingError::new("read", path, error);
-        let file = File::open(path).map_err(failed)?;
+        let failed = |error: io::Error| RecordingError::new("read", path, error);
+        let file = open_regular(path).map_err(failed)?;
         if file.metadata().map_err(failed)?.len() == 0 {
             return Ok(Self(None));
         }

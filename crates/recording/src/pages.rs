@@ -14,7 +14,7 @@ use retake_model::PageId;
 use crate::codec::Packer;
 
 /// Pages in one frame: enough for zstd to find repetition, few enough to read one cheaply.
-const FRAME_PAGES: usize = 64;
+pub(crate) const FRAME_PAGES: usize = 64;
 
 /// Writes pages that are not stored yet.
 #[derive(Debug)]

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::checkpoint::Checkpoint;
-use crate::codec::{put, take};
+use crate::codec::{put, take, unpack};
+use crate::mmap::MappedFile;
 
 /// With the version of this form at its end.
 const MAGIC: [u8; 8] = *b"RTPLACE1";
@@ -25,6 +26,7 @@ const MOST: usize = 1 << 30;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptPlace {
     /// The recording's, from its manifest.
+    #[serde(with = "crate::text")]
     pub recording: String,
     /// Tasks, spaces and shared objects after the last event. Its lists of pages are empty.
     pub state: Checkpoint,
@@ -67,15 +69,15 @@ impl KeptPlace {
 
     /// Reads one of this recording; nothing if it is none.
     pub fn read(path: &Path, recording: &str) -> Option<Self> {
-        let bytes = fs::read(path).ok()?;
-        let rest = bytes.strip_prefix(&MAGIC)?;
+        let file = MappedFile::open(path).ok()?;
+        let rest = file.bytes().strip_prefix(&MAGIC)?;
         let (len, rest) = rest.split_first_chunk()?;
         let (sum, packed) = rest.split_first_chunk()?;
         if u64::from_le_bytes(*sum) != xxh3_64(packed) {
             return None;
         }
         let len = usize::try_from(u64::from_le_bytes(*len)).ok().filter(|len| *len <= MOST)?;
-        let raw = zstd::bulk::decompress(packed, len).ok()?;
+        let raw = unpack(packed, len)?;
         let place: Self = take(&mut raw.as_slice())?;
         (place.recording == recording).then_some(place)
     }

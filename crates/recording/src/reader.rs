@@ -5,11 +5,13 @@ mod pages;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, File};
+use std::fs::File;
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use retake_model::{CheckpointIndex, EventIndex, FileId, PageId, Tid};
+use zstd::bulk::Decompressor;
 
 use crate::beside::{self, BesideFile};
 use crate::checkpoint::Checkpoint;
@@ -20,8 +22,8 @@ use crate::error::{RecordingError, RecordingErrorKind};
 use crate::event::Event;
 use crate::live;
 use crate::manifest::Manifest;
-use crate::mmap::MappedFile;
-use crate::pages::PageIndex;
+use crate::mmap::{MappedFile, open_regular};
+use crate::pages::{FRAME_PAGES, PageIndex};
 use crate::resolved::Resolved;
 use crate::store::{FileEntry, file_name};
 use crate::stream::StreamUnpacker;
@@ -114,14 +116,18 @@ fn unpack(map: &MappedFile, frame: &Frame, at: usize) -> Option<Vec<u8>> {
     frame.unpack(payload(map, frame, at)?)
 }
 
-/// The manifest's path and text.
-fn read_manifest(dir: &Path) -> Result<(PathBuf, Vec<u8>), RecordingError> {
+/// The manifest and its path. It is decoded as it is read: what is no manifest is not read to its end.
+fn read_manifest(dir: &Path) -> Result<(PathBuf, Manifest), RecordingError> {
     // A recorder that finishes just now renames it.
     for name in [names::FINISHED, names::PARTIAL, names::FINISHED] {
         let path = dir.join(name);
-        match fs::read(&path) {
-            Ok(text) => return Ok((path, text)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        match open_regular(&path) {
+            Ok(file) => {
+                let manifest = serde_json::from_reader(BufReader::new(file))
+                    .map_err(|error| RecordingError::damaged("read", &path, error.to_string()))?;
+                return Ok((path, manifest));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(RecordingError::new("read", &path, error)),
         }
     }
@@ -137,10 +143,8 @@ impl Recording {
     pub fn open(dir: &Path) -> Result<Self, RecordingError> {
         // Asked before the manifest is read: a recorder that ends in between leaves a finished one.
         let recorder = live::recorder_of(dir);
-        let (path, text) = read_manifest(dir)?;
+        let (path, manifest) = read_manifest(dir)?;
         let finished = path.ends_with(names::FINISHED);
-        let manifest: Manifest = serde_json::from_slice(&text)
-            .map_err(|error| RecordingError::damaged("read", &path, error.to_string()))?;
         let open = |(name, kind): (&str, [u8; 6])| {
             let path = dir.join(name);
             let map = MappedFile::open(&path)?;
@@ -151,7 +155,8 @@ impl Recording {
         let (events, mut chunks, rest) = open(names::EVENTS)?;
         let (check_map, check_frames, _) = open(names::CHECKPOINTS)?;
         let (pages, page_frames, _) = open(names::PAGES)?;
-        let page_index = index_pages(&pages, &page_frames);
+        let page_index = index_pages(&pages, &page_frames)
+            .map_err(|error| RecordingError::new("read", &dir.join(names::PAGES.0), error))?;
         let (file_map, file_frames, _) = open(names::FILES)?;
         let files = read_files(&file_map, &file_frames);
         let (beside, beside_loss) = match beside::read(dir) {
@@ -348,7 +353,7 @@ impl Recording {
     /// When the recording does not keep it.
     pub fn open_file(&self, id: FileId) -> Result<File, RecordingError> {
         let path = self.kept_path(id)?;
-        File::open(&path).map_err(|error| RecordingError::new("open", &path, error))
+        open_regular(&path).map_err(|error| RecordingError::new("open", &path, error))
     }
 
     /// The bytes of a kept file. Large ones cost nothing until they are looked at.
@@ -367,8 +372,12 @@ impl Recording {
     }
 }
 
-fn index_pages(map: &MappedFile, frames: &[(Frame, usize)]) -> PageIndex {
+/// Bytes of a page's id.
+const ID: usize = 16;
+
+fn index_pages(map: &MappedFile, frames: &[(Frame, usize)]) -> io::Result<PageIndex> {
     let mut index = PageIndex::default();
+    let (mut unpacker, mut hashes) = (Decompressor::new()?, Vec::new());
     for pair in frames.windows(2) {
         let [(ids, at), (body, body_at)] = pair else {
             continue;
@@ -377,14 +386,18 @@ fn index_pages(map: &MappedFile, frames: &[(Frame, usize)]) -> PageIndex {
         if ids.first != 0 || body.first != 1 || ids.seq != body.seq {
             continue;
         }
-        let Some(hashes) = unpack(map, ids, *at) else {
+        // No writer puts more pages into a frame.
+        let pages = usize::try_from(ids.count).ok().filter(|pages| *pages <= FRAME_PAGES);
+        let (Some(pages), true) = (pages, ids.count == body.count) else { continue };
+        let Some(payload) = payload(map, ids, *at) else { continue };
+        if !ids.unpack_into(pages * ID, payload, &mut unpacker, &mut hashes) {
             continue;
-        };
-        for (nth, hash) in (0_u32..body.count).zip(hashes.as_chunks::<16>().0) {
+        }
+        for (nth, hash) in (0_u32..).zip(hashes.as_chunks::<ID>().0) {
             index.insert(PageId::from_hash(u128::from_le_bytes(*hash)), *body_at, nth);
         }
     }
-    index
+    Ok(index)
 }
 
 fn read_files(map: &MappedFile, frames: &[(Frame, usize)]) -> Vec<FileEntry> {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use zstd::stream::raw::CParameter;
 use zstd::stream::write::{Decoder, Encoder};
 
-use crate::codec::{Frame, LARGEST_RECORD, frame};
+use crate::codec::{Frame, LARGEST_RECORD, WINDOW_LOG, frame};
 use crate::journal::OpenChunk;
 
 /// Of the events of ten programs, level 3 made 73 % (sorting) to 5 % less than level 1, at the same speed within the
@@ -22,7 +22,6 @@ const LEVEL_IN_HASTE: i32 = 1;
 const MANY_WAIT: usize = 16 << 20;
 /// Bytes of chunks in one stream, and how far back repetition is found.
 const STREAM_BYTES: usize = 1 << WINDOW_LOG;
-const WINDOW_LOG: u32 = 22;
 /// Streams whose chunks are kept unpacked.
 const KEPT: usize = 4;
 
@@ -110,7 +109,8 @@ struct Unpacked {
 
 impl Unpacked {
     fn begin(start: usize) -> io::Result<Self> {
-        let decoder = Decoder::new(Limited::default())?;
+        let mut decoder = Decoder::new(Limited::default())?;
+        decoder.window_log_max(WINDOW_LOG)?;
         Ok(Self { start, chunks: Vec::new(), bytes: 0, decoder })
     }
 

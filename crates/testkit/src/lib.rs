@@ -1,6 +1,7 @@
 //! What tests of several crates share. A dev-dependency only.
 //!
-//! [`fake`] stands in for a replay; [`fixture`] builds the programs in `fixtures/`; [`Retake`] is the
+//! [`fake`] stands in for a replay; [`fixture`] builds the programs in `fixtures/`; [`hostile`]
+//! gives readers inputs that nobody sane wrote; [`Retake`] is the
 //! command as users call it; [`Delve`] debugs with it; [`node`] has packages of npm; [`require()`] finds tools, or says that a test is skipped.
 
 #![expect(clippy::panic, reason = "a test's support fails by panicking")]
@@ -10,6 +11,7 @@ mod dispositions;
 pub mod fake;
 pub mod fixture;
 pub mod go;
+pub mod hostile;
 pub mod node;
 mod require;
 mod retake;

@@ -10,6 +10,7 @@ use super::Recording;
 use crate::codec::Frame;
 use crate::draft::PAGE;
 use crate::error::RecordingError;
+use crate::pages::FRAME_PAGES;
 use crate::writer::names;
 
 /// No more threads than this unpack at once.
@@ -108,7 +109,8 @@ impl Recording {
         for part in turns.flatten() {
             let (at, ..) = *part.first()?;
             let (frame, payload) = Frame::decode(self.inner.pages.bytes().get(at..)?)?;
-            if !frame.unpack_into(payload, &mut unpacker, &mut buffer) {
+            let pages = usize::try_from(frame.count).ok().filter(|pages| *pages <= FRAME_PAGES)?;
+            if !frame.unpack_into(pages * PAGE, payload, &mut unpacker, &mut buffer) {
                 return None;
             }
             let page = |(_, nth, n): &Wanted| Some((*n, buffer.get(nth * PAGE..(nth + 1) * PAGE)?));

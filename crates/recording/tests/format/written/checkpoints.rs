@@ -40,8 +40,9 @@ struct Object {
     pages: Fills,
 }
 
+/// What a checkpoint is made of.
 #[derive(Clone, Debug)]
-struct Moment {
+pub(crate) struct Moment {
     spaces: BTreeMap<u32, Space>,
     shared: BTreeMap<u32, Object>,
     tasks: Vec<TaskState>,
@@ -74,7 +75,7 @@ fn space() -> impl Strategy<Value = Space> {
     )
 }
 
-fn moment() -> impl Strategy<Value = Moment> {
+pub(crate) fn moment() -> impl Strategy<Value = Moment> {
     let object = (any::<bool>(), fills()).prop_map(|(complete, pages)| Object { complete, pages });
     let segments = vec((any::<u32>().prop_map(SpaceId::new), segment()), 0..3);
     let memory = (btree_map(0_u32..3, space(), 0..3), btree_map(0_u32..2, object, 0..2));
@@ -152,7 +153,7 @@ impl PageSource for OneByOne {
     }
 }
 
-fn draft(event: EventIndex, moment: &Moment, pool: &PagePool) -> CheckpointDraft {
+pub(crate) fn draft(event: EventIndex, moment: &Moment, pool: &PagePool) -> CheckpointDraft {
     let space = |(id, space): (&u32, &Space)| {
         let is_later = |n: usize| n % space.later == 1;
         let later = space.pages.iter().enumerate().filter(|(n, _)| is_later(*n));

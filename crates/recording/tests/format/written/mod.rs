@@ -1,5 +1,5 @@
 //! What is written is read.
 
-mod checkpoints;
+pub(crate) mod checkpoints;
 mod files;
 mod records;

@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use retake_model::{CheckpointIndex, EventIndex, SharedId, SpaceId};
-use retake_recording::{Checkpoint, End, KeptPlace, Manifest};
+use retake_recording::{Checkpoint, Effect, EffectBuffer, End, KeptPlace, Manifest};
 
 use crate::folder::Folder;
 use crate::strategies::{
@@ -62,6 +62,24 @@ proptest! {
         writer.finish(end.clone()).unwrap();
         let read = folder.open().manifest().end.clone();
         prop_assert_eq!(read, Some(End { events: events.len() as u64, ..end }));
+    }
+
+    /// Memory that is read in place of being copied, of which less may be there than was asked for.
+    #[test]
+    fn writes(list in vec((addr(), bytes(300), 0_usize..40), 0..6)) {
+        let mut effects = EffectBuffer::new();
+        let mut wanted = Vec::new();
+        for (addr, bytes, missing) in list {
+            effects.write_with(addr, bytes.len() + missing, |out| {
+                out[..bytes.len()].copy_from_slice(&bytes);
+                bytes.len()
+            });
+            if !bytes.is_empty() {
+                wanted.push(Effect::Write { addr, bytes });
+            }
+        }
+        prop_assert_eq!(effects.len() as usize, wanted.len());
+        prop_assert_eq!(effects.decode(), wanted);
     }
 
     #[test]
