@@ -5,8 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{RecordingError, RecordingErrorKind};
+use crate::names;
 use crate::reader::Recording;
-use crate::writer::names;
 
 /// Every recording right below `root`, by name. A link to another one there is no recording of its own.
 pub fn list(root: &Path) -> Vec<(PathBuf, Result<Recording, RecordingError>)> {

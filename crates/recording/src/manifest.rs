@@ -6,7 +6,7 @@ use std::time::Duration;
 use retake_model::Addr;
 use serde::{Deserialize, Serialize};
 
-use crate::event::ExitStatus;
+use crate::events::event::ExitStatus;
 
 /// `recording.json` (finished) or `recording.partial` (being written, or its recorder was killed).
 ///

@@ -6,15 +6,15 @@ use std::path::Path;
 
 use retake_model::{CheckpointIndex, EventIndex, PageAddr, PageId, SpaceId};
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoints::checkpoint::Checkpoint;
 use crate::codec::{file_header, pack, put};
-use crate::draft::page_id;
-use crate::effects::EffectBuffer;
 use crate::error::RecordingError;
-use crate::event::Event;
-use crate::journal::OpenChunk;
+use crate::events::chunk::OpenChunk;
+use crate::events::effects::EffectBuffer;
+use crate::events::event::Event;
+use crate::names;
+use crate::pages::page_id;
 use crate::reader::Recording;
-use crate::writer::names;
 
 /// Events in a rewritten chunk.
 const CHUNK_EVENTS: u32 = 1000;

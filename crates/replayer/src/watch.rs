@@ -84,6 +84,7 @@ impl Watch {
     /// A task runs; at `pause_at` on the monotonic clock, or soon after, it is to pause.
     pub(crate) fn start(&self, tid: Tid, pause_at: Option<Duration>) {
         self.shared.ticks.store(0, Ordering::Relaxed);
+        self.shared.overdue.store(false, Ordering::Relaxed);
         let nanos = pause_at.map_or(0, |at| u64::try_from(at.as_nanos()).unwrap_or(u64::MAX));
         self.shared.pause_at.store(nanos, Ordering::Relaxed);
         self.shared.running.store(tid.get(), Ordering::Release);

@@ -106,7 +106,9 @@ fn ends_with_call(code: &[u8; LONGEST_CALL]) -> bool {
         let at = LONGEST_CALL - len;
         let (opcode, modrm) = (code[at], code[at + 1]);
         let has_sib = modrm >> 6 != 3 && modrm & 7 == 4;
-        let displacement = match (modrm >> 6, modrm & 7) {
+        let base = if has_sib { code.get(at + 2).map_or(0, |sib| sib & 7) } else { modrm & 7 };
+        let displacement = match (modrm >> 6, base) {
+            // Without a base.
             (0, 5) | (2, _) => 4,
             (1, _) => 1,
             _ => 0,
@@ -480,10 +482,8 @@ mod tests {
         assert!(check(&[0xff, 0x15, 1, 2, 3, 4]), "call [rip+disp32]");
         assert!(check(&[0xff, 0x50, 0x18]), "call [rax+disp8]");
         assert!(check(&[0xff, 0x54, 0x24, 0x08]), "call [rsp+disp8]");
-        assert!(
-            check(&[0xff, 0x14, 0xc5, 1, 2, 3, 4]) || !check(&[0xff, 0xe0]),
-            "call [rax*8+disp32]"
-        );
+        assert!(check(&[0xff, 0x14, 0xc5, 1, 2, 3, 4]), "call [rax*8+disp32]");
+        assert!(check(&[0xff, 0x14, 0xc3]), "call [rbx+rax*8]");
         assert!(!check(&[0xff, 0xe0]), "jmp rax");
         assert!(!check(&[0xe9, 1, 2, 3, 4]), "jmp rel32");
         assert!(!check(&[0x90, 0x90]));

@@ -5,9 +5,9 @@ use retake_model::EventIndex;
 use super::{Recording, payload};
 use crate::codec::Frame;
 use crate::error::RecordingError;
-use crate::event::Event;
-use crate::journal::ChunkEvents;
-use crate::writer::names;
+use crate::events::chunk::ChunkEvents;
+use crate::events::event::Event;
+use crate::names;
 
 /// Goes through events in order. Holds the recording: it can be sent to a thread.
 #[derive(Debug)]

@@ -8,10 +8,10 @@ use zstd::bulk::Decompressor;
 
 use super::Recording;
 use crate::codec::Frame;
-use crate::draft::PAGE;
 use crate::error::RecordingError;
-use crate::pages::FRAME_PAGES;
-use crate::writer::names;
+use crate::names;
+use crate::pages::PAGE;
+use crate::pages::frames::FRAME_PAGES;
 
 /// No more threads than this unpack at once.
 const MOST_WORKERS: usize = 4;

@@ -7,10 +7,11 @@ use std::time::Duration;
 use retake_model::{EventIndex, Registers, SyscallNo, TaskId};
 
 use super::Recording;
-use crate::event::{Event, EventKind, ExitStatus};
+use crate::events::event::{Event, EventKind, ExitStatus};
 use crate::manifest::{End, Manifest};
+use crate::names;
 use crate::rewrite::rewrite_events;
-use crate::writer::{RecordingWriter, WriterOptions, names};
+use crate::writer::{RecordingWriter, WriterOptions};
 
 const EVENTS: u64 = 20_000;
 

@@ -1,5 +1,11 @@
 //! The process that reads the inputs, and the one that waits for it.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "figures, for whoever asks with --nocapture"
+)]
+
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;

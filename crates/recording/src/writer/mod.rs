@@ -1,5 +1,8 @@
 //! Writing a recording.
 
+mod background;
+mod worker;
+
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -14,35 +17,23 @@ use retake_model::{EventIndex, PageAddr, PageId, Registers, TaskId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::background::Shared;
-use crate::batch::{PageBatch, PagePool};
-use crate::beside::{self, BesideFile};
+use crate::checkpoints::draft::CheckpointDraft;
 use crate::codec::{file_header, pack, put};
-use crate::draft::{CheckpointDraft, page_id};
-use crate::effects::EffectBuffer;
 use crate::error::{RecordingError, RecordingErrorKind};
-use crate::event::{Event, EventKind};
+use crate::events::effects::EffectBuffer;
+use crate::events::event::{Event, EventKind};
 use crate::live::{Lock, hold};
 use crate::manifest::{End, Manifest};
 use crate::mmap::MappedFile;
-use crate::noted::{self, NoteSubject};
-use crate::remembered;
-use crate::store::{FileEntry, FileKey, FileStore, KeptFile};
-use crate::worker::{Outputs, run};
-
-/// Names within a recording.
-pub(crate) mod names {
-    pub(crate) const FINISHED: &str = "recording.json";
-    pub(crate) const PARTIAL: &str = "recording.partial";
-    pub(crate) const EVENTS: (&str, [u8; 6]) = ("events", *b"events");
-    pub(crate) const PAGES: (&str, [u8; 6]) = ("pages", *b"pages\0");
-    pub(crate) const CHECKPOINTS: (&str, [u8; 6]) = ("checkpoints", *b"checks");
-    pub(crate) const FILES: (&str, [u8; 6]) = ("filetable", *b"files\0");
-}
-
-/// The files are synced so often at most. (It guards against the end of the machine. What was written outlives
-/// every process without.)
-pub(crate) const SYNC_EVERY: Duration = Duration::from_secs(1);
+use crate::names;
+use crate::pages::batch::{PageBatch, PagePool};
+use crate::pages::page_id;
+use crate::store::beside::{self, BesideFile};
+use crate::store::files::{FileEntry, FileKey, FileStore, KeptFile};
+use crate::store::noted::{self, NoteSubject};
+use crate::store::remembered;
+use crate::writer::background::Shared;
+use crate::writer::worker::{Outputs, SYNC_EVERY, run};
 
 /// How to write.
 pub struct WriterOptions {

@@ -13,21 +13,21 @@ use std::sync::{Arc, OnceLock};
 use retake_model::{CheckpointIndex, EventIndex, FileId, PageId, Tid};
 use zstd::bulk::Decompressor;
 
-use crate::beside::{self, BesideFile};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoints::checkpoint::Checkpoint;
+use crate::checkpoints::resolved::Resolved;
 use crate::codec::{
     FILE_HEADER, FORMAT_VERSION, FRAME_HEADER, Frame, OLDEST_MAJOR, file_header, take,
 };
 use crate::error::{RecordingError, RecordingErrorKind};
-use crate::event::Event;
+use crate::events::event::Event;
+use crate::events::stream::StreamUnpacker;
 use crate::live;
 use crate::manifest::Manifest;
 use crate::mmap::{MappedFile, open_regular};
-use crate::pages::{FRAME_PAGES, PageIndex};
-use crate::resolved::Resolved;
-use crate::store::{FileEntry, file_name};
-use crate::stream::StreamUnpacker;
-use crate::writer::names;
+use crate::names;
+use crate::pages::frames::{FRAME_PAGES, PageIndex};
+use crate::store::beside::{self, BesideFile};
+use crate::store::files::{FileEntry, file_name};
 
 /// A checkpoint in short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::cell::Cell;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
-use crate::event::Effect;
+use crate::events::event::Effect;
 
 thread_local! {
     static IS_WITHIN: Cell<bool> = const { Cell::new(false) };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use retake_model::{AddrRange, Mapping, PageAddr, PageId, SharedId, SpaceId};
 
-use crate::checkpoint::{Checkpoint, SharedState, SpaceState};
+use crate::checkpoints::checkpoint::{Checkpoint, SharedState, SpaceState};
 
 /// What every space and shared object holds after a checkpoint. Reader and writer apply the same
 /// changes.

@@ -12,7 +12,7 @@ use retake_model::FileId;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::sparse::{self, LARGE};
+use crate::store::sparse::{self, LARGE};
 
 const PAGE: u64 = 4096;
 /// The parts of a file that are kept begin and end at multiples of a page, and of twice as much for each
@@ -71,7 +71,7 @@ pub struct FileEntry {
     /// Its number.
     pub id: FileId,
     /// Its path when it was mapped, for people.
-    #[serde(with = "crate::bytes")]
+    #[serde(with = "crate::codec::bytes")]
     pub path: Vec<u8>,
     /// Length in bytes.
     pub len: u64,

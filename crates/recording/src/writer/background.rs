@@ -1,4 +1,4 @@
-//! What waits for the thread that hashes, compresses and writes ([`crate::worker`]), so that the tracer
+//! What waits for the thread that hashes, compresses and writes ([`crate::writer::worker`]), so that the tracer
 //! never waits for it.
 
 use std::collections::VecDeque;
@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use retake_model::PageId;
 
-use crate::batch::{PageBatch, PagePool};
-use crate::draft::CheckpointDraft;
-use crate::journal::OpenChunk;
+use crate::checkpoints::draft::CheckpointDraft;
+use crate::events::chunk::OpenChunk;
+use crate::pages::batch::{PageBatch, PagePool};
 
 /// A chunk is closed when it holds this much.
 pub(crate) const CHUNK_BYTES: usize = 256 << 10;

@@ -3,19 +3,10 @@
 use std::fmt::Debug;
 use std::io;
 
-use retake_model::{AddrRange, EventIndex, Mapping, PageId, SharedId, SpaceId, TaskId};
-use xxhash_rust::xxh3::xxh3_128;
+use retake_model::{AddrRange, EventIndex, Mapping, SharedId, SpaceId, TaskId};
 
-use crate::batch::PageBatch;
-use crate::checkpoint::{Segments, TaskState};
-
-/// Bytes of a page.
-pub(crate) const PAGE: usize = 4096;
-
-/// The identity of a page's contents.
-pub fn page_id(page: &[u8]) -> PageId {
-    PageId::from_hash(xxh3_128(page))
-}
+use crate::checkpoints::checkpoint::{Segments, TaskState};
+use crate::pages::batch::PageBatch;
 
 /// A checkpoint to be written.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Serde helper: text that is copied when all of it is there, as byte strings are ([`crate::bytes`]).
+//! Serde helper: text that is copied when all of it is there, as byte strings are ([`crate::codec::bytes`]).
 
 use std::fmt;
 

@@ -4,21 +4,24 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use retake_model::{AddrRange, CheckpointIndex, PageAddr, PageId, SpaceId};
 
-use crate::background::{Job, Shared};
-use crate::batch::PageBatch;
-use crate::checkpoint::{Checkpoint, SharedState, SpaceState};
+use crate::checkpoints::checkpoint::{Checkpoint, SharedState, SpaceState};
+use crate::checkpoints::draft::{CheckpointDraft, SpaceDraft};
+use crate::checkpoints::resolved::Resolved;
 use crate::codec::{pack, put};
-use crate::draft::{CheckpointDraft, SpaceDraft, page_id};
-use crate::journal::OpenChunk;
-use crate::pages::PageWriter;
-use crate::resolved::Resolved;
-use crate::stream::StreamPacker;
-use crate::writer::SYNC_EVERY;
+use crate::events::chunk::OpenChunk;
+use crate::events::stream::StreamPacker;
+use crate::pages::batch::PageBatch;
+use crate::pages::frames::PageWriter;
+use crate::pages::page_id;
+use crate::writer::background::{Job, Shared};
 
+/// The files are synced so often at most. (It guards against the end of the machine. What was written outlives
+/// every process without.)
+pub(crate) const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// Every so many checkpoints one lists all pages.
 const COMPLETE_EVERY: u32 = 16;
 /// After so many pages of a checkpoint the thread looks for chunks that wait.

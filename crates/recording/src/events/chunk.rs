@@ -6,8 +6,8 @@ use std::sync::Arc;
 use retake_model::{Registers, TaskId};
 
 use crate::codec::{put, put_registers, take, take_registers};
-use crate::effects::EffectBuffer;
-use crate::event::{Event, EventKind};
+use crate::events::effects::EffectBuffer;
+use crate::events::event::{Event, EventKind};
 
 /// Events that are not on disk yet. A chunk stands for itself: the first event of each task in it
 /// has its registers in full.

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::store::{FileKey, file_name};
+use crate::store::files::{FileKey, file_name};
 
 /// A path, and what was there.
 #[derive(Debug, Serialize, Deserialize)]
 struct Looked {
-    #[serde(with = "crate::bytes")]
+    #[serde(with = "crate::codec::bytes")]
     path: Vec<u8>,
     was: Option<FileKey>,
 }
@@ -27,7 +27,7 @@ struct Memory {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Found {
-    #[serde(with = "crate::bytes")]
+    #[serde(with = "crate::codec::bytes")]
     path: Vec<u8>,
 }
 

@@ -6,7 +6,7 @@ use retake_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::segment::LocalSegment;
+use crate::events::segment::LocalSegment;
 
 /// One thing that the program's own instructions do not determine.
 ///
@@ -186,7 +186,7 @@ pub enum Effect {
         /// Where.
         addr: Addr,
         /// What.
-        #[serde(with = "crate::bytes")]
+        #[serde(with = "crate::codec::bytes")]
         bytes: Vec<u8>,
     },
     /// Like [`Effect::Write`], into another address space (`process_vm_writev`, `/proc/PID/mem`).
@@ -196,7 +196,7 @@ pub enum Effect {
         /// Where.
         addr: Addr,
         /// What.
-        #[serde(with = "crate::bytes")]
+        #[serde(with = "crate::codec::bytes")]
         bytes: Vec<u8>,
     },
     /// A mapping was made; whatever was at its addresses is gone.
@@ -255,7 +255,7 @@ pub enum Effect {
         /// Offset in bytes.
         offset: u64,
         /// What.
-        #[serde(with = "crate::bytes")]
+        #[serde(with = "crate::codec::bytes")]
         bytes: Vec<u8>,
     },
     /// A task was created. It starts with these registers when its first event is due.
@@ -284,7 +284,7 @@ pub enum Effect {
     /// The task's name changed.
     Name {
         /// `comm`, at most 15 bytes.
-        #[serde(with = "crate::bytes")]
+        #[serde(with = "crate::codec::bytes")]
         name: Vec<u8>,
     },
     /// These bytes of memory were written to a descriptor.
@@ -312,7 +312,7 @@ pub enum Effect {
         /// Which.
         space: SpaceId,
         /// What happened to it. It is about no third one.
-        #[serde(deserialize_with = "crate::nested::deserialize")]
+        #[serde(deserialize_with = "crate::events::nested::deserialize")]
         effect: Box<Effect>,
     },
     /// A segment of the program's own was set.
@@ -332,6 +332,6 @@ pub struct Image {
     /// Every page that differs from its mapping's backing, in ascending order.
     pub pages: Vec<(PageAddr, PageId)>,
     /// Path that was executed, as the program gave it.
-    #[serde(with = "crate::bytes")]
+    #[serde(with = "crate::codec::bytes")]
     pub path: Vec<u8>,
 }

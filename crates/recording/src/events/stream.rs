@@ -11,7 +11,7 @@ use zstd::stream::raw::CParameter;
 use zstd::stream::write::{Decoder, Encoder};
 
 use crate::codec::{Frame, LARGEST_RECORD, WINDOW_LOG, frame};
-use crate::journal::OpenChunk;
+use crate::events::chunk::OpenChunk;
 
 /// Of the events of ten programs, level 3 made 73 % (sorting) to 5 % less than level 1, at the same speed within the
 /// noise; level 5 another 4 %, at a third of it. Of the contents of many files level 1 makes 9 % more, at 1.4 times the

@@ -3,7 +3,7 @@
 use retake_model::Addr;
 
 use crate::codec::{put, take};
-use crate::event::Effect;
+use crate::events::event::Effect;
 
 /// The effects of one event. Reused from event to event, so that a usual event allocates nothing.
 #[derive(Debug, Default)]

@@ -6,7 +6,7 @@ use retake_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::segment::LocalSegment;
+use crate::events::segment::LocalSegment;
 
 /// One checkpoint as it is stored: pages are listed as changes since the checkpoint before, unless
 /// it is complete.
@@ -48,7 +48,7 @@ pub struct TaskState {
     /// Its address space.
     pub space: SpaceId,
     /// `comm`, at most 15 bytes.
-    #[serde(with = "crate::bytes")]
+    #[serde(with = "crate::codec::bytes")]
     pub name: Vec<u8>,
     /// General registers.
     pub registers: Registers,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::mmap::open_regular;
-use crate::store::file_name;
+use crate::store::files::file_name;
 
 /// The list's name in the recording.
 pub(crate) const NAME: &str = "beside.json";
@@ -17,7 +17,7 @@ pub(crate) const NAME: &str = "beside.json";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BesideFile {
     /// Its path when it was kept.
-    #[serde(with = "crate::bytes")]
+    #[serde(with = "crate::codec::bytes")]
     pub path: Vec<u8>,
     /// Length in bytes.
     pub len: u64,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::store::FileKey;
+use crate::store::files::FileKey;
 
 /// What a note is about, with the number of its form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

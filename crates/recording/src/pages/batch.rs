@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use memmap2::{Advice, MmapMut};
 use retake_model::PageAddr;
 
-use crate::draft::PAGE;
+use crate::pages::PAGE;
 
 /// Bytes of a slab: several huge pages.
 const SLAB: usize = 8 << 20;

@@ -1,5 +1,8 @@
 //! Encoding of values, and the frame that every record on disk has.
 
+pub(crate) mod bytes;
+pub(crate) mod text;
+
 use std::io::Read;
 
 use retake_model::Registers;
@@ -72,7 +75,7 @@ pub(crate) struct Frame {
     pub(crate) raw: u32,
     /// Bytes on disk after the header.
     pub(crate) len: u32,
-    /// Its place in a stream ([`crate::stream`]); 0 where it begins one, or stands alone.
+    /// Its place in a stream ([`crate::events::stream`]); 0 where it begins one, or stands alone.
     pub(crate) nth: u32,
 }
 
@@ -234,7 +237,7 @@ pub(crate) fn put<T: Serialize>(value: &T, out: &mut Vec<u8>) {
 
 /// Takes a value from the front.
 ///
-/// The bytes are borrowed: byte strings and text that are read as such ([`crate::bytes`], [`crate::text`]) are copied
+/// The bytes are borrowed: byte strings and text that are read as such ([`crate::codec::bytes`], [`crate::codec::text`]) are copied
 /// when they are there. An owning decoder makes room for as many as their length says, up to [`LARGEST_RECORD`].
 pub(crate) fn take<T: DeserializeOwned>(bytes: &mut &[u8]) -> Option<T> {
     let (value, used) = bincode::serde::borrow_decode_from_slice(bytes, config()).ok()?;

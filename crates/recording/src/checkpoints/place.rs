@@ -11,7 +11,7 @@ use retake_model::{Addr, PageAddr, Registers, SharedId, SpaceId, TaskId};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoints::checkpoint::Checkpoint;
 use crate::codec::{put, take, unpack};
 use crate::mmap::MappedFile;
 
@@ -26,7 +26,7 @@ const MOST: usize = 1 << 30;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptPlace {
     /// The recording's, from its manifest.
-    #[serde(with = "crate::text")]
+    #[serde(with = "crate::codec::text")]
     pub recording: String,
     /// Tasks, spaces and shared objects after the last event. Its lists of pages are empty.
     pub state: Checkpoint,
@@ -41,7 +41,7 @@ pub struct KeptPlace {
     /// Pages of shared objects, by their number in the object; their contents follow.
     pub shared: Vec<(SharedId, u64)>,
     /// The contents of all these pages, one after the other.
-    #[serde(with = "crate::bytes")]
+    #[serde(with = "crate::codec::bytes")]
     pub contents: Vec<u8>,
 }
 
