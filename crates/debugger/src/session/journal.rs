@@ -25,6 +25,10 @@ impl Journal {
         let mut options = OpenOptions::new();
         let file = options.read(true).append(true).create(true).open(path);
         let mut file = file.map_err(at("open", path))?;
+        // A pipe or a device in a stranger's recording would not end.
+        if !file.metadata().map_err(at("open", path))?.is_file() {
+            return Err(at("open", path)(io::Error::other("it is no regular file")));
+        }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(at("read", path))?;
         let (records, len) = read(path, &bytes)?;

@@ -5,6 +5,8 @@
 //! [`Session::create`] starts one, [`Session::resume`] goes on with the one that was used last,
 //! [`Session::named`] with one of a name. [`strict`] does everything again and compares.
 
+#[cfg(test)]
+mod hostile;
 mod journal;
 mod lock;
 pub mod record;

@@ -122,8 +122,8 @@ const fn is_false(value: &bool) -> bool {
     !*value
 }
 
-const BEFORE_SUM: &str = "{\"sum\":\"";
-const AFTER_SUM: &str = "\",\"record\":";
+pub(super) const BEFORE_SUM: &str = "{\"sum\":\"";
+pub(super) const AFTER_SUM: &str = "\",\"record\":";
 
 impl Record {
     /// The line, with its line end.

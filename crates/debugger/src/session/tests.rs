@@ -68,14 +68,32 @@ fn a_resumed_session_is_where_it_was() {
 }
 
 /// A journal of version 1, written over the recording of `crate::tests`; it ends within a command.
-const OLD: &str = include_str!("version-1.journal");
+pub(super) const OF_VERSION_1: &str = include_str!("version-1.journal");
+
+/// One of version 2, of a real program.
+pub(super) const OF_VERSION_2: &str = include_str!("version-2.journal");
+
+#[test]
+fn sessions_of_version_2_are_read() {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir_all(folder.path().join("sessions/1")).unwrap();
+    fs::write(folder.path().join("sessions/1/journal"), OF_VERSION_2).unwrap();
+    let (session, resumed) = Session::resume(folder.path()).unwrap();
+    let state = resumed.state.unwrap();
+    assert_eq!((resumed.completed, resumed.interrupted), (23, vec![]));
+    assert_eq!((state.position.to_string().as_str(), state.task), ("4", TaskId::new(0)));
+    assert_eq!(state.breakpoints.all().len(), 2);
+    assert!(resumed.done.iter().all(|done| done.begin.request().is_some()));
+    let text = OF_VERSION_2.lines().last().unwrap();
+    assert!(text.contains(session.chain()), "{text}");
+}
 
 #[test]
 fn sessions_of_version_1_are_read_and_resumed() {
     let folder = TempDir::new().unwrap();
     let journal = folder.path().join("sessions/1/journal");
     fs::create_dir_all(journal.parent().unwrap()).unwrap();
-    fs::write(&journal, OLD).unwrap();
+    fs::write(&journal, OF_VERSION_1).unwrap();
     let (mut session, resumed) = Session::resume(folder.path()).unwrap();
     let old = resumed.state.unwrap();
     assert_eq!(old.position.to_string(), "2@0x1020#1");
@@ -97,7 +115,7 @@ fn sessions_of_version_1_are_read_and_resumed() {
         assert_eq!(session.chain(), chain);
     }
     let text = fs::read_to_string(&journal).unwrap();
-    assert!(text.starts_with(OLD));
+    assert!(text.starts_with(OF_VERSION_1));
     assert_eq!(text.matches(r#""kind":"open","version":2"#).count(), 1, "{text}");
 }
 
@@ -106,9 +124,10 @@ fn a_script_of_version_1_that_was_cut_short_keeps_its_finished_commands() {
     let folder = TempDir::new().unwrap();
     let journal = folder.path().join("sessions/1/journal");
     fs::create_dir_all(journal.parent().unwrap()).unwrap();
-    let end_of_source =
-        OLD.split_inclusive('\n').position(|line| line.contains(r#""kind":"end","seq":7"#));
-    let before: String = OLD.split_inclusive('\n').take(end_of_source.unwrap()).collect();
+    let end_of_source = OF_VERSION_1
+        .split_inclusive('\n')
+        .position(|line| line.contains(r#""kind":"end","seq":7"#));
+    let before: String = OF_VERSION_1.split_inclusive('\n').take(end_of_source.unwrap()).collect();
     fs::write(&journal, before).unwrap();
     let resumed = Session::resume(folder.path()).unwrap().1;
     assert_eq!(resumed.interrupted.len(), 1);

@@ -32,7 +32,7 @@ fn recording() -> FakeBuilder {
         .event(1, "exit(0)")
 }
 
-fn debugger() -> Debugger {
+pub(crate) fn debugger() -> Debugger {
     Debugger::new(Box::new(recording().build()), Box::new(TextReader))
 }
 
