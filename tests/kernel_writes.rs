@@ -33,6 +33,14 @@ fn signals_without_room_and_mappings_without_contents() {
     assert!(output.contains("a socket 0: signal 0 exit 7"), "{output}");
 }
 
+#[test]
+fn memory_that_may_only_be_written() {
+    for _ in 0..rounds() {
+        let output = check("c/memory/write_only.c");
+        assert_eq!(output.lines().count(), 12, "{output}");
+    }
+}
+
 #[track_caller]
 fn audit(program: &Path, seed: u64) {
     let retake = retake();

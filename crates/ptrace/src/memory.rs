@@ -33,7 +33,7 @@ impl ProcessMemory {
         self.tid
     }
 
-    /// Reads as much of `out` as is mapped, and says how much. Stops at the first unreadable page.
+    /// Reads as much of `out` as is mapped, whatever the protection of the pages, and says how much.
     ///
     /// # Errors
     /// When nothing could be read (`EFAULT`) or the process is gone.
@@ -57,8 +57,11 @@ impl ProcessMemory {
             match usize::try_from(got) {
                 Ok(0) => break,
                 Ok(n) => done += n,
-                Err(_) if done > 0 => break,
-                Err(_) => return self.read_forced(addr, out),
+                // The process may not read it either, as memory that may only be written. The kernel does.
+                Err(_) => {
+                    let forced = self.read_forced(Addr::new(from), rest);
+                    return if done > 0 { Ok(done + forced.unwrap_or(0)) } else { forced };
+                }
             }
         }
         Ok(done)
