@@ -6,9 +6,9 @@ use retake_testkit::hostile::{Random, Reader, Trial, mutate, survive};
 use tempfile::TempDir;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::Session;
 use super::record::{AFTER_SUM, BEFORE_SUM};
 use super::tests::{OF_VERSION_1, OF_VERSION_2};
-use super::Session;
 use crate::tests::debugger;
 
 /// Counts what is allocated.

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use retake_abi::Errno;
 use retake_abi::consts::futex as f;
 use retake_model::{Addr, Registers, TaskId};
-use retake_ptrace::{ProcessMemory, Stopped, interrupt};
+use retake_ptrace::{ProcessMemory, Stopped, TaskStatus, interrupt};
 use retake_recording::{Effect, EventKind};
 use retake_tracee::InjectPage;
 
@@ -264,10 +264,7 @@ pub(crate) fn own_number(task: &mut Task) -> Result<u32, RecordError> {
     if let Some(known) = task.own_number {
         return Ok(known);
     }
-    let status = std::fs::read_to_string(format!("/proc/{}/status", task.tid))
-        .map_err(|error| RecordError::System { attempt: "read /proc/PID/status", error })?;
-    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
-    let last = line.and_then(|line| line.split_whitespace().next_back()?.parse().ok());
+    let last = TaskStatus::of(task.tid)?.numbers("NSpid:").last().copied();
     // A kernel without PID namespaces does not say; there is one number then.
     let number = last.or_else(|| u32::try_from(task.tid.get()).ok());
     let number = number.ok_or_else(|| {

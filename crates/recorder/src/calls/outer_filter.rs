@@ -74,7 +74,7 @@ impl Session {
                 StopEvent::Syscall => break,
                 StopEvent::Signal(signal) if signals < MOST_SIGNALS => {
                     signals += 1;
-                    match disposition(task, signal) {
+                    match disposition(task, signal)? {
                         Disposition::Ignored if !task.asks_tracer() => {}
                         Disposition::Stop if !task.asks_tracer() => gets = Some(signal),
                         _ => {

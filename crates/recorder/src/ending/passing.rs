@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use retake_abi::nr;
 use retake_model::{Addr, SigInfo, Signal, Tid};
-use retake_ptrace::{Passed, monotonic, send_signal};
+use retake_ptrace::{Passed, PtraceError, TaskStatus, monotonic, send_signal};
 
 use super::requests::asks_to_end;
 use crate::ending::given::Given;
 use crate::ending::state::Ending;
 use crate::session::Session;
-use crate::signals::state::status_mask;
 use crate::tasks::{OpenCall, Task};
 
 /// A signal that the program was given so short ago, by the same sender, is the one that the front got:
@@ -119,14 +118,16 @@ impl Session {
         let held = |task: &Task| {
             task.pid == self.world.root && task.held.iter().any(|info| info.signal() == Ok(signal))
         };
+        // Where that cannot be known it is sent: it may come twice, and is not lost.
         !signal.is_realtime()
-            && (is_pending(self.world.root, signal) || self.world.tasks.values().any(held))
+            && (is_pending(self.world.root, signal).unwrap_or(false)
+                || self.world.tasks.values().any(held))
     }
 }
 
-fn is_pending(pid: Tid, signal: Signal) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    (status_mask(&status, "ShdPnd:") | status_mask(&status, "SigPnd:")) & signal.mask_bit() != 0
+fn is_pending(pid: Tid, signal: Signal) -> Result<bool, PtraceError> {
+    let status = TaskStatus::of(pid)?;
+    Ok((status.mask("ShdPnd:")? | status.mask("SigPnd:")?) & signal.mask_bit() != 0)
 }
 
 /// Whether the kernel sends this signal for a terminal, and then always to a whole process group (SIGHUP

@@ -244,7 +244,12 @@ impl World {
             Target::Memory(pid) => {
                 let (from, len) = match change.part {
                     Part::BeforePosition(len) => {
-                        (position(task.tid, change.fd).unwrap_or(0).wrapping_sub(len), len)
+                        let Some(end) = position(task.tid, change.fd) else {
+                            let what = "where a write into a process's memory went cannot be known";
+                            book.warn_once(what.to_owned());
+                            return Ok(());
+                        };
+                        (end.wrapping_sub(len), len)
                     }
                     Part::At(from, len) => (from, len),
                     _ => return Ok(()),
@@ -292,10 +297,9 @@ impl World {
         };
         let (id, len) = (object.id, object.len);
         let (from, until) = match change.part {
-            Part::BeforePosition(bytes) => {
-                let end = position(task.tid, change.fd).unwrap_or(0);
-                (end.saturating_sub(bytes), end)
-            }
+            // Where the position cannot be known it may be anywhere.
+            Part::BeforePosition(bytes) => position(task.tid, change.fd)
+                .map_or((0, len), |end| (end.saturating_sub(bytes), end)),
             // It may have been opened for appending.
             Part::At(from, bytes) => match grew_from {
                 Some((old, new)) if new.saturating_sub(old) == bytes => (old.min(from), new),
@@ -353,7 +357,10 @@ impl World {
             return Ok(());
         }
         let Some(file) = open() else { return Ok(()) };
-        let len = file.metadata().map(|meta| meta.len()).unwrap_or(0);
+        let len = file
+            .metadata()
+            .map_err(|error| RecordError::System { attempt: "ask how long a file is", error })?
+            .len();
         let shared = self.files.shared_object(&mut book.writer, draft, identity, len, Some(file));
         for (space, mapping) in found {
             let Backing::File { offset, .. } = mapping.backing else { continue };

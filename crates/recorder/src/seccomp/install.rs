@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use retake_abi::{Errno, nr};
 use retake_model::{Addr, SyscallNo};
+use retake_ptrace::TaskStatus;
 
 use super::bpf::{self, Program};
 use super::{Confinement, FILTER_PENALTY, Installed, MOST_INSTRUCTIONS, Mode, cost};
@@ -63,7 +64,7 @@ impl World {
             return Err(Errno::EINVAL);
         }
         let program = read_program(task, program)?;
-        if !task.confinement.no_new_privs && !is_administrator(task) {
+        if !task.confinement.no_new_privs && !is_administrator(task)? {
             return Err(Errno::EACCES);
         }
         let before = match &task.confinement.mode {
@@ -152,7 +153,8 @@ fn read_program(task: &Task, addr: Addr) -> Result<Program, Errno> {
     Program::parse(&bytes)
 }
 
-fn is_administrator(task: &Task) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", task.tid)).unwrap_or_default();
-    crate::signals::state::status_mask(&status, "CapEff:") & SYS_ADMIN != 0
+/// Where that cannot be known the recorder has no room left (seccomp(2), `ENOMEM`).
+fn is_administrator(task: &Task) -> Result<bool, Errno> {
+    let capabilities = TaskStatus::of(task.tid).and_then(|status| status.mask("CapEff:"));
+    Ok(capabilities.map_err(|_| Errno::ENOMEM)? & SYS_ADMIN != 0)
 }

@@ -2,10 +2,9 @@
 
 use retake_abi::{DefaultAction, default_action};
 use retake_model::Signal;
-use retake_ptrace::Stopped;
+use retake_ptrace::{PtraceError, Stopped, TaskStatus};
 
 use crate::error::RecordError;
-use crate::signals::state::status_mask;
 use crate::tasks::Task;
 
 /// What the task would do with a signal.
@@ -18,35 +17,33 @@ pub(crate) enum Disposition {
 }
 
 /// Whether this is the status of the first process of a PID namespace below the recorder's.
-fn is_namespace_init(status: &str) -> bool {
-    let numbers = status.lines().find_map(|line| line.strip_prefix("NStgid:")).unwrap_or("");
-    let mut numbers = numbers.split_whitespace();
-    numbers.next().is_some() && numbers.next_back() == Some("1")
+fn is_namespace_init(status: &TaskStatus) -> bool {
+    // A kernel without PID namespaces does not say.
+    matches!(status.numbers("NStgid:").as_slice(), [_, .., 1])
 }
 
-pub(crate) fn disposition(task: &Task, signal: Signal) -> Disposition {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", task.tid)).unwrap_or_default();
-    if status_mask(&status, "SigCgt:") & signal.mask_bit() != 0 {
-        return Disposition::Handler;
+pub(crate) fn disposition(task: &Task, signal: Signal) -> Result<Disposition, PtraceError> {
+    let status = TaskStatus::of(task.tid)?;
+    if status.mask("SigCgt:")? & signal.mask_bit() != 0 {
+        return Ok(Disposition::Handler);
     }
-    if status_mask(&status, "SigIgn:") & signal.mask_bit() != 0 {
-        return Disposition::Ignored;
+    if status.mask("SigIgn:")? & signal.mask_bit() != 0 {
+        return Ok(Disposition::Ignored);
     }
     if is_namespace_init(&status) && !matches!(signal, Signal::KILL | Signal::STOP) {
         // What comes from within its namespace has no default action on it (pid_namespaces(7)).
-        return Disposition::Ignored;
+        return Ok(Disposition::Ignored);
     }
-    match default_action(signal) {
+    Ok(match default_action(signal) {
         DefaultAction::Ignore | DefaultAction::Continue => Disposition::Ignored,
         DefaultAction::Stop => Disposition::Stop,
         DefaultAction::Terminate | DefaultAction::Core => Disposition::Fatal,
-    }
+    })
 }
 
 /// Whether signals do not end the task's process by themselves.
-pub(crate) fn is_unkillable(task: &Task) -> bool {
-    std::fs::read_to_string(format!("/proc/{}/status", task.tid))
-        .is_ok_and(|status| is_namespace_init(&status))
+pub(crate) fn is_unkillable(task: &Task) -> Result<bool, PtraceError> {
+    Ok(is_namespace_init(&TaskStatus::of(task.tid)?))
 }
 
 /// Whether a signal sent to the task would run a handler.
@@ -56,5 +53,5 @@ pub(crate) fn would_handle(
     signal: Signal,
 ) -> Result<bool, RecordError> {
     let blocked = stopped.signal_mask()? & signal.mask_bit() != 0;
-    Ok(!blocked && disposition(task, signal) == Disposition::Handler)
+    Ok(!blocked && disposition(task, signal)? == Disposition::Handler)
 }

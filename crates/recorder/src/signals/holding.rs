@@ -23,7 +23,7 @@ pub(crate) fn hold_meanwhile(
         // before that call returns.
         return Ok(false);
     }
-    match disposition(task, signal) {
+    match disposition(task, signal)? {
         // Its tracer is told of each, at a place where it can be delivered.
         _ if task.asks_tracer() => {
             hold(task, stopped, signal, info)?;

@@ -293,7 +293,7 @@ impl Session {
         if task.asks_tracer() && located {
             return self.world.report_signal(&mut self.book, task, stopped, &registers, info);
         }
-        match disposition(task, signal) {
+        match disposition(task, signal)? {
             _ if task.asks_tracer() => self.hold_for_now(task, stopped, signal, info),
             // Whether the kernel then sets an interrupted call back shows when the task goes on.
             Disposition::Ignored if !is_synchronous(signal, &info) => {
@@ -404,7 +404,7 @@ impl Session {
             stopped.stop_again()?;
         }
         stopped.set_siginfo(info)?;
-        match disposition(task, signal) {
+        match disposition(task, signal)? {
             // Changed by another thread since: the call goes on as if nothing had come.
             Disposition::Ignored if !is_synchronous(signal, info) => {
                 self.book.undo_call(task, before, info, Delivery::Ignored)?;
@@ -431,8 +431,8 @@ impl Session {
     ) -> Result<Next, RecordError> {
         let at = Where::Located;
         let mut draft = self.book.draft();
-        if disposition(task, signal) != Disposition::Handler {
-            let stays = is_synchronous(signal, &info) && is_unkillable(task);
+        if disposition(task, signal)? != Disposition::Handler {
+            let stays = is_synchronous(signal, &info) && is_unkillable(task)?;
             let kind = EventKind::Signal { info, delivery: Delivery::Fatal { core: false }, at };
             self.book.append(task, draft, &kind, before, before)?;
             task.dying = true;

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use retake_model::Signal;
-use retake_ptrace::{PtraceError, Stopped};
+use retake_ptrace::{PtraceError, Stopped, TaskStatus};
 
 /// The signals that are forced on the recorder's account.
 pub(super) const FORCED: [Signal; 3] = [Signal::SEGV, Signal::TRAP, Signal::SYS];
@@ -45,8 +45,7 @@ pub(crate) struct SignalState {
 impl SignalState {
     /// That of a task that has just executed a program: only what is ignored was inherited.
     pub(crate) fn of_new_program(stopped: &Stopped) -> Result<Self, PtraceError> {
-        let path = format!("/proc/{}/status", stopped.tid());
-        let ignored = status_mask(&std::fs::read_to_string(path).unwrap_or_default(), "SigIgn:");
+        let ignored = TaskStatus::of(stopped.tid())?.mask("SigIgn:")?;
         let action = |signal: Signal| match ignored & signal.mask_bit() {
             0 => Action::default(),
             _ => Action([SIG_IGN, 0, 0, 0]),
@@ -94,12 +93,6 @@ impl SignalState {
 /// Whether clone(2) with these flags makes a task with the same actions.
 pub(crate) fn shares_actions(clone_flags: u64) -> bool {
     clone_flags & retake_abi::consts::clone::CLONE_SIGHAND != 0
-}
-
-/// A set of signals in `/proc/PID/status`: bit n-1 is signal n.
-pub(crate) fn status_mask(status: &str, field: &str) -> u64 {
-    let line = status.lines().find_map(|line| line.strip_prefix(field));
-    line.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

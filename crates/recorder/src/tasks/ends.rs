@@ -1,7 +1,9 @@
 //! Ends of tasks.
 
 use retake_model::{AddrRange, Signal, Tid};
-use retake_ptrace::{PtraceStop, Resume, StopEvent, Stopped, TaskStat, WaitFlags, wait, yield_cpu};
+use retake_ptrace::{
+    PtraceStop, Resume, StopEvent, Stopped, TaskStat, TaskStatus, WaitFlags, wait, yield_cpu,
+};
 use retake_recording::{EventKind, ExitStatus, Where};
 use retake_tracee::InjectPage;
 
@@ -188,9 +190,8 @@ impl Session {
 
 /// Whether a task's process writes a core file now.
 fn is_dumping(tid: Tid) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{tid}/status"));
     // Without the line (before Linux 4.15), or without the task, none that would wait for it is known.
-    status.is_ok_and(|status| status.lines().any(|line| line == "CoreDumping:\t1"))
+    TaskStatus::of(tid).is_ok_and(|status| status.field("CoreDumping:") == Some("1"))
 }
 
 /// How often a task that ends is given the CPU before its end is looked for in another way.

@@ -111,7 +111,7 @@ impl Session {
         }
         let set = self.hardware.processors.cut(&CpuSet::from_bytes(&bytes));
         let done = self.with_named(task, number, |session, task, other| match other {
-            Some(other) if !Rights::of(task.tid).rule(Rights::of(other.tid)) => Err(Errno::EPERM),
+            Some(other) if !Rights::of(task.tid)?.rule(Rights::of(other.tid)?) => Err(Errno::EPERM),
             _ if set.is_empty() => Err(Errno::EINVAL),
             Some(other) => {
                 session.hardware.bind(other, set);

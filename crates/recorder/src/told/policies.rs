@@ -139,7 +139,7 @@ impl Session {
         let Some(wanted) = wanted(task, no, args) else { return Answer::Kernel };
         let [number, ..] = *args;
         let done = self.with_named(task, number, |session, task, other| {
-            let own = (task.tid, Rights::of(task.tid));
+            let asking = task.tid;
             let target = other.unwrap_or(task);
             let now = target.told.real_time;
             let policy = match (wanted, now) {
@@ -148,7 +148,7 @@ impl Session {
                 (Wanted::Nothing, Some(now)) => now,
                 (Wanted::Same(_) | Wanted::Nothing, None) => return Answer::Kernel,
             };
-            Answer::Now(match session.take_policy(own, target, policy) {
+            Answer::Now(match session.take_policy(asking, target, policy) {
                 Ok(()) => 0,
                 Err(errno) => errno.to_result(),
             })
@@ -156,19 +156,15 @@ impl Session {
         done.unwrap_or(Answer::Kernel)
     }
 
-    fn take_policy(
-        &self,
-        (asking, own): (Tid, Rights),
-        target: &mut Task,
-        policy: RealTime,
-    ) -> Result<(), Errno> {
+    fn take_policy(&self, asking: Tid, target: &mut Task, policy: RealTime) -> Result<(), Errno> {
         if !PRIORITIES.contains(&policy.priority) {
             return Err(Errno::EINVAL);
         }
+        let own = Rights::of(asking)?;
         let is_capable = own.is_capable() && is_of_own_users(asking);
         let steps = (target.told.real_time, policy);
         let limit = || real_time_limit(target.tid);
-        if !is_capable && !is_allowed(own, Rights::of(target.tid), steps, limit()) {
+        if !is_capable && !is_allowed(own, Rights::of(target.tid)?, steps, limit()) {
             return Err(Errno::EPERM);
         }
         target.told.real_time = Some(policy);

@@ -1,6 +1,8 @@
 //! What a task may do to the scheduling of another one.
 
+use retake_abi::Errno;
 use retake_model::Tid;
+use retake_ptrace::TaskStatus;
 
 /// capabilities(7)
 const CAP_SYS_NICE: u32 = 23;
@@ -14,10 +16,14 @@ pub(super) struct Rights {
 }
 
 impl Rights {
-    /// Those of a task. One that is gone has none.
-    pub(super) fn of(tid: Tid) -> Self {
-        let status = std::fs::read_to_string(format!("/proc/{tid}/status"));
-        parse(&status.unwrap_or_default())
+    /// Those of a task. Where they cannot be known the recorder has no room left (sched_setaffinity(2), `ENOMEM`).
+    pub(super) fn of(tid: Tid) -> Result<Self, Errno> {
+        let status = TaskStatus::of(tid).map_err(|_| Errno::ENOMEM)?;
+        let capabilities = status.mask("CapEff:").map_err(|_| Errno::ENOMEM)?;
+        match status.numbers("Uid:").as_slice() {
+            [real, effective, ..] => Ok(Self { real: *real, effective: *effective, capabilities }),
+            _ => Err(Errno::ENOMEM),
+        }
     }
 
     /// Whether it may set the scheduling of a task with `other`'s (sched_setaffinity(2), `EPERM`).
@@ -34,16 +40,6 @@ impl Rights {
     pub(super) fn is_capable(self) -> bool {
         self.capabilities >> CAP_SYS_NICE & 1 != 0
     }
-}
-
-/// Reads `/proc/PID/status` (proc_pid_status(5)).
-fn parse(status: &str) -> Rights {
-    let field = |name| status.lines().find_map(|line| line.strip_prefix(name));
-    let mut ids = field("Uid:").unwrap_or_default().split_whitespace().map(str::parse);
-    let mut id = || ids.next().and_then(Result::ok).unwrap_or(u32::MAX);
-    let (real, effective) = (id(), id());
-    let capabilities = field("CapEff:").and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
-    Rights { real, effective, capabilities: capabilities.unwrap_or(0) }
 }
 
 /// Whether a task's capabilities are those of this process's user namespace: only there they count for
@@ -73,11 +69,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rights_are_read() {
-        let rights = |text: &str| parse(text);
-        let root = rights("Name:\tx\nUid:\t0\t0\t0\t0\nCapEff:\t0000000000800000\n");
-        let user = rights("Name:\tx\nUid:\t7\t8\t7\t7\nCapEff:\t0000000000000000\n");
-        let other = rights("Uid:\t8\t9\t9\t9\nCapEff:\t0\n");
+    fn who_rules_whom() {
+        let root = Rights { real: 0, effective: 0, capabilities: 0x80_0000 };
+        let user = Rights { real: 7, effective: 8, capabilities: 0 };
+        let other = Rights { real: 8, effective: 9, capabilities: 0 };
         assert!(root.is_capable() && root.rule(user) && !user.rule(root));
         assert!(user.rule(other), "its effective user is the other's real one");
         assert!(!other.rule(user));

@@ -56,7 +56,7 @@ impl Session {
             && let Ok(number) = info.signal()
         {
             let registers = task.registers;
-            let ignored = disposition(task, number) == Disposition::Ignored;
+            let ignored = disposition(task, number)? == Disposition::Ignored;
             if stopped.signal_mask()? & number.mask_bit() != 0 {
                 // It waits until it is not blocked any more, and is told of again then.
                 kill_task(task.pid, task.tid, number)?;

@@ -2,7 +2,7 @@
 
 use retake_abi::{Errno, consts::ptrace as request};
 use retake_model::{SigInfo, Signal, Tid};
-use retake_ptrace::{interrupt, kill_process, kill_task};
+use retake_ptrace::{TaskStatus, interrupt, kill_process, kill_task};
 
 use super::told::{self, Why};
 use super::{Kind, Mode, Resumption, Standing, Stop, Traced, Tracer, number_in};
@@ -275,11 +275,10 @@ fn chosen_signal(tracer: &Task, why: Option<&Why>, signal: Signal) -> SigInfo {
     }
 }
 
-/// The numbers of a line of `/proc/PID/status`.
+/// The numbers of a line of `/proc/PID/status`; nothing if the task is gone, or has no such line.
 pub(super) fn status_line(tid: Tid, name: &str) -> Option<Vec<u32>> {
-    let status = std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-    Some(line.split_whitespace().filter_map(|word| word.parse().ok()).collect())
+    let numbers = TaskStatus::of(tid).ok()?.numbers(name);
+    (!numbers.is_empty()).then_some(numbers)
 }
 
 /// Whether a task knows others by the numbers that the recorder knows them by (pid_namespaces(7)).

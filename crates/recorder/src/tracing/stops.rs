@@ -2,7 +2,7 @@
 
 use retake_abi::nr;
 use retake_model::{Registers, SigInfo, Signal, SyscallNo, Tid};
-use retake_ptrace::{Stopped, interrupt, send_signal};
+use retake_ptrace::{PtraceError, Stopped, TaskStatus, interrupt, send_signal};
 use retake_recording::{Delivery, EventKind, Where};
 
 use super::told::{self, Event, Why};
@@ -12,7 +12,6 @@ use crate::calls::convention::Made;
 use crate::error::RecordError;
 use crate::next::normal;
 use crate::next::{Next, call_number};
-use crate::signals::state::status_mask;
 use crate::tasks::{Run, Task};
 use crate::world::World;
 
@@ -42,7 +41,8 @@ impl World {
             // One that is gone waits no more.
             let _ = interrupt(waiter.tid);
         }
-        if takes_child_signals(by.pid) {
+        // Where that cannot be known it may come once too often: what is ignored does nothing.
+        if takes_child_signals(by.pid).unwrap_or(true) {
             send_signal(by.pid, Signal::CHLD);
         }
     }
@@ -203,10 +203,10 @@ impl Task {
 }
 
 /// Whether SIGCHLD does anything to a process: it has a handler for it, or blocks it and looks for it.
-fn takes_child_signals(pid: Tid) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let wanted = status_mask(&status, "SigCgt:") | status_mask(&status, "SigBlk:");
-    wanted & Signal::CHLD.mask_bit() != 0
+fn takes_child_signals(pid: Tid) -> Result<bool, PtraceError> {
+    let status = TaskStatus::of(pid)?;
+    let wanted = status.mask("SigCgt:")? | status.mask("SigBlk:")?;
+    Ok(wanted & Signal::CHLD.mask_bit() != 0)
 }
 
 /// Whether a call is one of those that functions of the vdso make only while they are recorded.
