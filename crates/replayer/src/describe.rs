@@ -3,13 +3,26 @@
 use retake_abi::ReadMemory;
 use retake_execution::Divergence;
 use retake_model::{EventIndex, Registers, SyscallNo, TaskId};
-use retake_recording::{Delivery, Effect, Event, EventKind, ExitStatus, Recording, Where};
+use retake_recording::{
+    Delivery, Effect, Event, EventKind, ExitStatus, Fingerprint, Recording, Where,
+};
+use retake_tracee::fast;
 
 /// How many events before and after a divergence are shown.
 const AROUND: u64 = 3;
 
+/// Whether a task stands in the code that makes calls without a stop. Its turn ends there behind a call: at the first
+/// arrival after the event before, which costs replay nothing.
+fn is_behind_call(event: &Event, print: &Fingerprint) -> bool {
+    let code = fast::CODE.get()..fast::CODE.get() + fast::CODE_LEN;
+    print.pages.is_none() && code.contains(&event.before.pc().get())
+}
+
 fn place(event: &Event, at: &Where) -> String {
     let Where::MidCode(print) = at else { return String::new() };
+    if is_behind_call(event, print) {
+        return " behind a call that was made without a stop".to_owned();
+    }
     let found = match print.watch {
         Some(word) => format!("found by the word at {word}"),
         None => "found by looking at each arrival".to_owned(),
