@@ -11,6 +11,7 @@ use crate::error::RecordError;
 use crate::next::normal;
 use crate::next::{Next, resumed};
 use crate::places::nearby::{step_on, step_to_write};
+use crate::places::unfinished::end_of_step;
 use crate::places::{Found, Search, find_cold_place, run_for};
 use crate::scheduler::{Chaos, Nearby, Soon, TICK};
 use crate::session::Session;
@@ -62,6 +63,9 @@ impl Session {
         task: &mut Task,
         mut stopped: Stopped,
     ) -> Result<Next, RecordError> {
+        if task.is_watched_by_tracer() {
+            return self.leave_watched(task, stopped, Purpose::Turn);
+        }
         let now = monotonic();
         if task.makes_fast_calls(now) && task.to_next_call.is_none() {
             // Its next call is a better place, and not far.
@@ -94,8 +98,7 @@ impl Session {
         purpose: Purpose,
     ) -> Result<Next, RecordError> {
         if task.is_watched_by_tracer() {
-            // The search for a better place needs the debug registers.
-            return self.preempt_near(task, stopped);
+            return self.leave_watched(task, stopped, purpose);
         }
         task.disarm(&mut stopped)?;
         let Some(ticker) = &self.turns.ticker else {
@@ -133,6 +136,24 @@ impl Session {
             }
             Found::Stop(stop) => self.handle_stop(task, stop),
         }
+    }
+
+    /// Makes an event of the place where a task stands whose debug registers are its tracer's. A search for a better one
+    /// would need them, and a step or an update made for it would pass what they wait for.
+    fn leave_watched(
+        &mut self,
+        task: &mut Task,
+        stopped: Stopped,
+        purpose: Purpose,
+    ) -> Result<Next, RecordError> {
+        if end_of_step(task, stopped.registers()?.pc()).is_some() {
+            return self.turns.go_on_meanwhile(task, stopped);
+        }
+        if purpose != Purpose::Checkpoint {
+            self.turns.scheduler.end_turn();
+        }
+        let stopped = self.preempt(task, stopped, None)?;
+        self.go_on_at_event(task, stopped)
     }
 
     /// From a cold place, mostly an event, to an event some time later.
