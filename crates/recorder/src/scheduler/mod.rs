@@ -369,8 +369,8 @@ impl Scheduler {
         let next_one = candidates.iter().find(is_next);
         self.turn.priority = next_one.map_or(Priority::default(), |candidate| candidate.priority);
         let claim = next_one.map(|candidate| candidate.claim);
-        if claim == Some(Claim::Woken) && self.chaos.is_none() {
-            self.turn.next_look = now + WOKEN_WAITS_AFTER;
+        if claim == Some(Claim::Woken) {
+            self.turn.next_look = now + self.in_slice(WOKEN_WAITS_AFTER);
         }
         self.is_known_to_compute(next_one.map_or(0, |candidate| candidate.seen_to_compute));
         next.map_or(Decision::Nobody, Decision::Begins)
@@ -457,7 +457,12 @@ impl Scheduler {
     }
 
     fn first_look(&self) -> Duration {
-        self.chaos.as_ref().map_or(WAITS_AFTER, |chaos| chaos.slice_in_code().min(WAITS_AFTER))
+        self.in_slice(WAITS_AFTER)
+    }
+
+    /// So long, but no longer than a task may run in code that was drawn at random.
+    fn in_slice(&self, time: Duration) -> Duration {
+        self.chaos.as_ref().map_or(time, |chaos| chaos.slice_in_code().min(time))
     }
 
     /// When the running task is to be looked at next, from `now` on.
@@ -546,8 +551,9 @@ impl Scheduler {
         if self.chaos.is_none() {
             self.turn.examined = looks;
             self.turn.seen_to_compute = SEEN_TO_COMPUTE - 1;
-            self.turn.next_look = self.turn.next_look.max(self.turn.start + first_look);
         }
+        let first_look = self.turn.start + self.in_slice(first_look);
+        self.turn.next_look = self.turn.next_look.max(first_look);
     }
 
     /// The running task was just looked at: it does something.
