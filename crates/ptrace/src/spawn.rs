@@ -277,13 +277,14 @@ pub fn spawn_program(
 pub fn spawn_stub(cpuid: Cpuid) -> Result<Stub, SpawnError> {
     let (ours, theirs) = UnixStream::pair().map_err(SpawnError::Fork)?;
     let filter = Filter::confine_replay();
+    let rseq = rseq_offset();
     let (go_read, go_write) = pipe()?;
     let (report_read, report_write) = pipe()?;
     const SOCKET_FD: RawFd = 3;
     let Some(pid) = fork()? else {
         await_tracer(go_read.as_raw_fd(), go_write.as_raw_fd());
         let report = report_write.as_raw_fd();
-        run_stub(theirs.as_raw_fd(), report, SOCKET_FD, cpuid, &filter)
+        run_stub((theirs.as_raw_fd(), SOCKET_FD), report, cpuid, &filter, rseq)
     };
     drop((go_read, report_write, theirs));
     attach(pid, &go_write)?;
@@ -302,7 +303,14 @@ pub fn spawn_stub(cpuid: Cpuid) -> Result<Stub, SpawnError> {
     }
 }
 
-fn run_stub(socket: RawFd, report: RawFd, socket_fd: RawFd, cpuid: Cpuid, filter: &Filter) -> ! {
+/// `socket` says which descriptor the socket is, and which it becomes.
+fn run_stub(
+    (socket, socket_fd): (RawFd, RawFd),
+    report: RawFd,
+    cpuid: Cpuid,
+    filter: &Filter,
+    rseq: Option<isize>,
+) -> ! {
     const REPORT_FD: RawFd = 4;
     // Move both out of the way first, so that neither dup2 overwrites the other.
     // SAFETY: descriptors are integers.
@@ -339,27 +347,36 @@ fn run_stub(socket: RawFd, report: RawFd, socket_fd: RawFd, cpuid: Cpuid, filter
     prepare_child(REPORT_FD, filter);
     // SAFETY: descriptors are integers.
     unsafe { libc::close(REPORT_FD) };
-    unregister_rseq();
+    if let Some(offset) = rseq {
+        unregister_rseq(offset);
+    }
     loop {
         // SAFETY: stops for the tracer; nothing else happens here.
         unsafe { std::arch::asm!("int3", options(nomem, nostack)) };
     }
 }
 
-/// glibc registers an rseq area for each thread (glibc 2.35). Once its memory is unmapped the kernel
-/// would kill the process on its next return to user mode.
-fn unregister_rseq() {
-    const RSEQ_FLAG_UNREGISTER: libc::c_int = 1;
-    const RSEQ_SIG: u32 = 0x5305_3053;
+/// Where glibc has registered an rseq area for each thread (glibc 2.35), from the thread pointer on.
+///
+/// Asked before a fork: the lookup takes a lock of the loader, which another thread may hold then, and nobody would let go
+/// of in the child (signal-safety(7)).
+fn rseq_offset() -> Option<isize> {
     // SAFETY: weak lookup of glibc's exported variables by name.
     let offset = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"__rseq_offset".as_ptr()) };
     // SAFETY: as above.
     let size = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"__rseq_size".as_ptr()) };
     if offset.is_null() || size.is_null() {
-        return;
+        return None;
     }
     // SAFETY: glibc documents __rseq_offset as ptrdiff_t.
-    let offset = unsafe { *offset.cast::<isize>() };
+    Some(unsafe { *offset.cast::<isize>() })
+}
+
+/// Takes the area of this thread back. Once its memory is unmapped the kernel would kill the process on its next return to
+/// user mode.
+fn unregister_rseq(offset: isize) {
+    const RSEQ_FLAG_UNREGISTER: libc::c_int = 1;
+    const RSEQ_SIG: u32 = 0x5305_3053;
     let thread: *mut u8;
     // SAFETY: reads the thread pointer, which the x86-64 TLS ABI keeps at %fs:0.
     unsafe { std::arch::asm!("mov {}, fs:0", out(reg) thread, options(nostack, readonly)) };
