@@ -95,7 +95,7 @@ fn a_timer_over_an_interpreter() {
 fn a_timer_over_rounds_that_only_a_count_tells_apart() {
     for _ in 0..rounds() {
         let (ended, told) = stats_of("c/hot/locked_count.c", &["-O1", "-pthread"]);
-        assert_eq!(ended, "20 ticks in many rounds\n");
+        assert_eq!(ended, "enough ticks in many rounds\n");
         assert!(stops_at_tests(&told) < 1000, "{told}");
     }
 }
