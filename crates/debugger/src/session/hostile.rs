@@ -15,13 +15,6 @@ use crate::tests::debugger;
 #[global_allocator]
 static ALLOCATOR: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
 
-fn peak(run: &mut dyn FnMut()) -> usize {
-    ALLOCATOR.reset_peak_usage();
-    let before = ALLOCATOR.current_usage();
-    run();
-    ALLOCATOR.peak_usage().saturating_sub(before)
-}
-
 /// A line's record, without its checksum.
 fn record(line: &str) -> Vec<u8> {
     let (_, rest) = line.split_once(AFTER_SUM).unwrap();
@@ -111,6 +104,11 @@ impl Reader for Journals {
 
 #[test]
 fn journals() {
-    let trial = Trial { test: "session::hostile::journals", inputs: 1000, one_valid_of: 80, peak };
+    let trial = Trial {
+        test: "session::hostile::journals",
+        inputs: 1000,
+        one_valid_of: 80,
+        allocator: &ALLOCATOR,
+    };
     survive(&trial, Journals::new);
 }

@@ -88,6 +88,16 @@ fn sessions_of_version_2_are_read() {
     assert!(text.contains(session.chain()), "{text}");
 }
 
+/// In a stranger's recording anything may have the journal's name, also what has no end.
+#[test]
+fn a_journal_that_is_no_file_is_refused() {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir_all(folder.path().join("sessions/1")).unwrap();
+    std::os::unix::fs::symlink("/dev/null", folder.path().join("sessions/1/journal")).unwrap();
+    let error = Session::resume(folder.path()).unwrap_err();
+    assert!(error.to_string().contains("no regular file"), "{error}");
+}
+
 #[test]
 fn sessions_of_version_1_are_read_and_resumed() {
     let folder = TempDir::new().unwrap();

@@ -147,7 +147,11 @@ fn is_stale(task: &Task, space: &Space, target: Addr, inside: &[Addr]) -> bool {
 fn frames(task: &Task, space: &Space, registers: &Registers) -> Vec<Frame> {
     let aligned = Addr::new(registers.rsp & !7);
     let mut bytes = [0_u8; STACK_WORDS * 8];
-    let got = task.memory.read(aligned, &mut bytes).unwrap_or(0);
+    // Behind it may be the guard of another stack.
+    let room = space.table.find(aligned).and_then(|stack| stack.range.end().offset_from(aligned));
+    let len = room.map_or(bytes.len(), |room| bytes.len().min(usize::try_from(room).unwrap_or(0)));
+    let stack = bytes.get_mut(..len).unwrap_or_default();
+    let got = task.memory.read(aligned, stack).unwrap_or(0);
     let executable = |addr: Addr| {
         space.table.find(addr).is_some_and(|mapping| mapping.prot.allows(Protection::EXEC))
     };

@@ -39,8 +39,10 @@ pub(crate) fn frame_words(
     for start in [registers.rsp, registers.rbp.wrapping_sub(LEN as u64)].map(Addr::new) {
         // `rbp` may hold anything, such as an address that the program cannot read.
         let mapping = space.and_then(|space| space.table.find(start));
-        if mapping.is_some_and(|mapping| mapping.prot.allows(Protection::READ)) {
-            words.extend(read(memory, start, FRAME_WORDS));
+        let readable = mapping.filter(|mapping| mapping.prot.allows(Protection::READ));
+        if let Some(room) = readable.and_then(|mapping| mapping.range.end().offset_from(start)) {
+            let count = usize::try_from(room / 8).unwrap_or(FRAME_WORDS).min(FRAME_WORDS);
+            words.extend(read(memory, start, count));
         }
     }
     for addr in written_nearby(memory, registers) {

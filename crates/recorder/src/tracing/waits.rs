@@ -7,7 +7,7 @@
 use retake_abi::consts::wait::{WEXITED, WNOHANG, WNOWAIT};
 use retake_abi::{Errno, nr};
 use retake_model::{Addr, Registers, Signal, SyscallNo, Tid};
-use retake_ptrace::{Stopped, TaskStat};
+use retake_ptrace::{Stopped, TaskStat, TaskStatus};
 
 use super::requests::status_line;
 use super::told::{description, put};
@@ -145,10 +145,8 @@ fn group_of(pid: Tid) -> Option<i32> {
 
 /// Whether a task is a child of a process: the kernel tells of its end.
 pub(super) fn is_child_of(tid: Tid, pid: Tid) -> bool {
-    let is = |name, wanted: Tid| {
-        let number = status_line(tid, name).and_then(|numbers| numbers.first().copied());
-        number == Some(wanted.get().cast_unsigned())
-    };
+    let Ok(status) = TaskStatus::of(tid) else { return false };
+    let is = |name, wanted: Tid| status.numbers(name) == [wanted.get().cast_unsigned()];
     is("Tgid:", tid) && is("PPid:", pid)
 }
 

@@ -16,6 +16,8 @@ pub use random::Random;
 
 use std::time::Duration;
 
+use peak_alloc::PeakAlloc;
+
 /// Memory that one input may take.
 pub const MOST_BYTES: usize = 64 << 20;
 /// Time that one input may take, on the CPU: a busy machine does not count. A debug build takes 0.1 s at most.
@@ -39,7 +41,6 @@ pub struct Trial {
     pub inputs: u64,
     /// Of how many inputs one has to be taken for valid at least: else changes do not get behind checksums.
     pub one_valid_of: u64,
-    /// Runs something, and says how many bytes it had allocated at most beyond those that were there before. The test
-    /// binary has the allocator that counts them.
-    pub peak: fn(&mut dyn FnMut()) -> usize,
+    /// The test binary's allocator, which counts.
+    pub allocator: &'static PeakAlloc,
 }

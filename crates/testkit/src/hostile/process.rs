@@ -106,7 +106,10 @@ fn read_all<R: Reader>(trial: &Trial, mut reader: R, progress: &Path) {
         let began = cpu();
         BEGAN.store(u64::try_from(began.as_nanos()).unwrap_or(0), Ordering::SeqCst);
         NOW.store(input, Ordering::SeqCst);
-        let bytes = (trial.peak)(&mut || valid += u64::from(reader.read()));
+        trial.allocator.reset_peak_usage();
+        let before = trial.allocator.current_usage();
+        valid += u64::from(reader.read());
+        let bytes = trial.allocator.peak_usage().saturating_sub(before);
         NOW.store(IDLE, Ordering::SeqCst);
         longest = longest.max(cpu().saturating_sub(began));
         peak = peak.max(bytes);

@@ -9,15 +9,8 @@ use retake_testkit::hostile::{Reader, Trial, survive};
 
 use crate::ALLOCATOR;
 
-fn peak(run: &mut dyn FnMut()) -> usize {
-    ALLOCATOR.reset_peak_usage();
-    let before = ALLOCATOR.current_usage();
-    run();
-    ALLOCATOR.peak_usage().saturating_sub(before)
-}
-
 fn check<R: Reader>(test: &'static str, make: impl FnOnce() -> R) {
-    survive(&Trial { test, inputs: 1500, one_valid_of: 80, peak }, make);
+    survive(&Trial { test, inputs: 1500, one_valid_of: 80, allocator: &ALLOCATOR }, make);
 }
 
 #[test]
