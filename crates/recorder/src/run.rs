@@ -154,7 +154,7 @@ impl Session {
                 && self.world.tasks.values().any(|other| other.can_run())
             {
                 let now = monotonic();
-                if let Some(soon) = self.turns.scheduler.ends_soon(now) {
+                if let Some(soon) = self.turns.scheduler.ends_soon(now, task.candidate()) {
                     return self.advance_a_little(task, stopped, soon);
                 }
                 if let (Some(ticker), Some(rest)) =

@@ -13,7 +13,7 @@ use crate::next::{Next, resumed};
 use crate::places::nearby::{step_on, step_to_write};
 use crate::places::unfinished::end_of_step;
 use crate::places::{Found, Search, find_cold_place, run_for};
-use crate::scheduler::{Chaos, Nearby, Soon, TICK};
+use crate::scheduler::{Chaos, Nearby, SearchResult, Soon, TICK};
 use crate::session::Session;
 use crate::tasks::Task;
 use crate::turns::{AGAIN, Turns};
@@ -116,8 +116,13 @@ impl Session {
                 if purpose != Purpose::Checkpoint {
                     self.turns.scheduler.end_turn();
                 }
-                if watch.is_none() && purpose == Purpose::Turn {
-                    return self.preempt_near(task, stopped);
+                if purpose == Purpose::Turn {
+                    let is_cold = watch.is_some();
+                    let result = if is_cold { SearchResult::Cold } else { SearchResult::Futile };
+                    self.turns.scheduler.searched(result);
+                    if !is_cold {
+                        return self.preempt_near(task, stopped);
+                    }
                 }
                 let aside = match purpose {
                     Purpose::Turn => self.turns.scheduler.step_aside(),

@@ -33,6 +33,9 @@ const STEPS: usize = 32;
 /// And after an event.
 const MOST_STEPS: usize = 500;
 
+/// After so many searches for a cold place that found none, one in `2 << MOST_FUTILE` is tried.
+const MOST_FUTILE: u32 = 4;
+
 /// So many slices of a run are shorter than later ones.
 const MANY: u32 = 200;
 
@@ -54,11 +57,23 @@ pub(crate) enum Nearby {
     Write,
 }
 
-/// Whether a task may be stepped on.
+/// How far a task may be stepped on after an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Steps {
-    Paid,
-    TooDear,
+    /// Past what a call leads to.
+    Many,
+    /// Some instructions: it goes on in the middle of code, where the timer finds it as well.
+    Few,
+    /// They are too dear now.
+    None,
+}
+
+/// What a search for a cold place has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SearchResult {
+    Cold,
+    /// The task stands somewhere in code, after all the time that the search had.
+    Futile,
 }
 
 /// How soon a task loses the CPU after an event.
@@ -88,6 +103,8 @@ pub(crate) struct Chaos {
     until: Duration,
     /// The next turn is between two of a task that has the highest priority.
     between: bool,
+    /// So many searches in a row found no cold place, such as those in loops that hand over by spinning.
+    futile: u32,
 }
 
 impl Chaos {
@@ -103,6 +120,7 @@ impl Chaos {
             soon_once_in: 0,
             until: Duration::ZERO,
             between: false,
+            futile: 0,
         }
     }
 
@@ -153,7 +171,15 @@ impl Chaos {
     /// test.
     pub(super) fn stays_here(&mut self, ran: Duration) -> bool {
         let moves_on = if ran < NEAR { 4 } else { 2 };
-        self.below(moves_on) != 0
+        self.below(moves_on << self.futile.min(MOST_FUTILE)) != 0
+    }
+
+    /// A search for a cold place has ended.
+    pub(super) fn searched(&mut self, result: SearchResult) {
+        self.futile = match result {
+            SearchResult::Cold => 0,
+            SearchResult::Futile => self.futile.saturating_add(1),
+        };
     }
 
     /// How soon after this event a task loses the CPU, if it does. Many races are over some hundred
@@ -162,8 +188,11 @@ impl Chaos {
         if self.soon_once_in == 0 || self.below(self.soon_once_in) != 0 {
             return None;
         }
-        Some(if self.below(2) == 0 && steps == Steps::Paid {
-            let most = [8, 32, 128, MOST_STEPS][self.below(4)];
+        Some(if self.below(2) == 0 && steps != Steps::None {
+            let most = match steps {
+                Steps::Many => [8, 32, 128, MOST_STEPS][self.below(4)],
+                _ => [8, STEPS][self.below(2)],
+            };
             Soon::Steps(self.below(most) + 1)
         } else {
             let most = [40, 150, 600][self.below(3)];
@@ -255,6 +284,21 @@ mod tests {
         assert_eq!(draw(7), draw(7));
         assert_ne!(draw(7), draw(8));
         assert!(draw(0).iter().any(|(_, _, changes)| *changes));
+    }
+
+    #[test]
+    fn searches_that_find_nothing_become_rare() {
+        let mut chaos = Chaos::new(5);
+        let moved_on = |chaos: &mut Chaos| {
+            (0..1000).filter(|_| !chaos.stays_here(Duration::from_millis(1))).count()
+        };
+        assert!((400..600).contains(&moved_on(&mut chaos)));
+        for _ in 0..100 {
+            chaos.searched(SearchResult::Futile);
+        }
+        assert!((10..60).contains(&moved_on(&mut chaos)));
+        chaos.searched(SearchResult::Cold);
+        assert!((400..600).contains(&moved_on(&mut chaos)));
     }
 
     #[test]

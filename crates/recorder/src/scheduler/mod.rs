@@ -23,7 +23,7 @@ use retake_model::Tid;
 
 use budget::{Budget, Terms};
 use chaos::Steps;
-pub(crate) use chaos::{Chaos, Nearby, Soon};
+pub(crate) use chaos::{Chaos, Nearby, SearchResult, Soon};
 pub(crate) use priority::Priority;
 use random::Random;
 use slices::{Others, SHORTEST_SLICE};
@@ -288,12 +288,16 @@ impl Scheduler {
         self.comparisons.spend(now, cost, Terms::Comparisons);
     }
 
-    /// How soon after this event the current task loses the CPU, if it does not go on until something else
-    /// ends its turn. Others could run.
-    pub(crate) fn ends_soon(&mut self, now: Duration) -> Option<Soon> {
+    /// How soon after its last event `task`, the current one, loses the CPU, if it does not go on until something
+    /// else ends its turn. Others could run.
+    pub(crate) fn ends_soon(&mut self, now: Duration, task: Candidate) -> Option<Soon> {
         let is_free = now >= self.budget.free_from(self.terms());
         let is_paid = now >= self.steps.free_from(Terms::Steps);
-        let steps = if is_paid { Steps::Paid } else { Steps::TooDear };
+        let steps = match task.is_in_code {
+            _ if !is_paid => Steps::None,
+            true => Steps::Few,
+            false => Steps::Many,
+        };
         self.chaos.as_mut().filter(|_| is_free)?.ends_soon(steps)
     }
 
@@ -316,6 +320,13 @@ impl Scheduler {
     /// Whether a task that is in the middle of code after so long is left wherever it stands.
     pub(crate) fn stays_here(&mut self, ran: Duration) -> bool {
         self.chaos.as_mut().is_some_and(|chaos| chaos.stays_here(ran))
+    }
+
+    /// A search for a cold place, at the end of a turn, has ended.
+    pub(crate) fn searched(&mut self, result: SearchResult) {
+        if let Some(chaos) = &mut self.chaos {
+            chaos.searched(result);
+        }
     }
 
     /// Where a task is left that may be left where it stands.
