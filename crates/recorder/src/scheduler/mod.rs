@@ -44,6 +44,8 @@ const WATCHED: u32 = 3;
 /// A task that was seen to compute each time it was looked at is looked at later and later in its next turns, up to
 /// as if it had been seen so often in them already.
 const COMPUTES_ON: u32 = 5;
+/// At random, one turn in so many of a task that computed when it was last looked at.
+const LOOKS_FIRST: u64 = 8;
 /// How long the others wait at least and at most, until the turn ends at an event.
 const SHORTEST_TURN: Duration = Duration::from_micros(100);
 const LONGEST_TURN: Duration = Duration::from_micros(600);
@@ -174,6 +176,8 @@ struct Turn {
     seen_to_compute: u32,
     /// How long it may last in code without events, if less than usual.
     short: Option<Duration>,
+    /// Whether its task only waits is found out before it ends in code without events.
+    looks_first: bool,
 }
 
 /// Decides whose turn it is.
@@ -204,6 +208,7 @@ impl Scheduler {
             examined: 0,
             seen_to_compute: 0,
             short: None,
+            looks_first: false,
         };
         Self {
             chaos: None,
@@ -383,7 +388,9 @@ impl Scheduler {
         if claim == Some(Claim::Woken) {
             self.turn.next_look = now + self.in_slice(WOKEN_WAITS_AFTER);
         }
-        self.is_known_to_compute(next_one.map_or(0, |candidate| candidate.seen_to_compute));
+        let seen_to_compute = next_one.map_or(0, |candidate| candidate.seen_to_compute);
+        self.is_known_to_compute(seen_to_compute);
+        self.turn.looks_first = seen_to_compute == 0 || self.once_in(LOOKS_FIRST);
         next.map_or(Decision::Nobody, Decision::Begins)
     }
 
@@ -464,6 +471,7 @@ impl Scheduler {
             examined: 0,
             seen_to_compute: 0,
             short,
+            looks_first: false,
         };
     }
 
@@ -523,6 +531,11 @@ impl Scheduler {
             None => lasted >= slice,
         };
         if runnable > 0 && is_over && can_end {
+            // Slices that are drawn short end before any look: a task that waits would be found anew each time.
+            let looks_first = self.chaos.is_some() && self.turn.examined == 0;
+            if looks_first && std::mem::take(&mut self.turn.looks_first) {
+                return Look::Examine;
+            }
             return Look::Leave;
         }
         if waits && lasted >= SHORTEST_SLICE && can_end {
