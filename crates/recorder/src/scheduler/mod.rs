@@ -390,7 +390,8 @@ impl Scheduler {
         }
         let seen_to_compute = next_one.map_or(0, |candidate| candidate.seen_to_compute);
         self.is_known_to_compute(seen_to_compute);
-        self.turn.looks_first = seen_to_compute == 0 || self.once_in(LOOKS_FIRST);
+        let looks_first = seen_to_compute == 0 || self.once_in(LOOKS_FIRST);
+        self.turn.looks_first = self.chaos.is_some() && looks_first;
         next.map_or(Decision::Nobody, Decision::Begins)
     }
 
@@ -532,11 +533,8 @@ impl Scheduler {
         };
         if runnable > 0 && is_over && can_end {
             // Slices that are drawn short end before any look: a task that waits would be found anew each time.
-            let looks_first = self.chaos.is_some() && self.turn.examined == 0;
-            if looks_first && std::mem::take(&mut self.turn.looks_first) {
-                return Look::Examine;
-            }
-            return Look::Leave;
+            let looks_first = self.turn.looks_first && self.turn.examined == 0;
+            return if looks_first { Look::Examine } else { Look::Leave };
         }
         if waits && lasted >= SHORTEST_SLICE && can_end {
             return Look::Leave;

@@ -370,3 +370,27 @@ fn at_random_nobody_waits_for_ever() {
     assert_eq!(turns.len(), 3, "{turns:?}");
     assert!(turns.values().all(|count| *count > 3), "{turns:?}");
 }
+
+#[test]
+fn at_random_a_task_is_examined_before_its_slice_ends_unless_it_computes() {
+    let mut left = 0;
+    for seed in 0..100 {
+        let mut scheduler = Scheduler::new(seed);
+        scheduler.at_random(Chaos::new(seed));
+        assert_eq!(scheduler.next(Duration::ZERO, &[runs(A, Duration::ZERO)]), Decision::Begins(A));
+        let mut look = |now| scheduler.look(now, Duration::ZERO, [runs(B, now)].into_iter(), false);
+        // A tick asks the task to stop, and is asked the same again once it has.
+        assert_eq!([look(ms(100)), look(ms(100))], [Look::Examine; 2]);
+        scheduler.computes(ms(100));
+        let mut look = |now| scheduler.look(now, Duration::ZERO, [runs(B, now)].into_iter(), false);
+        assert_eq!(look(ms(100)), Look::Leave);
+
+        let computes = Candidate { seen_to_compute: 1, ..runs(A, Duration::ZERO) };
+        let mut scheduler = Scheduler::new(seed);
+        scheduler.at_random(Chaos::new(seed));
+        assert_eq!(scheduler.next(Duration::ZERO, &[computes]), Decision::Begins(A));
+        let look = scheduler.look(ms(100), Duration::ZERO, [runs(B, ms(100))].into_iter(), false);
+        left += usize::from(look == Look::Leave);
+    }
+    assert!((75..100).contains(&left), "{left}");
+}
