@@ -73,24 +73,20 @@ const LOOP: &str = "i=0; while [ $i -lt 1000 ]; do /bin/true; i=$((i+1)); done";
 
 /// Files that programs work on.
 pub(crate) fn prepare(retake: &Retake) {
-    let make = |script: &str, args: &[&str]| {
-        let mut command = Command::new("sh");
-        finish(command.arg(source(script)).args(args).current_dir(retake.path("."))).good();
+    let run = |name: &str, args: &[&str]| {
+        let mut command = Command::new(name);
+        command.args(args).current_dir(retake.path("."));
+        finish(command).good();
     };
-    make("sh/bench_files.sh", &["files"]);
-    make("sh/bench_make.sh", &["made", "30"]);
+    run("sh", &[&source("sh/bench_files.sh"), "files"]);
+    run("sh", &[&source("sh/bench_make.sh"), "made", "30"]);
+    run("sh", &["-c", "head -c 1000000000 /dev/urandom >big"]);
     on_disk(&retake.path("on_disk.sql"));
-    let mut big = Command::new("sh");
-    big.args(["-c", "head -c 1000000000 /dev/urandom >big"]).current_dir(retake.path("."));
-    finish(big).good();
     if find("javac").is_some() {
-        let mut javac = Command::new("javac");
-        finish(javac.arg("-d").arg(retake.path(".")).arg(source("java/Small.java"))).good();
+        run("javac", &["-d", ".", &source("java/Small.java")]);
     }
     if find("cargo").is_some() {
-        let mut cargo = Command::new("cargo");
-        finish(cargo.args(["new", "-q", "--vcs", "none", "tiny"]).current_dir(retake.path(".")))
-            .good();
+        run("cargo", &["new", "-q", "--vcs", "none", "tiny"]);
     }
 }
 
